@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* JSON, behind one thin wrapper; json-c is included by base/json.c only. */
+#ifndef COF_JSON_H
+#define COF_JSON_H
+
+#include "base/base.h"
+
+struct cof_json; /* a value: object, array, string, integer, boolean, null */
+
+/* New objects belong to the caller until added to another. NULL when out of memory; every
+ * function below accepts NULL and does nothing, so one check of the finished text suffices. */
+struct cof_json *cof_json_object(void);
+struct cof_json *cof_json_array(void);
+void cof_json_free(struct cof_json *j);
+#define cof_autojson COF_CLEANUP(cof_json_freep)
+void cof_json_freep(struct cof_json **j);
+
+void cof_json_set(struct cof_json *o, const char *key, struct cof_json *value); /* takes value */
+void cof_json_set_str(struct cof_json *o, const char *key, const char *s); /* invalid UTF-8: \ufffd */
+void cof_json_set_bytes(struct cof_json *o, const char *key, const void *p, size_t n); /* as set_str */
+void cof_json_set_int(struct cof_json *o, const char *key, int64_t v);
+void cof_json_set_uint(struct cof_json *o, const char *key, uint64_t v);
+void cof_json_set_bool(struct cof_json *o, const char *key, bool v);
+void cof_json_set_time(struct cof_json *o, const char *key, int64_t ns); /* RFC 3339; extremes: null */
+void cof_json_append(struct cof_json *a, struct cof_json *value); /* takes value */
+
+/* The text, compact or indented; owned by j, valid until j changes. NULL when out of memory. */
+const char *cof_json_text(struct cof_json *j, bool pretty);
+
+/* -EUCLEAN for anything but one JSON value (depth at most 16). */
+int cof_json_parse(const char *text, size_t n, struct cof_json **ret);
+struct cof_json *cof_json_get(const struct cof_json *o, const char *key); /* borrowed, or NULL */
+const char *cof_json_str(const struct cof_json *o, const char *key); /* NULL if absent or no string */
+int cof_json_int(const struct cof_json *o, const char *key, int64_t *ret); /* -ENOENT */
+bool cof_json_bool(const struct cof_json *o, const char *key); /* false if absent */
+size_t cof_json_count(const struct cof_json *a);
+struct cof_json *cof_json_at(const struct cof_json *a, size_t i); /* borrowed */
+
+#endif

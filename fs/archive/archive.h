@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fs/archive: files, shelves, events, people, clocks. Applies rulings, writes frames, feeds the
+ * index. Knows nothing of FUSE. Thread-safe: all functions on an open archive.
+ *
+ * Lock order: directory tree lock (names) -> object lock -> index enter/leave -> log's own locks.
+ */
+#ifndef COF_ARCHIVE_H
+#define COF_ARCHIVE_H
+
+#include "base/json.h"
+#include "crypto/seal.h"
+#include "fs/index/index.h"
+#include "fs/io/io.h"
+#include "fs/log/log.h"
+#include "fs/rules/rules.h"
+
+#define COF_ROOT_INO 1
+
+struct cof_archive;
+
+/* ---- making one ---- */
+
+struct cof_shelf_spec {
+	const char *name;
+	struct cof_policy policy;
+};
+
+struct cof_init_params {
+	const char *origin;
+	uint64_t segment_size; /* 0: 64 MiB */
+	uint32_t flags;	       /* COF_ARCHIVE_… */
+	const struct cof_opener_secret *secret;
+	const struct cof_argon2_cost *cost; /* NULL: default */
+	const struct cof_shelf_spec *shelves;
+	size_t n_shelves; /* at least 1; names: 1 to 255 bytes, no '/', not "." or ".." */
+	uint8_t *ret_auditor_secret; /* 32 bytes for the caller to hand out and wipe, or NULL: discarded */
+	uint8_t *ret_archive_id;     /* 16 bytes, or NULL */
+};
+/* io: an empty directory (-EEXIST otherwise). Everything durable when it returns 0; after an error what was
+ * made is removed again. Ends cleanly unmounted. */
+int cof_archive_init(struct cof_io *io, const struct cof_init_params *p, struct cof_diag *diag);
+
+/* ---- opening one ---- */
+
+struct cof_archive_params {
+	struct cof_io *io;
+	const struct cof_opener_secret *secret;
+	const char *index_dir;	/* NULL: STORE/index; "": in memory */
+	uint64_t cache_objects; /* bound of objects kept in memory; 0: 16384 */
+	/* Something that people should see at once (a refusal of a new kind, a fault). May be NULL. */
+	void (*alarm)(void *user, const char *text);
+	/* Kernel caches to drop: attributes and data of an inode. Called without locks. May be NULL. */
+	void (*changed)(void *user, uint64_t ino);
+	void *user;
+	bool no_threads; /* tests: no keeper; the caller drives cof_archive_tick */
+};
+
+struct cof_opened { /* for the sentence at mount */
+	struct cof_recovered recovered;
+	bool index_rebuilt, read_only; /* read_only: tampered below the checkpoint; reading goes on */
+	char text[512];
+};
+
+/* Takes the lock, opens the keys, recovers, mounts (MOUNT durable, epoch advanced), feeds the index
+ * from the tail, starts the keeper. Damage below the checkpoint does not fail: read-only, said in ret_opened. */
+int cof_archive_open(const struct cof_archive_params *p, struct cof_archive **ret,
+		     struct cof_opened *ret_opened, struct cof_diag *diag);
+/* Events flushed, UNMOUNT, last checkpoint, index fed, everything on disk, lock released. */
+int cof_archive_close(struct cof_archive *a, struct cof_diag *diag);
+void cof_archive_abandon(struct cof_archive *a); /* as if killed (tests) */
+void cof_archive_tick(struct cof_archive *a);	 /* what the keeper does each second: flush events, feed, checkpoint */
+
+/* ---- acting: each mutating request is one call ---- */
+
+struct cof_attr {
+	uint64_t ino, size;
+	uint8_t kind, state;
+	uint32_t mode, uid, gid, nlink; /* mode: permission bits only */
+	int64_t mtime, ctime, atime, created; /* ns */
+};
+
+struct cof_reply {
+	struct cof_attr attr; /* of the object after the operation (CREATE: of the new one) */
+	uint64_t sequence;    /* of the last frame written for it; wait for this to be durable */
+	bool wrote;	      /* there was such a frame */
+	bool durable;	      /* it has to be durable before the reply: cof_archive_sync_async first */
+};
+
+/* Rules, frames, index, events. 0 or -errno for the caller; a refusal is recorded before it returns. A write
+ * larger than a frame takes several; all or an error (ENOSPC: nothing of it, or *what was written* only if
+ * some frames were already acknowledged). Ordinary permissions are the kernel's (default_permissions). */
+int cof_archive_do(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
+		   struct cof_reply *ret);
+
+/* done once everything written to the archive so far (ino 0) or to this inode is durable. */
+void cof_archive_sync_async(struct cof_archive *a, uint64_t sequence, cof_log_done done, void *user);
+int cof_archive_fsync_sequence(struct cof_archive *a, uint64_t ino, uint64_t *ret_sequence); /* what to wait for */
+int cof_archive_checkpoint(struct cof_archive *a);
+
+/* ---- reading; at: a tree size or COF_INDEX_NOW ---- */
+
+int cof_archive_lookup(struct cof_archive *a, uint64_t at, uint64_t dir, const char *name,
+		       struct cof_attr *ret); /* "." and ".." too */
+int cof_archive_getattr(struct cof_archive *a, uint64_t at, uint64_t ino, struct cof_attr *ret);
+int cof_archive_readlink(struct cof_archive *a, uint64_t at, uint64_t ino, struct cof_buf *ret);
+/* Right bytes or -EIO; *ret_n short only at the end. Each chunk is authenticated before its first byte is given. */
+int cof_archive_read(struct cof_archive *a, uint64_t at, uint64_t ino, void *buf, size_t n,
+		     uint64_t off, size_t *ret_n);
+int cof_archive_readdir(struct cof_archive *a, uint64_t at, uint64_t dir, uint64_t cookie,
+			cof_index_entry_fn fn, void *user); /* without "." and ".." */
+int cof_archive_parent(struct cof_archive *a, uint64_t at, uint64_t ino, uint64_t *ret);
+int cof_archive_path(struct cof_archive *a, uint64_t ino, struct cof_buf *ret); /* "audit/a.log" */
+int cof_archive_resolve(struct cof_archive *a, const char *path, uint64_t *ret_ino);
+
+/* user.coffer.* values as text; -ENODATA. names: NUL-separated list. */
+int cof_archive_getxattr(struct cof_archive *a, uint64_t ino, const char *name, struct cof_buf *ret);
+int cof_archive_listxattr(struct cof_archive *a, uint64_t ino, struct cof_buf *ret);
+
+struct cof_usage {
+	uint64_t bytes, free_bytes, total_bytes; /* of frames; of the disk */
+	uint64_t files; /* inodes ever made */
+};
+int cof_archive_usage(struct cof_archive *a, struct cof_usage *ret);
+
+/* ---- showing ---- */
+
+/* One object for each frame from sequence `from` on (decoded, private parts too), in order, up to the end as
+ * it was at the call; fn returns 0 to go on. *ret_next: where to go on. */
+typedef int (*cof_show_fn)(void *user, struct cof_json *entry); /* borrowed */
+int cof_archive_show_log(struct cof_archive *a, uint64_t from, cof_show_fn fn, void *user, uint64_t *ret_next);
+/* One for each run of a file by one actor at one time: offset, length, time, uid, login_uid, pid, command, unit, sequence. */
+int cof_archive_blame(struct cof_archive *a, uint64_t ino, cof_show_fn fn, void *user);
+int cof_archive_status(struct cof_archive *a, struct cof_json *into);
+/* The same two without a daemon: read-only, no lock, nothing written. */
+int cof_store_show_log(struct cof_io *io, const struct cof_opener_secret *secret, uint64_t from,
+		       cof_show_fn fn, void *user, uint64_t *ret_next, struct cof_diag *diag);
+int cof_store_status(struct cof_io *io, struct cof_json *into, struct cof_diag *diag); /* needs no key */
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Private to fs/archive: what lies in keys/ and seal/ (docs/format.md section 7), in memory.
+ */
+#ifndef COF_ARCHIVE_KEYS_H
+#define COF_ARCHIVE_KEYS_H
+
+#include "base/json.h"
+#include "crypto/keytree.h"
+#include "crypto/seal.h"
+#include "fs/io/io.h"
+#include "fs/log/log.h"
+
+struct cof_keys; /* everything in secure memory */
+
+/* Draws everything, writes seal/<kind>-1, keys/top, keys/epoch (epoch 1); all durable. The auditor
+ * secret (S1) is copied to ret_auditor when not NULL. signing public key to ret_public. */
+int cof_keys_make(struct cof_io *io, const uint8_t archive_id[16],
+		  const struct cof_opener_secret *secret, const struct cof_argon2_cost *cost,
+		  uint8_t *ret_auditor, uint8_t ret_public[32], struct cof_keys **ret,
+		  struct cof_diag *diag);
+/* Tries every seal/ file of the secret's kind. -EKEYREJECTED with a sentence that says what to do. */
+int cof_keys_open(struct cof_io *io, const uint8_t archive_id[16],
+		  const struct cof_opener_secret *secret, struct cof_keys **ret,
+		  struct cof_diag *diag);
+void cof_keys_free(struct cof_keys *k);
+void cof_keys_freep(struct cof_keys **k);
+
+const uint8_t *cof_keys_index(const struct cof_keys *k);	 /* 32 bytes */
+void cof_keys_log_secrets(const struct cof_keys *k, struct cof_log_secrets *ret); /* wipe after use */
+uint64_t cof_keys_epoch(const struct cof_keys *k);
+uint32_t cof_keys_lineage(const struct cof_keys *k);
+/* After the MOUNT frame is durable: epoch + 1, next secret, keys/epoch replaced; the old one wiped. */
+int cof_keys_advance(struct cof_keys *k, struct cof_io *io);
+/* Payload key of an object in a mount. -ENOKEY when punctured. Thread-safe. */
+int cof_keys_payload(const struct cof_keys *k, uint64_t object, uint32_t mount,
+		     const uint8_t salt[32], uint8_t ret[COF_KEY]);
+/* Names of the openers in seal/ for status, without opening anything: "passphrase", "file (weak)". */
+int cof_keys_openers(struct cof_io *io, struct cof_json *array);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fs/control: the daemon's socket. A Unix stream socket /run/coffer/<archive id>.sock, mode 0600,
+ * root's (SO_PEERCRED is checked). One request: one line of JSON {"verb": …, …}, at most 64 KiB; the answer: lines of
+ * JSON, the last one {"end": true} or {"end": true, "error": "sentence", "errno": n}.
+ * Verbs: status · log {from, follow} · blame {ino} · checkpoint · stop.
+ * A slow or hostile client costs one bounded buffer and one thread of at most 8; it cannot stop the daemon.
+ */
+#ifndef COF_CONTROL_H
+#define COF_CONTROL_H
+
+#include "fs/archive/archive.h"
+
+struct cof_control;
+
+/* stop: called for the verb stop (unmounts). The server adds what extra gives to status (mount point …). */
+struct cof_control_params {
+	struct cof_archive *archive;
+	const uint8_t *archive_id; /* 16 bytes */
+	void (*stop)(void *user);
+	void (*extra)(void *user, struct cof_json *status);
+	void *user;
+};
+int cof_control_start(const struct cof_control_params *p, struct cof_control **ret,
+		      struct cof_diag *diag);
+void cof_control_stop(struct cof_control *c); /* closes, joins, removes the socket */
+
+/* ---- client ---- */
+
+void cof_control_path(const uint8_t archive_id[16], char out[108]);
+/* Sends one request and calls fn for each line of the answer but the last. -ECONNREFUSED or -ENOENT: no
+ * daemon. The daemon's error comes back as -errno with its sentence in diag. request is borrowed. */
+int cof_control_ask(const uint8_t archive_id[16], struct cof_json *request, cof_show_fn fn,
+		    void *user, struct cof_diag *diag);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fs/io: every byte of log, keys, seal and checkpoint reaches a disk through here. A store is a
+ * directory; paths are relative to it, with '/' and without "..". Three implementations behind one
+ * interface: plain, io_uring, and simulated (for tests: sim.h).
+ *
+ * Thread-safety: all functions may be called from any thread; operations on one file may run
+ * concurrently (the caller orders writes that overlap).
+ *
+ * Errors are final: once a write or a sync of a file failed, every later write or sync of that file
+ * fails with the same code (a retry was seen to return 0 with the data lost). Only sync makes
+ * anything durable; a new or renamed name lasts once its directory was synced.
+ */
+#ifndef COF_IO_H
+#define COF_IO_H
+
+#include "base/base.h"
+
+struct cof_io;	 /* a store directory */
+struct cof_file; /* an open file in it */
+
+enum { COF_IO_RDONLY = 0, COF_IO_RDWR = 1 };
+
+/* The directory must exist. Descriptors are O_CLOEXEC; nothing follows symbolic links. */
+int cof_io_plain(const char *dir, struct cof_io **ret, struct cof_diag *diag);
+/* Falls back to plain by itself where the kernel offers no io_uring; cof_io_name tells. Bulk writes
+ * (64 KiB and more) and syncs go through the ring, small writes are one pwritev (1 µs; a ring costs
+ * more). Create after the last fork. */
+int cof_io_uring(const char *dir, struct cof_io **ret, struct cof_diag *diag);
+void cof_io_free(struct cof_io *io); /* all its files are closed; NULL is fine */
+const char *cof_io_name(const struct cof_io *io); /* "plain", "io_uring", "simulated" */
+const char *cof_io_where(const struct cof_io *io); /* the directory, for messages */
+
+int cof_io_create(struct cof_io *io, const char *path, struct cof_file **ret); /* -EEXIST; mode 0600 */
+int cof_io_open(struct cof_io *io, const char *path, int mode, struct cof_file **ret); /* -ENOENT */
+void cof_io_close(struct cof_file *f); /* persists nothing */
+void cof_io_closep(struct cof_file **f);
+#define cof_autofile COF_CLEANUP(cof_io_closep)
+
+/* All or an error: short writes are continued. count at most 1024. */
+int cof_io_writev(struct cof_file *f, const struct iovec *iov, int count, uint64_t off);
+int cof_io_write(struct cof_file *f, const void *p, size_t n, uint64_t off);
+/* *ret_n < n only at the end of the file. */
+int cof_io_read(struct cof_file *f, void *p, size_t n, uint64_t off, size_t *ret_n);
+int cof_io_sync(struct cof_file *f); /* data and size durable */
+/* Preallocates with zeros and grows the file to off + n: space is then certain. -ENOSPC; where the
+ * filesystem cannot (-EOPNOTSUPP) the file is grown by truncation after a check against statfs. */
+int cof_io_allocate(struct cof_file *f, uint64_t off, uint64_t n);
+int cof_io_truncate(struct cof_file *f, uint64_t size);
+int cof_io_size(struct cof_file *f, uint64_t *ret);
+
+int cof_io_mkdir(struct cof_io *io, const char *path);
+int cof_io_rename(struct cof_io *io, const char *from, const char *to); /* replaces */
+int cof_io_unlink(struct cof_io *io, const char *path);
+int cof_io_sync_dir(struct cof_io *io, const char *path); /* "" is the store itself */
+int cof_io_exists(struct cof_io *io, const char *path);	  /* 1, 0, or -errno */
+/* Names in a directory in ascending byte order, without "." and "..". fn returns 0 or -errno. */
+typedef int (*cof_io_list_fn)(void *user, const char *name);
+int cof_io_list(struct cof_io *io, const char *path, cof_io_list_fn fn, void *user);
+
+/* path.new, sync, rename, directory sync. After an error the old content is there. */
+int cof_io_replace(struct cof_io *io, const char *path, const void *p, size_t n);
+/* The whole of a file of at most cap bytes: -EFBIG. *ret is malloc'ed, one NUL behind it. */
+int cof_io_load(struct cof_io *io, const char *path, size_t cap, uint8_t **ret, size_t *ret_n);
+
+/* Takes STORE/lock (flock, exclusive) and writes holder ("pid 123 on host") into it. -EBUSY with
+ * the other holder named in diag. Released by cof_io_unlock or the death of the process. */
+int cof_io_lock(struct cof_io *io, const char *holder, struct cof_diag *diag);
+void cof_io_unlock(struct cof_io *io);
+/* 1 and the holder's text when somebody else holds it, 0 when nobody does. */
+int cof_io_locked(struct cof_io *io, char *ret_holder, size_t cap);
+
+int cof_io_space(struct cof_io *io, uint64_t *ret_free, uint64_t *ret_total); /* bytes; 0: unknown */
+
+#endif

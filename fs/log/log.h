@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fs/log: frames, segments, chain, group commit, checkpoints, recovery, verification. Every byte is
+ * specified in docs/format.md. Knows nothing of files; "object" is a number to it.
+ */
+#ifndef COF_LOG_H
+#define COF_LOG_H
+
+#include "crypto/merkle.h"
+#include "crypto/note.h"
+#include "fs/io/io.h"
+
+/* ---- frames (frame.c) ---- */
+
+#define COF_FRAME_MAGIC 0x52464f43u
+#define COF_FRAME_HEADER 128
+#define COF_FRAME_LENGTH_MAX (1u << 20) /* plaintext, and public part */
+#define COF_CHUNK 65536u
+#define COF_FRAME_COMMITMENT 0x0001 /* flag */
+
+enum cof_frame_type {
+	COF_ARCHIVE = 1, COF_MOUNT, COF_UNMOUNT, COF_RECOVERY, COF_ACTOR, COF_CREATE, COF_APPEND,
+	COF_HOLE, COF_PAD, COF_COMMIT, COF_EXTEND, COF_RENAME, COF_REMOVE, COF_ATTR, COF_EVENT,
+	COF_CHECKPOINT, COF_HEARTBEAT, COF_POLICY, COF_PEOPLE, COF_REQUEST, COF_APPROVAL, COF_HOLD,
+	COF_DESTROY, COF_RECEIPT, COF_COSIGN, COF_CLOCK, COF_STAMP, COF_LINEAGE, COF_SHELF,
+	COF_ESCROW, COF_TRANSFER, COF_REDACT,
+};
+const char *cof_frame_type_name(unsigned type); /* "append"; "opaque" when not known */
+
+/* Field tags (docs/format.md section 4). */
+enum cof_tag {
+	COF_T_PARENT = 1, COF_T_NAME, COF_T_KIND, COF_T_MODE, COF_T_UID, COF_T_GID, COF_T_TARGET,
+	COF_T_MTIME, COF_T_NEW_PARENT, COF_T_NEW_NAME, COF_T_XATTR_NAME, COF_T_XATTR_VALUE,
+	COF_T_PID = 16, COF_T_LOGIN_UID, COF_T_COMMAND, COF_T_UNIT, COF_T_START_TIME,
+	COF_T_RETAIN_UNTIL = 24, COF_T_ASKED_UNTIL, COF_T_RULE, COF_T_POLICY,
+	COF_T_EVENT = 32, COF_T_OPERATION, COF_T_ERRNO, COF_T_PATH, COF_T_REASON, COF_T_COUNT,
+	COF_T_FIRST, COF_T_LAST, COF_T_DETAIL,
+	COF_T_SALT = 48, COF_T_COMMITMENT, COF_T_BOOT_ID, COF_T_BOOT_TIME, COF_T_EPOCH,
+	COF_T_LINEAGE, COF_T_SOFTWARE,
+	COF_T_SEGMENT = 56, COF_T_OFFSET, COF_T_BYTES, COF_T_DIGEST,
+	COF_T_NOTE = 64, COF_T_ANCHOR, COF_T_WALL_BEFORE, COF_T_WALL_AFTER,
+};
+
+struct cof_frame { /* a header, decoded */
+	uint8_t type, version;
+	uint16_t flags;
+	uint64_t sequence, object, position;
+	uint32_t length, stored, public_length;
+	uint64_t counter;
+	uint32_t mount, actor;
+	int64_t retention_time, record_time;
+	uint8_t payload_hash[COF_HASH];
+	uint8_t seal_tag[16];
+};
+
+void cof_frame_encode(const struct cof_frame *f, uint8_t out[COF_FRAME_HEADER]); /* with check */
+/* -ENODATA: four zero bytes instead of the magic · -EUCLEAN with what is wrong in diag: magic,
+ * check, lengths that do not fit each other or the limits. An unknown type is fine. */
+int cof_frame_decode(const uint8_t in[COF_FRAME_HEADER], struct cof_frame *ret,
+		     struct cof_diag *diag);
+void cof_frame_leaf(const uint8_t header[COF_FRAME_HEADER], const uint8_t previous[COF_HASH],
+		    uint8_t out[COF_HASH]);
+static inline uint32_t cof_frame_chunks(uint32_t length)
+{
+	return (length + COF_CHUNK - 1) / COF_CHUNK;
+}
+
+/* ---- payloads (payload.c): seal and open, outside any lock ---- */
+
+/* Fills stored, public_length and payload_hash of f, which has type, version, flags, object,
+ * position, length, counter and mount set, and writes public part ‖ sealed chunks to out
+ * (public_len + length + 16 * chunks bytes). aead may be NULL when length is 0. */
+int cof_payload_seal(struct cof_frame *f, struct cof_aead *aead, const uint8_t archive_id[16],
+		     const void *public_part, uint32_t public_len, const void *plain, void *out);
+/* Checks the payload hash over the whole stored payload: -EBADMSG. */
+int cof_payload_check(const struct cof_frame *f, const void *stored);
+/* Authenticates and opens chunk k from its sealed bytes (len + 16). public_hash: SHA256(public part). -EBADMSG */
+int cof_payload_open_chunk(const struct cof_frame *f, struct cof_aead *aead,
+			   const uint8_t archive_id[16], const uint8_t public_hash[COF_HASH],
+			   uint32_t k, const void *sealed, void *out);
+
+/* File, payload and seal keys (keys.c): docs/format.md 7.4 and 7.5. Outputs are secrets. */
+int cof_key_object(const uint8_t h[COF_KEY], const uint8_t r[COF_KEY], uint64_t object, uint8_t ret[COF_KEY]);
+int cof_key_payload(const uint8_t object_key[COF_KEY], const uint8_t salt[32],
+		    const uint8_t archive_id[16], uint64_t object, uint32_t mount, uint8_t ret[COF_KEY]);
+void cof_key_commitment(const uint8_t payload_key[COF_KEY], const uint8_t archive_id[16],
+			uint64_t object, uint32_t mount, uint8_t ret[COF_HASH]);
+int cof_seal_epoch_next(const uint8_t epoch_secret[COF_KEY], uint8_t ret[COF_KEY]);
+int cof_seal_mount_key(const uint8_t epoch_secret[COF_KEY], const uint8_t salt[32],
+		       const uint8_t archive_id[16], uint8_t ret[COF_KEY]);
+/* Tag over a header whose tag and check are ignored, then ratchets k in place. */
+void cof_seal_tag(uint8_t k[COF_KEY], const uint8_t header[COF_FRAME_HEADER],
+		  const uint8_t previous[COF_HASH], uint8_t ret_tag[16]);
+
+/* ---- identity (conf.c) ---- */
+
+enum { COF_ARCHIVE_TRIAL = 1, COF_ARCHIVE_TEST_CLOCK = 2 };
+
+struct cof_conf { /* archive.conf, docs/format.md section 2 */
+	uint8_t id[16];
+	struct cof_vkey vkey; /* vkey.name is the origin */
+	uint64_t segment_size;
+	int64_t created;
+	uint32_t flags;
+};
+int cof_conf_text(const struct cof_conf *conf, struct cof_buf *ret);
+int cof_conf_parse(const char *text, size_t n, struct cof_conf *ret, struct cof_diag *diag);
+int cof_conf_load(struct cof_io *io, struct cof_conf *ret, struct cof_diag *diag); /* -ENOENT: not an archive */
+
+/* ---- reading (reader.c): needs no key, runs beside a live daemon ---- */
+
+/* The address of a frame: segment * segment_size + offset. */
+struct cof_reader; /* open segments in a small cache; thread-safe */
+
+int cof_reader_new(struct cof_io *io, const struct cof_conf *conf, struct cof_reader **ret);
+void cof_reader_free(struct cof_reader *r);
+/* Header at an address. -ENODATA: no frame there (zeros or the end) · -EUCLEAN · -EIO. raw may be NULL. */
+int cof_reader_header(struct cof_reader *r, uint64_t address, struct cof_frame *ret,
+		      uint8_t raw[COF_FRAME_HEADER], struct cof_diag *diag);
+/* n bytes of the stored payload from off. -EUCLEAN when they are not there. */
+int cof_reader_payload(struct cof_reader *r, uint64_t address, const struct cof_frame *f,
+		       uint32_t off, void *buf, uint32_t n);
+/* n bytes at an address, within one segment (for windows over several frames); *ret_n may be less. */
+int cof_reader_bytes(struct cof_reader *r, uint64_t address, void *buf, size_t n, size_t *ret_n);
+/* The address of the frame behind this one: in this segment, or the next one's start. */
+int cof_reader_next(struct cof_reader *r, uint64_t address, const struct cof_frame *f,
+		    uint64_t *ret_address);
+/* Address of a frame by sequence: binary search over segments, then a scan of one. -ENOENT */
+int cof_reader_find(struct cof_reader *r, uint64_t sequence, uint64_t *ret_address,
+		    struct cof_diag *diag);
+
+/* ---- writing (log.c, commit.c, recover.c) ---- */
+
+struct cof_log;
+
+struct cof_log_times { /* asked for each frame under the chain lock: must be quick and never fail */
+	void (*now)(void *user, int64_t *ret_record, int64_t *ret_retention);
+	void *user; /* the log itself makes retention never go back */
+};
+
+struct cof_log_secrets { /* copied into secure memory by open */
+	uint8_t signing_seed[COF_KEY];
+	uint64_t epoch; /* of this mount */
+	uint8_t epoch_secret[COF_KEY];
+};
+
+struct cof_recovered { /* what open found behind the checkpoint */
+	bool clean;		  /* ended with UNMOUNT, or is new */
+	uint64_t checkpoint_size, kept, size; /* frames covered; frames behind; sum */
+	uint32_t torn_segments;	  /* of which something was cut and set aside */
+	uint32_t segment;	  /* the first torn place */
+	uint64_t offset, bytes;	  /* bytes set aside */
+	uint8_t digest[COF_HASH]; /* of them */
+	uint32_t last_mount;	  /* ordinal of the last MOUNT frame, 0: none */
+	uint64_t last_mount_address, end_address;
+	int64_t last_retention, last_record;
+	bool tiles_rebuilt;
+};
+
+struct cof_log_params {
+	struct cof_io *io;
+	const struct cof_conf *conf;
+	struct cof_log_times times;
+	/* Called once the log has failed for good (write, sync): from the thread that saw it. */
+	void (*failed)(void *user, int err, const char *what);
+	void *user;
+};
+
+/* Makes directories, archive.conf and frame 0; then as open. Secrets have epoch 1. */
+int cof_log_create(const struct cof_log_params *p, const struct cof_log_secrets *s,
+		   struct cof_log **ret, struct cof_diag *diag);
+/* Scans behind the checkpoint, cuts a torn tail, sets it aside. Nothing is appended yet: the next
+ * thing has to be cof_log_mount. -EUCLEAN: tampered or truncated below the checkpoint, diag says
+ * where; nothing was written. */
+int cof_log_open(const struct cof_log_params *p, const struct cof_log_secrets *s,
+		 struct cof_log **ret, struct cof_recovered *ret_recovered, struct cof_diag *diag);
+/* Appends MOUNT (ordinal = last + 1, fields of public_part, salt among them) and makes it durable.
+ * The caller then replaces keys/epoch; only then may it acknowledge. */
+int cof_log_mount(struct cof_log *log, const uint8_t salt[32], const void *public_part,
+		  uint32_t public_len, uint32_t *ret_mount);
+
+uint64_t cof_log_counter(struct cof_log *log, uint32_t chunks); /* takes nonce values; first of them */
+uint32_t cof_log_max_length(const struct cof_log *log); /* plaintext of one frame here */
+
+struct cof_append {
+	struct cof_frame frame; /* type, flags, object, position, actor and what payload_seal filled */
+	const void *stored;	/* frame.stored bytes */
+	bool system;		/* may use the space reserve: refusals, alarms, checkpoints, unmount */
+	uint64_t ret_sequence, ret_address;
+	int64_t ret_record_time, ret_retention_time;
+};
+/* Numbers, links, tags and writes: accepted when it returns 0 (handed to the kernel). -ENOSPC before
+ * anything was chained. -EROFS after a failure. */
+int cof_log_append(struct cof_log *log, struct cof_append *a);
+
+/* done(user, 0 or -errno) once the frame with this sequence is durable: at once, or later from
+ * another thread. done must be quick; it runs without the log's locks. Whoever finds no sync under
+ * way does it itself, for at most two rounds; the keeper thread goes on. */
+typedef void (*cof_log_done)(void *user, int err);
+void cof_log_sync_async(struct cof_log *log, uint64_t sequence, cof_log_done done, void *user);
+int cof_log_sync(struct cof_log *log, uint64_t sequence); /* waits */
+
+/* Syncs, signs, replaces `checkpoint`, appends CHECKPOINT. No-op when nothing needs covering. */
+int cof_log_checkpoint(struct cof_log *log);
+
+struct cof_log_status {
+	uint64_t size, durable, checkpoint_size; /* frames */
+	uint64_t end_address, bytes;		 /* bytes: of frames, payload included */
+	uint32_t mount, segments;
+	int failed;	  /* 0 or -errno of the first failure */
+	bool out_of_space; /* only the reserve is left */
+	uint64_t free_bytes;
+	char checkpoint[512]; /* newest note's text */
+	uint8_t last_leaf[COF_HASH];
+};
+void cof_log_status(struct cof_log *log, struct cof_log_status *ret);
+
+/* Starts the keeper thread: checkpoints at most a second after the oldest uncovered frame, preallocates
+ * the next segment, writes tiles. Without it (tests) the caller drives cof_log_checkpoint. */
+int cof_log_start(struct cof_log *log);
+/* UNMOUNT, last checkpoint, tiles, everything durable; frees. Also frees after an error. */
+int cof_log_close(struct cof_log *log, struct cof_diag *diag);
+void cof_log_abandon(struct cof_log *log); /* frees without writing anything (tests, failed opens) */
+
+/* ---- verification (verify.c): public keys alone ---- */
+
+enum cof_verdict { /* also the exit codes of coffer verify */
+	COF_INTACT = 0, COF_UNSEALED = 10, COF_INCOMPLETE = 11, COF_TRUNCATED = 12, COF_TAMPERED = 13,
+	COF_WRONG_KEY = 14, COF_NOT_AN_ARCHIVE = 15, COF_COULD_NOT_RUN = 1,
+};
+const char *cof_verdict_name(enum cof_verdict v); /* "intact", "unsealed tail", … */
+
+struct cof_finding {
+	enum cof_verdict verdict;
+	int64_t segment; /* -1: not about a segment */
+	uint64_t offset;
+	int64_t sequence; /* -1: not known */
+	uint64_t object;  /* 0: not known */
+	char file[64];	  /* in STORE */
+	char text[512];
+};
+
+struct cof_verify_params {
+	struct cof_io *io;
+	const struct cof_vkey *vkey;	   /* NULL: the one in archive.conf, which is only claimed */
+	const uint8_t *auditor_secret;	   /* 32 bytes or NULL */
+	const uint8_t *auditor_archive_id; /* 16 bytes, of the auditor's file */
+	bool live;			   /* a daemon is writing: the tail is a note */
+	unsigned threads;		   /* 0: one per core */
+	void (*progress)(void *user, uint64_t done, uint64_t total); /* bytes; may be NULL */
+	void (*finding)(void *user, const struct cof_finding *f);
+	void *user;
+};
+
+struct cof_verified {
+	enum cof_verdict verdict;
+	uint64_t frames, bytes, checkpoint_size;
+	uint8_t root[COF_HASH];
+	struct cof_conf conf;
+	uint64_t tail;	       /* frames behind the checkpoint that are not CHECKPOINT or COSIGN */
+	bool seal_checked;
+	uint32_t mounts, recoveries;
+	uint64_t seal_since;   /* first sequence from which all tags hold */
+};
+int cof_log_verify(const struct cof_verify_params *p, struct cof_verified *ret, struct cof_diag *diag);
+
+#endif
