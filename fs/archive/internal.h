@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Private to fs/archive: the open archive and what its files share.
+ *
+ * Lock order (a lock is only taken while holding locks to its left):
+ *   gate (shared by every call, exclusive while the index is rebuilt)
+ *   -> tree (names: exclusive for create, rename, remove; shared for lookups)
+ *   -> object locks (two at a time only under the exclusive tree lock)
+ *   -> intern (actor ordinals) -> index enter/leave -> the log's own
+ * Leaves, nothing is taken inside: cache, ring, pool, event table, actor shards, recent, mounts.
+ */
+#ifndef COF_ARCHIVE_INTERNAL_H
+#define COF_ARCHIVE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "fs/archive/archive.h"
+#include "fs/archive/keys.h"
+
+/* An index that does not say the truth (a row that does not open, a gap, a row that points elsewhere):
+ * the call is repeated once after a rebuild. Never leaves this folder. */
+#define COF_EINDEX ESTALE
+
+/* ---- payload key handles (ring.c); needs no archive ---- */
+
+struct cof_ring; /* bounded: the secure pool is */
+
+struct cof_ring_key { /* for one thread between take and give */
+	struct cof_aead *aead;
+	uint8_t commitment[COF_HASH];
+};
+/* The salt of a MOUNT frame: 0 or -errno. */
+typedef int (*cof_salt_fn)(void *user, uint32_t mount, uint8_t ret[32]);
+
+int cof_ring_new(const struct cof_keys *keys, const uint8_t archive_id[16], size_t capacity,
+		 cof_salt_fn salt, void *user, struct cof_ring **ret);
+void cof_ring_free(struct cof_ring *r);
+/* Waits while all are in use. -ENOKEY: punctured. Never take a second one while holding one. */
+int cof_ring_take(struct cof_ring *r, uint64_t object, uint32_t mount, struct cof_ring_key **ret);
+void cof_ring_give(struct cof_ring *r, struct cof_ring_key *k);
+
+/* Reads a whole frame's payload, checks it against the header's payload hash and opens it. public_part and
+ * private_part are emptied first; either may be NULL. -EBADMSG, -EUCLEAN, -EIO, -ENOKEY. */
+int cof_frame_read(struct cof_reader *reader, struct cof_ring *ring, const uint8_t archive_id[16],
+		   uint64_t address, const struct cof_frame *f, struct cof_buf *public_part,
+		   struct cof_buf *private_part);
+/* The key that a frame's private part is under: its object for APPEND, else 0 (metadata). */
+uint64_t cof_frame_key_object(const struct cof_frame *f);
+
+/* ---- clocks (clock.c) ---- */
+
+struct cof_clock {
+	int64_t base_retention, base_boottime; /* fixed once open */
+	int64_t offset;			       /* realtime - boottime at the last look (tick) */
+	uint8_t boot_id[16];
+};
+int cof_boot_id(uint8_t ret[16]);
+/* last_*: of the log's last frame and of its last MOUNT frame; mount_boot_id NULL: there is none. */
+void cof_clock_start(struct cof_clock *c, int64_t last_retention, int64_t mount_retention,
+		     int64_t mount_boottime, const uint8_t *mount_boot_id);
+/* For a log that is being made: retention starts at the wall clock. */
+void cof_clock_start_new(struct cof_clock *c);
+void cof_clock_now(void *clock, int64_t *ret_record, int64_t *ret_retention); /* cof_log_times.now */
+int64_t cof_clock_retention(const struct cof_clock *c);
+/* True when the wall clock stepped by more than a second since the last look. */
+bool cof_clock_stepped(struct cof_clock *c, int64_t *ret_before, int64_t *ret_after);
+
+/* Public part of a MOUNT frame (open.c and init.c): salt, commitment, boot id, boot time, epoch, lineage, software.
+ * commitment: that of object 0's payload key in this mount. */
+int cof_mount_fields(struct cof_buf *ret, const struct cof_keys *keys, const uint8_t archive_id[16],
+		     uint32_t mount, const uint8_t salt[32], const struct cof_clock *clock);
+
+/* ---- objects (object.c) ---- */
+
+struct cof_obj {
+	struct cof_obj *hash_next, *lru_next, *lru_prev; /* cache lock */
+	uint32_t refs;					 /* cache lock */
+	pthread_mutex_t lock;
+	/* all below: lock */
+	int loaded; /* 0 not yet, 1 yes, -errno */
+	struct cof_node node;	/* size and mtime as the index has them; the next four are the truth */
+	uint64_t size;
+	int64_t mtime, ctime;
+	int64_t put_mtime; /* of directories: mtime of the newest row */
+	uint64_t last_sequence; /* last frame written about it in this run; 0: none */
+	bool committed_key;	/* an APPEND of this mount carried the commitment */
+	struct cof_policy policy;
+};
+
+/* Referenced and locked, loaded. -ENOENT, -COF_EINDEX, -ENOMEM. */
+int cof_obj_get(struct cof_archive *a, uint64_t ino, struct cof_obj **ret);
+/* A new one for CREATE: locked, with node zeroed but for ino. */
+int cof_obj_new(struct cof_archive *a, uint64_t ino, struct cof_obj **ret);
+void cof_obj_forget(struct cof_archive *a, struct cof_obj *o); /* its creation failed; as put */
+void cof_obj_put(struct cof_archive *a, struct cof_obj *o); /* unlocks; NULL is fine */
+void cof_obj_putp(struct cof_archive *a, struct cof_obj **o);
+void cof_obj_clear(struct cof_archive *a); /* drops all; gate held exclusively */
+void cof_obj_attr(const struct cof_obj *o, struct cof_attr *ret);
+void cof_obj_rule_view(const struct cof_obj *o, struct cof_object *ret);
+int cof_cache_init(struct cof_archive *a, uint64_t max);
+void cof_cache_done(struct cof_archive *a);
+int cof_shelf_policy(struct cof_archive *a, uint64_t shelf, struct cof_policy *ret);
+/* Attributes at an earlier tree size, past the cache. */
+int cof_node_attr_at(struct cof_archive *a, uint64_t at, uint64_t ino, struct cof_attr *ret);
+
+/* ---- frames (write.c) ---- */
+
+struct cof_draft { /* a frame to be: zero what is not used */
+	uint8_t type;
+	uint64_t object, position;
+	uint32_t actor;
+	const void *public_part;
+	uint32_t public_len;
+	const void *plain;
+	uint32_t length;
+	bool system;	 /* may use the reserve */
+	bool commitment; /* the first APPEND of (object, mount) */
+};
+/* Called with the frame accepted, inside cof_index_enter/leave; what it returns marks the index stale
+ * when not 0, but never fails the frame. */
+typedef int (*cof_feed_fn)(void *user, const struct cof_append *done);
+
+/* Seals outside all global locks, appends, feeds. ret may be NULL. */
+int cof_archive_put(struct cof_archive *a, const struct cof_draft *d, cof_feed_fn feed, void *user,
+		    struct cof_append *ret);
+int cof_do_write(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
+		 struct cof_reply *ret, struct cof_ruling *rl);
+int cof_do_truncate(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
+		    struct cof_reply *ret, struct cof_ruling *rl);
+int cof_do_name(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
+		struct cof_reply *ret, struct cof_ruling *rl);
+int cof_do_attr(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
+		struct cof_reply *ret, struct cof_ruling *rl);
+/* A frame about o, whose private part is fields, by who; applied to o (and parents) and the index. */
+int cof_put_fields(struct cof_archive *a, const struct cof_draft *d, struct cof_obj *o,
+		   struct cof_obj *dir, struct cof_obj *new_dir, struct cof_obj *target,
+		   struct cof_reply *ret);
+void cof_reply_done(const struct cof_obj *o, const struct cof_op *op, struct cof_reply *ret);
+
+/* Large scratch buffers, a bounded number. */
+void *cof_pool_take(struct cof_archive *a);
+void cof_pool_give(struct cof_archive *a, void *buf);
+#define COF_SCRATCH (COF_FRAME_LENGTH_MAX + 65536 + 4096)
+
+/* ---- applying frames to objects and index: live and replayed alike (replay.c) ---- */
+
+struct cof_applied { /* who the frame touches, all locked; only what its type needs */
+	struct cof_obj *o, *dir, *new_dir, *target;
+};
+int cof_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address,
+	      const void *public_part, size_t public_len, const void *private_part,
+	      size_t private_len, const struct cof_applied *on);
+/* Feeds what the index lacks, from the log. exclusive: nobody else uses the archive. */
+int cof_replay(struct cof_archive *a, struct cof_diag *diag);
+/* Empties and rebuilds a damaged index. Takes the gate: call without any lock. */
+int cof_archive_repair(struct cof_archive *a);
+int cof_archive_feed(struct cof_archive *a); /* cof_index_feed with our size */
+
+/* Runs expr under the gate; repairs the index and repeats once when it is the index's fault. */
+bool cof_gate_enter(struct cof_archive *a);
+void cof_gate_leave(struct cof_archive *a);
+#define COF_GATED(a, r, expr)                                                                      \
+	do {                                                                                       \
+		for (int cof_try_ = 0;; cof_try_++) {                                              \
+			cof_gate_enter(a);                                                         \
+			(r) = (expr);                                                              \
+			cof_gate_leave(a);                                                         \
+			if ((r) != -COF_EINDEX)                                                    \
+				break;                                                             \
+			if (cof_try_ || cof_archive_repair(a) < 0) {                               \
+				(r) = -EIO;                                                        \
+				break;                                                             \
+			}                                                                          \
+		}                                                                                  \
+	} while (0)
+/* Index errors that mean damage become -COF_EINDEX, the rest stays. */
+int cof_ix(struct cof_archive *a, int err);
+
+/* ---- actors (actor.c) ---- */
+
+#define COF_ACTOR_SHARDS 16
+struct cof_actors;
+int cof_actors_new(struct cof_actors **ret);
+void cof_actors_free(struct cof_actors *s);
+/* The ordinal to write into frames; writes an ACTOR frame at first use. 0 for the daemon. */
+int cof_actor_use(struct cof_archive *a, const struct cof_who *who, bool system, uint32_t *ret);
+/* The process behind a thread id: -ESRCH when unknown. start: clock ticks after boot. */
+int cof_actor_process(uint32_t tid, uint32_t *ret_tgid, uint64_t *ret_start);
+
+/* ---- events (event.c) ---- */
+
+struct cof_events;
+int cof_events_new(struct cof_events **ret);
+void cof_events_free(struct cof_events *e);
+/* Records a refusal. Call without object and tree locks, inside the gate. */
+void cof_event_refused(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
+		       const struct cof_ruling *rl);
+void cof_events_flush(struct cof_archive *a);
+/* Any other event: name and detail, by the daemon. */
+int cof_event_put(struct cof_archive *a, const char *event, const char *detail);
+void cof_alarm(struct cof_archive *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- reading (read.c) ---- */
+
+/* Within the gate, size known (not beyond it): fills all n bytes. */
+int cof_read_range(struct cof_archive *a, uint64_t at, uint64_t ino, uint64_t off, void *buf, size_t n);
+int cof_archive_salt(void *archive, uint32_t mount, uint8_t ret[32]); /* cof_salt_fn */
+/* The frame of a stretch's record time. */
+int cof_stretch_time(struct cof_archive *a, const struct cof_stretch *s, uint64_t ino, int64_t *ret);
+
+/* ---- commits that may still be renamed once (attr.c) ---- */
+
+#define COF_RECENT 256
+struct cof_recent {
+	uint64_t ino, start;
+	uint32_t tgid;
+	int64_t deadline; /* CLOCK_BOOTTIME */
+};
+bool cof_recent_may(struct cof_archive *a, uint64_t ino, const struct cof_who *who);
+void cof_recent_used(struct cof_archive *a, uint64_t ino);
+
+/* ---- the archive ---- */
+
+#define COF_MOUNTS_KNOWN 64
+
+struct cof_archive {
+	struct cof_io *io; /* the caller's */
+	struct cof_conf conf;
+	struct cof_keys *keys;
+	struct cof_log *log;	   /* NULL when tampered: read-only */
+	struct cof_reader *reader;
+	struct cof_index *ix;
+	struct cof_ring *ring;
+	struct cof_clock clock;
+	struct cof_archive_params p;
+	struct cof_opened opened;
+	uint32_t mount; /* ordinal of this mount; 0 when read-only from the start */
+	uint8_t salt[32];
+
+	atomic_uint_fast64_t size;     /* one more than the last sequence we wrote or replayed */
+	atomic_uint_fast64_t next_ino; /* tree lock held exclusively by who takes one */
+	atomic_int failed;	       /* 0, or -errno of what made the archive read-only */
+	atomic_bool stale;	       /* the index missed a frame: rebuild before going on */
+	atomic_uint_fast64_t refused;  /* refusals since open */
+
+	pthread_rwlock_t gate, tree;
+	int64_t repaired_at; /* boot time; gate */
+
+	pthread_mutex_t cache_lock;
+	struct cof_obj **buckets;
+	size_t n_buckets, n_objects, max_objects;
+	struct cof_obj lru; /* sentinel */
+
+	pthread_mutex_t shelf_lock;
+	struct {
+		uint64_t ino;
+		struct cof_policy policy;
+	} shelves[64];
+	unsigned n_shelves;
+
+	pthread_mutex_t mounts_lock;
+	struct {
+		uint32_t mount;
+		uint8_t salt[32];
+	} mounts[COF_MOUNTS_KNOWN];
+
+	pthread_mutex_t pool_lock;
+	pthread_cond_t pool_cond;
+	void *pool[16];
+	unsigned pool_made, pool_free;
+
+	struct cof_actors *actors;
+	struct cof_events *events;
+	pthread_mutex_t recent_lock;
+	struct cof_recent recent[COF_RECENT];
+	unsigned recent_next;
+
+	pthread_t keeper;
+	bool keeper_runs;
+	pthread_mutex_t keeper_lock;
+	pthread_cond_t keeper_cond;
+	bool stop;
+	int64_t flushed_at; /* keeper only */
+	atomic_int alarmed_read;
+};
+
+#endif
