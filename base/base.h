@@ -28,7 +28,8 @@ struct cof_diag {
 	char text[768]; /* what, where, what to do; empty when nothing was said */
 };
 
-/* Fills diag (may be NULL) and returns err, so that "return cof_fail(d, -EIO, ...)" reads well. */
+/* Fills diag (may be NULL) and returns err, so that "return cof_fail(d, -EIO, ...)" reads well.
+ * diag->text itself may be one of the arguments. */
 int cof_fail(struct cof_diag *diag, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -114,7 +115,7 @@ static inline void cof_put_be64(void *p, uint64_t v)
 /* ---- growing buffer ---- */
 
 struct cof_buf {
-	uint8_t *data;
+	uint8_t *data; /* one NUL behind the content (NULL while empty): usable as a string */
 	size_t len, cap;
 	bool failed; /* an allocation failed: everything since is lost; check once at the end */
 };
@@ -173,7 +174,7 @@ void cof_size_text(uint64_t n, char out[24]); /* "64.0 MiB" */
 
 uint32_t cof_crc32c(uint32_t crc, const void *p, size_t n); /* start with 0; SSE4.2 where present */
 
-/* LEB128. put returns bytes written (at most 10); get returns bytes read or -EUCLEAN. */
+/* LEB128, shortest form only. put returns bytes written (at most 10); get returns bytes read or -EUCLEAN. */
 size_t cof_varint_put(uint8_t *out, uint64_t v);
 int cof_varint_get(const uint8_t *p, size_t n, uint64_t *ret);
 
