@@ -25,7 +25,10 @@ int cof_crypto_init(size_t secure_bytes, struct cof_diag *diag);
 
 /* ---- secrets ---- */
 
-/* Locked, excluded from dumps, zeroed. NULL when the pool is used up (-ENOMEM to callers). */
+/*
+ * Locked, excluded from dumps, zeroed; 32-byte granules. NULL when the pool is used up (-ENOMEM to
+ * callers). A forked child inherits neither secrets nor AEAD objects: touching one faults there.
+ */
 void *cof_secret_alloc(size_t n);
 void cof_secret_free(void *p); /* wipes; NULL is fine */
 void cof_secret_freep(void *p);
@@ -38,7 +41,7 @@ void cof_random(void *p, size_t n); /* strong enough for keys; never fails */
 /* ---- hashes (FIPS 180-4, RFC 2104, RFC 5869) ---- */
 
 void cof_sha256(const void *p, size_t n, uint8_t out[COF_HASH]);
-void cof_sha256v(const struct iovec *iov, int count, uint8_t out[COF_HASH]);
+void cof_sha256v(const struct iovec *iov, int count, uint8_t out[COF_HASH]); /* at most 64 */
 void cof_sha512(const void *p, size_t n, uint8_t out[64]);
 
 struct cof_sha256; /* incremental, for what does not fit in memory */

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Shared by the files of crypto/ only: the locked pool behind cof_secret_alloc and libgcrypt, and
+ * the conversion of libgcrypt's errors.
+ */
+#ifndef COF_CRYPTO_PRIVATE_H
+#define COF_CRYPTO_PRIVATE_H
+
+#include <gcrypt.h>
+
+#include "crypto/crypto.h"
+
+/*
+ * Kept back for what libgcrypt takes while it computes (an Ed25519 signature uses about 20 KiB, and
+ * those are made one at a time). Its internal allocators end the process when they get nothing, so
+ * objects that live longer must never reach into this.
+ */
+#define COF_POOL_RESERVE (256u << 10)
+
+/* Maps and locks the pool and hands it to libgcrypt. Before any other call of libgcrypt. */
+int cof_pool_init(size_t bytes, struct cof_diag *diag);
+/* True while an object of n bytes that lives long can be had without touching the reserve. */
+bool cof_pool_room(size_t n);
+
+/*
+ * The next allocation of at least n bytes that libgcrypt makes in this thread comes from memory of
+ * its own that is left out of dumps and locked where the limits allow. disarm tells whether it was
+ * made; the memory itself goes back when libgcrypt frees it, in the same thread.
+ */
+void cof_pool_arm_large(size_t n);
+bool cof_pool_disarm_large(void);
+
+int cof_gcry_errno(gcry_error_t e);
+/* Known answers of every primitive offered here: -EIO with the name of the one that is wrong. */
+int cof_crypto_selftest(struct cof_diag *diag);
+
+/* As cof_argon2id, with the optional secret and associated data of RFC 9106 (may be NULL). */
+struct cof_argon2_extra {
+	const void *secret, *ad;
+	size_t secret_len, ad_len;
+};
+int cof_argon2id_full(const void *pass, size_t pass_len, const void *salt, size_t salt_len,
+		      uint32_t memory_kib, uint32_t passes, uint32_t lanes,
+		      const struct cof_argon2_extra *extra, uint8_t out[32]);
+
+#endif
