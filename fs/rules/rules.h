@@ -71,6 +71,9 @@ struct cof_object { /* what the ruling is about; zero for CREATE */
 	bool target_exists, target_empty; /* an open file without content, or an empty directory */
 	uint8_t target_kind, target_state;
 	bool new_parent_is_root;
+	/* RENAME of a committed file: this process committed it less than a minute ago and has not renamed
+	 * it since (rsync commits its temporary name, then renames). The archive remembers that. */
+	bool rename_once;
 };
 
 enum cof_effect {
