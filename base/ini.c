@@ -44,11 +44,12 @@ static char *next_line(char *out, int cap, void *user)
 		return NULL;
 	r->line++;
 	end = memchr(start, '\n', left);
-	n = end ? (size_t)(end - start) + 1 : left;
-	if (n > (size_t)cap - 1 || n > LINE_MAX_CHARS + 1) {
+	n = end ? (size_t)(end - start) : left;
+	if (n > LINE_MAX_CHARS || n + 1 > (size_t)cap - 1) {
 		r->too_long = true;
 		return NULL;
 	}
+	n += end != NULL;
 	memcpy(out, start, n);
 	out[n] = '\0';
 	r->off += n;

@@ -182,13 +182,29 @@ const char *cof_json_text(struct cof_json *j, bool pretty)
 	return json_object_to_json_string_ext(in(j), flags);
 }
 
+/* json-c takes single quotes and raw control characters even when strict; JSON has neither. */
+static bool has_foreign_marks(const char *text, size_t n)
+{
+	bool quoted = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (text[i] == '"')
+			quoted = !quoted;
+		else if (quoted && text[i] == '\\')
+			i++;
+		else if (quoted ? (uint8_t)text[i] < 0x20 : text[i] == '\'')
+			return true;
+	}
+	return false;
+}
+
 int cof_json_parse(const char *text, size_t n, struct cof_json **ret)
 {
 	struct json_tokener *tok;
 	struct json_object *o;
 	enum json_tokener_error err;
 
-	if (!n || n > INT_MAX - 1 || memchr(text, '\0', n))
+	if (!n || n > INT_MAX - 1 || memchr(text, '\0', n) || has_foreign_marks(text, n))
 		return -EUCLEAN;
 	/* json-c counts the scalars inside the innermost array or object as one level more */
 	tok = json_tokener_new_ex(DEPTH_MAX + 1);
