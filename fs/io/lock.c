@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * STORE/lock: flock(2) decides, the text only names the holder. flock belongs to the open file, so
+ * a second store object in the same process is refused like a stranger, and the death of the holder
+ * releases it.
+ */
+#include <fcntl.h>
+#include <sys/file.h>
+#include <time.h>
+
+#include "fs/io/impl.h"
+
+/* Somebody who only asks (cof_posix_locked) holds the lock for microseconds: give it a few tries.
+ */
+#define TRIES 20
+#define PAUSE_NS 1000000L
+
+static int try_lock(int fd, int how)
+{
+	for (int i = 0; i < TRIES; i++) {
+		struct timespec pause = {.tv_nsec = PAUSE_NS};
+		if (!flock(fd, how | LOCK_NB))
+			return 0;
+		if (errno == EINTR)
+			continue;
+		if (errno != EWOULDBLOCK)
+			return -errno;
+		if (nanosleep(&pause, NULL) && errno != EINTR)
+			return -errno;
+	}
+	return -EBUSY;
+}
+
+/* The first line, printable bytes only: it goes into messages. */
+static void read_holder(int fd, char *ret, size_t cap)
+{
+	ssize_t n = cap > 1 ? pread(fd, ret, cap - 1, 0) : 0;
+	size_t len = n > 0 ? (size_t)n : 0, i;
+
+	for (i = 0; i < len && ret[i] != '\n'; i++)
+		if ((unsigned char)ret[i] < 32 || ret[i] == 127)
+			ret[i] = '?';
+	if (cap)
+		ret[i] = 0;
+}
+
+static int write_holder(int fd, const char *holder)
+{
+	size_t n = strlen(holder), done = 0;
+
+	if (ftruncate(fd, 0))
+		return -errno;
+	while (done < n) {
+		ssize_t r = pwrite(fd, holder + done, n - done, (off_t)done);
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			return r ? -errno : -EIO;
+		done += (size_t)r;
+	}
+	return 0;
+}
+
+static int take(struct cof_posix *p, const char *holder, char *ret_holder, size_t cap)
+{
+	cof_autoclose int fd = -1;
+	int r;
+
+	if (p->lock_fd >= 0)
+		return -EALREADY;
+	fd = cof_path_open(p->dir, "lock", O_RDWR | O_CREAT | O_NONBLOCK | O_NOCTTY, 0600);
+	if (fd < 0)
+		return fd;
+	r = try_lock(fd, LOCK_EX);
+	if (r == -EBUSY)
+		read_holder(fd, ret_holder, cap);
+	if (r)
+		return r;
+	r = write_holder(fd, holder);
+	/* On a full disk the lock still holds: only its text is missing. */
+	if (r && r != -ENOSPC && r != -EDQUOT)
+		return r;
+	p->lock_fd = fd;
+	fd = -1;
+	return 0;
+}
+
+int cof_posix_lock(struct cof_io *io, const char *holder, char *ret_holder, size_t cap)
+{
+	struct cof_posix *p = (struct cof_posix *)io;
+	int r;
+
+	pthread_mutex_lock(&p->lock_mutex);
+	r = take(p, holder, ret_holder, cap);
+	pthread_mutex_unlock(&p->lock_mutex);
+	return r;
+}
+
+void cof_posix_unlock(struct cof_io *io)
+{
+	struct cof_posix *p = (struct cof_posix *)io;
+
+	pthread_mutex_lock(&p->lock_mutex);
+	if (p->lock_fd >= 0) {
+		/* If it fails an old name stays in the text; nobody reads it without a holder. */
+		if (ftruncate(p->lock_fd, 0))
+			errno = 0;
+		close(p->lock_fd);
+		p->lock_fd = -1;
+	}
+	pthread_mutex_unlock(&p->lock_mutex);
+}
+
+int cof_posix_locked(struct cof_io *io, char *ret_holder, size_t cap)
+{
+	struct cof_posix *p = (struct cof_posix *)io;
+	cof_autoclose int fd = -1;
+	bool ours;
+	int r;
+
+	pthread_mutex_lock(&p->lock_mutex);
+	ours = p->lock_fd >= 0;
+	pthread_mutex_unlock(&p->lock_mutex);
+	if (ours)
+		return 0;
+	fd = cof_path_open(p->dir, "lock", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	do
+		r = flock(fd, LOCK_SH | LOCK_NB);
+	while (r && errno == EINTR);
+	if (!r)
+		return 0;
+	if (errno != EWOULDBLOCK)
+		return -errno;
+	read_holder(fd, ret_holder, cap);
+	return 1;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plain store: one system call for each operation. */
+#include "fs/io/impl.h"
+
+static const struct cof_io_ops plain_ops = {
+    .name = "plain",
+    .free = cof_posix_free,
+    .open = cof_posix_open,
+    .close = cof_posix_close,
+    .writev = cof_posix_writev,
+    .read = cof_posix_read,
+    .sync = cof_posix_sync,
+    .allocate = cof_posix_allocate,
+    .truncate = cof_posix_truncate,
+    .size = cof_posix_size,
+    .mkdir = cof_posix_mkdir,
+    .rename = cof_posix_rename,
+    .unlink = cof_posix_unlink,
+    .sync_dir = cof_posix_sync_dir,
+    .exists = cof_posix_exists,
+    .list = cof_posix_list,
+    .lock = cof_posix_lock,
+    .unlock = cof_posix_unlock,
+    .locked = cof_posix_locked,
+    .space = cof_posix_space,
+};
+
+int cof_io_plain(const char *dir, struct cof_io **ret, struct cof_diag *diag)
+{
+	struct cof_posix *io = calloc(1, sizeof(*io));
+	int r;
+
+	if (!io)
+		return cof_fail(diag, -ENOMEM, "cannot open the store %s: out of memory", dir);
+	r = cof_posix_init(io, &plain_ops, dir, diag);
+	if (r) {
+		free(io);
+		return r;
+	}
+	*ret = &io->base;
+	return 0;
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A store in a directory of the host: what the plain and the io_uring implementation share, which
+ * is everything but bulk writes and syncs.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "fs/io/impl.h"
+
+static struct cof_posix *store(struct cof_io *io)
+{
+	return (struct cof_posix *)io;
+}
+
+static int fd_of(struct cof_file *f)
+{
+	return ((struct cof_posix_file *)f)->fd;
+}
+
+/* Beyond RLIMIT_FSIZE a write is to return EFBIG, not to end the process. A handler that somebody
+ * installed stays. */
+static int ignore_sigxfsz(void)
+{
+	struct sigaction now;
+	if (sigaction(SIGXFSZ, NULL, &now))
+		return -errno;
+	if (now.sa_handler != SIG_DFL)
+		return 0;
+	now = (struct sigaction){.sa_handler = SIG_IGN};
+	return sigaction(SIGXFSZ, &now, NULL) ? -errno : 0;
+}
+
+int cof_posix_init(struct cof_posix *io, const struct cof_io_ops *ops, const char *dir,
+		   struct cof_diag *diag)
+{
+	cof_autoclose int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return cof_fail(diag, -errno, "cannot open the store %s: %s", dir, strerror(errno));
+	r = ignore_sigxfsz();
+	if (!r)
+		r = -pthread_mutex_init(&io->lock_mutex, NULL);
+	if (r)
+		return cof_fail(diag, r, "cannot open the store %s: %s", dir, strerror(-r));
+	io->base.where = strdup(dir);
+	if (!io->base.where) {
+		pthread_mutex_destroy(&io->lock_mutex);
+		return cof_fail(diag, -ENOMEM, "cannot open the store %s: out of memory", dir);
+	}
+	io->base.ops = ops;
+	io->dir = fd;
+	io->lock_fd = -1;
+	fd = -1;
+	return 0;
+}
+
+void cof_posix_free(struct cof_io *io)
+{
+	struct cof_posix *p = store(io);
+	cof_posix_unlock(io);
+	pthread_mutex_destroy(&p->lock_mutex);
+	close(p->dir);
+}
+
+/* ---- files ---- */
+
+int cof_posix_open(struct cof_io *io, const char *path, int mode, struct cof_file **ret)
+{
+	int flags = mode & COF_IO_RDWR ? O_RDWR : O_RDONLY;
+	struct cof_posix_file *f;
+	cof_autoclose int fd = -1;
+	struct stat st;
+
+	if (mode & COF_IO_CREATE)
+		flags |= O_CREAT | O_EXCL;
+	/* O_NONBLOCK: a pipe or device put there by somebody must not stop us. */
+	fd = cof_path_open(store(io)->dir, path, flags | O_NONBLOCK | O_NOCTTY, 0600);
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+	if (fcntl(fd, F_SETFL, 0)) /* else io_uring would not wait for the disk */
+		return -errno;
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return -ENOMEM;
+	f->fd = fd;
+	fd = -1;
+	*ret = &f->base;
+	return 0;
+}
+
+void cof_posix_close(struct cof_file *f)
+{
+	close(fd_of(f));
+}
+
+ssize_t cof_posix_writev(struct cof_file *f, const struct iovec *iov, int count, uint64_t off)
+{
+	ssize_t r;
+	do
+		r = pwritev(fd_of(f), iov, count, (off_t)off);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r;
+}
+
+ssize_t cof_posix_read(struct cof_file *f, void *p, size_t n, uint64_t off)
+{
+	ssize_t r;
+	do
+		r = pread(fd_of(f), p, n, (off_t)off);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r;
+}
+
+int cof_posix_sync(struct cof_file *f)
+{
+	int r;
+	do
+		r = fdatasync(fd_of(f));
+	while (r && errno == EINTR);
+	return r ? -errno : 0;
+}
+
+/* Where blocks cannot be reserved: at least not more than the filesystem says it has. */
+static int grow(int fd, uint64_t off, uint64_t n)
+{
+	struct statvfs fs;
+	struct stat st;
+
+	if (fstatvfs(fd, &fs) || fstat(fd, &st))
+		return -errno;
+	if (fs.f_blocks && n / (fs.f_frsize ? fs.f_frsize : 1) >= fs.f_bavail)
+		return -ENOSPC;
+	if ((uint64_t)st.st_size >= off + n)
+		return 0;
+	return ftruncate(fd, (off_t)(off + n)) ? -errno : 0;
+}
+
+int cof_posix_allocate(struct cof_file *f, uint64_t off, uint64_t n)
+{
+	int r;
+	do
+		r = fallocate(fd_of(f), 0, (off_t)off, (off_t)n);
+	while (r && errno == EINTR);
+	if (!r)
+		return 0;
+	if (errno != EOPNOTSUPP && errno != ENOSYS)
+		return -errno;
+	return grow(fd_of(f), off, n);
+}
+
+int cof_posix_truncate(struct cof_file *f, uint64_t size)
+{
+	int r;
+	do
+		r = ftruncate(fd_of(f), (off_t)size);
+	while (r && errno == EINTR);
+	return r ? -errno : 0;
+}
+
+int cof_posix_size(struct cof_file *f, uint64_t *ret)
+{
+	struct stat st;
+	if (fstat(fd_of(f), &st))
+		return -errno;
+	*ret = (uint64_t)st.st_size;
+	return 0;
+}
+
+/* ---- names ---- */
+
+int cof_posix_mkdir(struct cof_io *io, const char *path)
+{
+	const char *name;
+	cof_autoclose int at = cof_path_parent(store(io)->dir, path, &name);
+	if (at < 0)
+		return at;
+	return mkdirat(at, name, 0700) ? -errno : 0;
+}
+
+int cof_posix_rename(struct cof_io *io, const char *from, const char *to)
+{
+	const char *from_name, *to_name;
+	cof_autoclose int from_at = cof_path_parent(store(io)->dir, from, &from_name);
+	cof_autoclose int to_at = cof_path_parent(store(io)->dir, to, &to_name);
+	if (from_at < 0)
+		return from_at;
+	if (to_at < 0)
+		return to_at;
+	return renameat(from_at, from_name, to_at, to_name) ? -errno : 0;
+}
+
+int cof_posix_unlink(struct cof_io *io, const char *path)
+{
+	const char *name;
+	cof_autoclose int at = cof_path_parent(store(io)->dir, path, &name);
+	if (at < 0)
+		return at;
+	return unlinkat(at, name, 0) ? -errno : 0;
+}
+
+/* "" is the store: "." through our own descriptor, so that nothing is looked up by name again. */
+static int open_dir(struct cof_io *io, const char *path)
+{
+	return cof_path_open(store(io)->dir, *path ? path : ".", O_RDONLY | O_DIRECTORY, 0);
+}
+
+int cof_posix_sync_dir(struct cof_io *io, const char *path)
+{
+	cof_autoclose int fd = open_dir(io, path);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	do
+		r = fsync(fd);
+	while (r && errno == EINTR);
+	return r ? -errno : 0;
+}
+
+int cof_posix_exists(struct cof_io *io, const char *path)
+{
+	const char *name;
+	cof_autoclose int at = cof_path_parent(store(io)->dir, path, &name);
+	struct stat st;
+
+	if (at < 0)
+		return at == -ENOENT ? 0 : at;
+	if (!fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW))
+		return 1;
+	return errno == ENOENT ? 0 : -errno;
+}
+
+int cof_posix_list(struct cof_io *io, const char *path, struct cof_names *names)
+{
+	int fd = open_dir(io, path);
+	struct dirent *e;
+	DIR *dir;
+	int r = 0;
+
+	if (fd < 0)
+		return fd;
+	dir = fdopendir(fd);
+	if (!dir) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	while (!r) {
+		errno = 0;
+		e = readdir(dir);
+		if (!e) {
+			r = -errno;
+			break;
+		}
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+			r = cof_names_add(names, e->d_name);
+	}
+	closedir(dir);
+	return r;
+}
+
+int cof_posix_space(struct cof_io *io, uint64_t *ret_free, uint64_t *ret_total)
+{
+	struct statvfs fs;
+	if (fstatvfs(store(io)->dir, &fs))
+		return -errno;
+	if (__builtin_mul_overflow((uint64_t)fs.f_bavail, (uint64_t)fs.f_frsize, ret_free))
+		*ret_free = UINT64_MAX;
+	if (__builtin_mul_overflow((uint64_t)fs.f_blocks, (uint64_t)fs.f_frsize, ret_total))
+		*ret_total = UINT64_MAX;
+	return 0;
+}
