@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Private to fs/log: the writer.
+ *
+ * Lock order, written once: checkpoint -> tree -> sync -> chain. Nothing that may block on a disk
+ * runs under chain, except the allocation of a segment that nobody prepared in time (segment.c
+ * drops the lock for it). Callbacks run without any of these locks.
+ *
+ * Life of a frame: numbered, linked and tagged under chain (chain.c), queued, written by whoever
+ * holds the leader's role (accepted), synced by whoever holds the sync role (durable, commit.c),
+ * its leaf moved from the ring into the frontier and the tiles (tiles.c), covered by a checkpoint
+ * (checkpoint.c).
+ */
+#ifndef COF_LOG_INTERNAL_H
+#define COF_LOG_INTERNAL_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+
+#include "fs/log/log.h"
+
+#define COF_LEAF_RING 65536u /* leaves that wait for the tree; 2 MiB */
+#define COF_TILE_LEVELS 8
+#define COF_TILE_BUFFER 4096u /* hashes of one level that wait for its file */
+
+struct segment { /* an open log segment, writable */
+	struct segment *next;
+	struct cof_file *file;
+	uint32_t number;
+	uint64_t first;	   /* sequence of its first frame */
+	uint64_t end;	   /* sequence behind its last frame; set when it is closed */
+	uint64_t used;	   /* bytes of frames; final when it is closed */
+};
+
+struct pending { /* a frame between numbering and writing; on its appender's stack */
+	struct pending *next;
+	struct segment *segment;
+	uint64_t offset, sequence;
+	uint8_t header[COF_FRAME_HEADER];
+	const void *stored;
+	uint32_t stored_len;
+	int err;
+	bool lead;  /* woken to take the leader's role, its own frame still in the queue */
+	sem_t wake; /* posted once: written, failed, or to lead */
+};
+
+struct waiter { /* somebody who wants a sequence durable */
+	struct waiter *next;
+	uint64_t sequence;
+	cof_log_done done;
+	void *user;
+};
+
+struct tiles { /* guarded by tree */
+	struct cof_frontier frontier;
+	struct cof_file *file[COF_TILE_LEVELS];
+	uint8_t (*buffer[COF_TILE_LEVELS])[COF_HASH];
+	uint64_t start[COF_TILE_LEVELS]; /* index of buffer[0] in the level */
+	uint32_t count[COF_TILE_LEVELS];
+	int err; /* first failure: the files are behind, the next mount rebuilds them */
+};
+
+struct cof_log {
+	struct cof_log_params p;
+	struct cof_conf conf;
+	struct cof_reader *reader;
+	uint8_t *secrets; /* secure: signing seed 32, epoch secret 32, seal key 32 */
+	uint64_t reserve; /* bytes at a segment's end that only system frames may use */
+	_Atomic uint64_t counter;
+	_Atomic int failed;	  /* first fatal error, 0: none */
+	_Atomic uint64_t written; /* frames handed to the kernel */
+	_Atomic uint64_t durable;
+
+	/* chain: guards from here */
+	pthread_mutex_t chain;
+	pthread_cond_t prepared; /* preparing became false */
+	uint64_t size;		 /* frames numbered */
+	uint8_t previous[COF_HASH];
+	uint32_t mount;
+	int64_t last_retention;
+	struct segment *current, *prepared_next;
+	struct segment *closing, **closing_tail; /* full, not yet cut and synced; in order */
+	bool preparing, out_of_space;
+	int64_t prepare_again; /* boot-time before which no new attempt is made after ENOSPC */
+	struct pending *queue, **queue_tail;
+	bool leading;
+	uint8_t (*ring)[COF_HASH]; /* leaves ring_start .. size - 1, at sequence % COF_LEAF_RING */
+	uint64_t ring_start;
+	int64_t uncovered_since; /* boot-time of the oldest frame that wants a checkpoint; 0: none */
+	uint64_t last_significant; /* sequence + 1 of the last frame that is no CHECKPOINT or COSIGN */
+	pthread_cond_t keeper_wake;
+	bool keeper_stop;
+
+	/* sync: guards from here */
+	pthread_mutex_t sync;
+	pthread_cond_t syncer_wake;
+	struct waiter *waiters, *spare;
+	uint32_t spares;
+	bool syncing, handed_over, syncer_stop, has_syncer;
+
+	/* tree */
+	pthread_mutex_t tree;
+	struct tiles tiles;
+
+	/* checkpoint */
+	pthread_mutex_t checkpoint;
+	uint64_t checkpoint_size; /* written under checkpoint and chain; read under either */
+	char checkpoint_text[512];
+	bool reserve_given_up;
+
+	pthread_t keeper, syncer;
+	bool has_keeper;
+};
+
+#define LOG_SEED(log) ((log)->secrets)
+#define LOG_EPOCH(log) ((log)->secrets + COF_KEY)
+#define LOG_SEAL(log) ((log)->secrets + 2 * COF_KEY)
+
+/* chain.c: a frame that has a public part only; of f: type, object, position. */
+int cof_log_append_public(struct cof_log *log, const struct cof_frame *f, const void *public_part,
+			  uint32_t public_len, uint64_t *ret_sequence);
+
+/* log.c: the first failure is final; tells the owner once. Returns -EIO. Call without locks. */
+int cof_log_fail(struct cof_log *log, int err, const char *what);
+struct cof_log *cof_log_alloc(const struct cof_log_params *p, const struct cof_log_secrets *s,
+			      struct cof_diag *diag);
+int64_t cof_log_boottime(void);
+
+/* segment.c */
+void cof_segment_path(uint32_t number, char out[32]);
+int cof_segment_new(struct cof_log *log, uint32_t number, struct segment **ret);
+int cof_segment_open(struct cof_log *log, uint32_t number, struct segment **ret);
+void cof_segment_free(struct segment *s);
+/* Where a frame of need bytes goes; chain is held, and dropped while a segment is made. */
+int cof_segment_place(struct cof_log *log, uint64_t need, bool system);
+void cof_segment_prepare(struct cof_log *log); /* keeper: makes the next one ahead of time */
+/* Gives up STORE/reserve so that small files can still be written. True if there was one. */
+bool cof_reserve_give_up(struct cof_log *log);
+void cof_reserve_renew(struct cof_log *log);
+
+/* commit.c */
+void *cof_log_syncer(void *log);
+/* Cuts and syncs closed segments below target, then syncs the current one. One caller at a time. */
+int cof_commit_disk(struct cof_log *log, uint64_t *ret_durable);
+
+/* tiles.c */
+int cof_tiles_open(struct cof_log *log, struct cof_diag *diag); /* opens or makes tile/N */
+void cof_tiles_done(struct cof_log *log);
+/* Moves leaves from the ring into the tree; ret (may be NULL) is the frontier afterwards. */
+void cof_tiles_drain(struct cof_log *log, struct cof_frontier *ret);
+void cof_tiles_add(struct cof_log *log, const uint8_t leaf[COF_HASH]); /* tree held */
+int cof_tiles_flush(struct cof_log *log, bool sync);
+int cof_tiles_get(void *log, unsigned level, uint64_t index, uint8_t out[COF_HASH]);
+/* Forgets what is stored from this tree size on (recovery). */
+int cof_tiles_reset(struct cof_log *log, uint64_t size);
+
+/* checkpoint.c */
+void *cof_log_keeper(void *log);
+int cof_checkpoint_write(struct cof_log *log, const struct cof_frontier *f, struct cof_buf *note);
+
+#endif
