@@ -38,6 +38,7 @@ struct cof_io_ops {
 	int (*mkdir)(struct cof_io *io, const char *path);
 	int (*rename)(struct cof_io *io, const char *from, const char *to);
 	int (*unlink)(struct cof_io *io, const char *path);
+	int (*rmdir)(struct cof_io *io, const char *path); /* NULL: -EOPNOTSUPP */
 	int (*sync_dir)(struct cof_io *io, const char *path);
 	int (*exists)(struct cof_io *io, const char *path);
 	int (*list)(struct cof_io *io, const char *path, struct cof_names *names); /* any order */
@@ -90,6 +91,7 @@ int cof_posix_size(struct cof_file *f, uint64_t *ret);
 int cof_posix_mkdir(struct cof_io *io, const char *path);
 int cof_posix_rename(struct cof_io *io, const char *from, const char *to);
 int cof_posix_unlink(struct cof_io *io, const char *path);
+int cof_posix_rmdir(struct cof_io *io, const char *path);
 int cof_posix_sync_dir(struct cof_io *io, const char *path);
 int cof_posix_exists(struct cof_io *io, const char *path);
 int cof_posix_list(struct cof_io *io, const char *path, struct cof_names *names);

@@ -243,6 +243,14 @@ int cof_io_unlink(struct cof_io *io, const char *path)
 	return r ? r : io->ops->unlink(io, path);
 }
 
+int cof_io_rmdir(struct cof_io *io, const char *path)
+{
+	int r = check_path(path);
+	if (!r && !io->ops->rmdir)
+		r = -EOPNOTSUPP;
+	return r ? r : io->ops->rmdir(io, path);
+}
+
 int cof_io_sync_dir(struct cof_io *io, const char *path)
 {
 	int r = *path ? check_path(path) : 0;

@@ -208,6 +208,15 @@ int cof_posix_unlink(struct cof_io *io, const char *path)
 	return unlinkat(at, name, 0) ? -errno : 0;
 }
 
+int cof_posix_rmdir(struct cof_io *io, const char *path)
+{
+	const char *name;
+	cof_autoclose int at = cof_path_parent(store(io)->dir, path, &name);
+	if (at < 0)
+		return at;
+	return unlinkat(at, name, AT_REMOVEDIR) ? -errno : 0;
+}
+
 /* "" is the store: "." through our own descriptor, so that nothing is looked up by name again. */
 static int open_dir(struct cof_io *io, const char *path)
 {

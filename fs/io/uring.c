@@ -268,6 +268,7 @@ static const struct cof_io_ops uring_ops = {
     .mkdir = cof_posix_mkdir,
     .rename = cof_posix_rename,
     .unlink = cof_posix_unlink,
+    .rmdir = cof_posix_rmdir,
     .sync_dir = cof_posix_sync_dir,
     .exists = cof_posix_exists,
     .list = cof_posix_list,
