@@ -21,13 +21,14 @@ struct cof_file; /* an open file in it */
 
 enum { COF_IO_RDONLY = 0, COF_IO_RDWR = 1 };
 
-/* The directory must exist. Descriptors are O_CLOEXEC; nothing follows symbolic links. */
+/* The directory must exist. Descriptors are O_CLOEXEC; nothing follows symbolic links. Opening sets
+ * SIGXFSZ to be ignored where it had its default action: a write beyond a limit is -EFBIG. */
 int cof_io_plain(const char *dir, struct cof_io **ret, struct cof_diag *diag);
 /* Falls back to plain by itself where the kernel offers no io_uring; cof_io_name tells. Bulk writes
  * (64 KiB and more) and syncs go through the ring, small writes are one pwritev (1 µs; a ring costs
  * more). Create after the last fork. */
 int cof_io_uring(const char *dir, struct cof_io **ret, struct cof_diag *diag);
-void cof_io_free(struct cof_io *io); /* all its files are closed; NULL is fine */
+void cof_io_free(struct cof_io *io); /* close its files before; NULL is fine */
 const char *cof_io_name(const struct cof_io *io); /* "plain", "io_uring", "simulated" */
 const char *cof_io_where(const struct cof_io *io); /* the directory, for messages */
 
@@ -59,7 +60,8 @@ int cof_io_exists(struct cof_io *io, const char *path);	  /* 1, 0, or -errno */
 typedef int (*cof_io_list_fn)(void *user, const char *name);
 int cof_io_list(struct cof_io *io, const char *path, cof_io_list_fn fn, void *user);
 
-/* path.new, sync, rename, directory sync. After an error the old content is there. */
+/* path.new, sync, rename, directory sync. After an error the old content is there; only when the
+ * directory's sync failed it may be either, whole (as after a crash at that moment). */
 int cof_io_replace(struct cof_io *io, const char *path, const void *p, size_t n);
 /* The whole of a file of at most cap bytes: -EFBIG. *ret is malloc'ed, one NUL behind it. */
 int cof_io_load(struct cof_io *io, const char *path, size_t cap, uint8_t **ret, size_t *ret_n);
