@@ -43,4 +43,11 @@ int cof_argon2id_full(const void *pass, size_t pass_len, const void *salt, size_
 		      uint32_t memory_kib, uint32_t passes, uint32_t lanes,
 		      const struct cof_argon2_extra *extra, uint8_t out[32]);
 
+/* ---- notes (note-text.c) ---- */
+
+/* Valid UTF-8 without control characters but newline: what a note may consist of. */
+bool cof_note_text_ok(const char *s, size_t n);
+/* A key name: not empty, fits COF_NOTE_NAME, no space or control character of Unicode, no plus. */
+bool cof_note_name_ok(const char *s, size_t n);
+
 #endif
