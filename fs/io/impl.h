@@ -38,7 +38,7 @@ struct cof_io_ops {
 	int (*mkdir)(struct cof_io *io, const char *path);
 	int (*rename)(struct cof_io *io, const char *from, const char *to);
 	int (*unlink)(struct cof_io *io, const char *path);
-	int (*rmdir)(struct cof_io *io, const char *path); /* NULL: -EOPNOTSUPP */
+	int (*rmdir)(struct cof_io *io, const char *path);
 	int (*sync_dir)(struct cof_io *io, const char *path);
 	int (*exists)(struct cof_io *io, const char *path);
 	int (*list)(struct cof_io *io, const char *path, struct cof_names *names); /* any order */

@@ -246,8 +246,6 @@ int cof_io_unlink(struct cof_io *io, const char *path)
 int cof_io_rmdir(struct cof_io *io, const char *path)
 {
 	int r = check_path(path);
-	if (!r && !io->ops->rmdir)
-		r = -EOPNOTSUPP;
 	return r ? r : io->ops->rmdir(io, path);
 }
 

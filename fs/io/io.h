@@ -53,7 +53,7 @@ int cof_io_size(struct cof_file *f, uint64_t *ret);
 int cof_io_mkdir(struct cof_io *io, const char *path);
 int cof_io_rename(struct cof_io *io, const char *from, const char *to); /* replaces */
 int cof_io_unlink(struct cof_io *io, const char *path);
-int cof_io_rmdir(struct cof_io *io, const char *path); /* -ENOTEMPTY; -EOPNOTSUPP: cannot */
+int cof_io_rmdir(struct cof_io *io, const char *path); /* -ENOTEMPTY */
 int cof_io_sync_dir(struct cof_io *io, const char *path); /* "" is the store itself */
 int cof_io_exists(struct cof_io *io, const char *path);	  /* 1, 0, or -errno */
 /* Names in a directory in ascending byte order, without "." and "..". fn returns 0 or -errno. */

@@ -303,6 +303,30 @@ static int sim_unlink(struct cof_io *io, const char *path)
 	return r;
 }
 
+static int sim_rmdir(struct cof_io *io, const char *path)
+{
+	struct cof_sim *s = sim_of(io);
+	struct sim_node *node;
+	int r;
+	HOLD(s);
+
+	r = step(io);
+	if (r)
+		return r;
+	node = sim_find(&s->now, path);
+	if (!node)
+		return -ENOENT;
+	if (!node->dir)
+		return -ENOTDIR;
+	for (size_t i = 0; i < s->now.len; i++)
+		if (sim_in_dir(s->now.name[i].path, path))
+			return -ENOTEMPTY;
+	r = sim_name_change(s, NULL, NULL, path);
+	if (!r)
+		sim_table_remove(&s->now, path);
+	return r;
+}
+
 static bool is_dir(const struct cof_sim *s, const char *path)
 {
 	struct sim_node *node = *path ? sim_find(&s->now, path) : NULL;
@@ -435,6 +459,7 @@ static const struct cof_io_ops sim_ops = {
     .mkdir = sim_mkdir,
     .rename = sim_rename,
     .unlink = sim_unlink,
+    .rmdir = sim_rmdir,
     .sync_dir = sim_sync_dir,
     .exists = sim_exists,
     .list = sim_list,

@@ -2,7 +2,7 @@
 /*
  * The simulated store: in memory, deterministic from its seed, faults on demand. A store operation
  * is any call that changes something (create, write, sync, allocate, truncate, mkdir, rename,
- * unlink, sync_dir); they are counted from 1.
+ * unlink, rmdir, sync_dir); they are counted from 1. A write that is continued counts again.
  */
 #ifndef COF_SIM_H
 #define COF_SIM_H
