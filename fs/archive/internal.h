@@ -6,7 +6,7 @@
  *   gate (shared by every call, exclusive while the index is rebuilt)
  *   -> tree (names: exclusive for create, rename, remove; shared for lookups)
  *   -> object locks (two at a time only under the exclusive tree lock)
- *   -> intern (actor ordinals) -> index enter/leave -> the log's own
+ *   -> intern (actor ordinals) -> feed -> index enter/leave -> the log's own
  * Leaves, nothing is taken inside: cache, ring, pool, event table, actor shards, recent, mounts.
  */
 #ifndef COF_ARCHIVE_INTERNAL_H
@@ -92,9 +92,8 @@ struct cof_obj {
 int cof_obj_get(struct cof_archive *a, uint64_t ino, struct cof_obj **ret);
 /* A new one for CREATE: locked, with node zeroed but for ino. */
 int cof_obj_new(struct cof_archive *a, uint64_t ino, struct cof_obj **ret);
-void cof_obj_forget(struct cof_archive *a, struct cof_obj *o); /* its creation failed; as put */
-void cof_obj_put(struct cof_archive *a, struct cof_obj *o); /* unlocks; NULL is fine */
-void cof_obj_putp(struct cof_archive *a, struct cof_obj **o);
+/* Unlocks. NULL is fine. One that was never filled (loaded is 0) is dropped. */
+void cof_obj_put(struct cof_archive *a, struct cof_obj *o);
 void cof_obj_clear(struct cof_archive *a); /* drops all; gate held exclusively */
 void cof_obj_attr(const struct cof_obj *o, struct cof_attr *ret);
 void cof_obj_rule_view(const struct cof_obj *o, struct cof_object *ret);
@@ -117,48 +116,48 @@ struct cof_draft { /* a frame to be: zero what is not used */
 	bool system;	 /* may use the reserve */
 	bool commitment; /* the first APPEND of (object, mount) */
 };
-/* Called with the frame accepted, inside cof_index_enter/leave; what it returns marks the index stale
- * when not 0, but never fails the frame. */
-typedef int (*cof_feed_fn)(void *user, const struct cof_append *done);
-
-/* Seals outside all global locks, appends, feeds. ret may be NULL. */
-int cof_archive_put(struct cof_archive *a, const struct cof_draft *d, cof_feed_fn feed, void *user,
+/* Who a frame touches, all locked; only what its type needs. dir and new_dir: the old and new parent. */
+struct cof_applied {
+	struct cof_obj *o, *dir, *new_dir, *target;
+};
+/* Seals outside all global locks, appends (accepted when 0), and applies the frame to objects and index.
+ * on: NULL for frames that touch neither. ret may be NULL. */
+int cof_archive_put(struct cof_archive *a, const struct cof_draft *d, const struct cof_applied *on,
 		    struct cof_append *ret);
+
+/* The parts of cof_archive_do: inside the gate, no other lock. rl: the ruling, when there was one. */
 int cof_do_write(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
 		 struct cof_reply *ret, struct cof_ruling *rl);
-int cof_do_truncate(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
-		    struct cof_reply *ret, struct cof_ruling *rl);
 int cof_do_name(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
 		struct cof_reply *ret, struct cof_ruling *rl);
 int cof_do_attr(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
 		struct cof_reply *ret, struct cof_ruling *rl);
-/* A frame about o, whose private part is fields, by who; applied to o (and parents) and the index. */
-int cof_put_fields(struct cof_archive *a, const struct cof_draft *d, struct cof_obj *o,
-		   struct cof_obj *dir, struct cof_obj *new_dir, struct cof_obj *target,
-		   struct cof_reply *ret);
-void cof_reply_done(const struct cof_obj *o, const struct cof_op *op, struct cof_reply *ret);
+/* Asks cof_rule about a loaded object as it is. */
+void cof_judge(const struct cof_obj *o, const struct cof_object *view, const struct cof_op *op,
+	       const struct cof_who *who, struct cof_ruling *rl);
+/* Attributes of o into ret, and whether what was written has to be durable. */
+void cof_reply_fill(const struct cof_obj *o, const struct cof_op *op, struct cof_reply *ret);
+void cof_reply_wrote(struct cof_reply *ret, const struct cof_append *done);
 
 /* Large scratch buffers, a bounded number. */
 void *cof_pool_take(struct cof_archive *a);
 void cof_pool_give(struct cof_archive *a, void *buf);
 #define COF_SCRATCH (COF_FRAME_LENGTH_MAX + 65536 + 4096)
 
-/* ---- applying frames to objects and index: live and replayed alike (replay.c) ---- */
+/* ---- applying frames to objects and index, live and replayed alike (apply.c); rebuilding (replay.c) ---- */
 
-struct cof_applied { /* who the frame touches, all locked; only what its type needs */
-	struct cof_obj *o, *dir, *new_dir, *target;
-};
 int cof_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address,
 	      const void *public_part, size_t public_len, const void *private_part,
 	      size_t private_len, const struct cof_applied *on);
-/* Feeds what the index lacks, from the log. exclusive: nobody else uses the archive. */
-int cof_replay(struct cof_archive *a, struct cof_diag *diag);
+/* Feeds what the index lacks, from the log. Nobody else may use the archive meanwhile. */
+int cof_replay(struct cof_archive *a);
 /* Empties and rebuilds a damaged index. Takes the gate: call without any lock. */
 int cof_archive_repair(struct cof_archive *a);
-int cof_archive_feed(struct cof_archive *a); /* cof_index_feed with our size */
+int cof_archive_feed(struct cof_archive *a);
+uint64_t cof_archive_size(void *archive); /* for cof_index_feed: what we wrote is below it */
 
 /* Runs expr under the gate; repairs the index and repeats once when it is the index's fault. */
-bool cof_gate_enter(struct cof_archive *a);
+void cof_gate_enter(struct cof_archive *a);
 void cof_gate_leave(struct cof_archive *a);
 #define COF_GATED(a, r, expr)                                                                      \
 	do {                                                                                       \
@@ -176,6 +175,7 @@ void cof_gate_leave(struct cof_archive *a);
 	} while (0)
 /* Index errors that mean damage become -COF_EINDEX, the rest stays. */
 int cof_ix(struct cof_archive *a, int err);
+void cof_stale(struct cof_archive *a, uint64_t sequence); /* the index missed this frame */
 
 /* ---- actors (actor.c) ---- */
 
@@ -223,6 +223,7 @@ void cof_recent_used(struct cof_archive *a, uint64_t ino);
 /* ---- the archive ---- */
 
 #define COF_MOUNTS_KNOWN 64
+#define COF_SHOW_HINTS 8
 
 struct cof_archive {
 	struct cof_io *io; /* the caller's */
@@ -241,11 +242,16 @@ struct cof_archive {
 	atomic_uint_fast64_t size;     /* one more than the last sequence we wrote or replayed */
 	atomic_uint_fast64_t next_ino; /* tree lock held exclusively by who takes one */
 	atomic_int failed;	       /* 0, or -errno of what made the archive read-only */
-	atomic_bool stale;	       /* the index missed a frame: rebuild before going on */
+	atomic_bool stale;	       /* the index missed a frame: it is fed again before anything goes on */
+	atomic_uint_fast64_t stale_from; /* the first such sequence; UINT64_MAX: none */
+	atomic_bool damaged;	       /* the index said something impossible */
+	atomic_uint rebuilds;	       /* since open */
 	atomic_uint_fast64_t refused;  /* refusals since open */
 
 	pthread_rwlock_t gate, tree;
 	int64_t repaired_at; /* boot time; gate */
+	uint64_t load_at;    /* objects are read as at this size: COF_INDEX_NOW but during a replay */
+	pthread_mutex_t feed_lock; /* one feeds, who has to wait for it waits here */
 
 	pthread_mutex_t cache_lock;
 	struct cof_obj **buckets;
@@ -283,6 +289,7 @@ struct cof_archive {
 	bool stop;
 	int64_t flushed_at; /* keeper only */
 	atomic_int alarmed_read;
+	atomic_uint_fast64_t show_hints[COF_SHOW_HINTS]; /* show.c: addresses of frames shown last */
 };
 
 #endif

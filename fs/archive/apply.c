@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a frame means for the objects it touches and for the index. One function for frames just written and
+ * for frames read back from the log, so that a rebuilt index cannot differ from one that was fed. All of it
+ * is idempotent: a frame applied twice to the state before it leaves the same state.
+ */
+#include "fs/archive/internal.h"
+
+struct parts { /* of the frame being applied */
+	struct cof_archive *a;
+	const struct cof_frame *f;
+	uint64_t address;
+	const uint8_t *public_part, *private_part;
+	size_t public_len, private_len;
+};
+
+/* ---- fields ---- */
+
+static int get_name(const struct parts *p, uint8_t tag, const uint8_t **ret, uint16_t *ret_len)
+{
+	struct cof_field field;
+	int r = cof_field_find(p->private_part, p->private_len, tag, &field);
+
+	if (r < 0)
+		return -EUCLEAN;
+	if (!field.len || field.len > COF_NAME_MAX || memchr(field.value, 0, field.len) ||
+	    memchr(field.value, '/', field.len))
+		return -EUCLEAN;
+	*ret = field.value;
+	*ret_len = field.len;
+	return 0;
+}
+
+static void set_name(struct cof_node *n, const uint8_t *name, uint16_t len)
+{
+	memcpy(n->name, name, len);
+	n->name[len] = 0;
+	n->name_len = len;
+}
+
+static int optional(int r) /* a field that need not be there */
+{
+	return r == -ENOENT ? 0 : r;
+}
+
+/* ---- rows ---- */
+
+static int put_row(const struct parts *p, struct cof_obj *o)
+{
+	return cof_index_put_node(p->a->ix, p->f->sequence, &o->node);
+}
+
+static void touched(const struct parts *p, struct cof_obj *o)
+{
+	o->last_sequence = p->f->sequence;
+}
+
+/* A directory's times follow its names; a row a second is enough, or its history would grow with each name. */
+static int touch_dir(const struct parts *p, struct cof_obj *dir)
+{
+	int64_t now = p->f->record_time;
+
+	if (!dir)
+		return 0;
+	dir->mtime = dir->ctime = now;
+	touched(p, dir);
+	if (dir->node.ino == COF_ROOT_INO)
+		return 0;
+	if (!dir->node.mtime_claimed && now >= dir->put_mtime && now - dir->put_mtime < COF_NSEC)
+		return 0;
+	dir->node.mtime = dir->node.ctime = dir->put_mtime = now;
+	dir->node.mtime_claimed = false;
+	return put_row(p, dir);
+}
+
+/* ---- one function for each type ---- */
+
+static int new_node(const struct parts *p, const struct cof_obj *dir, struct cof_node *n)
+{
+	const uint8_t *b = p->private_part, *name;
+	size_t len = p->private_len;
+	uint16_t name_len;
+	int r;
+
+	memset(n, 0, sizeof(*n));
+	n->ino = p->f->object;
+	n->state = COF_STATE_OPEN;
+	n->created = n->mtime = n->ctime = p->f->record_time;
+	n->created_sequence = p->f->sequence;
+	n->retain_until = INT64_MIN;
+	if ((r = cof_field_u64(b, len, COF_T_PARENT, &n->parent)) < 0 ||
+	    (r = cof_field_u8(b, len, COF_T_KIND, &n->kind)) < 0 ||
+	    (r = cof_field_u32(b, len, COF_T_MODE, &n->mode)) < 0 ||
+	    (r = cof_field_u32(b, len, COF_T_UID, &n->uid)) < 0 ||
+	    (r = cof_field_u32(b, len, COF_T_GID, &n->gid)) < 0 ||
+	    (r = get_name(p, COF_T_NAME, &name, &name_len)) < 0)
+		return r == -ENOENT ? -EUCLEAN : r;
+	r = cof_field_i64(b, len, COF_T_MTIME, &n->mtime);
+	n->mtime_claimed = r == 0;
+	if (optional(r) < 0 || n->kind < COF_KIND_FILE || n->kind > COF_KIND_SYMLINK ||
+	    n->mode > 07777 || n->ino <= COF_ROOT_INO || n->parent == n->ino ||
+	    (dir && n->parent != dir->node.ino))
+		return -EUCLEAN;
+	set_name(n, name, name_len);
+	if (n->parent == COF_ROOT_INO)
+		n->shelf = n->ino;
+	else if (dir)
+		n->shelf = dir->node.shelf;
+	return 0;
+}
+
+static int link_new(const struct parts *p, struct cof_obj *o, const struct cof_node *n)
+{
+	int r = cof_index_link(p->a->ix, p->f->sequence, n->parent, n->name, n->name_len, n->ino,
+			       n->kind);
+
+	if (r < 0)
+		return r;
+	o->node = *n;
+	o->size = n->size;
+	o->mtime = o->put_mtime = n->mtime;
+	o->ctime = n->ctime;
+	o->loaded = 1;
+	touched(p, o);
+	return put_row(p, o);
+}
+
+static int apply_create(const struct parts *p, const struct cof_applied *on)
+{
+	struct cof_node n;
+	struct cof_field target = {0};
+	int r = new_node(p, on->dir, &n);
+
+	if (r < 0)
+		return r;
+	r = cof_field_find(p->private_part, p->private_len, COF_T_TARGET, &target);
+	if (optional(r) < 0 || (n.kind == COF_KIND_SYMLINK) != (r == 0))
+		return -EUCLEAN;
+	n.size = target.len;
+	if (n.kind == COF_KIND_SYMLINK)
+		r = cof_index_put_value(p->a->ix, p->f->sequence, n.ino, "target", target.value,
+					target.len);
+	else
+		r = 0;
+	if (r == 0)
+		r = cof_shelf_policy(p->a, n.shelf == n.ino ? 0 : n.shelf, &on->o->policy);
+	if (r == 0)
+		r = link_new(p, on->o, &n);
+	if (r == 0)
+		r = touch_dir(p, on->dir);
+	return r;
+}
+
+/* Follows the CREATE frame of the shelf's directory. */
+static int apply_shelf(const struct parts *p, const struct cof_applied *on)
+{
+	struct cof_field policy;
+	int r = cof_field_find(p->public_part, p->public_len, COF_T_POLICY, &policy);
+
+	if (r < 0)
+		return -EUCLEAN;
+	r = cof_policy_parse((const char *)policy.value, policy.len, &on->o->policy, NULL);
+	if (r < 0)
+		return r;
+	return cof_index_put_value(p->a->ix, p->f->sequence, p->f->object, "policy", policy.value,
+				   policy.len);
+}
+
+static int apply_bytes(const struct parts *p, const struct cof_applied *on)
+{
+	struct cof_obj *o = on->o;
+	struct cof_stretch s = {
+	    .position = p->f->position,
+	    .length = p->f->length,
+	    .address = p->address,
+	    .sequence = p->f->sequence,
+	    .hole = p->f->type == COF_HOLE,
+	};
+	int r;
+
+	if (s.hole) {
+		if (p->public_len != 8)
+			return -EUCLEAN;
+		s.length = cof_get_le64(p->public_part);
+	}
+	if (!s.length || s.position != o->size || s.length > INT64_MAX - s.position ||
+	    o->node.kind != COF_KIND_FILE || o->node.state != COF_STATE_OPEN)
+		return -EUCLEAN;
+	o->size += s.length;
+	o->mtime = o->ctime = p->f->record_time;
+	touched(p, o);
+	r = cof_index_add_stretch(p->a->ix, o->node.ino, &s);
+	if (r == 0 && o->node.mtime_claimed) {
+		/* The claim ends with the next byte, as on any filesystem. */
+		o->node.mtime_claimed = false;
+		o->node.mtime = o->node.ctime = p->f->record_time;
+		r = put_row(p, o);
+	}
+	return r;
+}
+
+static int apply_commit(const struct parts *p, const struct cof_applied *on)
+{
+	struct cof_obj *o = on->o;
+	uint32_t mode = o->node.mode;
+	int r = cof_field_u32(p->private_part, p->private_len, COF_T_MODE, &mode);
+
+	if (optional(r) < 0 || mode > 07777 || o->node.kind != COF_KIND_FILE ||
+	    p->f->position != o->size)
+		return -EUCLEAN;
+	o->node.mode = mode;
+	o->node.state = COF_STATE_COMMITTED;
+	o->node.commit_sequence = p->f->sequence;
+	o->node.size = o->size;
+	o->node.mtime = o->mtime;
+	o->node.ctime = o->ctime = p->f->record_time;
+	touched(p, o);
+	return put_row(p, o);
+}
+
+static int apply_attr(const struct parts *p, const struct cof_applied *on)
+{
+	struct cof_node n = on->o->node;
+	const uint8_t *b = p->private_part;
+	size_t len = p->private_len;
+	int r;
+
+	if (optional(cof_field_u32(b, len, COF_T_MODE, &n.mode)) < 0 ||
+	    optional(cof_field_u32(b, len, COF_T_UID, &n.uid)) < 0 ||
+	    optional(cof_field_u32(b, len, COF_T_GID, &n.gid)) < 0 || n.mode > 07777)
+		return -EUCLEAN;
+	r = cof_field_i64(b, len, COF_T_MTIME, &n.mtime);
+	if (optional(r) < 0)
+		return -EUCLEAN;
+	if (r == 0)
+		n.mtime_claimed = true;
+	else
+		n.mtime = on->o->mtime;
+	n.ctime = p->f->record_time;
+	on->o->node = n;
+	on->o->mtime = on->o->put_mtime = n.mtime;
+	on->o->ctime = n.ctime;
+	touched(p, on->o);
+	return put_row(p, on->o);
+}
+
+/* A name goes: the directory entry, and the inode with it, whose number is never used again. */
+static int remove_node(const struct parts *p, struct cof_obj *o, uint64_t parent, const void *name,
+		       uint16_t len)
+{
+	int r = cof_index_unlink(p->a->ix, p->f->sequence, parent, name, len);
+
+	if (r < 0)
+		return r;
+	o->node.state = COF_STATE_REMOVED;
+	o->node.ctime = o->ctime = p->f->record_time;
+	touched(p, o);
+	return put_row(p, o);
+}
+
+static int apply_remove(const struct parts *p, const struct cof_applied *on)
+{
+	const uint8_t *name;
+	uint64_t parent;
+	uint16_t len;
+	int r;
+
+	if (cof_field_u64(p->private_part, p->private_len, COF_T_PARENT, &parent) < 0 ||
+	    get_name(p, COF_T_NAME, &name, &len) < 0)
+		return -EUCLEAN;
+	r = remove_node(p, on->o, parent, name, len);
+	return r < 0 ? r : touch_dir(p, on->dir);
+}
+
+/* What stood at the new name, an empty file or directory, is gone with the same frame. */
+static int apply_rename(const struct parts *p, const struct cof_applied *on)
+{
+	struct cof_index *ix = p->a->ix;
+	struct cof_node *n = &on->o->node;
+	const uint8_t *name, *new_name, *b = p->private_part;
+	uint64_t parent, new_parent;
+	uint16_t len, new_len;
+	int r = 0;
+
+	if (cof_field_u64(b, p->private_len, COF_T_PARENT, &parent) < 0 ||
+	    cof_field_u64(b, p->private_len, COF_T_NEW_PARENT, &new_parent) < 0 ||
+	    get_name(p, COF_T_NAME, &name, &len) < 0 ||
+	    get_name(p, COF_T_NEW_NAME, &new_name, &new_len) < 0 || new_parent == n->ino)
+		return -EUCLEAN;
+	if (on->target)
+		r = remove_node(p, on->target, new_parent, new_name, new_len);
+	if (r == 0)
+		r = cof_index_unlink(ix, p->f->sequence, parent, (const char *)name, len);
+	if (r == 0)
+		r = cof_index_link(ix, p->f->sequence, new_parent, (const char *)new_name, new_len,
+				   n->ino, n->kind);
+	if (r < 0)
+		return r;
+	set_name(n, new_name, new_len);
+	n->parent = new_parent;
+	if (on->new_dir && on->new_dir->node.shelf != n->shelf) {
+		n->shelf = on->new_dir->node.shelf;
+		on->o->policy = on->new_dir->policy;
+	}
+	if (n->state == COF_STATE_OPEN)
+		n->mtime = on->o->mtime;
+	n->ctime = on->o->ctime = p->f->record_time;
+	touched(p, on->o);
+	r = put_row(p, on->o);
+	if (r == 0)
+		r = touch_dir(p, on->dir);
+	if (r == 0 && on->new_dir != on->dir)
+		r = touch_dir(p, on->new_dir);
+	return r;
+}
+
+static int apply_mount(const struct parts *p)
+{
+	struct cof_index_mount m = {.sequence = p->f->sequence, .address = p->address};
+
+	if (cof_field_bytes(p->public_part, p->public_len, COF_T_SALT, m.salt, sizeof(m.salt)) < 0)
+		return -EUCLEAN;
+	return cof_index_put_mount(p->a->ix, p->f->mount, &m);
+}
+
+int cof_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address,
+	      const void *public_part, size_t public_len, const void *private_part,
+	      size_t private_len, const struct cof_applied *on)
+{
+	struct parts p = {.a = a,
+			  .f = f,
+			  .address = address,
+			  .public_part = public_part,
+			  .private_part = private_part,
+			  .public_len = public_len,
+			  .private_len = private_len};
+
+	switch (f->type) {
+	case COF_MOUNT:
+		return apply_mount(&p);
+	case COF_ACTOR:
+		if (!f->position || f->position > UINT32_MAX)
+			return -EUCLEAN;
+		return cof_index_put_actor(a->ix, f->sequence, f->mount, (uint32_t)f->position,
+					   address);
+	case COF_CREATE:
+		return apply_create(&p, on);
+	case COF_SHELF:
+		return apply_shelf(&p, on);
+	case COF_APPEND:
+	case COF_HOLE:
+		return apply_bytes(&p, on);
+	case COF_COMMIT:
+		return apply_commit(&p, on);
+	case COF_ATTR:
+		return apply_attr(&p, on);
+	case COF_REMOVE:
+		return apply_remove(&p, on);
+	case COF_RENAME:
+		return apply_rename(&p, on);
+	default:
+		return 0;
+	}
+}

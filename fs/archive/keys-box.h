@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Private to keys.c and keys-box.c: the keys in memory, and their coding in sealed boxes
+ * (docs/format.md 7.2).
+ *
+ * Thread-safety: deriving reads the trees only; nothing here changes them while an archive is open.
+ */
+#ifndef COF_ARCHIVE_KEYS_BOX_H
+#define COF_ARCHIVE_KEYS_BOX_H
+
+#include "fs/archive/keys.h"
+
+struct cof_keys_page { /* a page of a tree, as the top lists it */
+	uint64_t number, generation;
+	uint8_t key[COF_KEY];
+};
+
+struct cof_keys_wrap { /* what lets the root key be renewed without the opener's secret */
+	uint8_t kind;
+	uint32_t n;
+	uint8_t key[COF_KEY];
+};
+
+struct cof_keys { /* secure memory, as all it points to */
+	uint8_t archive_id[16];
+	uint8_t root[COF_KEY];
+	uint64_t generation; /* of the root key */
+	uint8_t index[COF_KEY], signing[COF_KEY], state[COF_KEY];
+	uint64_t epoch; /* of the next MOUNT frame */
+	uint32_t lineage;
+	uint8_t epoch_secret[COF_KEY];
+	struct cof_keytree *tree[2]; /* H, R */
+	struct cof_keys_page *pages[2];
+	size_t n_pages[2];
+	struct cof_keys_wrap *wraps;
+	size_t n_wraps;
+};
+
+int cof_keys_write_top(const struct cof_keys *k, struct cof_io *io, struct cof_diag *diag);
+/* Takes epoch and secret apart from k, which changes only once they are durable. */
+int cof_keys_write_epoch(const struct cof_keys *k, struct cof_io *io, uint64_t epoch,
+			 const uint8_t secret[COF_KEY], struct cof_diag *diag);
+
+/* Each fills its part of k; -EUCLEAN, -EBADMSG, -EXDEV, -ENOENT with the file named in diag. */
+int cof_keys_read_top(struct cof_keys *k, struct cof_io *io, struct cof_diag *diag);
+int cof_keys_read_pages(struct cof_keys *k, struct cof_io *io, struct cof_diag *diag);
+int cof_keys_read_epoch(struct cof_keys *k, struct cof_io *io, struct cof_diag *diag);
+
+#endif

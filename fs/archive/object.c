@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Objects in memory: a bounded cache, one lock each. An object in the cache is the truth about its file;
+ * all of it can be had again from the index, so what nobody holds may be dropped at any time, and memory
+ * does not grow with the archive.
+ */
+#include "fs/archive/internal.h"
+
+int cof_cache_init(struct cof_archive *a, uint64_t max)
+{
+	a->max_objects = max ? (size_t)COF_MIN(max, (uint64_t)1 << 24) : 16384;
+	a->n_buckets = 64;
+	while (a->n_buckets < a->max_objects)
+		a->n_buckets *= 2;
+	a->buckets = calloc(a->n_buckets, sizeof(struct cof_obj *));
+	if (!a->buckets)
+		return -ENOMEM;
+	a->lru.lru_next = a->lru.lru_prev = &a->lru;
+	return 0;
+}
+
+static struct cof_obj **bucket_of(struct cof_archive *a, uint64_t ino)
+{
+	return &a->buckets[(size_t)((ino * 0x9e3779b97f4a7c15ull) >> 32) & (a->n_buckets - 1)];
+}
+
+static void lru_remove(struct cof_obj *o)
+{
+	o->lru_next->lru_prev = o->lru_prev;
+	o->lru_prev->lru_next = o->lru_next;
+}
+
+static void lru_add(struct cof_archive *a, struct cof_obj *o) /* as the newest */
+{
+	o->lru_next = a->lru.lru_next;
+	o->lru_prev = &a->lru;
+	o->lru_next->lru_prev = o;
+	a->lru.lru_next = o;
+}
+
+/* Cache lock held; nobody references o. */
+static void drop(struct cof_archive *a, struct cof_obj *o)
+{
+	struct cof_obj **at = bucket_of(a, o->node.ino);
+
+	while (*at && *at != o)
+		at = &(*at)->hash_next;
+	if (*at)
+		*at = o->hash_next;
+	a->n_objects--;
+	pthread_mutex_destroy(&o->lock);
+	free(o);
+}
+
+void cof_obj_clear(struct cof_archive *a)
+{
+	pthread_mutex_lock(&a->cache_lock);
+	while (a->lru.lru_next && a->lru.lru_next != &a->lru) {
+		struct cof_obj *o = a->lru.lru_next;
+
+		lru_remove(o);
+		drop(a, o);
+	}
+	pthread_mutex_unlock(&a->cache_lock);
+	pthread_mutex_lock(&a->shelf_lock);
+	a->n_shelves = 0;
+	pthread_mutex_unlock(&a->shelf_lock);
+}
+
+void cof_cache_done(struct cof_archive *a)
+{
+	if (a->buckets)
+		cof_obj_clear(a);
+	free(a->buckets);
+	a->buckets = NULL;
+}
+
+/* Referenced, found or new, not locked. */
+static struct cof_obj *reference(struct cof_archive *a, uint64_t ino)
+{
+	struct cof_obj **bucket = bucket_of(a, ino), *o;
+
+	pthread_mutex_lock(&a->cache_lock);
+	for (o = *bucket; o && o->node.ino != ino; o = o->hash_next)
+		;
+	if (o) {
+		if (o->refs++ == 0)
+			lru_remove(o);
+	} else {
+		o = calloc(1, sizeof(*o));
+		if (o) {
+			pthread_mutex_init(&o->lock, NULL);
+			o->node.ino = ino;
+			o->refs = 1;
+			o->hash_next = *bucket;
+			*bucket = o;
+			a->n_objects++;
+		}
+	}
+	pthread_mutex_unlock(&a->cache_lock);
+	return o;
+}
+
+static void unreference(struct cof_archive *a, struct cof_obj *o, bool keep)
+{
+	pthread_mutex_lock(&a->cache_lock);
+	if (--o->refs == 0) {
+		if (keep)
+			lru_add(a, o);
+		else
+			drop(a, o);
+		while (a->n_objects > a->max_objects && a->lru.lru_prev != &a->lru) {
+			struct cof_obj *old = a->lru.lru_prev;
+
+			lru_remove(old);
+			drop(a, old);
+		}
+	}
+	pthread_mutex_unlock(&a->cache_lock);
+}
+
+int cof_shelf_policy(struct cof_archive *a, uint64_t shelf, struct cof_policy *ret)
+{
+	cof_autobuf struct cof_buf text = {0};
+	int r;
+
+	cof_policy_default(ret);
+	if (!shelf)
+		return 0;
+	pthread_mutex_lock(&a->shelf_lock);
+	for (unsigned i = 0; i < a->n_shelves; i++)
+		if (a->shelves[i].ino == shelf) {
+			*ret = a->shelves[i].policy;
+			pthread_mutex_unlock(&a->shelf_lock);
+			return 0;
+		}
+	pthread_mutex_unlock(&a->shelf_lock);
+
+	r = cof_ix(a, cof_index_get_value(a->ix, COF_INDEX_NOW, shelf, "policy", &text));
+	if (r == -ENOENT)
+		return 0; /* its SHELF frame is still to come */
+	if (r < 0)
+		return r;
+	r = cof_policy_parse((const char *)text.data, text.len, ret, NULL);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&a->shelf_lock);
+	if (a->n_shelves < COF_COUNT(a->shelves)) {
+		a->shelves[a->n_shelves].ino = shelf;
+		a->shelves[a->n_shelves++].policy = *ret;
+	}
+	pthread_mutex_unlock(&a->shelf_lock);
+	return 0;
+}
+
+/* The root exists without a CREATE frame. */
+static void root_node(struct cof_archive *a, struct cof_node *n)
+{
+	memset(n, 0, sizeof(*n));
+	n->ino = n->parent = COF_ROOT_INO;
+	n->kind = COF_KIND_DIR;
+	n->mode = 0755;
+	n->created = n->mtime = n->ctime = a->conf.created;
+	n->retain_until = INT64_MIN;
+}
+
+static int node_at(struct cof_archive *a, uint64_t at, uint64_t ino, struct cof_node *ret)
+{
+	int r = cof_ix(a, cof_index_get_node(a->ix, at, ino, ret));
+
+	if (r == -ENOENT && ino == COF_ROOT_INO) {
+		root_node(a, ret);
+		return 0;
+	}
+	return r;
+}
+
+/* Size and times of an open file follow its appends, which write no row of their own. */
+static int follow_appends(struct cof_archive *a, uint64_t at, const struct cof_node *n,
+			  uint64_t *ret_size, int64_t *ret_mtime, int64_t *ret_ctime)
+{
+	struct cof_stretch last;
+	uint64_t size;
+	int64_t time;
+	size_t found = 0;
+	int r;
+
+	*ret_size = n->size;
+	*ret_mtime = n->mtime;
+	*ret_ctime = n->ctime;
+	if (n->kind != COF_KIND_FILE || n->state != COF_STATE_OPEN)
+		return 0;
+	r = cof_ix(a, cof_index_end(a->ix, at, n->ino, &size));
+	if (r < 0)
+		return r;
+	*ret_size = size;
+	if (!size || n->mtime_claimed)
+		return 0;
+	r = cof_ix(a, cof_index_stretches(a->ix, at, n->ino, size - 1, &last, 1, &found));
+	if (r < 0)
+		return r;
+	if (!found)
+		return -COF_EINDEX;
+	r = cof_stretch_time(a, &last, n->ino, &time);
+	if (r < 0)
+		return r == -COF_EINDEX ? r : 0; /* a damaged frame spoils its bytes, not its name */
+	*ret_mtime = time;
+	if (last.sequence > n->created_sequence && time > n->ctime)
+		*ret_ctime = time;
+	return 0;
+}
+
+static int load(struct cof_archive *a, struct cof_obj *o)
+{
+	struct cof_node node;
+	int r = node_at(a, a->load_at, o->node.ino, &node);
+
+	if (r < 0)
+		return r;
+	if (node.ino != o->node.ino)
+		return -COF_EINDEX;
+	r = follow_appends(a, a->load_at, &node, &o->size, &o->mtime, &o->ctime);
+	if (r == 0)
+		r = cof_shelf_policy(a, node.shelf, &o->policy);
+	if (r < 0)
+		return r;
+	o->node = node;
+	o->put_mtime = node.mtime;
+	o->loaded = 1;
+	return 0;
+}
+
+int cof_obj_get(struct cof_archive *a, uint64_t ino, struct cof_obj **ret)
+{
+	struct cof_obj *o = reference(a, ino);
+	int r = 0;
+
+	if (!o)
+		return -ENOMEM;
+	pthread_mutex_lock(&o->lock);
+	if (o->loaded != 1)
+		r = load(a, o);
+	if (r < 0) {
+		pthread_mutex_unlock(&o->lock);
+		unreference(a, o, false);
+		return r;
+	}
+	*ret = o;
+	return 0;
+}
+
+int cof_obj_new(struct cof_archive *a, uint64_t ino, struct cof_obj **ret)
+{
+	struct cof_obj *o = reference(a, ino);
+
+	if (!o)
+		return -ENOMEM;
+	pthread_mutex_lock(&o->lock);
+	*ret = o;
+	return 0;
+}
+
+void cof_obj_put(struct cof_archive *a, struct cof_obj *o)
+{
+	bool keep;
+
+	if (!o)
+		return;
+	keep = o->loaded == 1;
+	pthread_mutex_unlock(&o->lock);
+	unreference(a, o, keep);
+}
+
+static void fill_attr(const struct cof_node *n, uint64_t size, int64_t mtime, int64_t ctime,
+		      struct cof_attr *ret)
+{
+	*ret = (struct cof_attr){
+	    .ino = n->ino,
+	    .size = size,
+	    .kind = n->kind,
+	    .state = n->state,
+	    .mode = n->mode,
+	    .uid = n->uid,
+	    .gid = n->gid,
+	    /* One for directories too: "not counted", which tools understand. */
+	    .nlink = n->state == COF_STATE_REMOVED ? 0 : 1,
+	    .mtime = mtime,
+	    .ctime = ctime,
+	    .atime = mtime,
+	    .created = n->created,
+	};
+}
+
+void cof_obj_attr(const struct cof_obj *o, struct cof_attr *ret)
+{
+	fill_attr(&o->node, o->size, o->mtime, o->ctime, ret);
+}
+
+int cof_node_attr_at(struct cof_archive *a, uint64_t at, uint64_t ino, struct cof_attr *ret)
+{
+	struct cof_node n;
+	uint64_t size;
+	int64_t mtime, ctime;
+	int r = node_at(a, at, ino, &n);
+
+	if (r == 0)
+		r = follow_appends(a, at, &n, &size, &mtime, &ctime);
+	if (r == 0)
+		fill_attr(&n, size, mtime, ctime, ret);
+	return r;
+}
+
+void cof_obj_rule_view(const struct cof_obj *o, struct cof_object *ret)
+{
+	const struct cof_node *n = &o->node;
+
+	*ret = (struct cof_object){
+	    .kind = n->kind,
+	    .state = n->state,
+	    .ino = n->ino,
+	    .size = o->size,
+	    .parent = n->parent,
+	    .mode = n->mode,
+	    .uid = n->uid,
+	    .gid = n->gid,
+	    .is_root = n->ino == COF_ROOT_INO,
+	    .is_shelf = n->ino != COF_ROOT_INO && n->parent == COF_ROOT_INO,
+	    .in_root = n->parent == COF_ROOT_INO,
+	};
+}
