@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The daemon's end of the control socket: one thread that accepts, one for each client, at most
+ * CLIENTS of them. A connection carries one request.
+ *
+ * No client can hold a thread for good: a request has to be there in REQUEST_MS, each line of an
+ * answer has to be taken in LINE_MS, and those who follow the log get at most FOLLOWERS threads.
+ *
+ * Locks: `lock` guards the slots and the count of followers. A slot's descriptor is closed by its
+ * own thread, under the lock, so that stop never shuts down a descriptor that is somebody else's.
+ * The archive is never called under the lock.
+ */
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "fs/control/control.h"
+#include "fs/control/wire.h"
+
+#define CLIENTS 8
+#define FOLLOWERS 4 /* leaves threads for status and stop */
+#define REQUEST_MS 5000
+#define LINE_MS 20000
+#define FOLLOW_MS 250
+#define GRACE_MS 1000 /* for answers that are under way when the server stops */
+#define FULL_MS 2000  /* how long a client waits for a free thread */
+
+enum slot_state { SLOT_FREE, SLOT_RUNNING, SLOT_ENDED };
+
+struct slot {
+	struct cof_control *control;
+	enum slot_state state;
+	pthread_t thread;
+	int fd;
+};
+
+struct cof_control {
+	struct cof_control_params p;
+	char path[COF_CONTROL_PATH];
+	int listener;
+	int wake; /* eventfd: readable for ever once stopping */
+	pthread_t acceptor;
+	atomic_bool stopping;
+	pthread_mutex_t lock;
+	pthread_cond_t ended; /* a slot was given back */
+	struct slot slots[CLIENTS];
+	unsigned followers;
+};
+
+/* ---- one request ---- */
+
+struct answer {
+	struct cof_control *control;
+	int fd;
+};
+
+static int send_entry(void *user, struct cof_json *entry)
+{
+	const struct answer *to = user;
+
+	if (atomic_load(&to->control->stopping))
+		return -ESHUTDOWN;
+	return cof_control_send(to->fd, entry, LINE_MS);
+}
+
+static int answer_status(struct cof_control *c, int fd)
+{
+	cof_autojson struct cof_json *status = cof_json_object();
+	int err;
+
+	if (!status)
+		return -ENOMEM;
+	err = cof_archive_status(c->p.archive, status);
+	if (err)
+		return err;
+	if (c->p.extra)
+		c->p.extra(c->p.user, status);
+	return cof_control_send(fd, status, LINE_MS);
+}
+
+/* 0: time for another look; 1: the client is gone or the server stops. */
+static int wait_to_follow(struct cof_control *c, int fd)
+{
+	struct pollfd p[2] = {{.fd = fd, .events = 0}, {.fd = c->wake, .events = POLLIN}};
+	int n = poll(p, COF_COUNT(p), FOLLOW_MS);
+
+	if (n < 0)
+		return errno == EINTR ? 0 : 1;
+	return n > 0;
+}
+
+static int answer_log(struct cof_control *c, int fd, const struct cof_control_request *r)
+{
+	struct answer to = {c, fd};
+	uint64_t next = r->from;
+	int err;
+
+	do {
+		err = cof_archive_show_log(c->p.archive, next, send_entry, &to, &next);
+	} while (!err && r->follow && !wait_to_follow(c, fd));
+	return err == -ESHUTDOWN ? 0 : err;
+}
+
+static int answer_follow(struct cof_control *c, int fd, const struct cof_control_request *r,
+			 struct cof_diag *diag)
+{
+	bool room;
+	int err;
+
+	pthread_mutex_lock(&c->lock);
+	room = c->followers < FOLLOWERS;
+	c->followers += room;
+	pthread_mutex_unlock(&c->lock);
+	if (!room)
+		return cof_fail(diag, -EBUSY, "%d clients follow the log already: no more at once",
+				FOLLOWERS);
+	err = answer_log(c, fd, r);
+	pthread_mutex_lock(&c->lock);
+	c->followers--;
+	pthread_mutex_unlock(&c->lock);
+	return err;
+}
+
+static int answer(struct cof_control *c, int fd, const struct cof_control_request *r,
+		  struct cof_diag *diag)
+{
+	struct answer to = {c, fd};
+
+	switch (r->verb) {
+	case COF_VERB_STATUS:
+		return answer_status(c, fd);
+	case COF_VERB_LOG:
+		return r->follow ? answer_follow(c, fd, r, diag) : answer_log(c, fd, r);
+	case COF_VERB_BLAME:
+		return cof_archive_blame(c->p.archive, r->ino, send_entry, &to);
+	case COF_VERB_CHECKPOINT:
+		return cof_archive_checkpoint(c->p.archive);
+	case COF_VERB_STOP:
+		return 0; /* after the answer, which would not come through later */
+	}
+	return -EOPNOTSUPP;
+}
+
+static bool peer_allowed(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) || len != sizeof(peer))
+		return false;
+	return peer.uid == 0 || peer.uid == geteuid();
+}
+
+static void serve(struct cof_control *c, int fd)
+{
+	cof_autofree char *line = malloc(COF_CONTROL_REQUEST_MAX + 1);
+	struct cof_control_request r;
+	struct cof_diag diag = {""};
+	size_t n = 0;
+	int err, sent;
+
+	if (!line)
+		return;
+	err = cof_control_read_line(fd, line, COF_CONTROL_REQUEST_MAX + 1, REQUEST_MS, &n);
+	if (err == -EMSGSIZE)
+		cof_fail(&diag, err, "a request has at most %d bytes", COF_CONTROL_REQUEST_MAX);
+	else if (err == -ETIMEDOUT)
+		cof_fail(&diag, err, "no request came within %d seconds", REQUEST_MS / 1000);
+	else if (err)
+		return; /* gone */
+	if (!err)
+		err = cof_control_parse(line, n, &r, &diag);
+	if (err) {
+		(void)cof_control_send_end(fd, err, diag.text, LINE_MS);
+		return;
+	}
+	err = answer(c, fd, &r, &diag);
+	sent = cof_control_send_end(fd, err, diag.text, LINE_MS);
+	/* Whether or not the client is still there to hear it: the request was understood. */
+	(void)sent;
+	if (r.verb == COF_VERB_STOP && c->p.stop)
+		c->p.stop(c->p.user);
+}
+
+static void *client_main(void *arg)
+{
+	struct slot *s = arg;
+	struct cof_control *c = s->control;
+
+	serve(c, s->fd);
+	pthread_mutex_lock(&c->lock);
+	close(s->fd);
+	s->fd = -1;
+	s->state = SLOT_ENDED;
+	pthread_cond_broadcast(&c->ended);
+	pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
+/* ---- accepting ---- */
+
+static void deadline_in(int ms, struct timespec *ret)
+{
+	int64_t at = cof_now(CLOCK_MONOTONIC) + (int64_t)ms * 1000000;
+
+	ret->tv_sec = at / COF_NSEC;
+	ret->tv_nsec = at % COF_NSEC;
+}
+
+/* Joins a thread that has ended: at once, since it holds nothing and waits for nothing. */
+static void reap(struct slot *s)
+{
+	if (s->state == SLOT_ENDED) {
+		pthread_join(s->thread, NULL);
+		s->state = SLOT_FREE;
+	}
+}
+
+/* Under the lock; waits a little when all are busy. NULL: still none, or stopping. */
+static struct slot *free_slot(struct cof_control *c)
+{
+	struct timespec until;
+	int err = 0;
+
+	deadline_in(FULL_MS, &until);
+	while (!atomic_load(&c->stopping)) {
+		for (int i = 0; i < CLIENTS; i++) {
+			reap(&c->slots[i]);
+			if (c->slots[i].state == SLOT_FREE)
+				return &c->slots[i];
+		}
+		if (err)
+			break;
+		err = pthread_cond_timedwait(&c->ended, &c->lock, &until);
+	}
+	return NULL;
+}
+
+static int start_thread(pthread_t *ret, void *(*main)(void *), void *arg)
+{
+	sigset_t all, old;
+	int err;
+
+	/* Signals are for the daemon's own thread. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(ret, NULL, main, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return -err;
+}
+
+static void admit(struct cof_control *c, int fd)
+{
+	struct slot *s;
+	int err = -EBUSY;
+
+	if (!peer_allowed(fd)) {
+		(void)cof_control_send_end(fd, -EACCES, "only root and the daemon's own user may ask",
+					   0);
+		close(fd);
+		return;
+	}
+	pthread_mutex_lock(&c->lock);
+	s = free_slot(c);
+	if (s) {
+		s->fd = fd;
+		s->state = SLOT_RUNNING;
+		err = start_thread(&s->thread, client_main, s);
+		if (err) {
+			s->state = SLOT_FREE;
+			s->fd = -1;
+		}
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (err) {
+		(void)cof_control_send_end(fd, err,
+					   "the daemon is busy with other requests: try again", 0);
+		close(fd);
+	}
+}
+
+static void *acceptor_main(void *arg)
+{
+	struct cof_control *c = arg;
+
+	while (!atomic_load(&c->stopping)) {
+		struct pollfd p[2] = {{.fd = c->listener, .events = POLLIN},
+				      {.fd = c->wake, .events = POLLIN}};
+		int fd;
+
+		if (poll(p, COF_COUNT(p), -1) < 0 && errno != EINTR)
+			return NULL;
+		if (!(p[0].revents & POLLIN))
+			continue;
+		fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd >= 0)
+			admit(c, fd);
+		else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+			poll(&p[1], 1, FOLLOW_MS); /* the client stays queued; do not spin */
+	}
+	return NULL;
+}
+
+/* ---- the socket ---- */
+
+static int make_dir(struct cof_diag *diag)
+{
+	const char *dir = cof_control_dir();
+	struct stat st;
+
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return cof_fail(diag, -errno, "%s could not be made: %s", dir, strerror(errno));
+	if (lstat(dir, &st) < 0)
+		return cof_fail(diag, -errno, "%s: %s", dir, strerror(errno));
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid())
+		return cof_fail(diag, -ENOTDIR,
+				"%s has to be a directory of the daemon's own user", dir);
+	if ((st.st_mode & 077) && chmod(dir, 0700) < 0)
+		return cof_fail(diag, -errno, "%s could not be closed to others: %s", dir,
+				strerror(errno));
+	return 0;
+}
+
+/* 0: what was there is gone. A socket on which somebody listens stays. */
+static int remove_stale(const struct sockaddr_un *addr, struct cof_diag *diag)
+{
+	cof_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (lstat(addr->sun_path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return cof_fail(diag, -EEXIST, "%s is in the way and no socket", addr->sun_path);
+	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno == EAGAIN)
+		return cof_fail(diag, -EADDRINUSE,
+				"another daemon serves this archive (or a copy of it) at %s",
+				addr->sun_path);
+	if (errno != ECONNREFUSED && errno != ENOENT)
+		return cof_fail(diag, -errno, "%s: %s", addr->sun_path, strerror(errno));
+	if (unlink(addr->sun_path) < 0 && errno != ENOENT)
+		return cof_fail(diag, -errno, "%s could not be removed: %s", addr->sun_path,
+				strerror(errno));
+	return 0;
+}
+
+static int listen_at(struct cof_control *c, struct cof_diag *diag)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int err;
+
+	cof_control_path(c->p.archive_id, addr.sun_path);
+	memcpy(c->path, addr.sun_path, sizeof(c->path));
+	if (!c->path[0])
+		return cof_fail(diag, -ENAMETOOLONG, "COFFER_RUN_DIR is too long for a socket");
+	err = make_dir(diag);
+	if (!err)
+		err = remove_stale(&addr, diag);
+	if (err)
+		return err;
+	c->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* The mode set before bind is the one the name is made with: no moment in between. */
+	if (c->listener < 0 || fchmod(c->listener, 0600) < 0 ||
+	    bind(c->listener, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return cof_fail(diag, -errno, "%s: %s", c->path, strerror(errno));
+	if (listen(c->listener, 64) < 0) {
+		err = -errno;
+		unlink(c->path);
+		return cof_fail(diag, err, "%s: %s", c->path, strerror(-err));
+	}
+	return 0;
+}
+
+static void control_free(struct cof_control *c)
+{
+	if (c->listener >= 0)
+		close(c->listener);
+	if (c->wake >= 0)
+		close(c->wake);
+	pthread_cond_destroy(&c->ended);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+static struct cof_control *control_new(const struct cof_control_params *p)
+{
+	struct cof_control *c = calloc(1, sizeof(*c));
+	pthread_condattr_t attr;
+
+	if (!c)
+		return NULL;
+	c->p = *p;
+	c->listener = -1;
+	c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	for (int i = 0; i < CLIENTS; i++) {
+		c->slots[i].control = c;
+		c->slots[i].fd = -1;
+	}
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->ended, &attr);
+	pthread_condattr_destroy(&attr);
+	return c;
+}
+
+int cof_control_start(const struct cof_control_params *p, struct cof_control **ret,
+		      struct cof_diag *diag)
+{
+	struct cof_control *c = control_new(p);
+	int err;
+
+	if (!c)
+		return cof_fail(diag, -ENOMEM, "no memory for the control socket");
+	err = c->wake < 0 ? cof_fail(diag, -EMFILE, "no descriptor left for the control socket")
+			  : listen_at(c, diag);
+	if (!err) {
+		err = start_thread(&c->acceptor, acceptor_main, c);
+		if (err) {
+			unlink(c->path);
+			cof_fail(diag, err, "no thread for the control socket: %s", strerror(-err));
+		}
+	}
+	if (err) {
+		control_free(c);
+		return err;
+	}
+	*ret = c;
+	return 0;
+}
+
+static unsigned running(const struct cof_control *c)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < CLIENTS; i++)
+		n += c->slots[i].state == SLOT_RUNNING;
+	return n;
+}
+
+void cof_control_stop(struct cof_control *c)
+{
+	struct timespec until;
+	uint64_t one = 1;
+
+	if (!c)
+		return;
+	unlink(c->path); /* first: who comes now sees that there is no daemon */
+	pthread_mutex_lock(&c->lock);
+	atomic_store(&c->stopping, true);
+	pthread_cond_broadcast(&c->ended);
+	pthread_mutex_unlock(&c->lock);
+	while (write(c->wake, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+	pthread_join(c->acceptor, NULL);
+
+	deadline_in(GRACE_MS, &until);
+	pthread_mutex_lock(&c->lock);
+	while (running(c) && !pthread_cond_timedwait(&c->ended, &c->lock, &until))
+		;
+	for (int i = 0; i < CLIENTS; i++) {
+		if (c->slots[i].fd >= 0)
+			shutdown(c->slots[i].fd, SHUT_RDWR);
+	}
+	while (running(c))
+		pthread_cond_wait(&c->ended, &c->lock);
+	for (int i = 0; i < CLIENTS; i++)
+		reap(&c->slots[i]);
+	pthread_mutex_unlock(&c->lock);
+	control_free(c);
+}

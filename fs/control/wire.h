@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Private to fs/control: lines of JSON over a socket, and what a request may say.
+ *
+ * A request is one line of at most COF_CONTROL_REQUEST_MAX bytes, the newline not counted. Whoever
+ * reads has a fixed buffer; whoever writes has a time in which a whole line must have gone out.
+ */
+#ifndef COF_CONTROL_WIRE_H
+#define COF_CONTROL_WIRE_H
+
+#include "base/json.h"
+
+#define COF_CONTROL_REQUEST_MAX 65536
+#define COF_CONTROL_ANSWER_MAX (16u << 20) /* a line that a client takes */
+#define COF_CONTROL_PATH 108		   /* sun_path's size */
+
+enum cof_control_verb {
+	COF_VERB_STATUS, COF_VERB_LOG, COF_VERB_BLAME, COF_VERB_CHECKPOINT, COF_VERB_STOP,
+};
+
+struct cof_control_request {
+	enum cof_control_verb verb;
+	uint64_t from; /* log */
+	bool follow;   /* log */
+	uint64_t ino;  /* blame */
+};
+
+/* One line, without its newline. -EUCLEAN: no JSON object · -EOPNOTSUPP: no such verb · -EINVAL: an
+ * argument is missing or impossible; diag has the sentence for the client. */
+int cof_control_parse(const char *line, size_t n, struct cof_control_request *ret,
+		      struct cof_diag *diag);
+
+/* Reads up to and with the first newline; *ret_n is the line without it. fd is non-blocking.
+ * -EMSGSIZE: no newline in cap bytes · -ENODATA: the peer ended first · -ETIMEDOUT */
+int cof_control_read_line(int fd, char *buf, size_t cap, int timeout_ms, size_t *ret_n);
+
+/* Sends one value and a newline. -ETIMEDOUT: the peer did not take the whole line in time. */
+int cof_control_send(int fd, struct cof_json *line, int timeout_ms);
+/* The last line: err 0 or -errno with its sentence. */
+int cof_control_send_end(int fd, int err, const char *sentence, int timeout_ms);
+
+/* The directory of sockets: COFFER_RUN_DIR (for tests: a path, no secret), else /run/coffer. */
+const char *cof_control_dir(void);
+
+#endif
