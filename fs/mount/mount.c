@@ -1,2 +1,284 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fs/mount/mount.h"
+/*
+ * The session: mounting, what is agreed with the kernel, the end.
+ *
+ * mount(2) is called here rather than through fusermount: the daemon is root's, and errors come
+ * back as they are. All workers share one /dev/fuse descriptor, so that one descriptor is all that
+ * a restarted daemon would have to take over.
+ *
+ * The end, whichever way it comes (umount, cof_mount_stop, connection aborted): workers finish what
+ * they have, parked requests get their replies, only then cof_mount_run returns. The session's
+ * descriptor is closed by cof_mount_free; whoever still has a file open gets ENOTCONN from then on.
+ */
+#include "fs/mount/internal.h"
+#include "fs/mount/point.h"
+#include "fs/mount/worker.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mount.h>
+
+#define COF_MAX_WRITE (1u << 20)
+
+static void init_session(void *user, struct fuse_conn_info *conn)
+{
+	struct cof_mount *m = user;
+
+	/*
+	 * Not wanted, on purpose: WRITEBACK_CACHE (a refusal has to reach the writer, and the
+	 * writer's identity has to be true), ASYNC_DIO (large aio appends arrive out of order),
+	 * AUTO_INVAL_DATA (we invalidate), ATOMIC_O_TRUNC (truncation is judged as such), SPLICE_…
+	 * (pages of the user that change under the hash), HANDLE_KILLPRIV (the kernel asks for the
+	 * change, as for any other), POSIX_ACL, locks (left to the kernel).
+	 */
+	conn->want = conn->capable &
+		     (FUSE_CAP_ASYNC_READ | FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_IOCTL_DIR |
+		      FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS |
+		      FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_EXPLICIT_INVAL_DATA);
+	conn->max_write = COF_MIN(conn->max_write, COF_MAX_WRITE);
+	conn->max_background = 64;
+	conn->congestion_threshold = 48;
+	conn->time_gran = 1;
+	atomic_store(&m->init_seen, true);
+}
+
+/* No flush, release, opendir, access, lseek, poll, lock or copy_file_range handler: the kernel does
+ * without them by itself, as wanted. No forget: nothing is counted. */
+static const struct fuse_lowlevel_ops operations = {
+    .init = init_session,
+    .lookup = cof_ops_lookup,
+    .getattr = cof_ops_getattr,
+    .setattr = cof_ops_setattr,
+    .readlink = cof_ops_readlink,
+    .mknod = cof_ops_mknod,
+    .mkdir = cof_ops_mkdir,
+    .unlink = cof_ops_unlink,
+    .rmdir = cof_ops_rmdir,
+    .symlink = cof_ops_symlink,
+    .rename = cof_ops_rename,
+    .link = cof_ops_link,
+    .open = cof_ops_open,
+    .read = cof_ops_read,
+    .write = cof_ops_write,
+    .fsync = cof_ops_fsync,
+    .readdir = cof_ops_readdir,
+    .readdirplus = cof_ops_readdirplus,
+    .fsyncdir = cof_ops_fsyncdir,
+    .statfs = cof_ops_statfs,
+    .setxattr = cof_ops_setxattr,
+    .getxattr = cof_ops_getxattr,
+    .listxattr = cof_ops_listxattr,
+    .removexattr = cof_ops_removexattr,
+    .create = cof_ops_create,
+    .ioctl = cof_ops_ioctl,
+    .fallocate = cof_ops_fallocate,
+};
+
+/* Libraries never print; what matters comes back as an error code. */
+static void discard_log(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+	(void)level;
+	(void)fmt;
+	(void)ap;
+}
+
+static int new_session(struct cof_mount *m, struct cof_diag *diag)
+{
+	char *argv[] = {"coffer", NULL};
+	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
+
+	fuse_set_log_func(discard_log);
+	m->session = fuse_session_new(&args, &operations, sizeof(operations), m);
+	fuse_opt_free_args(&args);
+	return m->session ? 0 : cof_fail(diag, -ENOMEM, "libfuse could not make a session");
+}
+
+/* Opens /dev/fuse and mounts it. The descriptor is the session's from then on. */
+static int attach(struct cof_mount *m, const struct cof_mount_params *p, struct cof_diag *diag)
+{
+	unsigned long flags = p->flags | (p->read_only ? MS_RDONLY : 0);
+	char options[128], name[32];
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return cof_fail(diag, -errno,
+				"/dev/fuse cannot be opened: %s (is the fuse module loaded?)",
+				strerror(errno));
+	snprintf(options, sizeof(options),
+		 "fd=%d,rootmode=40000,user_id=%u,group_id=%u,default_permissions%s", fd, getuid(),
+		 getgid(), p->allow_other ? ",allow_other" : "");
+	if (mount(m->source, m->mountpoint, "fuse.coffer", flags, options) < 0) {
+		int err = cof_fail(diag, -errno, "%s cannot be mounted on: %s", m->mountpoint,
+				   strerror(errno));
+		close(fd);
+		return err;
+	}
+	/* libfuse takes over a descriptor that is mounted already under this name. */
+	snprintf(name, sizeof(name), "/dev/fd/%d", fd);
+	if (fuse_session_mount(m->session, name) == 0)
+		return 0;
+	(void)umount2(m->mountpoint, MNT_DETACH);
+	close(fd);
+	return cof_fail(diag, -EIO, "libfuse did not accept the mount of %s", m->mountpoint);
+}
+
+/* Remembers the mount's device number, by which it is known again among mounts on one another. */
+static int remember(struct cof_mount *m)
+{
+	struct cof_mountinfo info;
+	int err = cof_mountinfo_top(m->mountpoint, &info);
+
+	if (err < 0)
+		return err;
+	m->device_major = info.major;
+	m->device_minor = info.minor;
+	return 0;
+}
+
+static bool still_mounted(struct cof_mount *m)
+{
+	struct cof_mountinfo info;
+
+	return cof_mountinfo_top(m->mountpoint, &info) == 0 && info.major == m->device_major &&
+	       info.minor == m->device_minor;
+}
+
+static int init_sync(struct cof_mount *m)
+{
+	int err = -pthread_mutex_init(&m->lock, NULL);
+
+	if (err < 0)
+		return err;
+	err = -pthread_cond_init(&m->changed, NULL);
+	if (err < 0)
+		goto out_lock;
+	err = -pthread_key_create(&m->worker_key, NULL);
+	if (err < 0)
+		goto out_cond;
+	err = cof_inval_init(&m->inval);
+	if (err == 0)
+		return 0;
+	pthread_key_delete(m->worker_key);
+out_cond:
+	pthread_cond_destroy(&m->changed);
+out_lock:
+	pthread_mutex_destroy(&m->lock);
+	return err;
+}
+
+static unsigned default_threads(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return (unsigned)COF_MIN(COF_MAX(2 * cpus, 4), 16);
+}
+
+int cof_mount_new(const struct cof_mount_params *p, struct cof_mount **ret, struct cof_diag *diag)
+{
+	struct cof_mount *m = calloc(1, sizeof(*m));
+	int err;
+
+	if (!m)
+		return cof_fail(diag, -ENOMEM, "out of memory");
+	err = init_sync(m);
+	if (err < 0) {
+		free(m);
+		return cof_fail(diag, err, "no locks for the mount: %s", strerror(-err));
+	}
+	m->archive = p->archive;
+	m->n_workers = p->threads > 0 ? COF_MIN(p->threads, 256u) : default_threads();
+	m->mountpoint = strdup(p->mountpoint);
+	m->source = strdup(p->source);
+	m->workers = calloc(m->n_workers, sizeof(*m->workers));
+	if (!m->mountpoint || !m->source || !m->workers)
+		err = cof_fail(diag, -ENOMEM, "out of memory");
+	if (err == 0)
+		err = new_session(m, diag);
+	if (err == 0)
+		err = attach(m, p, diag);
+	if (err == 0 && (err = remember(m)) < 0) {
+		(void)umount2(m->mountpoint, MNT_DETACH);
+		cof_fail(diag, err, "%s is not in /proc/self/mountinfo", m->mountpoint);
+	}
+	if (err < 0) {
+		cof_mount_free(m);
+		return err;
+	}
+	*ret = m;
+	return 0;
+}
+
+void cof_mount_free(struct cof_mount *m)
+{
+	if (!m)
+		return;
+	if (m->session)
+		fuse_session_destroy(m->session); /* closes /dev/fuse */
+	cof_inval_done(&m->inval);
+	pthread_key_delete(m->worker_key);
+	pthread_cond_destroy(&m->changed);
+	pthread_mutex_destroy(&m->lock);
+	free(m->workers);
+	free(m->mountpoint);
+	free(m->source);
+	free(m);
+}
+
+static void wait_until_stopping(struct cof_mount *m)
+{
+	pthread_mutex_lock(&m->lock);
+	while (!m->stopping)
+		pthread_cond_wait(&m->changed, &m->lock);
+	pthread_mutex_unlock(&m->lock);
+}
+
+static void wait_for_parked(struct cof_mount *m)
+{
+	pthread_mutex_lock(&m->lock);
+	while (atomic_load(&m->parked) > 0)
+		pthread_cond_wait(&m->changed, &m->lock);
+	pthread_mutex_unlock(&m->lock);
+}
+
+int cof_mount_run(struct cof_mount *m, void (*ready)(void *user), void *user)
+{
+	int err = cof_worker_first(m); /* until INIT was answered */
+
+	if (err == 0)
+		err = cof_inval_start(m);
+	if (err == 0)
+		err = cof_workers_start(m);
+	if (err == 0) {
+		if (ready)
+			ready(user);
+		wait_until_stopping(m);
+	}
+	cof_workers_end(m);
+	wait_for_parked(m);
+	cof_inval_stop(m);
+	/* Aborted, or stopped before anybody unmounted: leave no dead mount behind. */
+	if (still_mounted(m))
+		(void)umount2(m->mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW);
+	return err;
+}
+
+void cof_mount_stopping(struct cof_mount *m)
+{
+	pthread_mutex_lock(&m->lock);
+	m->stopping = true;
+	pthread_cond_broadcast(&m->changed);
+	pthread_mutex_unlock(&m->lock);
+}
+
+void cof_mount_stop(struct cof_mount *m)
+{
+	/* While the workers still serve: a clean unmount, if nobody has anything open. */
+	if (still_mounted(m) && umount2(m->mountpoint, UMOUNT_NOFOLLOW) < 0)
+		(void)umount2(m->mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW);
+	cof_mount_stopping(m);
+}
+
+void cof_mount_changed(struct cof_mount *m, uint64_t ino)
+{
+	cof_inval_queue(m, ino, NULL);
+}

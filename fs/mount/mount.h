@@ -13,10 +13,12 @@ struct cof_mount;
 struct cof_mount_params {
 	struct cof_archive *archive;
 	const char *mountpoint; /* absolute */
-	const char *source;	/* absolute path of STORE, shown as the mount's source */
-	bool allow_other;	/* default for root */
-	unsigned threads;	/* workers; 0: a default */
+	const char *source;     /* absolute path of STORE, shown as the mount's source */
+	bool allow_other;       /* default for root */
+	unsigned threads;       /* workers; 0: a default */
 	bool read_only;
+	unsigned long
+	    flags; /* further MS_… of mount(2): MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME … */
 };
 
 /* Mounts. The kernel may send requests from here on; none is answered before cof_mount_run. */
@@ -24,7 +26,8 @@ int cof_mount_new(const struct cof_mount_params *p, struct cof_mount **ret, stru
 /* Serves until umount or cof_mount_stop. ready is called once INIT was answered. */
 int cof_mount_run(struct cof_mount *m, void (*ready)(void *user), void *user);
 void cof_mount_stop(struct cof_mount *m); /* from any thread: unmounts, run returns */
-/* For fs/archive's hook: drops kernel caches of an inode. Thread-safe, never blocks on a request. */
+/* For fs/archive's hook: drops kernel caches of an inode. Thread-safe, never blocks on a request.
+ */
 void cof_mount_changed(struct cof_mount *m, uint64_t ino);
 void cof_mount_free(struct cof_mount *m);
 

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cofferfs: the daemon. It opens the archive, mounts it, serves until it is unmounted or told to
+ * stop, and closes the archive. It never forks: locked memory, rings and threads would not survive.
+ * mount.coffer starts it and reads its status pipe: lines "N note", then "R" once requests are
+ * answered, or "E<exit code> sentence".
+ */
+#include "fs/archive/archive.h"
+#include "fs/control/control.h"
+#include "fs/daemon.h"
+#include "fs/mount/mount.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+/* Exit codes of mount(8). */
+enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
+
+#define SECURE_BYTES (4u << 20)
+
+struct daemon {
+	struct cof_mount_options options;
+	char store[PATH_MAX], mountpoint[PATH_MAX];
+	bool foreground;
+	struct cof_daemon_log log;
+	struct cof_io *io;
+	struct cof_conf conf;
+	struct cof_archive *archive;
+	struct cof_opened opened;
+	_Atomic(struct cof_mount *) mount; /* the archive's hook may come before it is there */
+	struct cof_control *control;
+	pthread_t signals;
+	bool signals_started;
+};
+
+/* ---- to whoever started us ---- */
+
+static void tell(struct daemon *d, const char *kind, const char *text)
+{
+	if (d->options.statusfd >= 0)
+		dprintf(d->options.statusfd, "%s%s%s\n", kind, *text ? " " : "", text);
+}
+
+static void note(struct daemon *d, const char *text)
+{
+	tell(d, "N", text);
+	if (d->foreground)
+		dprintf(STDERR_FILENO, "coffer: %s\n", text);
+}
+
+static int give_up(struct daemon *d, int code, struct cof_diag *diag)
+{
+	char kind[16];
+
+	for (char *c = diag->text; *c; c++)
+		if (*c == '\n')
+			*c = ' ';
+	snprintf(kind, sizeof(kind), "E%d", code);
+	tell(d, kind, diag->text);
+	if (d->options.statusfd < 0)
+		dprintf(STDERR_FILENO, "cofferfs: %s\n", diag->text);
+	return code;
+}
+
+/* ---- what the layers below call ---- */
+
+static void on_alarm(void *user, const char *text)
+{
+	struct daemon *d = user;
+
+	cof_daemon_say(&d->log, LOG_CRIT, "%s", text);
+}
+
+static void on_changed(void *user, uint64_t ino)
+{
+	struct daemon *d = user;
+	struct cof_mount *m = atomic_load(&d->mount);
+
+	if (m)
+		cof_mount_changed(m, ino);
+}
+
+static void on_stop(void *user)
+{
+	struct daemon *d = user;
+
+	cof_mount_stop(atomic_load(&d->mount));
+}
+
+static void on_status(void *user, struct cof_json *status)
+{
+	struct daemon *d = user;
+
+	cof_json_set_str(status, "mountpoint", d->mountpoint);
+	cof_json_set_int(status, "pid", getpid());
+	cof_json_set_str(status, "transport", "classic");
+}
+
+static void on_ready(void *user)
+{
+	struct daemon *d = user;
+
+	cof_daemon_say(&d->log, LOG_NOTICE, "%s is mounted on %s", d->store, d->mountpoint);
+	cof_daemon_detach(d->foreground);
+	if (!d->foreground)
+		cof_daemon_log_to_system(&d->log);
+	tell(d, "R", "");
+	if (d->options.statusfd >= 0)
+		close(d->options.statusfd);
+	d->options.statusfd = -1;
+}
+
+static void *wait_for_signals(void *user)
+{
+	sigset_t set;
+	int sig;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP); /* nothing to read anew, and no reason to end */
+	for (;;)
+		if (sigwait(&set, &sig) == 0 && sig != SIGHUP)
+			on_stop(user);
+	return NULL;
+}
+
+/* ---- start ---- */
+
+static int open_archive(struct daemon *d, struct cof_diag *diag)
+{
+	struct cof_archive_params p = {.index_dir = d->options.index[0] ? d->options.index : NULL,
+				       .alarm = on_alarm,
+				       .changed = on_changed,
+				       .user = d};
+	struct cof_opener_secret secret;
+	void *data = NULL;
+	bool weak = false;
+	int err = cof_io_uring(d->store, &d->io, diag);
+
+	if (err == 0)
+		err = cof_conf_load(d->io, &d->conf, diag);
+	if (err == 0)
+		err = cof_daemon_secret(&d->options, d->store, &secret, &data, &weak, diag);
+	if (err < 0)
+		return err;
+	if (weak)
+		note(d, "the key file can be read by others than its owner");
+	p.io = d->io;
+	p.secret = &secret;
+	err = cof_archive_open(&p, &d->archive, &d->opened, diag);
+	cof_secret_free(data);
+	if (err == 0 && d->opened.text[0])
+		note(d, d->opened.text);
+	return err;
+}
+
+static int start(struct daemon *d, struct cof_diag *diag)
+{
+	struct cof_mount *mount;
+	struct cof_control_params control = {.archive_id = d->conf.id,
+					     .stop = on_stop,
+					     .extra = on_status,
+					     .user = d};
+	struct cof_mount_params p = {.mountpoint = d->mountpoint,
+				     .source = d->store,
+				     .allow_other = !d->options.private,
+				     .threads = d->options.threads,
+				     .flags = d->options.flags};
+	int err = open_archive(d, diag);
+
+	if (err < 0)
+		return err;
+	p.archive = control.archive = d->archive;
+	p.read_only = d->options.read_only || d->opened.read_only;
+	err = cof_mount_new(&p, &mount, diag);
+	if (err < 0)
+		return err;
+	atomic_store(&d->mount, mount);
+	err = cof_control_start(&control, &d->control, diag);
+	if (err < 0)
+		return err;
+	err = -pthread_create(&d->signals, NULL, wait_for_signals, d);
+	d->signals_started = err == 0;
+	return err < 0 ? cof_fail(diag, err, "no thread: %s", strerror(-err)) : 0;
+}
+
+/* ---- the end, in the reverse order ---- */
+
+static int finish(struct daemon *d, struct cof_diag *diag)
+{
+	struct cof_mount *mount = atomic_load(&d->mount);
+	int err = 0;
+
+	if (d->signals_started) {
+		(void)pthread_cancel(d->signals);
+		(void)pthread_join(d->signals, NULL);
+	}
+	if (d->control)
+		cof_control_stop(d->control);
+	/* Never served: leave no mount that nobody answers. */
+	if (mount)
+		cof_mount_stop(mount);
+	if (d->archive)
+		err = cof_archive_close(d->archive, diag);
+	atomic_store(&d->mount, NULL);
+	cof_mount_free(mount);
+	cof_io_free(d->io);
+	return err;
+}
+
+static int serve(struct daemon *d)
+{
+	struct cof_diag diag = {0}, last = {0};
+	int err = cof_crypto_init(SECURE_BYTES, &diag);
+	int code = 0;
+
+	if (err < 0)
+		return give_up(d, EXIT_SYSTEM, &diag);
+	err = start(d, &diag);
+	if (err == 0) {
+		err = cof_mount_run(atomic_load(&d->mount), on_ready, d);
+		if (err < 0)
+			cof_fail(&diag, err, "%s was unmounted before it could be served",
+				 d->mountpoint);
+	}
+	if (finish(d, &last) < 0) {
+		cof_daemon_say(&d->log, LOG_CRIT, "%s was not closed cleanly: %s", d->store,
+			       last.text);
+		code = EXIT_SYSTEM;
+	} else if (err == 0) {
+		cof_daemon_say(&d->log, LOG_NOTICE, "%s is unmounted", d->store);
+	}
+	return err < 0 ? give_up(d, EXIT_MOUNT, &diag) : code;
+}
+
+/* ---- arguments ---- */
+
+static const char help[] =
+	"usage: cofferfs STORE MOUNTPOINT [-f] -o OPTION[,OPTION...]\n"
+	"Serves an archive at a mount point. People use: mount -t coffer STORE MOUNTPOINT\n"
+	"\n"
+	"  -f                  messages stay on standard error\n"
+	"  -o keyfile=FILE     the key file that opens the archive\n"
+	"  -o passfd=N         the passphrase is read from descriptor N\n"
+	"  -o credential=NAME  the passphrase is a systemd credential\n"
+	"  -o index=DIR        where the index is kept (default: STORE/index)\n"
+	"  -o threads=N        workers\n"
+	"  -o ro               no change through the mount\n";
+
+static int parse(struct daemon *d, int argc, char **argv, struct cof_diag *diag)
+{
+	unsigned sources;
+	int c, err = 0;
+
+	while (err == 0 && (c = getopt(argc, argv, "+fo:")) != -1) {
+		if (c == 'o')
+			err = cof_mount_options_parse(&d->options, optarg, diag);
+		else if (c == 'f')
+			d->foreground = true;
+		else
+			err = cof_fail(diag, -EINVAL, "unknown option; see cofferfs --help");
+	}
+	if (err == 0)
+		err = cof_mount_options_secrets(&d->options, &sources, diag);
+	if (err < 0)
+		return err;
+	if (sources != 1)
+		return cof_fail(diag, -EINVAL, "keyfile=, passfd= or credential= is wanted");
+	if (argc - optind != 2)
+		return cof_fail(diag, -EINVAL, "STORE and MOUNTPOINT are wanted");
+	if (d->options.index[0] && d->options.index[0] != '/')
+		return cof_fail(diag, -EINVAL, "index= wants an absolute path");
+	if (!realpath(argv[optind], d->store))
+		return cof_fail(diag, -errno, "%s: %s", argv[optind], strerror(errno));
+	if (!realpath(argv[optind + 1], d->mountpoint))
+		return cof_fail(diag, -errno, "%s: %s", argv[optind + 1], strerror(errno));
+	return 0;
+}
+
+/* "STORE MOUNTPOINT [options]": operands come first here, as mount(8) passes them. */
+static void options_first(int argc, char **argv)
+{
+	char *operands[2];
+	int n = 0;
+
+	while (n < 2 && n + 1 < argc && argv[n + 1][0] != '-') {
+		operands[n] = argv[n + 1];
+		n++;
+	}
+	if (n == 0)
+		return;
+	memmove(argv + 1, argv + 1 + n, sizeof(*argv) * (size_t)(argc - 1 - n));
+	memcpy(argv + argc - n, operands, sizeof(*argv) * (size_t)n);
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon d = {0};
+	struct cof_diag diag = {0};
+	int code = EXIT_USAGE;
+
+	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
+		return fputs(help, stdout) < 0 ? EXIT_SYSTEM : 0;
+	if (argc == 2 && !strcmp(argv[1], "--version"))
+		return puts("cofferfs " COF_VERSION) < 0 ? EXIT_SYSTEM : 0;
+	cof_mount_options_init(&d.options);
+	options_first(argc, argv);
+	if (parse(&d, argc, argv, &diag) < 0)
+		return give_up(&d, EXIT_USAGE, &diag);
+	cof_daemon_log_init(&d.log, d.foreground);
+	if (cof_daemon_prepare(&diag) < 0)
+		code = give_up(&d, EXIT_SYSTEM, &diag);
+	else if (chdir("/") < 0)
+		code = give_up(&d, EXIT_SYSTEM, &diag);
+	else
+		code = serve(&d);
+	cof_daemon_log_done(&d.log);
+	return code;
+}

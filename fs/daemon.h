@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Private to fs/cofferfs.c and the files beside it: what the daemon says, and where its secret is. */
+#ifndef COF_DAEMON_H
+#define COF_DAEMON_H
+
+#include "base/base.h"
+#include "crypto/seal.h"
+#include "fs/mount/point.h"
+
+#include <pthread.h>
+#include <syslog.h>
+
+/* ---- what the daemon says (daemon-log.c) ---- */
+
+struct cof_daemon_log {
+	pthread_mutex_t lock; /* guards what follows */
+	bool to_stderr;	      /* else to the system's log */
+	int fd;		      /* /dev/log, or -1 */
+	unsigned dropped;     /* since the log last took one */
+};
+
+void cof_daemon_log_init(struct cof_daemon_log *l, bool to_stderr);
+void cof_daemon_log_done(struct cof_daemon_log *l);
+void cof_daemon_log_to_system(struct cof_daemon_log *l);
+/* priority: LOG_CRIT … of syslog.h. Never waits: whoever reads the log may be waiting for us. */
+void cof_daemon_say(struct cof_daemon_log *l, int priority, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* ---- its secret (daemon-secret.c) ---- */
+
+/* Reads what the options name. data: secure memory, to be freed with cof_secret_free. weak: the key
+ * file can be read by others than its owner. */
+int cof_daemon_secret(const struct cof_mount_options *o, const char *store,
+		      struct cof_opener_secret *ret, void **ret_data, bool *ret_weak,
+		      struct cof_diag *diag);
+
+/* ---- the process itself (daemon-process.c) ---- */
+
+/* Limits, signals that must not end it, out-of-memory score. Before any thread. */
+int cof_daemon_prepare(struct cof_diag *diag);
+/* Standard streams to /dev/null; no longer ended with the parent. */
+void cof_daemon_detach(bool keep_stderr);
+
+#endif

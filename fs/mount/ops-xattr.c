@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Handlers about extended attributes. */
+#include "fs/mount/internal.h"
+
+/* The kernel asks for these before many operations; nothing under them is ever stored. */
+static bool never_there(const char *name)
+{
+	return strncmp(name, "security.", 9) == 0 || strncmp(name, "system.posix_acl_", 17) == 0;
+}
+
+static void reply_value(fuse_req_t req, int err, const struct cof_buf *b, size_t size)
+{
+	if (err >= 0 && b->failed)
+		err = -ENOMEM;
+	else if (err >= 0 && size > 0 && b->len > size)
+		err = -ERANGE;
+	if (err < 0)
+		cof_reply_error(req, err);
+	else if (size == 0)
+		(void)fuse_reply_xattr(req, b->len);
+	else
+		(void)fuse_reply_buf(req, (const char *)b->data, b->len);
+}
+
+void cof_ops_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	struct cof_buf value COF_CLEANUP(cof_buf_done) = {0};
+	int err = -ENODATA;
+
+	if (!never_there(name))
+		err = cof_archive_getxattr(cof_mount_of(req)->archive, ino, name, &value);
+	reply_value(req, err, &value, size);
+}
+
+void cof_ops_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	struct cof_buf names COF_CLEANUP(cof_buf_done) = {0};
+	int err = cof_archive_listxattr(cof_mount_of(req)->archive, ino, &names);
+
+	reply_value(req, err, &names, size);
+}
+
+void cof_ops_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+		      size_t size, int flags)
+{
+	struct cof_op op = {.kind = COF_OP_SETXATTR,
+			    .ino = ino,
+			    .name = name,
+			    .data = value,
+			    .length = size,
+			    .flags = (uint32_t)flags};
+
+	cof_act(req, &op, COF_SHAPE_ERROR, NULL);
+}
+
+void cof_ops_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	struct cof_op op = {.kind = COF_OP_REMOVEXATTR, .ino = ino, .name = name};
+
+	cof_act(req, &op, COF_SHAPE_ERROR, NULL);
+}

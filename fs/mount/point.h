@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The mount point, as mount.coffer, umount.fuse.coffer and the daemon see it: mountinfo, options,
+ * stale mounts, the guard of the bare directory. Needs neither libfuse nor an archive.
+ *
+ * Thread-safe: nothing here has state.
+ */
+#ifndef COF_MOUNT_POINT_H
+#define COF_MOUNT_POINT_H
+
+#include "base/base.h"
+
+#include <limits.h>
+#include <stdio.h>
+
+#define COF_MOUNT_TYPE "fuse.coffer"
+
+/* ---- /proc/self/mountinfo (mountinfo.c) ---- */
+
+struct cof_mountinfo {
+	unsigned major, minor;
+	char mountpoint[PATH_MAX], source[PATH_MAX];
+	char type[64];
+};
+
+/* One line, without its newline; escapes (\040) are undone. -EUCLEAN: not such a line. */
+int cof_mountinfo_parse(const char *line, struct cof_mountinfo *ret);
+/* What is on top at this path. -ENOENT: nothing is mounted there. */
+int cof_mountinfo_top(const char *mountpoint, struct cof_mountinfo *ret);
+/* As top, from a stream (tests). */
+int cof_mountinfo_find(FILE *f, const char *mountpoint, struct cof_mountinfo *ret);
+
+/* ---- options (options.c) ---- */
+
+struct cof_mount_options {
+	char keyfile[PATH_MAX];  /* "": none */
+	char credential[256];    /* "": none; a systemd credential's name */
+	char index[PATH_MAX];    /* "": STORE/index */
+	int passfd, statusfd;    /* -1: none */
+	unsigned threads;        /* 0: a default */
+	unsigned long flags;     /* MS_… for mount(2), MS_RDONLY not among them */
+	bool read_only, private; /* private: root alone, no allow_other */
+	bool keep_mutable;       /* noimmutable: leave the bare mount point as it is */
+};
+
+void cof_mount_options_init(struct cof_mount_options *o); /* nosuid, nodev */
+/* Text of one -o, "a,b=c". Later ones win. -EINVAL, with the option named. */
+int cof_mount_options_parse(struct cof_mount_options *o, const char *text, struct cof_diag *diag);
+/* Exactly one source of the secret, or none: -EINVAL. *ret_n: how many (0 or 1). */
+int cof_mount_options_secrets(const struct cof_mount_options *o, unsigned *ret_n,
+			      struct cof_diag *diag);
+
+/* ---- the directory (point.c) ---- */
+
+/* Absolute path without symbolic links; the end may be a dead mount. */
+int cof_point_resolve(const char *path, char ret[PATH_MAX], struct cof_diag *diag);
+/* Whether path is dir, or lies in it; both resolved. */
+bool cof_point_inside(const char *path, const char *dir);
+/* Looks at what is mounted there. 0: no mount of ours · 1: left by a dead daemon, detached; its
+ * source in ret_source · -EBUSY: alive, diag says which. */
+int cof_point_clear(const char *mountpoint, char ret_source[PATH_MAX], struct cof_diag *diag);
+/* Makes the directory immutable, so that nothing is written beneath a missing mount. 1: done;
+ * 0: is so already, or the filesystem cannot. */
+int cof_point_guard(int dirfd);
+/* 1 and the holder's text when a daemon has the store, else 0. */
+int cof_point_holder(const char *store, char *ret_holder, size_t cap);
+
+#endif
