@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The coffer command: finds the verb and runs it. */
+#include "tools/coffer.h"
+#include "tools/output.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+const struct verb *const verbs[] = {
+	&verb_init, &verb_status,  &verb_verify,     &verb_log, &verb_blame,
+	&verb_help, &verb_version, &verb_completion, NULL,
+};
+
+static const char *arg_verb; /* for messages */
+
+static void complain_v(const char *fmt, va_list ap)
+{
+	fflush(stdout);
+	fprintf(stderr, "coffer%s%s: ", arg_verb ? " " : "", arg_verb ? arg_verb : "");
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+}
+
+void complain(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	complain_v(fmt, ap);
+	va_end(ap);
+}
+
+int misuse(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	complain_v(fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "See: coffer%s%s --help\n", arg_verb ? " " : "", arg_verb ? arg_verb : "");
+	return EXIT_USAGE;
+}
+
+const struct verb *verb_find(const char *name)
+{
+	for (const struct verb *const *v = verbs; *v; v++) {
+		if (!strcmp((*v)->name, name))
+			return *v;
+	}
+	return NULL;
+}
+
+const char *nearest_verb(const char *word)
+{
+	const char *names[COF_COUNT(verbs)];
+
+	for (size_t i = 0; i < COF_COUNT(verbs); i++)
+		names[i] = verbs[i] ? verbs[i]->name : NULL;
+	return nearest(word, names);
+}
+
+static int unknown(const char *word)
+{
+	const char *near = nearest_verb(word);
+	cof_autofree char *shown = escaped(word);
+
+	if (near)
+		return misuse("unknown verb '%s'; did you mean '%s'?", shown ? shown : "?", near);
+	return misuse("unknown verb '%s'", shown ? shown : "?");
+}
+
+/* Options where a verb is expected. */
+static int before_verb(const char *option)
+{
+	if (!strcmp(option, "--help") || !strcmp(option, "-h")) {
+		help_overview();
+		return EXIT_OK;
+	}
+	if (!strcmp(option, "--version") || !strcmp(option, "-V"))
+		return verb_version.run(&verb_version, 1, (char *[]){(char *)"version", NULL});
+	return misuse("the verb comes first, options behind it: coffer VERB %s",
+		      !strncmp(option, "--", 2) ? option : "[OPTION]");
+}
+
+static int run(int argc, char **argv)
+{
+	const struct verb *v;
+
+	if (argc < 2) {
+		help_overview();
+		return EXIT_OK;
+	}
+	if (argv[1][0] == '-')
+		return before_verb(argv[1]);
+	v = verb_find(argv[1]);
+	if (!v)
+		return unknown(argv[1]);
+	arg_verb = v->name;
+	return v->run(v, argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	int code;
+
+	/* a reader that went away shows as an error of the write, and ends us in order */
+	signal(SIGPIPE, SIG_IGN);
+	code = run(argc, argv);
+	if (output_finish() < 0 && code == EXIT_OK)
+		code = EXIT_FAILED;
+	return code;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the verbs of the coffer command share: the table, options, exit codes, messages. */
+#ifndef COFFER_H
+#define COFFER_H
+
+#include "base/base.h"
+
+enum { /* exit codes; verify adds those of enum cof_verdict */
+	EXIT_OK = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+};
+
+/* One option of a verb. Help, completion and the parser all come from this. */
+struct tool_option {
+	const char *name; /* long name without dashes; NULL ends a table */
+	const char *arg;  /* what stands for the value, or NULL */
+	const char *help; /* one paragraph, wrapped by who prints it */
+	bool files;	  /* completion offers file names */
+};
+
+struct verb {
+	const char *name;
+	const char *args;    /* what follows the options: "STORE" */
+	const char *summary; /* one line, at most 58 characters */
+	const char *text;    /* paragraphs for --help; an indented line is kept as it is */
+	const struct tool_option *options;
+	int (*run)(const struct verb *self, int argc, char **argv); /* an exit code */
+	bool takes_files; /* for completion */
+};
+
+extern const struct verb *const verbs[]; /* NULL-terminated */
+extern const struct verb verb_init, verb_status, verb_verify, verb_log, verb_blame, verb_help,
+	verb_version, verb_completion;
+
+const struct verb *verb_find(const char *name);
+/* The verb or option (out of names, NULL-terminated) that was probably meant; NULL: none is near. */
+const char *nearest(const char *word, const char *const *names);
+const char *nearest_verb(const char *word);
+
+/* ---- options (options.c) ---- */
+
+enum { OPTION_END = -1, OPTION_HELP = -2, OPTION_BAD = -3 };
+
+/* The index in v->options of the next option (its value is optarg); OPTION_END when only operands are
+ * left (from optind on). OPTION_HELP: help was printed; OPTION_BAD: the error was. */
+int option_next(const struct verb *v, int argc, char **argv);
+/* Exactly this many operands, or a message naming what is missing or too much. */
+bool operands_are(const struct verb *v, int argc, char **argv, int count);
+/* The exit code for OPTION_HELP and OPTION_BAD. */
+static inline int option_exit(int option)
+{
+	return option == OPTION_HELP ? EXIT_OK : EXIT_USAGE;
+}
+
+/* ---- help (cmd-help.c) ---- */
+
+void help_print(const struct verb *v);
+void help_overview(void);
+
+/* ---- messages: "coffer verb: ..." on standard error ---- */
+
+void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* A usage error: the message, and where help is. Returns EXIT_USAGE. */
+int misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opens the store that an argument names, directly or by its mount point. */
+#include "tools/store.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+void store_close(struct store *s)
+{
+	cof_io_free(s->io);
+	free(s->path);
+	free(s->mount);
+	memset(s, 0, sizeof(*s));
+}
+
+static bool holds_conf(const char *dir)
+{
+	cof_autofree char *path = NULL;
+	struct stat st;
+
+	if (asprintf(&path, "%s/archive.conf", dir) < 0) {
+		path = NULL;
+		return false;
+	}
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* The store's directory: the argument itself, or what is mounted there. */
+static int resolve(const char *arg, struct store *s, struct cof_diag *diag)
+{
+	struct mount_line m = {0};
+	const char *dir = arg;
+	int r;
+
+	if (!holds_conf(arg)) {
+		r = mount_of(arg, &m, NULL, diag);
+		if (!m.source && r != -ENOENT)
+			return r;
+		if (!m.source && access(arg, F_OK) < 0)
+			return cof_fail(diag, -ENOENT, "%s does not exist", arg);
+		/* neither: opening it says what is wrong */
+		dir = m.source ? m.source : arg;
+		s->mount = m.point;
+		m.point = NULL;
+	}
+	s->path = realpath(dir, NULL);
+	r = s->path ? 0 : cof_fail(diag, -errno, "cannot find %s: %s", dir, strerror(errno));
+	mount_line_done(&m);
+	return r;
+}
+
+int store_open(const char *arg, struct store *ret, struct cof_diag *diag)
+{
+	autostore struct store s = {0};
+	int r = resolve(arg, &s, diag);
+
+	if (r < 0)
+		return r;
+	r = cof_io_plain(s.path, &s.io, diag);
+	if (r < 0)
+		return r;
+	r = cof_conf_load(s.io, &s.conf, diag);
+	if (r == -ENOENT)
+		return cof_fail(diag, r,
+				"%s is neither an archive (it has no archive.conf) nor a mounted one",
+				s.path);
+	if (r < 0)
+		return r;
+	*ret = s;
+	memset(&s, 0, sizeof(s));
+	return 0;
+}
+
+int store_ask(const struct store *s, struct cof_json *request, cof_show_fn fn, void *user,
+	      struct cof_diag *diag)
+{
+	struct cof_diag own = {""};
+	char holder[256] = "";
+	int r = cof_control_ask(s->conf.id, request, fn, user, &own);
+
+	if (r == -ECONNREFUSED || r == -ENOENT) {
+		/* no socket but a lock: somebody holds the store whom we cannot ask */
+		if (cof_io_locked(s->io, holder, sizeof(holder)) > 0)
+			return cof_fail(diag, -EBUSY, "%s is in use by %s, which answers no questions",
+					s->path, holder);
+		return -ENOTCONN;
+	}
+	if (r == -EACCES || r == -EPERM)
+		return cof_fail(diag, r, "the archive is mounted, and only root may ask its daemon: %s",
+				own.text);
+	return r < 0 ? cof_fail(diag, r, "%s", own.text[0] ? own.text : strerror(-r)) : 0;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finding the store that an argument means, and its daemon. */
+#ifndef COFFER_STORE_H
+#define COFFER_STORE_H
+
+#include "fs/control/control.h"
+
+struct store {
+	char *path;  /* absolute */
+	char *mount; /* where it is mounted, when the argument was found that way; else NULL */
+	struct cof_io *io;
+	struct cof_conf conf;
+};
+
+/* The argument is a store directory, or anything on a mounted archive. Opens it and reads
+ * archive.conf. -ENOENT: no archive; the sentence is in diag. */
+int store_open(const char *arg, struct store *ret, struct cof_diag *diag);
+void store_close(struct store *s);
+#define autostore COF_CLEANUP(store_close)
+
+/* Asks the daemon: 0, -ENOTCONN when there is none, or its error. */
+int store_ask(const struct store *s, struct cof_json *request, cof_show_fn fn, void *user,
+	      struct cof_diag *diag);
+
+/* ---- mountinfo, for store.c and blame ---- */
+
+struct mount_line {
+	char *source, *point;
+};
+void mount_line_done(struct mount_line *m);
+/* In text (the form of /proc/self/mountinfo) the last mount of type fuse.coffer with this device. -ENOENT */
+int mount_find(const char *text, unsigned major, unsigned minor, struct mount_line *ret);
+/* As mount_find, by mount point: for mounts whose daemon is dead, which cannot be asked. */
+int mount_find_at(const char *text, const char *point, struct mount_line *ret);
+/* The mount that path lies on. -ENOENT: not on an archive; -ENOTCONN: the daemon there is dead
+ * (ret is filled all the same). ret_ino may be NULL. */
+int mount_of(const char *path, struct mount_line *ret, uint64_t *ret_ino, struct cof_diag *diag);
+
+#endif
