@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A FUSE filesystem that keeps nothing: files have a name and a size, writes are taken and dropped,
+ * reads give zeros. It is the floor that every FUSE filesystem stands on, and the peer that our
+ * ratios are against. Flat, at most MAX_FILES files.
+ *
+ *   nullfs MOUNTPOINT [cached]      in the foreground until unmounted
+ */
+#define FUSE_USE_VERSION 314
+#include <errno.h>
+#include <fuse_lowlevel.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_FILES 65536
+#define TIMEOUT 3600.0
+
+static struct {
+	char name[64];
+	_Atomic off_t size;
+} files[MAX_FILES];
+static _Atomic unsigned count;
+static pthread_mutex_t names = PTHREAD_MUTEX_INITIALIZER;
+static int cached;
+static char zeros[1 << 20];
+
+static void fill(fuse_ino_t ino, struct stat *st)
+{
+	memset(st, 0, sizeof(*st));
+	st->st_ino = ino;
+	st->st_mode = ino == 1 ? S_IFDIR | 0777 : S_IFREG | 0666;
+	st->st_nlink = ino == 1 ? 2 : 1;
+	st->st_size = ino == 1 ? 0 : files[ino - 2].size;
+}
+
+static void null_init(void *user, struct fuse_conn_info *conn)
+{
+	(void)user;
+	conn->max_write = 1 << 20;
+	conn->want &= ~(unsigned)(FUSE_CAP_ASYNC_DIO | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+				  FUSE_CAP_SPLICE_MOVE | FUSE_CAP_AUTO_INVAL_DATA);
+}
+
+static long find(const char *name)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (!strcmp(files[i].name, name))
+			return i;
+	return -1;
+}
+
+static void entry(fuse_ino_t ino, struct fuse_entry_param *e)
+{
+	memset(e, 0, sizeof(*e));
+	e->ino = ino;
+	e->attr_timeout = e->entry_timeout = TIMEOUT;
+	fill(ino, &e->attr);
+}
+
+static void null_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct fuse_entry_param e;
+	long i;
+
+	(void)parent;
+	pthread_mutex_lock(&names);
+	i = find(name);
+	pthread_mutex_unlock(&names);
+	if (i < 0) {
+		fuse_reply_err(req, ENOENT);
+		return;
+	}
+	entry((fuse_ino_t)i + 2, &e);
+	fuse_reply_entry(req, &e);
+}
+
+static void null_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct stat st;
+
+	(void)fi;
+	fill(ino, &st);
+	fuse_reply_attr(req, &st, TIMEOUT);
+}
+
+static void null_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int set,
+			 struct fuse_file_info *fi)
+{
+	if (set & FUSE_SET_ATTR_SIZE)
+		files[ino - 2].size = attr->st_size;
+	null_getattr(req, ino, fi);
+}
+
+static void null_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+			struct fuse_file_info *fi)
+{
+	struct fuse_entry_param e;
+	long i;
+
+	(void)parent;
+	(void)mode;
+	pthread_mutex_lock(&names);
+	i = find(name);
+	if (i < 0 && count < MAX_FILES) {
+		i = (long)count;
+		snprintf(files[i].name, sizeof(files[i].name), "%s", name);
+		files[i].size = 0;
+		count++;
+	}
+	pthread_mutex_unlock(&names);
+	if (i < 0) {
+		fuse_reply_err(req, ENOSPC);
+		return;
+	}
+	fi->direct_io = !cached;
+	entry((fuse_ino_t)i + 2, &e);
+	fuse_reply_create(req, &e, fi);
+}
+
+static void null_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	fi->direct_io = !cached;
+	fuse_reply_open(req, fi);
+}
+
+static void null_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t n, off_t off,
+		       struct fuse_file_info *fi)
+{
+	(void)buf;
+	(void)fi;
+	if (off + (off_t)n > files[ino - 2].size)
+		files[ino - 2].size = off + (off_t)n;
+	fuse_reply_write(req, n);
+}
+
+static void null_read(fuse_req_t req, fuse_ino_t ino, size_t n, off_t off, struct fuse_file_info *fi)
+{
+	off_t left = files[ino - 2].size - off;
+
+	(void)fi;
+	if (left < 0)
+		left = 0;
+	if (n > sizeof(zeros))
+		n = sizeof(zeros);
+	fuse_reply_buf(req, zeros, (off_t)n < left ? n : (size_t)left);
+}
+
+static void null_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	(void)ino;
+	(void)datasync;
+	(void)fi;
+	fuse_reply_err(req, 0);
+}
+
+static void null_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	long i;
+
+	(void)parent;
+	pthread_mutex_lock(&names);
+	i = find(name);
+	if (i >= 0)
+		files[i].name[0] = 0;
+	pthread_mutex_unlock(&names);
+	fuse_reply_err(req, i < 0 ? ENOENT : 0);
+}
+
+static const struct fuse_lowlevel_ops ops = {
+	.init = null_init,
+	.lookup = null_lookup,
+	.getattr = null_getattr,
+	.setattr = null_setattr,
+	.create = null_create,
+	.open = null_open,
+	.write = null_write,
+	.read = null_read,
+	.fsync = null_fsync,
+	.unlink = null_unlink,
+};
+
+int main(int argc, char **argv)
+{
+	char *fuse_argv[] = {argv[0], "-oallow_other,fsname=nullfs,subtype=nullfs", NULL};
+	struct fuse_args args = FUSE_ARGS_INIT(2, fuse_argv);
+	struct fuse_loop_config *config = fuse_loop_cfg_create();
+	struct fuse_session *s;
+	int r = 1;
+
+	if (argc < 2) {
+		fprintf(stderr, "nullfs MOUNTPOINT [cached]\n");
+		return 2;
+	}
+	cached = argc > 2 && !strcmp(argv[2], "cached");
+	s = fuse_session_new(&args, &ops, sizeof(ops), NULL);
+	if (s && !fuse_set_signal_handlers(s) && !fuse_session_mount(s, argv[1])) {
+		fuse_loop_cfg_set_clone_fd(config, 0);
+		r = fuse_session_loop_mt(s, config) != 0;
+		fuse_session_unmount(s);
+	}
+	if (s)
+		fuse_session_destroy(s);
+	fuse_loop_cfg_destroy(config);
+	return r;
+}

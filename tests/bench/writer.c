@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The bench writer: each of W threads appends to a file of its own with O_APPEND write(2).
+ *
+ *   bench-writer DIR SIZE WRITERS SECONDS BYTES SYNC
+ *       ends after SECONDS or BYTES in all (0: no bound); SYNC: none, fsync, fdatasync (after each
+ *       write), final (one fsync at the end, inside the measured time), dsync (O_DSYNC)
+ * Prints one line of JSON: operations, bytes, seconds, p50 and p99 of one operation in ns.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BUCKETS 4096 /* 64 octaves of 64 */
+
+static const char *dir, *sync_mode;
+static size_t size;
+static double seconds;
+static uint64_t byte_limit, writers;
+static _Atomic uint64_t total_ops, hist[BUCKETS];
+static _Atomic int failed;
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static unsigned bucket(uint64_t ns)
+{
+	int top = 63 - __builtin_clzll(ns | 64);
+
+	return (unsigned)((top << 6) | (int)((ns >> (top - 6)) & 63));
+}
+
+static uint64_t bucket_ns(unsigned b)
+{
+	return (64u + (b & 63)) * (1ull << ((b >> 6) - 6));
+}
+
+static void *writer(void *arg)
+{
+	uint64_t end = now_ns() + (uint64_t)(seconds * 1e9), ops = 0, at;
+	int flags = O_WRONLY | O_CREAT | O_APPEND | (strcmp(sync_mode, "dsync") ? 0 : O_DSYNC), fd;
+	char path[4096], *buf = aligned_alloc(4096, (size + 4095) & ~(size_t)4095);
+
+	snprintf(path, sizeof(path), "%s/bench-%d-%zu", dir, (int)getpid(), (size_t)arg);
+	fd = open(path, flags, 0644);
+	if (fd < 0 || !buf) {
+		perror(path);
+		failed = 1;
+		return NULL;
+	}
+	for (size_t i = 0; i < size; i++)
+		buf[i] = (char)(i * 2654435761u >> 13);
+	buf[size - 1] = '\n';
+	for (at = now_ns(); at < end && (!byte_limit || ops * size * writers < byte_limit);) {
+		uint64_t was = at;
+
+		if (write(fd, buf, size) != (ssize_t)size ||
+		    (!strcmp(sync_mode, "fsync") && fsync(fd) < 0) ||
+		    (!strcmp(sync_mode, "fdatasync") && fdatasync(fd) < 0)) {
+			perror("write");
+			failed = 1;
+			break;
+		}
+		ops++;
+		at = now_ns();
+		hist[bucket(at - was)]++;
+	}
+	if (!strcmp(sync_mode, "final") && fsync(fd) < 0)
+		failed = 1;
+	close(fd);
+	free(buf);
+	total_ops += ops;
+	return NULL;
+}
+
+static uint64_t percentile(double p)
+{
+	uint64_t want = (uint64_t)((double)total_ops * p), seen = 0;
+
+	for (unsigned b = 0; b < BUCKETS; b++) {
+		seen += hist[b];
+		if (seen > want)
+			return bucket_ns(b);
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	pthread_t t[256];
+	uint64_t start;
+	double took;
+
+	if (argc != 7) {
+		fprintf(stderr, "bench-writer DIR SIZE WRITERS SECONDS BYTES SYNC\n");
+		return 2;
+	}
+	dir = argv[1];
+	size = strtoull(argv[2], NULL, 10);
+	writers = strtoull(argv[3], NULL, 10);
+	seconds = atof(argv[4]);
+	byte_limit = strtoull(argv[5], NULL, 10);
+	sync_mode = argv[6];
+	if (!size || !writers || writers > 256)
+		return 2;
+	start = now_ns();
+	for (size_t i = 0; i < writers; i++)
+		if (pthread_create(&t[i], NULL, writer, (void *)i))
+			return 1;
+	for (size_t i = 0; i < writers; i++)
+		pthread_join(t[i], NULL);
+	took = (double)(now_ns() - start) / 1e9;
+	printf("{\"ops\": %llu, \"bytes\": %llu, \"seconds\": %.6f, \"p50\": %llu, \"p99\": %llu}\n",
+	       (unsigned long long)total_ops, (unsigned long long)(total_ops * size), took,
+	       (unsigned long long)percentile(0.5), (unsigned long long)percentile(0.99));
+	return failed;
+}
