@@ -1,0 +1,90 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what is needed on a bare Debian 12, builds, and runs all tests (as root).
+#   tests/run.sh              everything that fits CI
+#   tests/run.sh --long       the long runs too (hours: more rounds, more seeds, larger files)
+#   tests/run.sh NAME …       only tests whose name contains one of these words
+#   tests/run.sh --list       names the tests and ends
+# The last line is "N passed, N failed, N skipped". Exit code 0 when none failed.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+plain=${COFFER_BUILD:-$PWD/build-tests} asan=${COFFER_BUILD_ASAN:-$PWD/build-asan}
+logs=$PWD/build-logs
+passed=0 failed=0 skipped=0
+words=() list=
+for arg in "$@"; do
+    case "$arg" in
+    --long) export COFFER_LONG=1 ;;
+    --list) list=1 ;;
+    --*) echo "run.sh: unknown option $arg; options are --long and --list" >&2; exit 2 ;;
+    *) words+=("$arg") ;;
+    esac
+done
+
+die() { printf 'run.sh: %s\n' "$*" >&2; exit 1; }
+wanted() {
+    local w
+    [ ${#words[@]} -gt 0 ] || return 0
+    for w in "${words[@]}"; do [[ $1 == *"$w"* ]] && return 0; done
+    return 1
+}
+# one NAME SECONDS COMMAND …: 0 passed, 77 skipped, anything else failed; its output is kept, and shown if it failed.
+one() {
+    local name=$1 limit=$2 began=$SECONDS code log
+    shift 2
+    wanted "$name" || return 0
+    [ -z "$list" ] || { echo "$name"; return 0; }
+    log=$logs/${name//\//-}.log
+    timeout --kill-after=20 "$limit" "$@" > "$log" 2>&1 < /dev/null
+    code=$?
+    case $code in
+    0) passed=$((passed + 1)); printf 'ok    %-44s %4d s\n' "$name" $((SECONDS - began)) ;;
+    77) skipped=$((skipped + 1)); printf 'skip  %-44s %s\n' "$name" "$(tail -n 1 "$log")" ;;
+    *)
+        failed=$((failed + 1))
+        [ $code != 124 ] && [ $code != 137 ] || echo "stopped after $limit s" >> "$log"
+        printf 'FAIL  %-44s %4d s, exit code %d\n' "$name" $((SECONDS - began)) $code
+        tail -n 60 "$log" | sed 's/^/      | /' ;;
+    esac
+}
+# The tests that meson knows in a build directory, one by one.
+suites() {
+    local dir=$1 prefix=$2 name limit=300
+    [ -z "${COFFER_LONG:-}" ] || limit=14400
+    while IFS= read -r name; do
+        one "$prefix$name" $limit meson test -C "$dir" --no-rebuild --timeout-multiplier 0 --print-errorlogs "$name"
+    done < <(meson introspect --tests "$dir" | python3 -c '
+import json, sys
+for t in json.load(sys.stdin):
+    print(t["name"])')
+}
+make_build() {
+    local dir=$1
+    shift
+    [ -e "$dir/build.ninja" ] || meson setup "$dir" "$@" > "$logs/setup.log" 2>&1 ||
+        { tail -n 30 "$logs/setup.log"; die "meson setup failed"; }
+    ninja -C "$dir" > "$logs/build.log" 2>&1 || { tail -n 60 "$logs/build.log"; die "the build in $dir failed"; }
+}
+
+[ "$(id -u)" = 0 ] || die "needs root (it mounts, and installs packages)"
+mkdir -p "$logs"
+tools/install-deps.sh --tests || die "packages could not be installed"
+make_build "$plain"
+make_build "$asan" -Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized
+
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+suites "$plain" ''
+suites "$asan" asan/
+export COFFER_BUILD=$plain
+for script in tests/e2e/*.sh; do
+    name=${script#tests/e2e/} name=${name%.sh}
+    [ "$name" = lib ] || one "e2e/$name" $([ -n "${COFFER_LONG:-}" ] && echo 14400 || echo 420) bash "$script"
+done
+# The same with the sanitizers in the daemon, for the script that meets most of it.
+COFFER_BUILD=$asan one asan/e2e/semantics 420 bash tests/e2e/semantics.sh
+one analyzer 600 bash tests/analyzer.sh
+[ -z "$list" ] || exit 0
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]
