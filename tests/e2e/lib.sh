@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+# Sourced by the end-to-end scripts. Gives each a work directory, a store, a mount point and a key file of its own, in a
+# private mount namespace, and cleans up on every exit. COFFER_BUILD: the build directory (default: build-tests).
+# A script ends with 0 (passed), 77 (skipped; its last line says why) or anything else (failed).
+# shellcheck shell=bash
+set -euo pipefail
+export LC_ALL=C
+
+[ "$(id -u)" = 0 ] || { echo "needs root"; exit 77; }
+[ -w /dev/fuse ] || { echo "needs /dev/fuse"; exit 77; }
+if [ -z "${COFFER_TEST_NS:-}" ]; then
+    export COFFER_TEST_NS=1
+    exec unshare -m --propagation private bash "$0" "$@"
+fi
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+BUILD=${COFFER_BUILD:-$TOP/build-tests}
+BUILD=$(cd "$BUILD" && pwd)
+SUPPORT=$BUILD/tests/support
+PATH=$BUILD/tools:$BUILD/fs:$SUPPORT:$PATH
+LONG=${COFFER_LONG:-}
+
+W=$(mktemp -d "${TMPDIR:-/tmp}/coffer-e2e.XXXXXX")
+STORE=$W/store MNT=$W/mnt KEY=$W/key AUDITOR=$W/auditor-secret
+export COFFER_RUN_DIR=$W/run
+mkdir "$MNT" "$COFFER_RUN_DIR"
+chmod 755 "$W"
+children=()
+
+say() { printf -- '-- %s\n' "$*"; }
+fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
+skip() { printf '%s\n' "$*"; exit 77; }
+# Remembers a background process, to be ended with the script.
+child() { children+=("$1"); }
+
+cleanup() {
+    local code=$? pid
+    trap - EXIT
+    set +e
+    for pid in "${children[@]}"; do kill -9 "$pid" 2>/dev/null; done
+    pid=$(daemon_pid)
+    if [ -n "$pid" ]; then
+        umount -l "$MNT" 2>/dev/null
+        kill -9 "$pid" 2>/dev/null
+    fi
+    umount -l "$MNT" 2>/dev/null
+    umount -l "$W/disk" 2>/dev/null
+    chattr -i "$MNT" 2>/dev/null
+    if [ $code -ne 0 ] && [ $code -ne 77 ] && [ -n "${COFFER_KEEP:-}" ]; then
+        echo "kept: $W" >&2
+    else
+        rm -rf "$W"
+    fi
+    exit $code
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# await SECONDS WHAT COMMAND …: until the command succeeds.
+await() {
+    local seconds=$1 what=$2 end
+    shift 2
+    end=$(($(date +%s%N) + seconds * 1000000000))
+    until "$@" > /dev/null 2>&1; do
+        [ "$(date +%s%N)" -lt "$end" ] || fail "waited $seconds s for $what"
+        read -rt 0.02 <> <(:) || true
+    done
+}
+# expect_fail TEXT COMMAND …: must fail, and say TEXT.
+expect_fail() {
+    local text=$1 out
+    shift
+    if out=$("$@" 2>&1); then fail "this succeeded, and must not: $*"; fi
+    [[ $out == *"$text"* ]] || fail "expected \"$text\" of: $*; it said: $out"
+}
+# expect_code CODE COMMAND …
+expect_code() {
+    local want=$1 code=0
+    shift
+    "$@" > "$W/out" 2>&1 || code=$?
+    [ $code = "$want" ] || { cat "$W/out"; fail "expected exit code $want, got $code, of: $*"; }
+}
+# same WHAT A B
+same() { [ "$2" = "$3" ] || fail "$1: expected \"$2\", got \"$3\""; }
+# json FILTER < JSON: a Python expression over j.
+json() { python3 -c 'import json, sys; j = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"; }
+# The same over lines of JSON: j is the list of them.
+jsonl() { python3 -c 'import json, sys; j = [json.loads(l) for l in sys.stdin]; print(eval(sys.argv[1]))' "$1"; }
+
+make_store() { # make_store SHELF … [-- further options of init]
+    local args=()
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do args+=(--shelf "$1"); shift; done
+    [ $# = 0 ] || shift
+    [ -e "$KEY" ] || (umask 077; head -c 32 /dev/urandom > "$KEY")
+    coffer init "$STORE" "${args[@]}" --key-file "$KEY" --auditor-secret "$AUDITOR" "$@" > "$W/init.out" ||
+        { cat "$W/init.out"; fail "coffer init"; }
+}
+mount_archive() { # mount_archive [OPTION,…]
+    mount.coffer "$STORE" "$MNT" -o "keyfile=$KEY${1:+,$1}" > "$W/mount.out" 2>&1 ||
+        { cat "$W/mount.out"; fail "mount.coffer"; }
+}
+umount_archive() {
+    umount.fuse.coffer "$MNT" > "$W/umount.out" 2>&1 || { cat "$W/umount.out"; fail "umount.fuse.coffer"; }
+}
+# The daemon of STORE, by the text of its lock; nothing when none runs.
+daemon_pid() {
+    local pid
+    pid=$(sed -n 's/.*pid \([0-9]*\).*/\1/p' "$STORE/lock" 2>/dev/null | head -n 1)
+    if [ -n "$pid" ] && [ -d "/proc/$pid" ] && grep -aq cofferfs "/proc/$pid/cmdline" 2>/dev/null; then
+        echo "$pid"
+    fi
+}
+kill_daemon() {
+    local pid
+    pid=$(daemon_pid)
+    [ -n "$pid" ] || fail "no daemon to kill"
+    kill -9 "$pid"
+    await 20 "the daemon to be gone" test ! -d "/proc/$pid"
+}
+verify_intact() {
+    coffer verify "$STORE" --auditor-secret "$AUDITOR" > "$W/verify.out" 2>&1 ||
+        { cat "$W/verify.out"; fail "verify"; }
+}
+second_reader() {
+    python3 "$TOP/tests/second_reader.py" "$STORE" --key-file "$KEY" --auditor-secret "$AUDITOR" "$@"
+}
+# Anonymous resident memory of the daemon, in KiB.
+daemon_anonymous() { awk '/^RssAnon/ {print $2}' "/proc/$(daemon_pid)/status"; }
