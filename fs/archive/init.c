@@ -167,7 +167,8 @@ static int make_keys(struct making *m, uint8_t *auditor)
 			  m->diag);
 	if (r < 0)
 		return r;
-	r = cof_vkey_make(m->p->origin, COF_NOTE_ED25519, public_key, &m->conf.vkey);
+	r = m->p->origin ? cof_vkey_make(m->p->origin, COF_NOTE_ED25519, public_key, &m->conf.vkey)
+			 : -EINVAL;
 	if (r < 0)
 		return cof_fail(m->diag, r,
 				"'%.64s' cannot be an archive's origin: a name like "
