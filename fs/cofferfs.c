@@ -250,6 +250,26 @@ static const char help[] =
 	"  -o threads=N        workers\n"
 	"  -o ro               no change through the mount\n";
 
+/* The daemon's directory will be "/": what the person named from theirs has to hold there too. */
+static int make_absolute(char path[PATH_MAX], struct cof_diag *diag)
+{
+	cof_autofree char *full = NULL;
+	char dir[PATH_MAX];
+
+	if (!*path || *path == '/')
+		return 0;
+	if (!getcwd(dir, sizeof(dir)))
+		return cof_fail(diag, -errno, "the current directory: %s", strerror(errno));
+	if (asprintf(&full, "%s/%s", dir, path) < 0) {
+		full = NULL;
+		return cof_fail(diag, -ENOMEM, "out of memory");
+	}
+	if (strlen(full) >= PATH_MAX)
+		return cof_fail(diag, -ENAMETOOLONG, "%s: too long", full);
+	strcpy(path, full);
+	return 0;
+}
+
 static int parse(struct daemon *d, int argc, char **argv, struct cof_diag *diag)
 {
 	unsigned sources;
@@ -271,8 +291,11 @@ static int parse(struct daemon *d, int argc, char **argv, struct cof_diag *diag)
 		return cof_fail(diag, -EINVAL, "keyfile=, passfd= or credential= is wanted");
 	if (argc - optind != 2)
 		return cof_fail(diag, -EINVAL, "STORE and MOUNTPOINT are wanted");
-	if (d->options.index[0] && d->options.index[0] != '/')
-		return cof_fail(diag, -EINVAL, "index= wants an absolute path");
+	err = make_absolute(d->options.keyfile, diag);
+	if (err == 0)
+		err = make_absolute(d->options.index, diag);
+	if (err < 0)
+		return err;
 	if (!realpath(argv[optind], d->store))
 		return cof_fail(diag, -errno, "%s: %s", argv[optind], strerror(errno));
 	if (!realpath(argv[optind + 1], d->mountpoint))

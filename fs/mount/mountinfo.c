@@ -82,7 +82,10 @@ int cof_mountinfo_parse(const char *line, struct cof_mountinfo *ret)
 	return 0;
 }
 
-int cof_mountinfo_find(FILE *f, const char *mountpoint, struct cof_mountinfo *ret)
+/* The last one that is wanted: the kernel lists mounts in the order they were made, so it is on top. */
+typedef bool (*wanted_fn)(const struct cof_mountinfo *info, const void *what);
+
+static int find_last(FILE *f, wanted_fn wanted, const void *what, struct cof_mountinfo *ret)
 {
 	struct cof_mountinfo info;
 	char *line COF_CLEANUP(cof_freep) = NULL;
@@ -90,16 +93,38 @@ int cof_mountinfo_find(FILE *f, const char *mountpoint, struct cof_mountinfo *re
 	ssize_t n;
 	int found = -ENOENT;
 
-	/* The kernel lists mounts in the order they were made: the last one is on top. */
 	while ((n = getline(&line, &cap, f)) > 0) {
 		if (line[n - 1] == '\n')
 			line[n - 1] = '\0';
-		if (cof_mountinfo_parse(line, &info) < 0 || strcmp(info.mountpoint, mountpoint))
+		if (cof_mountinfo_parse(line, &info) < 0 || !wanted(&info, what))
 			continue;
 		*ret = info;
 		found = 0;
 	}
 	return ferror(f) ? -EIO : found;
+}
+
+static bool is_at(const struct cof_mountinfo *info, const void *mountpoint)
+{
+	return strcmp(info->mountpoint, mountpoint) == 0;
+}
+
+static bool has_device(const struct cof_mountinfo *info, const void *what)
+{
+	const unsigned *device = what;
+
+	return info->major == device[0] && info->minor == device[1] &&
+	       strcmp(info->type, COF_MOUNT_TYPE) == 0;
+}
+
+int cof_mountinfo_find(FILE *f, const char *mountpoint, struct cof_mountinfo *ret)
+{
+	return find_last(f, is_at, mountpoint, ret);
+}
+
+int cof_mountinfo_device(FILE *f, unsigned major, unsigned minor, struct cof_mountinfo *ret)
+{
+	return find_last(f, has_device, (const unsigned[]){major, minor}, ret);
 }
 
 int cof_mountinfo_top(const char *mountpoint, struct cof_mountinfo *ret)

@@ -5,6 +5,10 @@
 #include <fnmatch.h>
 #include <sys/mount.h>
 
+#ifndef MS_NOSYMFOLLOW /* glibc before 2.34 */
+#define MS_NOSYMFOLLOW 256
+#endif
+
 static const struct {
 	const char *name;
 	unsigned long set, clear;
@@ -26,6 +30,7 @@ static const struct {
     {"sync", MS_SYNCHRONOUS, 0},
     {"async", 0, MS_SYNCHRONOUS},
     {"dirsync", MS_DIRSYNC, 0},
+    {"nosymfollow", MS_NOSYMFOLLOW, 0},
 };
 
 /* For mount(8), systemd and people; they mean nothing to us. */
@@ -90,7 +95,7 @@ static int with_value(struct cof_mount_options *o, const char *name, const char 
 			*(name[0] == 'p' ? &o->passfd : &o->statusfd) = (int)v;
 		return err;
 	}
-	return cof_fail(diag, -EINVAL, "unknown mount option %s=", name);
+	return cof_fail(diag, -EOPNOTSUPP, "unknown mount option %s=", name);
 }
 
 static int without_value(struct cof_mount_options *o, const char *name, struct cof_diag *diag)
@@ -101,8 +106,11 @@ static int without_value(struct cof_mount_options *o, const char *name, struct c
 		o->private = true;
 	else if (!strcmp(name, "noimmutable"))
 		o->keep_mutable = true;
+	else if (!strcmp(name, "remount"))
+		return cof_fail(diag, -EINVAL,
+				"an archive cannot be remounted: unmount it and mount it anew");
 	else
-		return cof_fail(diag, -EINVAL, "unknown mount option %s", name);
+		return cof_fail(diag, -EOPNOTSUPP, "unknown mount option %s", name);
 	return 0;
 }
 

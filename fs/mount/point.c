@@ -3,10 +3,12 @@
 #include "fs/mount/point.h"
 #include "fs/io/io.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 
 /* A dead mount cannot be entered, its parent can: the last name is taken as it stands. */
@@ -99,18 +101,58 @@ int cof_point_clear(const char *mountpoint, char ret_source[PATH_MAX], struct co
 	}
 }
 
-int cof_point_guard(int dirfd)
+/* Nothing in it, and not itself the top of another filesystem, which would be locked as a whole. */
+static int check_bare(int dirfd)
 {
-	int flags = 0;
+	int copy = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat here, above;
+	struct dirent *entry;
+	DIR *dir;
+	int err = 0;
 
-	if (ioctl(dirfd, FS_IOC_GETFLAGS, &flags) < 0)
-		return errno == ENOTTY || errno == EOPNOTSUPP || errno == ENOSYS ? 0 : -errno;
+	if (copy < 0)
+		return -errno;
+	dir = fdopendir(copy);
+	if (!dir) {
+		err = -errno;
+		close(copy);
+		return err;
+	}
+	if (fstat(dirfd, &here) < 0 || fstatat(dirfd, "..", &above, 0) < 0)
+		err = -errno;
+	else if (here.st_dev != above.st_dev)
+		err = -EXDEV;
+	while (err == 0 && (errno = 0, entry = readdir(dir)) != NULL)
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			err = -ENOTEMPTY;
+	if (err == 0)
+		err = -errno;
+	(void)closedir(dir);
+	return err;
+}
+
+/* What a filesystem without such flags, or a container without the right to set them, answers. */
+static bool cannot(int err)
+{
+	return err == ENOTTY || err == EOPNOTSUPP || err == ENOSYS || err == EPERM;
+}
+
+int cof_point_guard(const char *mountpoint)
+{
+	cof_autoclose int fd = open(mountpoint, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int flags = 0, err;
+
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+		return cannot(errno) ? 0 : -errno;
 	if (flags & FS_IMMUTABLE_FL)
 		return 0;
+	err = check_bare(fd);
+	if (err < 0)
+		return err == -EXDEV ? 0 : err;
 	flags |= FS_IMMUTABLE_FL;
-	if (ioctl(dirfd, FS_IOC_SETFLAGS, &flags) < 0)
-		return errno == ENOTTY || errno == EOPNOTSUPP || errno == ENOSYS || errno == EPERM
-			   ? 0
-			   : -errno;
+	if (ioctl(fd, FS_IOC_SETFLAGS, &flags) < 0)
+		return cannot(errno) ? 0 : -errno;
 	return 1;
 }

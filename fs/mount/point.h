@@ -29,6 +29,8 @@ int cof_mountinfo_parse(const char *line, struct cof_mountinfo *ret);
 int cof_mountinfo_top(const char *mountpoint, struct cof_mountinfo *ret);
 /* As top, from a stream (tests). */
 int cof_mountinfo_find(FILE *f, const char *mountpoint, struct cof_mountinfo *ret);
+/* Any mount of ours with this device number. -ENOENT: there is none. */
+int cof_mountinfo_device(FILE *f, unsigned major, unsigned minor, struct cof_mountinfo *ret);
 
 /* ---- options (options.c) ---- */
 
@@ -44,7 +46,8 @@ struct cof_mount_options {
 };
 
 void cof_mount_options_init(struct cof_mount_options *o); /* nosuid, nodev */
-/* Text of one -o, "a,b=c". Later ones win. -EINVAL, with the option named. */
+/* Text of one -o, "a,b=c". Later ones win. With the option named: -EINVAL, or -EOPNOTSUPP where it is
+ * not known. */
 int cof_mount_options_parse(struct cof_mount_options *o, const char *text, struct cof_diag *diag);
 /* Exactly one source of the secret, or none: -EINVAL. *ret_n: how many (0 or 1). */
 int cof_mount_options_secrets(const struct cof_mount_options *o, unsigned *ret_n,
@@ -59,9 +62,9 @@ bool cof_point_inside(const char *path, const char *dir);
 /* Looks at what is mounted there. 0: no mount of ours · 1: left by a dead daemon, detached; its
  * source in ret_source · -EBUSY: alive, diag says which. */
 int cof_point_clear(const char *mountpoint, char ret_source[PATH_MAX], struct cof_diag *diag);
-/* Makes the directory immutable, so that nothing is written beneath a missing mount. 1: done;
- * 0: is so already, or the filesystem cannot. */
-int cof_point_guard(int dirfd);
+/* Makes the bare directory immutable, so that nothing is written beneath a missing mount. 1: done;
+ * 0: is so already, cannot be, or is the top of a filesystem; -ENOTEMPTY: has entries, left alone. */
+int cof_point_guard(const char *mountpoint);
 /* 1 and the holder's text when a daemon has the store, else 0. */
 int cof_point_holder(const char *store, char *ret_holder, size_t cap);
 
