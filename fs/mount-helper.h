@@ -15,7 +15,7 @@ int cof_helper_passphrase(const char *store, int *ret_fd, struct cof_diag *diag)
 struct cof_start {
 	const char *store, *mountpoint;
 	const char *options; /* text of -o; statusfd= and passfd= are added */
-	int passfd;	     /* of cof_helper_passphrase, or -1 */
+	int passfd;          /* of cof_helper_passphrase, or -1 */
 };
 
 /* Starts cofferfs and waits until it serves. Each note is given to fn. 0, or an exit code of

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starting the daemon: cofferfs beside this program (a build directory), else where it is installed.
- * Its status pipe says "N note", then "R" once requests are answered, or "E<exit code> sentence".
+ * Starting the daemon: cofferfs beside this program (a build directory), else where it is
+ * installed. Its status pipe says "N note", then "R" once requests are answered, or "E<exit code>
+ * sentence".
  *
  * Until it serves the daemon ends with us; from then on it belongs to nobody's terminal.
  */
@@ -135,7 +136,7 @@ static int spawn(const struct cof_start *s, const char *path, const int pipe_fds
 	if (options_of(s, pipe_fds[1], &options) < 0)
 		return cof_fail(diag, -ENOMEM, "out of memory");
 	char *argv[] = {(char *)DAEMON, (char *)s->store, (char *)s->mountpoint,
-			(char *)"-o",	options,	  NULL};
+			(char *)"-o",   options,          NULL};
 
 	pid = fork();
 	if (pid < 0)

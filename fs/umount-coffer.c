@@ -157,7 +157,8 @@ static int detach(const struct arguments *a, const struct cof_mountinfo *info)
 
 	if (err != -EBUSY)
 		return err;
-	if (a->force) /* the connection is cut already: who has files open gets errors from now on */
+	if (a->force) /* the connection is cut already: who has files open gets errors from now on
+		       */
 		return umount2(info->mountpoint, UMOUNT_NOFOLLOW | MNT_DETACH) < 0 ? -errno : 0;
 	return a->read_only ? make_read_only(info) : err;
 }
@@ -185,7 +186,8 @@ static int unmount(const struct arguments *a, const struct cof_mountinfo *info)
 		return EXIT_DONE;
 	err = wait_for_daemon(lock, info);
 	if (err < 0) {
-		dprintf(STDERR_FILENO, "umount: %s is unmounted, its daemon's end was not seen: %s\n",
+		dprintf(STDERR_FILENO,
+			"umount: %s is unmounted, its daemon's end was not seen: %s\n",
 			info->mountpoint, strerror(-err));
 		return EXIT_SYSTEM;
 	}
@@ -238,9 +240,10 @@ int main(int argc, char **argv)
 		return fputs(help, stdout) < 0 || fflush(stdout) ? EXIT_SYSTEM : EXIT_DONE;
 	if (argc == 2 && (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")))
 		return puts("umount.fuse.coffer " COF_VERSION) < 0 || fflush(stdout) ? EXIT_SYSTEM
-										   : EXIT_DONE;
+										     : EXIT_DONE;
 	if (parse(&a, argc, argv) < 0) {
-		dprintf(STDERR_FILENO, "umount.fuse.coffer: one MOUNTPOINT is wanted; see --help\n");
+		dprintf(STDERR_FILENO,
+			"umount.fuse.coffer: one MOUNTPOINT is wanted; see --help\n");
 		return EXIT_USAGE;
 	}
 	if (geteuid() != 0) {

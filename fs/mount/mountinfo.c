@@ -82,7 +82,8 @@ int cof_mountinfo_parse(const char *line, struct cof_mountinfo *ret)
 	return 0;
 }
 
-/* The last one that is wanted: the kernel lists mounts in the order they were made, so it is on top. */
+/* The last one that is wanted: the kernel lists mounts in the order they were made, so it is on
+ * top. */
 typedef bool (*wanted_fn)(const struct cof_mountinfo *info, const void *what);
 
 static int find_last(FILE *f, wanted_fn wanted, const void *what, struct cof_mountinfo *ret)

@@ -46,8 +46,8 @@ struct cof_mount_options {
 };
 
 void cof_mount_options_init(struct cof_mount_options *o); /* nosuid, nodev */
-/* Text of one -o, "a,b=c". Later ones win. With the option named: -EINVAL, or -EOPNOTSUPP where it is
- * not known. */
+/* Text of one -o, "a,b=c". Later ones win. With the option named: -EINVAL, or -EOPNOTSUPP where it
+ * is not known. */
 int cof_mount_options_parse(struct cof_mount_options *o, const char *text, struct cof_diag *diag);
 /* Exactly one source of the secret, or none: -EINVAL. *ret_n: how many (0 or 1). */
 int cof_mount_options_secrets(const struct cof_mount_options *o, unsigned *ret_n,
@@ -63,7 +63,8 @@ bool cof_point_inside(const char *path, const char *dir);
  * source in ret_source · -EBUSY: alive, diag says which. */
 int cof_point_clear(const char *mountpoint, char ret_source[PATH_MAX], struct cof_diag *diag);
 /* Makes the bare directory immutable, so that nothing is written beneath a missing mount. 1: done;
- * 0: is so already, cannot be, or is the top of a filesystem; -ENOTEMPTY: has entries, left alone. */
+ * 0: is so already, cannot be, or is the top of a filesystem; -ENOTEMPTY: has entries, left alone.
+ */
 int cof_point_guard(const char *mountpoint);
 /* 1 and the holder's text when a daemon has the store, else 0. */
 int cof_point_holder(const char *store, char *ret_holder, size_t cap);
