@@ -76,6 +76,9 @@ int cof_aead_open(struct cof_aead *a, const uint8_t nonce[COF_NONCE], const void
 
 /* ---- Ed25519 (RFC 8032) ---- */
 
+/* Longer messages are refused with -EINVAL: libgcrypt's expressions hold no more than 64 KiB. */
+#define COF_ED25519_MESSAGE_MAX 65280
+
 int cof_ed25519_public(const uint8_t seed[32], uint8_t ret_public[32]);
 int cof_ed25519_sign(const uint8_t seed[32], const void *msg, size_t n, uint8_t ret_sig[64]);
 int cof_ed25519_verify(const uint8_t public_key[32], const void *msg, size_t n,

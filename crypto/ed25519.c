@@ -82,10 +82,14 @@ int cof_ed25519_public(const uint8_t seed[32], uint8_t ret_public[32])
 	return err;
 }
 
+/*
+ * libgcrypt 1.10 counts the bytes of a list in 16 bits and checks nothing: a longer message would
+ * make an expression that ends the process when it is read.
+ */
 static int message(const void *msg, size_t n, gcry_sexp_t *ret)
 {
-	if (n > INT32_MAX)
-		return -EINVAL; /* the builder takes an int */
+	if (n > COF_ED25519_MESSAGE_MAX)
+		return -EINVAL;
 	return cof_gcry_errno(gcry_sexp_build(
 	    ret, NULL, "(data(flags eddsa)(hash-algo sha512)(value %b))", (int)n, n ? msg : ""));
 }

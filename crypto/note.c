@@ -29,8 +29,8 @@ static int split(const char *note, size_t len, size_t *ret_text, size_t *ret_sig
 		return -EUCLEAN;
 	for (size_t i = len - 1; i > 0; i--)
 		if (note[i] == '\n' && note[i - 1] == '\n') {
-			if (i + 1 == len)
-				return -EUCLEAN; /* no signature line */
+			if (i + 1 == len || i > COF_NOTE_TEXT)
+				return -EUCLEAN; /* no signature line, or too much to verify */
 			*ret_text = i;
 			*ret_sigs = i + 1;
 			return 0;
@@ -201,7 +201,7 @@ int cof_note_sign(const char *text, size_t n, const struct cof_vkey *key, const 
 	uint8_t sig[64];
 
 	if (!key_ok(key, COF_NOTE_ED25519) || n == 0 || text[n - 1] != '\n' ||
-	    n > COF_NOTE_MAX - COF_VKEY_MAX || !cof_note_text_ok(text, n))
+	    n > COF_NOTE_TEXT || !cof_note_text_ok(text, n))
 		return -EINVAL;
 	int err = sign(key, seed, text, n, sig);
 	if (err < 0)

@@ -9,6 +9,7 @@
 #include "crypto/crypto.h"
 
 #define COF_NOTE_MAX 65536	 /* bytes of a whole note that is accepted */
+#define COF_NOTE_TEXT 65024	 /* bytes of its text: leaves room for a signature line */
 #define COF_NOTE_NAME 192	 /* bytes of a key name, terminator included */
 #define COF_VKEY_MAX (COF_NOTE_NAME + 64)
 #define COF_NOTE_SIGS 64	 /* signature lines that are accepted */
