@@ -21,12 +21,12 @@
 #define APPLICATION 0x436f4649 /* "CoFI" */
 #define VERSION 1
 #define VALUE_MAX (1 << 17) /* bytes of one value: 64 KiB, and what sealing and coding add */
-#define WAL_PAGES 1000	    /* a checkpoint is worth while */
+#define WAL_PAGES 1000      /* a checkpoint is worth while */
 /* Reading all of a database takes about a second a gibibyte; a mount should take less. */
 #define CHECK_MAX (256LL << 20)
 
 struct ix_db {
-	sqlite3 *main, *keeper; /* keeper: for checkpoints, opened at the first */
+	sqlite3 *main, *keeper; /* keeper: for checkpoints */
 	sqlite3_stmt *at_most, *above, *put;
 	char *path; /* NULL: in memory */
 	atomic_int wal_pages;
@@ -132,6 +132,20 @@ static int connect(const char *path, sqlite3 **ret)
 	return 0;
 }
 
+/* Opened with the other, and its write-ahead log too: should the names go away while we run, both
+ * still mean the same files. */
+static int open_keeper(struct ix_db *db)
+{
+	char text[64];
+	unsigned rows = 0;
+	int r = connect(db->path, &db->keeper);
+	if (!r)
+		r = exec(db->keeper, "PRAGMA cache_size=-256");
+	return r < 0 ? r
+		     : one_text(db->keeper, "SELECT count(*) FROM sqlite_schema", text,
+				sizeof(text), &rows);
+}
+
 static int create(sqlite3 *h)
 {
 	char sql[256];
@@ -181,14 +195,14 @@ static int inspect(struct ix_db *db, bool *ret_fresh)
 static int prepare(struct ix_db *db)
 {
 	static const char *const sql[] = {
-		"SELECT k, v FROM kv WHERE k <= ?1 ORDER BY k DESC LIMIT 1",
-		"SELECT k, v FROM kv WHERE k > ?1 ORDER BY k",
-		"INSERT OR REPLACE INTO kv(k, v) VALUES(?1, ?2)",
+	    "SELECT k, v FROM kv WHERE k <= ?1 ORDER BY k DESC LIMIT 1",
+	    "SELECT k, v FROM kv WHERE k > ?1 ORDER BY k",
+	    "INSERT OR REPLACE INTO kv(k, v) VALUES(?1, ?2)",
 	};
 	sqlite3_stmt **const s[] = {&db->at_most, &db->above, &db->put};
 	for (size_t i = 0; i < COF_COUNT(sql); i++) {
-		int rc = sqlite3_prepare_v3(db->main, sql[i], -1, SQLITE_PREPARE_PERSISTENT, s[i],
-					    NULL);
+		int rc =
+		    sqlite3_prepare_v3(db->main, sql[i], -1, SQLITE_PREPARE_PERSISTENT, s[i], NULL);
 		if (rc != SQLITE_OK)
 			return code(rc);
 	}
@@ -221,7 +235,9 @@ static int set_up(struct ix_db *db, bool *ret_fresh)
 		sqlite3_wal_hook(db->main, wal_grew, db);
 	}
 	r = inspect(db, ret_fresh);
-	return r < 0 ? r : prepare(db);
+	if (!r)
+		r = prepare(db);
+	return r || !db->path ? r : open_keeper(db);
 }
 
 int ix_db_open(const char *dir, struct ix_db **ret, bool *ret_fresh, struct cof_diag *diag)
@@ -378,11 +394,6 @@ int ix_db_checkpoint(struct ix_db *db)
 {
 	if (!db->path || atomic_load(&db->wal_pages) < WAL_PAGES)
 		return 0;
-	if (!db->keeper) {
-		int r = connect(db->path, &db->keeper);
-		if (r < 0)
-			return r;
-	}
 	int rc = sqlite3_wal_checkpoint_v2(db->keeper, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	if (rc == SQLITE_OK)
 		atomic_store(&db->wal_pages, 0);

@@ -6,6 +6,7 @@
  *   node.c names.c actors.c   what callers ask for, coded into rows
  *   version.c                 rows with a sequence and the sequence that superseded them
  *   stretch.c                 rows of up to 256 stretches
+ *   index.c                   open, close, reset
  *   feed.c                    enter/leave, and moving what is pending into the database
  *   overlay.c pending.c       what is pending: rows by key, stretches by inode
  *   row.c                     keys (MACs) and sealed values
@@ -142,7 +143,6 @@ struct ix_part { /* what is pending */
 	struct ix_overlay rows;
 	struct ix_pending files;
 	uint64_t size; /* frozen: frames below this are all in */
-	uint64_t last_ino;
 };
 
 struct ix_secret { /* in secure memory */
@@ -155,14 +155,12 @@ struct ix_secret { /* in secure memory */
 struct cof_index {
 	char *dir; /* absolute, or "" */
 	uint8_t archive_id[16];
-	int (*durable)(void *user, uint64_t size);
-	void *user;
-	uint64_t limit; /* of active rows and stretches */
+	uint64_t limit; /* of what waits in active, in units */
 
 	pthread_rwlock_t gate;	   /* shared: cof_index_enter */
 	pthread_mutex_t feed_lock; /* one feeder at a time; replaces frozen */
 	pthread_mutex_t put_lock;  /* reading and then changing versions */
-	pthread_mutex_t db_lock;   /* db, aead, nonce, secret->mac_key's change */
+	pthread_mutex_t db_lock;   /* db, aead, salt, nonce */
 	pthread_mutex_t mem_lock;  /* active, frozen, the fields behind them */
 	pthread_cond_t room;	   /* with mem_lock: active became smaller, or feeding failed */
 
@@ -176,8 +174,9 @@ struct cof_index {
 	struct ix_part *active;
 	struct ix_part *frozen; /* NULL: nothing; its content is constant */
 
-	atomic_uint_fast64_t fed, last_ino, waiting; /* waiting: rows and stretches of active */
-	atomic_uint_fast64_t held;		     /* of frozen */
+	/* Units: a stretch, a row, and each further half kibibyte of a row. */
+	atomic_uint_fast64_t fed, last_ino, waiting; /* waiting: units of active */
+	atomic_uint_fast64_t held;		     /* units of frozen */
 	atomic_bool bulk, failed;		     /* failed: the last feeding did */
 };
 
@@ -186,7 +185,8 @@ void ix_unlock(pthread_mutex_t *m);
 
 /* ---- row.c ---- */
 
-/* Draws or takes the salt and derives the keys. db_lock held or nobody else there. */
+int ix_row_mac_key(struct cof_index *ix); /* once, at open */
+/* Takes the salt and derives the seal key. db_lock held or nobody else there. */
 int ix_row_keys(struct cof_index *ix, const uint8_t salt[16]);
 /* tag and the MAC of a and b: the first IX_PREFIX bytes of a key. */
 void ix_row_prefix(struct cof_index *ix, enum ix_tag tag, uint64_t a, const void *b, size_t b_len,
@@ -212,6 +212,7 @@ int ix_meta_write(struct cof_index *ix, uint64_t fed, uint64_t last_ino); /* db_
 /* ---- version.c ---- */
 
 #define IX_FOREVER UINT64_MAX
+#define IX_UNIT 512 /* bytes of a row that weigh as much as one stretch */
 
 struct ix_version {
 	uint64_t sequence; /* since */
@@ -235,6 +236,10 @@ int ix_version_store(struct cof_index *ix, const struct ix_key *key, uint64_t un
 		     size_t n);
 int ix_version_parse(const void *row, size_t n, uint64_t *ret_until, const uint8_t **ret_p,
 		     size_t *ret_n);
+
+/* ---- feed.c ---- */
+
+void ix_part_free(struct ix_part *part); /* NULL is fine */
 
 /* ---- stretch.c ---- */
 

@@ -8,9 +8,10 @@
  *   meta   key: the one byte 0; value: salt 16 ‖ a sealed value as above, whose associated data is
  *          the key and the salt; plaintext: version u8 ‖ fed u64 ‖ last inode u64
  *
- * MAC = first 16 bytes of HMAC(MAC key, tag ‖ a u64 ‖ b). Both keys come from the index key, the
- * archive's id and the salt, which is drawn for each database: so random nonces stay below their
- * bound, and a database of another archive is one that does not open.
+ * MAC = first 16 bytes of HMAC(MAC key, tag ‖ a u64 ‖ b). Both keys come from the index key and the
+ * archive's id, the seal key also from the salt, which is drawn for each database: so random nonces
+ * stay below their bound, and a database of another archive is one that does not open. The MAC key
+ * never changes while the index is open, so that it is read without a lock.
  */
 #include "fs/index/internal.h"
 
@@ -32,22 +33,33 @@ void ix_unlock(pthread_mutex_t *m)
 
 /* ---- keys ---- */
 
+static int derive(struct cof_index *ix, const uint8_t *salt, const char *label,
+		  uint8_t out[COF_KEY])
+{
+	uint8_t info[64];
+	size_t n = strlen(label);
+	memcpy(info, label, n);
+	memcpy(info + n, ix->archive_id, 16);
+	return cof_hkdf(salt, salt ? 16 : 0, ix->secret->index_key, COF_KEY, info, n + 16, out,
+			COF_KEY);
+}
+
+int ix_row_mac_key(struct cof_index *ix)
+{
+	return derive(ix, NULL, "coffer/1 index names", ix->secret->mac_key);
+}
+
 int ix_row_keys(struct cof_index *ix, const uint8_t salt[16])
 {
 	struct cof_aead *aead = NULL;
-	uint8_t info[64];
-	size_t n = sizeof("coffer/1 index") - 1;
-	memcpy(info, "coffer/1 index", n);
-	memcpy(info + n, ix->archive_id, 16);
-	cof_autosecret uint8_t *keys = cof_secret_alloc(2 * COF_KEY);
-	if (!keys)
+	cof_autosecret uint8_t *key = cof_secret_alloc(COF_KEY);
+	if (!key)
 		return -ENOMEM;
-	int r = cof_hkdf(salt, 16, ix->secret->index_key, COF_KEY, info, n + 16, keys, 2 * COF_KEY);
+	int r = derive(ix, salt, "coffer/1 index", key);
 	if (!r)
-		r = cof_aead_new(keys, &aead);
+		r = cof_aead_new(key, &aead);
 	if (r < 0)
 		return r;
-	memcpy(ix->secret->mac_key, keys + COF_KEY, COF_KEY);
 	memcpy(ix->salt, salt, 16);
 	cof_aead_free(ix->aead);
 	ix->aead = aead;

@@ -250,15 +250,25 @@ static uint64_t run_end_at(const struct run *run, uint64_t at)
 	return end;
 }
 
+static bool is_frozen(struct cof_index *ix, uint64_t ino)
+{
+	ix_lock(&ix->mem_lock);
+	bool is = ix->frozen && ix_pending_find(&ix->frozen->files, ino);
+	ix_unlock(&ix->mem_lock);
+	return is;
+}
+
 /* The database's end at tree size `at`: the last run if it is old enough, else by bisection. */
-static int stored_end(struct cof_index *ix, const struct ix_key *prefix, uint64_t at, uint64_t *ret)
+static int stored_end(struct cof_index *ix, const struct ix_key *prefix, uint64_t ino, uint64_t at,
+		      uint64_t *ret)
 {
 	cof_autofree struct run *run = malloc(sizeof(*run));
 	uint64_t lo = 0, hi, end;
 	if (!run)
 		return -ENOMEM;
 	int r = run_at_most(ix, prefix, UINT64_MAX, run);
-	if (!r && run->followed)
+	/* While its runs are being written the last one is still to come. */
+	if (!r && run->followed && !is_frozen(ix, ino))
 		r = -EUCLEAN;
 	if (r == -ENOENT) {
 		*ret = 0;
@@ -273,6 +283,8 @@ static int stored_end(struct cof_index *ix, const struct ix_key *prefix, uint64_
 		uint64_t mid = lo + (hi - 1 - lo) / 2;
 		if ((r = run_at_most(ix, prefix, mid, run)) < 0)
 			return r == -ENOENT ? -EUCLEAN : r;
+		if (mid >= run->end)
+			return -EUCLEAN; /* a run between is missing */
 		if (run->s[0].sequence >= at) {
 			hi = run->position;
 			end = run->position;
@@ -317,7 +329,7 @@ int cof_index_end(struct cof_index *ix, uint64_t at, uint64_t ino, uint64_t *ret
 	ix_row_prefix(ix, IX_STRETCH, ino, NULL, 0, &prefix);
 	for (int i = 0; r == -EUCLEAN && i < ATTEMPTS; i++) {
 		end = pending_end(ix, ino, at, &known);
-		r = known ? 0 : stored_end(ix, &prefix, at, &end);
+		r = known ? 0 : stored_end(ix, &prefix, ino, at, &end);
 	}
 	if (!r)
 		*ret_size = end;

@@ -31,8 +31,7 @@ int ix_version_parse(const void *row, size_t n, uint64_t *ret_until, const uint8
 static const struct ix_cell *pending_at_most(struct cof_index *ix, const struct ix_key *key)
 {
 	const struct ix_cell *a = ix_overlay_at_most(&ix->active->rows, key);
-	const struct ix_cell *f =
-		ix->frozen ? ix_overlay_at_most(&ix->frozen->rows, key) : NULL;
+	const struct ix_cell *f = ix->frozen ? ix_overlay_at_most(&ix->frozen->rows, key) : NULL;
 	if (a && !ix_key_same_prefix(&a->key, key))
 		a = NULL;
 	if (f && !ix_key_same_prefix(&f->key, key))
@@ -123,8 +122,8 @@ int ix_version_store(struct cof_index *ix, const struct ix_key *key, uint64_t un
 	cof_put_le64(head, until);
 	ix_lock(&ix->mem_lock);
 	int r = ix_overlay_put(&ix->active->rows, key, head, sizeof(head), p, n, &fresh);
-	if (!r && fresh)
-		atomic_fetch_add(&ix->waiting, 1);
+	if (!r)
+		atomic_fetch_add(&ix->waiting, (fresh ? 1 : 0) + n / IX_UNIT);
 	ix_unlock(&ix->mem_lock);
 	return r;
 }
@@ -134,14 +133,23 @@ static bool same(const struct ix_version *v, const void *p, size_t n)
 	return v->value.len == n && (!n || !memcmp(v->value.data, p, n));
 }
 
-/* A frame fed again behind later ones: what it says must have been there at its time. */
-static int put_again(struct cof_index *ix, const struct ix_key *prefix, uint64_t sequence,
-		     const void *p, size_t n)
+/* A sequence behind which there are later ones already: fed again, and then it must say what it
+ * said, or missed when it came, and then it takes its place. */
+static int put_behind(struct cof_index *ix, const struct ix_key *prefix, uint64_t sequence,
+		      const void *p, size_t n)
 {
 	struct ix_version old = {0};
+	struct ix_key key, before;
 	int r = ix_version_get(ix, prefix, sequence + 1, &old);
-	if (!r && (old.sequence != sequence || !same(&old, p, n)))
-		r = -EBADMSG;
+	if (!r && old.sequence == sequence) {
+		r = same(&old, p, n) ? 0 : -EBADMSG;
+	} else if (!r) {
+		key_at(prefix, sequence, &key);
+		key_at(prefix, old.sequence, &before);
+		r = ix_version_store(ix, &key, old.until, p, n);
+		if (!r)
+			r = ix_version_store(ix, &before, sequence, old.value.data, old.value.len);
+	}
 	cof_buf_done(&old.value);
 	return r == -ENOENT ? -EBADMSG : r;
 }
@@ -160,7 +168,7 @@ int ix_version_put(struct cof_index *ix, const struct ix_key *prefix, uint64_t s
 	} else if (!r && how == IX_PUT_ONCE) {
 		r = now.sequence == sequence && same(&now, p, n) ? 0 : -EBADMSG;
 	} else if (!r && now.sequence > sequence) {
-		r = put_again(ix, prefix, sequence, p, n);
+		r = put_behind(ix, prefix, sequence, p, n);
 	} else if (!r && now.sequence == sequence) {
 		if (!same(&now, p, n))
 			r = ix_version_store(ix, &key, IX_FOREVER, p, n);

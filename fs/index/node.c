@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inodes, and the other values that hang on them.
+ *
+ * Plaintext of a node, little-endian, behind the version's `until`: parent u64, kind u8, state u8,
+ * flags u8 (bit 0: mtime claimed), mode u32, uid u32, gid u32, size u64, created i64, mtime i64,
+ * ctime i64, retain until i64, created sequence u64, commit sequence u64, shelf u64, name.
+ * A value that was removed is an empty one.
+ */
+#include "fs/index/internal.h"
+
+#define NODE_FIXED 87
+#define CLAIMED 1
+#define VALUE_MAX 65536
+
+static size_t encode(const struct cof_node *n, uint8_t out[NODE_FIXED + COF_NAME_MAX])
+{
+	cof_put_le64(out, n->parent);
+	out[8] = n->kind;
+	out[9] = n->state;
+	out[10] = n->mtime_claimed ? CLAIMED : 0;
+	cof_put_le32(out + 11, n->mode);
+	cof_put_le32(out + 15, n->uid);
+	cof_put_le32(out + 19, n->gid);
+	cof_put_le64(out + 23, n->size);
+	cof_put_le64(out + 31, (uint64_t)n->created);
+	cof_put_le64(out + 39, (uint64_t)n->mtime);
+	cof_put_le64(out + 47, (uint64_t)n->ctime);
+	cof_put_le64(out + 55, (uint64_t)n->retain_until);
+	cof_put_le64(out + 63, n->created_sequence);
+	cof_put_le64(out + 71, n->commit_sequence);
+	cof_put_le64(out + 79, n->shelf);
+	memcpy(out + NODE_FIXED, n->name, n->name_len);
+	return NODE_FIXED + n->name_len;
+}
+
+static int decode(const struct cof_buf *b, uint64_t ino, struct cof_node *ret)
+{
+	const uint8_t *p = b->data;
+	if (b->len < NODE_FIXED || b->len > NODE_FIXED + COF_NAME_MAX || p[8] < COF_KIND_FILE ||
+	    p[8] > COF_KIND_SYMLINK || p[9] > COF_STATE_REMOVED || (p[10] & ~CLAIMED))
+		return -EBADMSG;
+	*ret = (struct cof_node){
+	    .ino = ino,
+	    .parent = cof_get_le64(p),
+	    .kind = p[8],
+	    .state = p[9],
+	    .mtime_claimed = p[10] & CLAIMED,
+	    .mode = cof_get_le32(p + 11),
+	    .uid = cof_get_le32(p + 15),
+	    .gid = cof_get_le32(p + 19),
+	    .size = cof_get_le64(p + 23),
+	    .created = (int64_t)cof_get_le64(p + 31),
+	    .mtime = (int64_t)cof_get_le64(p + 39),
+	    .ctime = (int64_t)cof_get_le64(p + 47),
+	    .retain_until = (int64_t)cof_get_le64(p + 55),
+	    .created_sequence = cof_get_le64(p + 63),
+	    .commit_sequence = cof_get_le64(p + 71),
+	    .shelf = cof_get_le64(p + 79),
+	    .name_len = (uint16_t)(b->len - NODE_FIXED),
+	};
+	memcpy(ret->name, p + NODE_FIXED, ret->name_len);
+	return 0;
+}
+
+static void raise_last(struct cof_index *ix, uint64_t ino)
+{
+	uint_fast64_t seen = atomic_load(&ix->last_ino);
+	while (seen < ino && !atomic_compare_exchange_weak(&ix->last_ino, &seen, ino))
+		;
+}
+
+int cof_index_put_node(struct cof_index *ix, uint64_t sequence, const struct cof_node *n)
+{
+	uint8_t plain[NODE_FIXED + COF_NAME_MAX];
+	struct ix_key prefix;
+	if (n->kind < COF_KIND_FILE || n->kind > COF_KIND_SYMLINK || n->state > COF_STATE_REMOVED ||
+	    n->name_len > COF_NAME_MAX)
+		return -EINVAL;
+	size_t len = encode(n, plain);
+	ix_row_prefix(ix, IX_NODE, n->ino, NULL, 0, &prefix);
+	ix_lock(&ix->put_lock);
+	int r = ix_version_put(ix, &prefix, sequence, IX_PUT_LAST, plain, len);
+	ix_unlock(&ix->put_lock);
+	if (!r)
+		raise_last(ix, n->ino);
+	return r;
+}
+
+int cof_index_get_node(struct cof_index *ix, uint64_t at, uint64_t ino, struct cof_node *ret)
+{
+	struct ix_key prefix;
+	struct ix_version v = {0};
+	ix_row_prefix(ix, IX_NODE, ino, NULL, 0, &prefix);
+	int r = ix_version_get(ix, &prefix, at, &v);
+	if (!r)
+		r = decode(&v.value, ino, ret);
+	cof_buf_done(&v.value);
+	return r;
+}
+
+uint64_t cof_index_last_ino(struct cof_index *ix)
+{
+	return atomic_load(&ix->last_ino);
+}
+
+int cof_index_put_value(struct cof_index *ix, uint64_t sequence, uint64_t ino, const char *key,
+			const void *p, size_t n)
+{
+	struct ix_key prefix;
+	if (n > VALUE_MAX)
+		return -EINVAL;
+	ix_row_prefix(ix, IX_VALUE, ino, key, strlen(key), &prefix);
+	ix_lock(&ix->put_lock);
+	int r = ix_version_put(ix, &prefix, sequence, IX_PUT_LAST, p, n);
+	ix_unlock(&ix->put_lock);
+	return r;
+}
+
+int cof_index_get_value(struct cof_index *ix, uint64_t at, uint64_t ino, const char *key,
+			struct cof_buf *ret)
+{
+	struct ix_key prefix;
+	struct ix_version v = {0};
+	ix_row_prefix(ix, IX_VALUE, ino, key, strlen(key), &prefix);
+	int r = ix_version_get(ix, &prefix, at, &v);
+	if (!r && !v.value.len)
+		r = -ENOENT;
+	if (!r) {
+		cof_buf_add(ret, v.value.data, v.value.len);
+		r = ret->failed ? -ENOMEM : 0;
+	}
+	cof_buf_done(&v.value);
+	return r;
+}
