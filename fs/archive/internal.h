@@ -185,6 +185,8 @@ int cof_actors_new(struct cof_actors **ret);
 void cof_actors_free(struct cof_actors *s);
 /* The ordinal to write into frames; writes an ACTOR frame at first use. 0 for the daemon. */
 int cof_actor_use(struct cof_archive *a, const struct cof_who *who, bool system, uint32_t *ret);
+/* As use, for one that has an ordinal already: -ENOENT otherwise, nothing is written. */
+int cof_actor_known(struct cof_archive *a, const struct cof_who *who, uint32_t *ret);
 /* The process behind a thread id: -ESRCH when unknown. start: clock ticks after boot. */
 int cof_actor_process(uint32_t tid, uint32_t *ret_tgid, uint64_t *ret_start);
 
@@ -200,6 +202,12 @@ void cof_events_flush(struct cof_archive *a);
 /* Any other event: name and detail, by the daemon. */
 int cof_event_put(struct cof_archive *a, const char *event, const char *detail);
 void cof_alarm(struct cof_archive *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- the keeper, and the log's failure (keeper.c) ---- */
+
+int cof_keeper_start(struct cof_archive *a); /* nothing to do with no_threads */
+void cof_keeper_stop(struct cof_archive *a);
+void cof_log_stopped(void *archive, int err, const char *what); /* cof_log_params.failed */
 
 /* ---- reading (read.c) ---- */
 
@@ -286,8 +294,9 @@ struct cof_archive {
 	bool keeper_runs;
 	pthread_mutex_t keeper_lock;
 	pthread_cond_t keeper_cond;
-	bool stop;
-	int64_t flushed_at; /* keeper only */
+	bool stop, closing; /* closing: nobody else is there; the end of the reserve may be used */
+	int64_t flushed_at; /* keeper only, as the next one */
+	int feed_error;
 	atomic_int alarmed_read;
 	atomic_uint_fast64_t show_hints[COF_SHOW_HINTS]; /* show.c: addresses of frames shown last */
 };

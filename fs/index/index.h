@@ -32,6 +32,10 @@ struct cof_index_params {
 	const uint8_t *key;	   /* 32 bytes */
 	const uint8_t *archive_id; /* 16 bytes */
 	uint32_t pending_max;	   /* stretches held in memory before who adds has to wait; 0: 65536 */
+	/* Asked by feed before it writes: makes frames below size durable, so that the index never knows of
+	 * one that a power cut takes away. Outside all locks but the feeder's. May be NULL. */
+	int (*durable)(void *user, uint64_t size);
+	void *user;
 };
 
 /* A database that is damaged, of another archive or another version is deleted and begun anew:

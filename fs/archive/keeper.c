@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What has to happen without anybody asking: events are flushed, the index is fed, steps of the wall clock are
+ * recorded. And what happens once the log has failed. The log has a keeper of its own for checkpoints.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "fs/archive/internal.h"
+
+#define FLUSH_NS (10 * COF_NSEC)
+
+void cof_alarm(struct cof_archive *a, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	if (!a->p.alarm)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	a->p.alarm(a->p.user, text);
+}
+
+void cof_log_stopped(void *archive, int err, const char *what)
+{
+	struct cof_archive *a = archive;
+	int none = 0;
+
+	/* Final: a retry could report as written what was lost. */
+	atomic_compare_exchange_strong(&a->failed, &none, err ? err : -EIO);
+	cof_alarm(a,
+		  "%s failed (%s): the archive is read-only from now on. What was acknowledged as durable is "
+		  "safe; mount again once the disk is well.",
+		  what, strerror(-err));
+}
+
+static void record_clock_step(struct cof_archive *a)
+{
+	cof_autobuf struct cof_buf fields = {0};
+	struct cof_draft d = {.type = COF_CLOCK, .system = true};
+	char before[32], after[32];
+	int64_t from, to;
+	int r;
+
+	if (!cof_clock_stepped(&a->clock, &from, &to))
+		return;
+	cof_time_text(from, before);
+	cof_time_text(to, after);
+	cof_field_put_i64(&fields, COF_T_WALL_BEFORE, from);
+	cof_field_put_i64(&fields, COF_T_WALL_AFTER, to);
+	d.public_part = fields.data;
+	d.public_len = (uint32_t)fields.len;
+	r = fields.failed ? -ENOMEM : cof_archive_put(a, &d, NULL, NULL);
+	cof_alarm(a, "The wall clock stepped from %s to %s%s%s%s.", before, after,
+		  r < 0 ? ", which could not be recorded (" : "", r < 0 ? strerror(-r) : "",
+		  r < 0 ? ")" : "");
+}
+
+static void feed(struct cof_archive *a)
+{
+	int r = cof_archive_feed(a);
+
+	/* Said once for each kind of failure, and again after it was over. */
+	if (r < 0 && r != a->feed_error)
+		cof_alarm(a, "The index cannot be fed: %s. It is tried again each second.",
+			  strerror(-r));
+	a->feed_error = r;
+}
+
+void cof_archive_tick(struct cof_archive *a)
+{
+	int64_t now = cof_now(CLOCK_BOOTTIME);
+
+	cof_gate_enter(a);
+	if (a->log && !atomic_load(&a->failed)) {
+		record_clock_step(a);
+		if (a->p.no_threads || now - a->flushed_at >= FLUSH_NS) {
+			cof_events_flush(a);
+			a->flushed_at = now;
+		}
+		feed(a);
+		if (a->p.no_threads)
+			(void)cof_log_checkpoint(a->log); /* what failed is found by the next one */
+	}
+	cof_gate_leave(a);
+}
+
+static void *keeper(void *archive)
+{
+	struct cof_archive *a = archive;
+
+	pthread_mutex_lock(&a->keeper_lock);
+	while (!a->stop) {
+		int64_t until = cof_now(CLOCK_MONOTONIC) + COF_NSEC;
+		struct timespec ts = {.tv_sec = until / COF_NSEC, .tv_nsec = until % COF_NSEC};
+
+		while (!a->stop && cof_now(CLOCK_MONOTONIC) < until)
+			pthread_cond_timedwait(&a->keeper_cond, &a->keeper_lock, &ts);
+		if (a->stop)
+			break;
+		pthread_mutex_unlock(&a->keeper_lock);
+		cof_archive_tick(a);
+		pthread_mutex_lock(&a->keeper_lock);
+	}
+	pthread_mutex_unlock(&a->keeper_lock);
+	return NULL;
+}
+
+int cof_keeper_start(struct cof_archive *a)
+{
+	int r;
+
+	a->flushed_at = cof_now(CLOCK_BOOTTIME);
+	if (a->p.no_threads)
+		return 0;
+	r = pthread_create(&a->keeper, NULL, keeper, a);
+	a->keeper_runs = r == 0;
+	return -r;
+}
+
+void cof_keeper_stop(struct cof_archive *a)
+{
+	if (!a->keeper_runs)
+		return;
+	pthread_mutex_lock(&a->keeper_lock);
+	a->stop = true;
+	pthread_cond_signal(&a->keeper_cond);
+	pthread_mutex_unlock(&a->keeper_lock);
+	pthread_join(a->keeper, NULL);
+	a->keeper_runs = false;
+}

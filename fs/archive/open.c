@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening an archive and closing it. The order of opening is what makes it safe: the lock, the identity, the
+ * keys, the log's recovery; then the MOUNT frame is durable, then the epoch moves on, and only then anything is
+ * acknowledged. The index is asked last, since it is derived: whatever is wrong with it, it is built anew.
+ */
+#include <stdio.h>
+#include <sys/utsname.h>
+
+#include "fs/archive/internal.h"
+
+#define RING_KEYS 256 /* about 2 KiB of the locked pool each */
+
+/* ---- the MOUNT frame ---- */
+
+int cof_mount_fields(struct cof_buf *ret, const struct cof_keys *keys, const uint8_t archive_id[16],
+		     uint32_t mount, const uint8_t salt[32], const struct cof_clock *clock)
+{
+	cof_autosecret uint8_t *key = cof_secret_alloc(COF_KEY);
+	uint8_t commitment[COF_HASH];
+	int r = key ? cof_keys_payload(keys, 0, mount, salt, key) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	cof_key_commitment(key, archive_id, 0, mount, commitment);
+	cof_field_put(ret, COF_T_SALT, salt, 32);
+	cof_field_put(ret, COF_T_COMMITMENT, commitment, sizeof(commitment));
+	cof_field_put(ret, COF_T_BOOT_ID, clock->boot_id, sizeof(clock->boot_id));
+	cof_field_put_i64(ret, COF_T_BOOT_TIME, cof_now(CLOCK_BOOTTIME));
+	cof_field_put_u64(ret, COF_T_EPOCH, cof_keys_epoch(keys));
+	cof_field_put_u32(ret, COF_T_LINEAGE, cof_keys_lineage(keys));
+	cof_field_put_str(ret, COF_T_SOFTWARE, "coffer " COF_VERSION);
+	return ret->failed ? -ENOMEM : 0;
+}
+
+static int put_mount(struct cof_archive *a, struct cof_diag *diag)
+{
+	cof_autobuf struct cof_buf fields = {0};
+	uint32_t expected = a->opened.recovered.last_mount + 1, mount = 0;
+	int r;
+
+	cof_random(a->salt, sizeof(a->salt));
+	r = cof_mount_fields(&fields, a->keys, a->conf.id, expected, a->salt, &a->clock);
+	if (r == 0)
+		r = cof_log_mount(a->log, a->salt, fields.data, (uint32_t)fields.len, &mount);
+	if (r == 0 && mount != expected)
+		r = -EUCLEAN;
+	if (r < 0)
+		return cof_fail(diag, r, "%s cannot be mounted, its MOUNT frame was not written: %s",
+				cof_io_where(a->io), strerror(-r));
+	a->mount = mount;
+	atomic_store(&a->size, a->opened.recovered.size + 1);
+	r = cof_keys_advance(a->keys, a->io);
+	if (r < 0)
+		return cof_fail(diag, r, "%s/keys/epoch cannot be replaced: %s",
+				cof_io_where(a->io), strerror(-r));
+	return 0;
+}
+
+static int put_recovery(struct cof_archive *a, struct cof_diag *diag)
+{
+	const struct cof_recovered *rec = &a->opened.recovered;
+	cof_autobuf struct cof_buf fields = {0};
+	struct cof_draft d = {.type = COF_RECOVERY, .system = true};
+	int r;
+
+	if (rec->clean)
+		return 0;
+	if (rec->torn_segments) {
+		cof_field_put_u32(&fields, COF_T_SEGMENT, rec->segment);
+		cof_field_put_u64(&fields, COF_T_OFFSET, rec->offset);
+	}
+	cof_field_put_u64(&fields, COF_T_BYTES, rec->bytes);
+	if (rec->torn_segments)
+		cof_field_put(&fields, COF_T_DIGEST, rec->digest, sizeof(rec->digest));
+	cof_field_put_u64(&fields, COF_T_COUNT, rec->kept);
+	cof_field_put_str(&fields, COF_T_REASON,
+			  rec->torn_segments ? "unclean end, a torn tail was set aside"
+					     : "unclean end");
+	d.public_part = fields.data;
+	d.public_len = (uint32_t)fields.len;
+	r = fields.failed ? -ENOMEM : cof_archive_put(a, &d, NULL, NULL);
+	/* Durable before anything is acknowledged: it must not be lost by the next power cut. */
+	if (r == 0)
+		r = cof_log_sync(a->log, atomic_load(&a->size) - 1);
+	return r < 0 ? cof_fail(diag, r, "%s: the recovery cannot be recorded: %s",
+				cof_io_where(a->io), strerror(-r))
+		     : 0;
+}
+
+/* Retention goes on from the log; what passed since the last MOUNT counts within one boot. */
+static void start_clock(struct cof_archive *a)
+{
+	const struct cof_recovered *rec = &a->opened.recovered;
+	cof_autobuf struct cof_buf fields = {0};
+	uint64_t address = rec->last_mount_address;
+	struct cof_frame f = {0};
+	uint8_t boot_id[16];
+	int64_t boot_time = 0;
+	bool known = address &&
+		     cof_reader_header(a->reader, address, &f, NULL, NULL) == 0 &&
+		     f.type == COF_MOUNT &&
+		     cof_frame_read(a->reader, NULL, a->conf.id, address, &f, &fields, NULL) == 0 &&
+		     cof_field_bytes(fields.data, fields.len, COF_T_BOOT_ID, boot_id, 16) == 0 &&
+		     cof_field_i64(fields.data, fields.len, COF_T_BOOT_TIME, &boot_time) == 0;
+
+	cof_clock_start(&a->clock, rec->last_retention, f.retention_time, boot_time,
+			known ? boot_id : NULL);
+}
+
+/* ---- the parts, in order ---- */
+
+static int take_lock(struct cof_archive *a, struct cof_diag *diag)
+{
+	struct utsname host;
+	char holder[128];
+
+	if (uname(&host) < 0)
+		snprintf(host.nodename, sizeof(host.nodename), "this host");
+	snprintf(holder, sizeof(holder), "pid %ld on %.64s", (long)getpid(), host.nodename);
+	return cof_io_lock(a->io, holder, diag);
+}
+
+static int open_keys(struct cof_archive *a, struct cof_diag *diag)
+{
+	int r = cof_conf_load(a->io, &a->conf, diag);
+
+	if (r < 0)
+		return r;
+	return cof_keys_open(a->io, a->conf.id, a->p.secret, &a->keys, diag);
+}
+
+static int open_log(struct cof_archive *a, struct cof_diag *diag)
+{
+	struct cof_log_params lp = {
+	    .io = a->io,
+	    .conf = &a->conf,
+	    .times = {cof_clock_now, &a->clock},
+	    .failed = cof_log_stopped,
+	    .user = a,
+	};
+	cof_autosecret struct cof_log_secrets *s = cof_secret_alloc(sizeof(*s));
+	struct cof_diag why = {""};
+	int r;
+
+	if (!s)
+		return cof_fail(diag, -ENOMEM, "no memory left that can be locked");
+	cof_keys_log_secrets(a->keys, s);
+	r = cof_log_open(&lp, s, &a->log, &a->opened.recovered, &why);
+	if (r == -EUCLEAN) {
+		/* Tampering: whatever is left can be read, and nothing may be added that could hide it. */
+		a->log = NULL;
+		a->opened.read_only = true;
+		atomic_store(&a->failed, -EROFS);
+		snprintf(a->opened.text, sizeof(a->opened.text), "Mounted read-only. %.480s",
+			 why.text);
+		r = 0;
+	} else if (r < 0) {
+		return cof_fail(diag, r, "%s",
+				why.text[0] ? why.text : "the log cannot be opened: out of memory");
+	}
+	return cof_reader_new(a->io, &a->conf, &a->reader);
+}
+
+static int index_durable(void *user, uint64_t size)
+{
+	struct cof_archive *a = user;
+
+	/* The index never knows of a frame that a power cut could still take away. */
+	return a->log && size ? cof_log_sync(a->log, size - 1) : 0;
+}
+
+static int open_index(struct cof_archive *a, struct cof_diag *diag)
+{
+	struct cof_index_params ip = {
+	    .key = cof_keys_index(a->keys),
+	    .archive_id = a->conf.id,
+	    .durable = index_durable,
+	    .user = a,
+	};
+	char path[4096];
+	bool fresh = false;
+	int r;
+
+	ip.dir = a->p.index_dir;
+	if (!ip.dir) {
+		snprintf(path, sizeof(path), "%s/index", cof_io_where(a->io));
+		ip.dir = path;
+	}
+	r = cof_index_open(&ip, &a->ix, &fresh, diag);
+	if (r < 0)
+		return r;
+	if (a->log && cof_index_fed(a->ix) > a->opened.recovered.size) {
+		/* It tells of frames that this log does not have: another copy's, or an older one's. */
+		r = cof_index_reset(a->ix);
+		if (r < 0)
+			return cof_fail(diag, r, "the index cannot be emptied: %s", strerror(-r));
+		fresh = true;
+	}
+	/* The first mount after init has nothing to build anew. */
+	a->opened.index_rebuilt = fresh && a->opened.recovered.last_mount > 1;
+	return 0;
+}
+
+static int fill_index(struct cof_archive *a, struct cof_diag *diag)
+{
+	int r = cof_replay(a);
+
+	if (cof_ix(a, r) == -COF_EINDEX) {
+		a->opened.index_rebuilt = true;
+		r = cof_index_reset(a->ix);
+		if (r == 0)
+			r = cof_replay(a);
+	}
+	atomic_store(&a->damaged, false);
+	atomic_store(&a->stale, false);
+	atomic_store(&a->stale_from, UINT64_MAX);
+	if (r < 0)
+		return cof_fail(diag, r, "the index of %s cannot be brought up to date: %s",
+				cof_io_where(a->io), strerror(-r));
+	if (atomic_load(&a->next_ino) <= cof_index_last_ino(a->ix))
+		atomic_store(&a->next_ino, cof_index_last_ino(a->ix) + 1);
+	if (atomic_load(&a->size) < cof_index_fed(a->ix)) /* read-only: the log did not say */
+		atomic_store(&a->size, cof_index_fed(a->ix));
+	return 0;
+}
+
+static void tell(struct cof_archive *a)
+{
+	const struct cof_recovered *rec = &a->opened.recovered;
+	char *text = a->opened.text;
+	size_t cap = sizeof(a->opened.text), n = strlen(text);
+
+	if (a->log && !rec->clean && rec->torn_segments)
+		n += (size_t)snprintf(text + n, cap - n,
+				      "The archive was not closed cleanly: %llu frames behind the last "
+				      "checkpoint are there, %llu bytes that are no frame were set aside in "
+				      "aside/ (log/%08x.seg from offset %llu).",
+				      (unsigned long long)rec->kept, (unsigned long long)rec->bytes,
+				      rec->segment, (unsigned long long)rec->offset);
+	else if (a->log && !rec->clean)
+		n += (size_t)snprintf(text + n, cap - n,
+				      "The archive was not closed cleanly: %llu frames behind the last "
+				      "checkpoint are there.",
+				      (unsigned long long)rec->kept);
+	if (a->opened.index_rebuilt && n < cap)
+		snprintf(text + n, cap - n, "%sThe index was built anew from the log.",
+			 n ? " " : "");
+	if (a->opened.read_only)
+		cof_alarm(a, "%s", text);
+}
+
+/* ---- all of it ---- */
+
+static int init_locks(struct cof_archive *a)
+{
+	pthread_condattr_t attr;
+	int r = pthread_condattr_init(&attr);
+
+	if (r)
+		return -r;
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_rwlock_init(&a->gate, NULL);
+	pthread_rwlock_init(&a->tree, NULL);
+	pthread_mutex_init(&a->feed_lock, NULL);
+	pthread_mutex_init(&a->cache_lock, NULL);
+	pthread_mutex_init(&a->shelf_lock, NULL);
+	pthread_mutex_init(&a->mounts_lock, NULL);
+	pthread_mutex_init(&a->pool_lock, NULL);
+	pthread_mutex_init(&a->recent_lock, NULL);
+	pthread_mutex_init(&a->keeper_lock, NULL);
+	pthread_cond_init(&a->pool_cond, NULL);
+	r = pthread_cond_init(&a->keeper_cond, &attr);
+	pthread_condattr_destroy(&attr);
+	return -r;
+}
+
+static void done_locks(struct cof_archive *a)
+{
+	pthread_rwlock_destroy(&a->gate);
+	pthread_rwlock_destroy(&a->tree);
+	pthread_mutex_destroy(&a->feed_lock);
+	pthread_mutex_destroy(&a->cache_lock);
+	pthread_mutex_destroy(&a->shelf_lock);
+	pthread_mutex_destroy(&a->mounts_lock);
+	pthread_mutex_destroy(&a->pool_lock);
+	pthread_mutex_destroy(&a->recent_lock);
+	pthread_mutex_destroy(&a->keeper_lock);
+	pthread_cond_destroy(&a->pool_cond);
+	pthread_cond_destroy(&a->keeper_cond);
+}
+
+static struct cof_archive *archive_new(const struct cof_archive_params *p)
+{
+	struct cof_archive *a = calloc(1, sizeof(*a));
+
+	if (!a || init_locks(a) < 0) {
+		free(a);
+		return NULL;
+	}
+	a->p = *p;
+	a->io = p->io;
+	a->load_at = COF_INDEX_NOW;
+	atomic_init(&a->stale_from, UINT64_MAX);
+	atomic_init(&a->next_ino, COF_ROOT_INO + 1);
+	return a;
+}
+
+/* What does not write: everything but the log. */
+static void archive_free(struct cof_archive *a)
+{
+	cof_events_free(a->events);
+	cof_actors_free(a->actors);
+	cof_cache_done(a);
+	if (a->ix)
+		cof_index_close(a->ix);
+	cof_ring_free(a->ring);
+	cof_reader_free(a->reader);
+	cof_keys_free(a->keys);
+	while (a->pool_free)
+		free(a->pool[--a->pool_free]);
+	cof_io_unlock(a->io);
+	done_locks(a);
+	cof_wipe(a->salt, sizeof(a->salt));
+	free(a);
+}
+
+static int open_parts(struct cof_archive *a, struct cof_diag *diag)
+{
+	int r = open_keys(a, diag);
+
+	if (r == 0)
+		r = open_log(a, diag);
+	if (r < 0)
+		return r;
+	r = cof_ring_new(a->keys, a->conf.id, RING_KEYS, cof_archive_salt, a, &a->ring);
+	if (r == 0)
+		r = cof_cache_init(a, a->p.cache_objects);
+	if (r == 0)
+		r = cof_actors_new(&a->actors);
+	if (r == 0)
+		r = cof_events_new(&a->events);
+	if (r < 0)
+		return r;
+	start_clock(a);
+	return open_index(a, diag);
+}
+
+static int go_on(struct cof_archive *a, struct cof_diag *diag)
+{
+	int r = a->log ? put_mount(a, diag) : 0;
+
+	if (r == 0 && a->log)
+		r = put_recovery(a, diag);
+	if (r == 0)
+		r = fill_index(a, diag);
+	if (r == 0 && a->log && !a->p.no_threads)
+		r = cof_log_start(a->log);
+	if (r == 0)
+		r = cof_keeper_start(a);
+	return r;
+}
+
+int cof_archive_open(const struct cof_archive_params *p, struct cof_archive **ret,
+		     struct cof_opened *ret_opened, struct cof_diag *diag)
+{
+	struct cof_archive *a = archive_new(p);
+	struct cof_diag why = {""};
+	int r;
+
+	if (!a)
+		return cof_fail(diag, -ENOMEM, "out of memory");
+	r = take_lock(a, diag);
+	if (r < 0) {
+		done_locks(a);
+		free(a);
+		return r;
+	}
+	r = open_parts(a, &why);
+	if (r == 0)
+		r = go_on(a, &why);
+	if (r < 0) {
+		if (a->log && a->mount)
+			(void)cof_log_close(a->log, NULL); /* a mount that ends as it should; why it
+							      failed matters more */
+		else
+			cof_log_abandon(a->log);
+		archive_free(a);
+		return cof_fail(diag, r, "%s",
+				why.text[0] ? why.text : "the archive cannot be opened: out of memory");
+	}
+	tell(a);
+	*ret = a;
+	if (ret_opened)
+		*ret_opened = a->opened;
+	return 0;
+}
+
+int cof_archive_close(struct cof_archive *a, struct cof_diag *diag)
+{
+	struct cof_diag why = {""};
+	int r = 0, err;
+
+	cof_keeper_stop(a);
+	a->closing = true;
+	if (a->log) {
+		cof_events_flush(a);
+		err = cof_archive_feed(a);
+		r = cof_log_close(a->log, &why);
+		a->log = NULL;
+		if (r == 0 && err < 0)
+			r = cof_fail(&why, err,
+				     "the index of %s could not be brought up to date (%s); the next "
+				     "mount does it",
+				     cof_io_where(a->io), strerror(-err));
+	}
+	archive_free(a);
+	return r < 0 ? cof_fail(diag, r, "%s", why.text) : 0;
+}
+
+void cof_archive_abandon(struct cof_archive *a)
+{
+	cof_keeper_stop(a);
+	cof_log_abandon(a->log);
+	a->log = NULL;
+	archive_free(a);
+}
