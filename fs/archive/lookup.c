@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Looking: names, attributes, directories, links, the extended attributes that the archive has of its own.
+ * The present comes from the objects in memory, which are the truth; an earlier tree size from the index.
+ *
+ * No callback runs inside the gate: whoever is called may call in again.
+ */
+#include <limits.h>
+
+#include "fs/archive/show.h"
+
+/* ---- names ---- */
+
+static int attr_of(struct cof_archive *a, uint64_t at, uint64_t ino, struct cof_attr *ret)
+{
+	struct cof_obj *o;
+	int r;
+
+	if (at != COF_INDEX_NOW)
+		return cof_node_attr_at(a, at, ino, ret);
+	r = cof_obj_get(a, ino, &o);
+	if (r < 0)
+		return r;
+	cof_obj_attr(o, ret);
+	cof_obj_put(a, o);
+	return 0;
+}
+
+static int parent_of(struct cof_archive *a, uint64_t at, uint64_t ino, uint64_t *ret)
+{
+	struct cof_node node;
+	struct cof_obj *o;
+	int r;
+
+	if (ino == COF_ROOT_INO) {
+		*ret = COF_ROOT_INO;
+		return 0;
+	}
+	if (at != COF_INDEX_NOW) {
+		r = cof_ix(a, cof_index_get_node(a->ix, at, ino, &node));
+		if (r == 0)
+			*ret = node.parent;
+		return r;
+	}
+	r = cof_obj_get(a, ino, &o);
+	if (r < 0)
+		return r;
+	*ret = o->node.parent;
+	cof_obj_put(a, o);
+	return 0;
+}
+
+/* An entry that leads to nothing, or to what has another name, is the index's fault. */
+static int follow(struct cof_archive *a, uint64_t dir, const char *name, uint64_t ino,
+		  struct cof_attr *ret)
+{
+	struct cof_obj *o;
+	int r = cof_obj_get(a, ino, &o);
+
+	if (r < 0)
+		return r == -ENOENT ? cof_ix(a, -EUCLEAN) : r;
+	if (o->node.parent != dir || strcmp(o->node.name, name))
+		r = cof_ix(a, -EUCLEAN);
+	else
+		cof_obj_attr(o, ret);
+	cof_obj_put(a, o);
+	return r;
+}
+
+static int find(struct cof_archive *a, uint64_t at, uint64_t dir, const char *name,
+		struct cof_attr *ret)
+{
+	uint64_t ino = dir;
+	size_t len = strlen(name);
+	int r = 0;
+
+	if (!strcmp(name, "."))
+		return attr_of(a, at, dir, ret);
+	if (!strcmp(name, "..")) {
+		r = parent_of(a, at, dir, &ino);
+		return r < 0 ? r : attr_of(a, at, ino, ret);
+	}
+	if (len > COF_NAME_MAX)
+		return -ENAMETOOLONG;
+	r = cof_ix(a, cof_index_lookup(a->ix, at, dir, name, len, &ino));
+	if (r < 0)
+		return r;
+	return at == COF_INDEX_NOW ? follow(a, dir, name, ino, ret) : attr_of(a, at, ino, ret);
+}
+
+/* Against a rename between the entry and the node. */
+static int find_shared(struct cof_archive *a, uint64_t at, uint64_t dir, const char *name,
+		       struct cof_attr *ret)
+{
+	int r;
+
+	pthread_rwlock_rdlock(&a->tree);
+	r = find(a, at, dir, name, ret);
+	pthread_rwlock_unlock(&a->tree);
+	return r;
+}
+
+int cof_archive_lookup(struct cof_archive *a, uint64_t at, uint64_t dir, const char *name,
+		       struct cof_attr *ret)
+{
+	int r;
+
+	COF_GATED(a, r, find_shared(a, at, dir, name, ret));
+	return r;
+}
+
+int cof_archive_getattr(struct cof_archive *a, uint64_t at, uint64_t ino, struct cof_attr *ret)
+{
+	int r;
+
+	COF_GATED(a, r, attr_of(a, at, ino, ret));
+	return r;
+}
+
+int cof_archive_parent(struct cof_archive *a, uint64_t at, uint64_t ino, uint64_t *ret)
+{
+	int r;
+
+	COF_GATED(a, r, parent_of(a, at, ino, ret));
+	return r;
+}
+
+static int path_of(struct cof_archive *a, uint64_t ino, struct cof_buf *ret)
+{
+	return cof_ix(a, cof_show_index_path(a->ix, COF_INDEX_NOW, ino, ret));
+}
+
+int cof_archive_path(struct cof_archive *a, uint64_t ino, struct cof_buf *ret)
+{
+	int r;
+
+	COF_GATED(a, r, path_of(a, ino, ret));
+	return r;
+}
+
+int cof_archive_resolve(struct cof_archive *a, const char *path, uint64_t *ret_ino)
+{
+	struct cof_attr attr = {.ino = COF_ROOT_INO, .kind = COF_KIND_DIR};
+
+	while (*path) {
+		char name[COF_NAME_MAX + 1];
+		size_t n = strcspn(path, "/");
+		int r;
+
+		if (n > COF_NAME_MAX)
+			return -ENAMETOOLONG;
+		if (n) {
+			memcpy(name, path, n);
+			name[n] = 0;
+			r = attr.kind == COF_KIND_DIR
+				? cof_archive_lookup(a, COF_INDEX_NOW, attr.ino, name, &attr)
+				: -ENOTDIR;
+			if (r < 0)
+				return r;
+		}
+		path += n + (path[n] == '/');
+	}
+	*ret_ino = attr.ino;
+	return 0;
+}
+
+static int link_target(struct cof_archive *a, uint64_t at, uint64_t ino, struct cof_buf *ret)
+{
+	struct cof_attr attr;
+	int r = attr_of(a, at, ino, &attr);
+
+	if (r < 0)
+		return r;
+	if (attr.kind != COF_KIND_SYMLINK)
+		return -EINVAL;
+	ret->len = 0;
+	r = cof_ix(a, cof_index_get_value(a->ix, at, ino, "target", ret));
+	return r == -ENOENT ? cof_ix(a, -EUCLEAN) : r;
+}
+
+int cof_archive_readlink(struct cof_archive *a, uint64_t at, uint64_t ino, struct cof_buf *ret)
+{
+	int r;
+
+	COF_GATED(a, r, link_target(a, at, ino, ret));
+	return r;
+}
+
+/* ---- directories: some entries at a time ---- */
+
+#define ENTRIES 64
+
+struct entries {
+	size_t n;
+	struct {
+		uint64_t cookie, ino;
+		uint16_t len;
+		uint8_t kind;
+		char name[COF_NAME_MAX + 1];
+	} entry[ENTRIES];
+};
+
+static int take_entry(void *user, uint64_t cookie, const char *name, size_t len, uint64_t ino,
+		      uint8_t kind)
+{
+	struct entries *e = user;
+
+	if (len > COF_NAME_MAX)
+		return -EUCLEAN;
+	e->entry[e->n].cookie = cookie;
+	e->entry[e->n].ino = ino;
+	e->entry[e->n].len = (uint16_t)len;
+	e->entry[e->n].kind = kind;
+	memcpy(e->entry[e->n].name, name, len);
+	e->entry[e->n].name[len] = 0;
+	return ++e->n == ENTRIES;
+}
+
+static int some_entries(struct cof_archive *a, uint64_t at, uint64_t dir, uint64_t cookie,
+			struct entries *e)
+{
+	int r;
+
+	e->n = 0;
+	r = cof_ix(a, cof_index_readdir(a->ix, at, dir, cookie, take_entry, e));
+	return r < 0 ? r : 0;
+}
+
+int cof_archive_readdir(struct cof_archive *a, uint64_t at, uint64_t dir, uint64_t cookie,
+			cof_index_entry_fn fn, void *user)
+{
+	cof_autofree struct entries *e = malloc(sizeof(*e));
+	int r;
+
+	if (!e)
+		return -ENOMEM;
+	do {
+		COF_GATED(a, r, some_entries(a, at, dir, cookie, e));
+		for (size_t i = 0; r == 0 && i < e->n; i++) {
+			cookie = e->entry[i].cookie;
+			r = fn(user, cookie, e->entry[i].name, e->entry[i].len, e->entry[i].ino,
+			       e->entry[i].kind);
+		}
+	} while (r == 0 && e->n == ENTRIES);
+	return r < 0 ? r : 0;
+}
+
+/* ---- extended attributes ---- */
+
+struct facts { /* about one inode, taken together */
+	uint8_t kind, state;
+	int64_t created, changed;
+	uint64_t sequence; /* of the frame that made it what it is */
+};
+
+static const char *state_name(uint8_t state)
+{
+	static const char *const names[] = {"open", "committed", "expired", "destroyed", "removed"};
+
+	return state < COF_COUNT(names) ? names[state] : "unknown";
+}
+
+static void put_time(struct cof_buf *b, int64_t ns)
+{
+	char text[32];
+
+	cof_time_text(ns, text);
+	cof_buf_add(b, text, strlen(text));
+}
+
+static int put_state(const struct facts *f, struct cof_buf *b)
+{
+	const char *name = state_name(f->state);
+
+	cof_buf_add(b, name, strlen(name));
+	return 0;
+}
+
+static int put_created(const struct facts *f, struct cof_buf *b)
+{
+	put_time(b, f->created);
+	return 0;
+}
+
+static int put_index(const struct facts *f, struct cof_buf *b)
+{
+	cof_buf_printf(b, "%llu", (unsigned long long)f->sequence);
+	return 0;
+}
+
+/* When it took its final form; an open file has none yet. */
+static int put_archived(const struct facts *f, struct cof_buf *b)
+{
+	if (f->state == COF_STATE_OPEN)
+		return -ENODATA;
+	put_time(b, f->changed);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*put)(const struct facts *f, struct cof_buf *b);
+} own[] = {
+    {"user.coffer.state", put_state},
+    {"user.coffer.created", put_created},
+    {"user.coffer.index", put_index},
+    {"user.coffer.archived_at", put_archived},
+};
+
+static int get_facts(struct cof_archive *a, uint64_t ino, struct facts *ret)
+{
+	struct cof_obj *o;
+	int r = cof_obj_get(a, ino, &o);
+
+	if (r < 0)
+		return r;
+	*ret = (struct facts){
+	    .kind = o->node.kind,
+	    .state = o->node.state,
+	    .created = o->node.created,
+	    .changed = o->ctime,
+	    .sequence = o->node.commit_sequence ? o->node.commit_sequence
+						: o->node.created_sequence,
+	};
+	cof_obj_put(a, o);
+	return 0;
+}
+
+int cof_archive_getxattr(struct cof_archive *a, uint64_t ino, const char *name, struct cof_buf *ret)
+{
+	struct facts f;
+	int r;
+
+	for (size_t i = 0; i < COF_COUNT(own); i++) {
+		if (strcmp(name, own[i].name))
+			continue;
+		COF_GATED(a, r, get_facts(a, ino, &f));
+		if (r < 0)
+			return r;
+		if (f.kind != COF_KIND_FILE)
+			return -ENODATA;
+		ret->len = 0;
+		r = own[i].put(&f, ret);
+		return r == 0 && ret->failed ? -ENOMEM : r;
+	}
+	return -ENODATA;
+}
+
+int cof_archive_listxattr(struct cof_archive *a, uint64_t ino, struct cof_buf *ret)
+{
+	struct facts f;
+	int r;
+
+	COF_GATED(a, r, get_facts(a, ino, &f));
+	if (r < 0)
+		return r;
+	ret->len = 0;
+	for (size_t i = 0; i < COF_COUNT(own) && f.kind == COF_KIND_FILE; i++)
+		if (own[i].put != put_archived || f.state != COF_STATE_OPEN)
+			cof_buf_add(ret, own[i].name, strlen(own[i].name) + 1);
+	return ret->failed ? -ENOMEM : 0;
+}
+
+/* ---- figures ---- */
+
+int cof_archive_usage(struct cof_archive *a, struct cof_usage *ret)
+{
+	struct cof_usage u = {.files = atomic_load(&a->next_ino) - 1};
+	struct cof_log_status st;
+	int r = cof_io_space(a->io, &u.free_bytes, &u.total_bytes);
+
+	if (r < 0)
+		return r;
+	if (a->log) {
+		cof_log_status(a->log, &st);
+		u.bytes = st.bytes;
+	}
+	*ret = u;
+	return 0;
+}

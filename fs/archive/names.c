@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names: making, removing, renaming. All of it under the exclusive tree lock, so that what a name stands
+ * for, and whether a directory is empty, stays true from the verdict to the frame.
+ */
+#include <limits.h>
+
+#include "fs/archive/internal.h"
+
+#define INO_END ((uint64_t)1 << 48) /* inode numbers are below it */
+#define SETGID 02000u
+
+struct naming { /* one request */
+	struct cof_archive *a;
+	const struct cof_who *who;
+	struct cof_op op; /* ino and target_ino filled in */
+	struct cof_reply *reply;
+	struct cof_ruling *rl;
+};
+
+/* ---- what is there ---- */
+
+static int check_name(const char *name)
+{
+	size_t n = name ? strlen(name) : 0;
+
+	if (!n || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
+		return -EINVAL;
+	return n > COF_NAME_MAX ? -ENAMETOOLONG : 0;
+}
+
+static int lookup(struct cof_archive *a, uint64_t dir, const char *name, uint64_t *ret)
+{
+	return cof_ix(a, cof_index_lookup(a->ix, COF_INDEX_NOW, dir, name, strlen(name), ret));
+}
+
+static int get_dir(struct cof_archive *a, uint64_t ino, struct cof_obj **ret)
+{
+	struct cof_obj *dir;
+	int r = cof_obj_get(a, ino, &dir);
+
+	if (r < 0)
+		return r;
+	if (dir->node.kind != COF_KIND_DIR)
+		r = -ENOTDIR;
+	else if (dir->node.state == COF_STATE_REMOVED)
+		r = -ENOENT;
+	if (r < 0)
+		cof_obj_put(a, dir);
+	else
+		*ret = dir;
+	return r;
+}
+
+/* What a name stands for. An index that names what is not there, or has another name, is wrong. */
+static int get_named(struct cof_archive *a, uint64_t dir, const char *name, uint64_t ino,
+		     struct cof_obj **ret)
+{
+	struct cof_obj *o;
+	int r = cof_obj_get(a, ino, &o);
+
+	if (r < 0)
+		return r == -ENOENT ? -COF_EINDEX : r;
+	if (o->node.parent != dir || strcmp(o->node.name, name) ||
+	    o->node.state == COF_STATE_REMOVED) {
+		cof_obj_put(a, o);
+		return cof_ix(a, -EUCLEAN);
+	}
+	*ret = o;
+	return 0;
+}
+
+static int first_entry(void *user, uint64_t cookie COF_UNUSED, const char *name COF_UNUSED,
+		       size_t len COF_UNUSED, uint64_t ino COF_UNUSED, uint8_t kind COF_UNUSED)
+{
+	*(bool *)user = false;
+	return 1;
+}
+
+static int is_empty(struct cof_archive *a, const struct cof_obj *o, bool *ret)
+{
+	int r = 0;
+
+	*ret = o->node.kind == COF_KIND_FILE && o->size == 0;
+	if (o->node.kind == COF_KIND_DIR) {
+		*ret = true;
+		r = cof_ix(a, cof_index_readdir(a->ix, COF_INDEX_NOW, o->node.ino, 0, first_entry,
+						ret));
+	}
+	return r < 0 ? r : 0;
+}
+
+/* ---- one frame ---- */
+
+static int put(struct naming *n, uint8_t type, uint64_t object, const struct cof_buf *fields,
+	       const struct cof_applied *on)
+{
+	struct cof_draft d = {
+	    .type = type,
+	    .object = object,
+	    .plain = fields->data,
+	    .length = (uint32_t)fields->len,
+	};
+	struct cof_append done;
+	int r = fields->failed ? -ENOMEM : cof_actor_use(n->a, n->who, false, &d.actor);
+
+	if (r == 0)
+		r = cof_archive_put(n->a, &d, on, &done);
+	if (r == 0)
+		cof_reply_wrote(n->reply, &done);
+	return r;
+}
+
+/* ---- create ---- */
+
+/* What it is made with: the group, and the bit that hands it on, come from a directory that has the bit. */
+static void inherit(const struct cof_obj *dir, struct cof_op *op)
+{
+	op->mode &= 07777;
+	if (!(dir->node.mode & SETGID))
+		return;
+	op->gid = dir->node.gid;
+	if (op->node_kind == COF_KIND_DIR)
+		op->mode |= SETGID;
+}
+
+static void create_fields(const struct cof_op *op, struct cof_buf *b)
+{
+	cof_field_put_u64(b, COF_T_PARENT, op->parent);
+	cof_field_put_str(b, COF_T_NAME, op->name);
+	cof_field_put_u8(b, COF_T_KIND, op->node_kind);
+	cof_field_put_u32(b, COF_T_MODE, op->mode);
+	cof_field_put_u32(b, COF_T_UID, op->uid);
+	cof_field_put_u32(b, COF_T_GID, op->gid);
+	if (op->node_kind == COF_KIND_SYMLINK)
+		cof_field_put_str(b, COF_T_TARGET, op->target);
+}
+
+/* The frame is accepted but the index missed it: the reply has to be right all the same. */
+static void fill_created(const struct cof_obj *o, const struct cof_obj *dir, const struct cof_op *op,
+			 struct cof_reply *ret)
+{
+	int64_t now = cof_now(CLOCK_REALTIME);
+
+	if (o->loaded == 1) {
+		cof_reply_fill(o, op, ret);
+		return;
+	}
+	cof_reply_fill(dir, op, ret); /* durable: the directory's policy is the new one's */
+	ret->attr = (struct cof_attr){
+	    .ino = o->node.ino,
+	    .kind = op->node_kind,
+	    .size = op->node_kind == COF_KIND_SYMLINK ? strlen(op->target) : 0,
+	    .mode = op->mode,
+	    .uid = op->uid,
+	    .gid = op->gid,
+	    .nlink = 1,
+	    .mtime = now,
+	    .ctime = now,
+	    .atime = now,
+	    .created = now,
+	};
+}
+
+static int create_in(struct naming *n, struct cof_obj *dir)
+{
+	cof_autobuf struct cof_buf fields = {0};
+	struct cof_applied on = {.dir = dir};
+	uint64_t ino = atomic_load(&n->a->next_ino);
+	int r;
+
+	if (ino >= INO_END)
+		return -ENOSPC;
+	inherit(dir, &n->op);
+	create_fields(&n->op, &fields);
+	r = cof_obj_new(n->a, ino, &on.o);
+	if (r < 0)
+		return r;
+	r = put(n, COF_CREATE, ino, &fields, &on);
+	if (r == 0) {
+		atomic_store(&n->a->next_ino, ino + 1);
+		fill_created(on.o, dir, &n->op, n->reply);
+	}
+	cof_obj_put(n->a, on.o);
+	return r;
+}
+
+static int check_target(const struct cof_op *op)
+{
+	size_t len = op->target ? strlen(op->target) : 0;
+
+	if (op->node_kind != COF_KIND_SYMLINK)
+		return 0;
+	return !len ? -ENOENT : len >= PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+static int do_create(struct naming *n)
+{
+	struct cof_object view = {.in_root = n->op.parent == COF_ROOT_INO};
+	struct cof_obj *dir;
+	uint64_t there;
+	int r = get_dir(n->a, n->op.parent, &dir);
+
+	if (r < 0)
+		return r;
+	r = lookup(n->a, n->op.parent, n->op.name, &there);
+	if (r == 0)
+		r = -EEXIST;
+	else if (r == -ENOENT)
+		r = check_target(&n->op);
+	if (r == 0) {
+		cof_judge(dir, &view, &n->op, n->who, n->rl);
+		r = n->rl->error;
+	}
+	if (r == 0)
+		r = create_in(n, dir);
+	cof_obj_put(n->a, dir);
+	return r;
+}
+
+/* ---- unlink, rmdir ---- */
+
+static int remove_from(struct naming *n, struct cof_obj *dir, struct cof_obj *o)
+{
+	cof_autobuf struct cof_buf fields = {0};
+	struct cof_applied on = {.o = o, .dir = dir};
+	struct cof_object view;
+	int r;
+
+	cof_obj_rule_view(o, &view);
+	r = is_empty(n->a, o, &view.empty_dir);
+	if (r < 0)
+		return r;
+	cof_judge(o, &view, &n->op, n->who, n->rl);
+	if (n->rl->error)
+		return n->rl->error;
+	cof_field_put_u64(&fields, COF_T_PARENT, n->op.parent);
+	cof_field_put_str(&fields, COF_T_NAME, n->op.name);
+	r = put(n, COF_REMOVE, o->node.ino, &fields, &on);
+	if (r == 0)
+		cof_reply_fill(o, &n->op, n->reply);
+	return r;
+}
+
+static int do_remove(struct naming *n)
+{
+	struct cof_obj *dir, *o;
+	int r = get_dir(n->a, n->op.parent, &dir);
+
+	if (r < 0)
+		return r;
+	r = lookup(n->a, n->op.parent, n->op.name, &n->op.ino);
+	if (r == 0)
+		r = get_named(n->a, n->op.parent, n->op.name, n->op.ino, &o);
+	if (r == 0) {
+		r = remove_from(n, dir, o);
+		cof_obj_put(n->a, o);
+	}
+	cof_obj_put(n->a, dir);
+	return r;
+}
+
+/* ---- rename ---- */
+
+static int rename_view(struct naming *n, const struct cof_applied *on, struct cof_object *view)
+{
+	int r;
+
+	cof_obj_rule_view(on->o, view);
+	r = is_empty(n->a, on->o, &view->empty_dir);
+	view->new_parent_is_root = n->op.new_parent == COF_ROOT_INO;
+	view->target_exists = n->op.target_ino != 0;
+	if (r == 0 && on->target) {
+		view->target_kind = on->target->node.kind;
+		view->target_state = on->target->node.state;
+		r = is_empty(n->a, on->target, &view->target_empty);
+	}
+	if (on->o->node.state == COF_STATE_COMMITTED)
+		view->rename_once = cof_recent_may(n->a, n->op.ino, n->who);
+	return r;
+}
+
+static int rename_found(struct naming *n, const struct cof_applied *on)
+{
+	cof_autobuf struct cof_buf fields = {0};
+	struct cof_object view;
+	int r = rename_view(n, on, &view);
+
+	if (r < 0)
+		return r;
+	cof_judge(on->o, &view, &n->op, n->who, n->rl);
+	if (n->rl->error)
+		return n->rl->error;
+	cof_field_put_u64(&fields, COF_T_PARENT, n->op.parent);
+	cof_field_put_str(&fields, COF_T_NAME, n->op.name);
+	cof_field_put_u64(&fields, COF_T_NEW_PARENT, n->op.new_parent);
+	cof_field_put_str(&fields, COF_T_NEW_NAME, n->op.new_name);
+	r = put(n, COF_RENAME, n->op.ino, &fields, on);
+	if (r == 0) {
+		cof_recent_used(n->a, n->op.ino);
+		cof_reply_fill(on->o, &n->op, n->reply);
+	}
+	return r;
+}
+
+/* Directories are held; what the two names stand for is fetched. */
+static int rename_between(struct naming *n, struct cof_applied *on)
+{
+	struct cof_archive *a = n->a;
+	struct cof_op *op = &n->op;
+	int r = lookup(a, op->parent, op->name, &op->ino);
+
+	if (r == 0)
+		r = lookup(a, op->new_parent, op->new_name, &op->target_ino);
+	else
+		return r;
+	if (r == -ENOENT)
+		op->target_ino = r = 0;
+	if (r < 0)
+		return r;
+	if (op->ino == op->new_parent) /* into itself */
+		return -EINVAL;
+	if (op->target_ino == op->parent) /* what holds the old name is not empty */
+		return op->flags ? -EINVAL : -ENOTEMPTY;
+	r = get_named(a, op->parent, op->name, op->ino, &on->o);
+	if (r < 0)
+		return r;
+	if (op->ino == op->target_ino && !op->flags) { /* the same name: nothing to do */
+		cof_reply_fill(on->o, op, n->reply);
+	} else {
+		if (op->target_ino && op->target_ino != op->ino)
+			r = get_named(a, op->new_parent, op->new_name, op->target_ino, &on->target);
+		if (r == 0)
+			r = rename_found(n, on);
+		cof_obj_put(a, on->target);
+	}
+	cof_obj_put(a, on->o);
+	return r;
+}
+
+static int do_rename(struct naming *n)
+{
+	struct cof_applied on = {0};
+	int r = check_name(n->op.new_name);
+
+	if (r == 0)
+		r = get_dir(n->a, n->op.parent, &on.dir);
+	if (r < 0)
+		return r;
+	if (n->op.new_parent == n->op.parent)
+		on.new_dir = on.dir;
+	else
+		r = get_dir(n->a, n->op.new_parent, &on.new_dir);
+	if (r == 0) {
+		r = rename_between(n, &on);
+		if (on.new_dir != on.dir)
+			cof_obj_put(n->a, on.new_dir);
+	}
+	cof_obj_put(n->a, on.dir);
+	return r;
+}
+
+/* ---- what never exists here ---- */
+
+static int do_refused(struct naming *n)
+{
+	struct cof_obj *o;
+	int r = cof_obj_get(n->a, n->op.kind == COF_OP_LINK ? n->op.ino : n->op.parent, &o);
+
+	if (r < 0)
+		return r;
+	cof_judge(o, NULL, &n->op, n->who, n->rl);
+	cof_obj_put(n->a, o);
+	return n->rl->error ? n->rl->error : -EPERM;
+}
+
+int cof_do_name(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
+		struct cof_reply *ret, struct cof_ruling *rl)
+{
+	struct naming n = {.a = a, .who = who, .op = *op, .reply = ret, .rl = rl};
+	int r = check_name(op->name);
+
+	if (r < 0)
+		return r;
+	pthread_rwlock_wrlock(&a->tree);
+	switch (op->kind) {
+	case COF_OP_CREATE:
+		r = do_create(&n);
+		break;
+	case COF_OP_UNLINK:
+	case COF_OP_RMDIR:
+		r = do_remove(&n);
+		break;
+	case COF_OP_RENAME:
+		r = do_rename(&n);
+		break;
+	default:
+		r = do_refused(&n);
+		break;
+	}
+	pthread_rwlock_unlock(&a->tree);
+	return r;
+}
