@@ -21,17 +21,17 @@
 static const struct {
 	const char *key, *nonce, *aad, *text, *sealed;
 } gcm_known[] = {
-    {"0000000000000000000000000000000000000000000000000000000000000000",
-     "000000000000000000000000", "", "", "530f8afbc74536b9a963b4f1c4cb738b"},
-    {"0000000000000000000000000000000000000000000000000000000000000000",
-     "000000000000000000000000", "", "00000000000000000000000000000000",
+    {"0000000000000000000000000000000000000000000000000000000000000000", "000000000000000000000000",
+     "", "", "530f8afbc74536b9a963b4f1c4cb738b"},
+    {"0000000000000000000000000000000000000000000000000000000000000000", "000000000000000000000000",
+     "", "00000000000000000000000000000000",
      "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919"},
     {GCM_KEY, "cafebabefacedbaddecaf888", "", GCM_TEXT "1aafd255",
      GCM_SEALED "898015adb094dac5d93471bdec1a502270e3cc6c"},
     {GCM_KEY, "cafebabefacedbaddecaf888", "feedfacedeadbeeffeedfacedeadbeefabaddad2", GCM_TEXT,
      GCM_SEALED "76fc6ece0f4e1768cddf8853bb2d551b"},
-    {"b52c505a37d78eda5dd34f20c22540ea1b58963cf8e5bf8ffa85f9f2492505b4",
-     "516c33929df5a3284ff463d7", "", "", "bdc1ac884d332457a1d2664f168c76f0"},
+    {"b52c505a37d78eda5dd34f20c22540ea1b58963cf8e5bf8ffa85f9f2492505b4", "516c33929df5a3284ff463d7",
+     "", "", "bdc1ac884d332457a1d2664f168c76f0"},
 };
 
 START_TEST(gcm_known_answers)
@@ -181,8 +181,8 @@ START_TEST(ed25519_rfc8032)
 }
 END_TEST
 
-/* The signatures of another implementation (OpenSSL) over the first 0 to 299 bytes: none of them may
- * come out shorter because a number begins with zeros. */
+/* The signatures of another implementation (OpenSSL) over the first 0 to 299 bytes: none of them
+ * may come out shorter because a number begins with zeros. */
 START_TEST(ed25519_many)
 {
 	static uint8_t msg[300];
@@ -210,8 +210,8 @@ START_TEST(ed25519_longest)
 {
 	static uint8_t msg[200000];
 	uint8_t seed[32], key[32], sig[64], hash[COF_HASH];
-	static const size_t too_long[] = {COF_ED25519_MESSAGE_MAX + 1, 65500, 65535, 65536, 65600,
-					  131072, sizeof(msg)};
+	static const size_t too_long[] = {
+	    COF_ED25519_MESSAGE_MAX + 1, 65500, 65535, 65536, 65600, 131072, sizeof(msg)};
 
 	count_up(seed, sizeof(seed), 1);
 	count_up(msg, sizeof(msg), 7);
@@ -316,10 +316,10 @@ START_TEST(argon2id_bounds)
 		uint32_t memory, passes, lanes;
 		int err;
 	} bad[] = {
-	    {0, 8, 64, 1, 1, -EINVAL},	{8, 7, 64, 1, 1, -EINVAL},
-	    {8, 8, 64, 0, 1, -EINVAL},	{8, 8, 64, 1, 0, -EINVAL},
-	    {8, 8, 7, 1, 1, -EINVAL},	{8, 8, 31, 1, 4, -EINVAL},
-	    {8, 8, 4u << 20, 1, 1, -ENOMEM}, {8, 8, UINT32_MAX, 1, 1, -ENOMEM},
+	    {0, 8, 64, 1, 1, -EINVAL},         {8, 7, 64, 1, 1, -EINVAL},
+	    {8, 8, 64, 0, 1, -EINVAL},         {8, 8, 64, 1, 0, -EINVAL},
+	    {8, 8, 7, 1, 1, -EINVAL},          {8, 8, 31, 1, 4, -EINVAL},
+	    {8, 8, 4u << 20, 1, 1, -ENOMEM},   {8, 8, UINT32_MAX, 1, 1, -ENOMEM},
 	    {8, 8, 64, 1, 0x1000000, -EINVAL},
 	};
 	uint8_t tag[32];

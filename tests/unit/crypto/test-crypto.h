@@ -10,6 +10,9 @@
 
 #include "crypto/crypto.h"
 
+/* As ck_assert, which costs a system call each time: for what is asserted a million times. */
+#define must(x) ((x) ? (void)0 : ck_abort_msg("%s", #x))
+
 Suite *suite(void);
 /* A case whose tests run after cof_crypto_init. */
 TCase *crypto_case(const char *name);

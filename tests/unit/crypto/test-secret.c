@@ -166,8 +166,8 @@ START_TEST(not_inherited)
 }
 END_TEST
 
-/* A child has a new pool, so its first allocation is the first granule. Both end with 3 if the guard
- * page is not there. */
+/* A child has a new pool, so its first allocation is the first granule. Both end with 3 if the
+ * guard page is not there. */
 static void walk_off(void *unused)
 {
 	uint8_t *low = cof_secret_alloc(1), *high = low, *p;
@@ -242,7 +242,8 @@ START_TEST(equal_and_wipe)
 }
 END_TEST
 
-/* Not a test of quality: that all bytes are filled, differently each time, beyond one system call. */
+/* Not a test of quality: that all bytes are filled, differently each time, beyond one system call.
+ */
 START_TEST(random_bytes)
 {
 	static uint8_t a[100000], b[100000];
