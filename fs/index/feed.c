@@ -135,7 +135,9 @@ static int finish(struct cof_index *ix, uint64_t size, int r)
 static int write_frozen(struct cof_index *ix)
 {
 	struct ix_part *part = ix->frozen;
-	int r = begin(ix);
+	int r = ix->durable ? ix->durable(ix->user, part->size) : 0;
+	if (!r)
+		r = begin(ix);
 	if (!r) {
 		r = write_rows(ix, &part->rows);
 		if (!r)

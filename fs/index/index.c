@@ -113,6 +113,8 @@ int cof_index_open(const struct cof_index_params *p, struct cof_index **ret, boo
 	init_locks(ix);
 	ix->limit = p->pending_max ? p->pending_max : PENDING_DEFAULT;
 	memcpy(ix->archive_id, p->archive_id, sizeof(ix->archive_id));
+	ix->durable = p->durable;
+	ix->user = p->user;
 	ix->active = calloc(1, sizeof(*ix->active));
 	ix->secret = cof_secret_alloc(sizeof(*ix->secret));
 	int r = ix->active && ix->secret ? 0 : -ENOMEM;

@@ -155,6 +155,8 @@ struct ix_secret { /* in secure memory */
 struct cof_index {
 	char *dir; /* absolute, or "" */
 	uint8_t archive_id[16];
+	int (*durable)(void *user, uint64_t size);
+	void *user;
 	uint64_t limit; /* of what waits in active, in units */
 
 	pthread_rwlock_t gate;	   /* shared: cof_index_enter */
