@@ -59,6 +59,9 @@ struct tiles { /* guarded by tree */
 	uint64_t start[COF_TILE_LEVELS]; /* index of buffer[0] in the level */
 	uint32_t count[COF_TILE_LEVELS];
 	int err; /* first failure: the files are behind, the next mount rebuilds them */
+	/* Nothing is written: recovery does not know yet whether the log was tampered with, and then the
+	 * stored hashes are evidence. dropped: what was held did not fit and has to be made again. */
+	bool held, dropped;
 };
 
 struct cof_log {
@@ -154,6 +157,7 @@ int cof_tiles_flush(struct cof_log *log, bool sync);
 int cof_tiles_get(void *log, unsigned level, uint64_t index, uint8_t out[COF_HASH]);
 /* Forgets what is stored from this tree size on (recovery). */
 int cof_tiles_reset(struct cof_log *log, uint64_t size);
+int cof_tiles_release(struct cof_log *log); /* no longer held; cuts what cof_tiles_reset left */
 
 /* checkpoint.c */
 void *cof_log_keeper(void *log);

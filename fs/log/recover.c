@@ -246,33 +246,58 @@ static int unreadable(struct scan *s, int err, struct cof_diag *diag)
 			strerror(-err));
 }
 
+/* From where the stored hashes end, or from frame 0. False: they do not help. */
+static bool start_walk(struct scan *s, uint64_t size)
+{
+	*s = (struct scan){.log = s->log, .payload = s->payload};
+	if (size)
+		return start_behind(s, size);
+	cof_frontier_init(&s->log->tiles.frontier);
+	return cof_tiles_reset(s->log, 0) == 0;
+}
+
+/* Walks up to the checkpoint's size. *ret_proven: the frames are there and give its root. */
+static int walk_from(struct scan *s, const struct cof_checkpoint *cp, uint64_t size,
+		     bool *ret_proven)
+{
+	int r = 0;
+
+	*ret_proven = false;
+	s->log->tiles.dropped = false;
+	if (!start_walk(s, size))
+		return 0;
+	r = cof_scan_run(s, cp->size);
+	*ret_proven = r == 0 && s->sequence == cp->size && gives_root(s->log, cp);
+	return r;
+}
+
 /* To the checkpoint, from as far as the stored hashes help, else from frame 0. */
 static int walk_to_checkpoint(struct scan *s, const struct cof_checkpoint *cp,
 			      struct cof_diag *diag)
 {
 	struct cof_log *log = s->log;
-	int r;
+	uint64_t from = tiles_have(log, cp->size - 1);
+	bool proven = false;
+	int r = from ? walk_from(s, cp, from, &proven) : 0;
 
-	*s = (struct scan){.log = log, .payload = s->payload};
-	if (start_behind(s, tiles_have(log, cp->size - 1))) {
-		r = cof_scan_run(s, cp->size);
-		if (r < 0)
-			return unreadable(s, r, diag);
-		if (s->sequence == cp->size && gives_root(log, cp))
-			return 0;
+	if (r == 0 && !proven) {
+		from = 0;
+		r = walk_from(s, cp, from, &proven);
 	}
-	*s = (struct scan){.log = log, .payload = s->payload};
-	cof_frontier_init(&log->tiles.frontier);
-	r = cof_tiles_reset(log, 0);
-	if (!r)
-		r = cof_scan_run(s, cp->size);
 	if (r < 0)
 		return unreadable(s, r, diag);
 	if (s->sequence < cp->size)
 		return not_covered(s, cp, diag);
-	if (!gives_root(log, cp))
+	if (!proven)
 		return damaged(log, diag,
 			       "the frames do not give the root that the checkpoint signs");
+	if (log->tiles.dropped) { /* proven, so now the hashes may be stored: once more */
+		log->tiles.held = false;
+		r = walk_from(s, cp, from, &proven);
+		if (r == 0 && !proven)
+			r = -EIO; /* other bytes than a moment ago */
+		return r < 0 ? unreadable(s, r, diag) : 0;
+	}
 	return 0;
 }
 
@@ -320,6 +345,7 @@ static int recover(struct scan *s, struct cof_recovered *rec, struct cof_diag *d
 
 	if (!r)
 		r = cof_tiles_open(log, diag);
+	log->tiles.held = true;
 	if (!r && tiles_hold(log, &cp))
 		r = start_at_checkpoint(s, &cp, &proven, diag);
 	if (r < 0)
@@ -330,6 +356,10 @@ static int recover(struct scan *s, struct cof_recovered *rec, struct cof_diag *d
 		if (r < 0)
 			return r;
 	}
+	r = cof_tiles_release(log);
+	if (r < 0)
+		return cof_fail(diag, r, "%s/tile cannot be written: %s", cof_io_where(log->p.io),
+				strerror(-r));
 	s->from_segment = s->address ? (s->address - 1) / log->conf.segment_size : 0;
 	r = cof_scan_run(s, UINT64_MAX);
 	if (r < 0)

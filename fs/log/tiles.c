@@ -53,7 +53,9 @@ static int flush_level(struct cof_log *log, unsigned l)
 
 	if (!t->count[l])
 		return 0;
-	if (!t->err) {
+	if (t->held) {
+		t->dropped = true;
+	} else if (!t->err) {
 		r = cof_io_write(t->file[l], t->buffer[l], (size_t)t->count[l] * COF_HASH,
 				 t->start[l] * COF_HASH);
 		if (r < 0) /* the file is short from here on, never wrong in between */
@@ -146,6 +148,7 @@ int cof_tiles_reset(struct cof_log *log, uint64_t size)
 {
 	struct tiles *t = &log->tiles;
 
+	t->err = 0;
 	for (unsigned l = 0; l < COF_TILE_LEVELS; l++) {
 		uint64_t want = (size >> (8 * l)) * COF_HASH, have;
 		int r = cof_io_size(t->file[l], &have);
@@ -154,13 +157,30 @@ int cof_tiles_reset(struct cof_log *log, uint64_t size)
 			return r;
 		if (have < want)
 			return -ENODATA;
-		if (have > want) {
+		if (have > want && !t->held) {
 			r = cof_io_truncate(t->file[l], want);
 			if (r < 0)
 				return r;
 		}
 		t->start[l] = want / COF_HASH;
 		t->count[l] = 0;
+	}
+	return 0;
+}
+
+int cof_tiles_release(struct cof_log *log)
+{
+	struct tiles *t = &log->tiles;
+
+	t->held = false;
+	for (unsigned l = 0; l < COF_TILE_LEVELS; l++) {
+		uint64_t want = t->start[l] * COF_HASH, have;
+		int r = cof_io_size(t->file[l], &have);
+
+		if (r == 0 && have > want)
+			r = cof_io_truncate(t->file[l], want);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
