@@ -262,7 +262,7 @@ END_TEST
 /* After a power cut at any operation nothing crashes: the store opens, or the sentence says why not. */
 START_TEST(every_crash)
 {
-	uint64_t last, refused_opens = 0;
+	uint64_t last, kept_from_writing = 0;
 
 	store_new(&s, STORE_SIM);
 	must_init();
@@ -286,11 +286,12 @@ START_TEST(every_crash)
 		if (r < 0) {
 			s.archive = NULL;
 			ck_assert_uint_gt(strlen(diag.text), 10);
-			refused_opens++;
 		}
+		kept_from_writing += r < 0 || s.opened.read_only;
 		finish();
 	}
-	ck_assert_uint_gt(refused_opens, last / 2);
+	/* Only what comes behind the checkpoint can be lost without harm. */
+	ck_assert_uint_gt(kept_from_writing, last * 3 / 4);
 }
 END_TEST
 
