@@ -279,7 +279,7 @@ static int stored_end(struct cof_index *ix, const struct ix_key *prefix, uint64_
 	end = run_end_at(run, at);
 	hi = run->position;
 	/* Some run below hi holds the end, as long as the run found last begins behind it. */
-	while (run->s[0].sequence >= at && hi) {
+	while (run->s[0].sequence >= at && lo < hi) {
 		uint64_t mid = lo + (hi - 1 - lo) / 2;
 		if ((r = run_at_most(ix, prefix, mid, run)) < 0)
 			return r == -ENOENT ? -EUCLEAN : r;
@@ -452,12 +452,13 @@ int ix_stretch_write(struct cof_index *ix, const struct ix_key *prefix, const st
 				     f->s[i].address <= run->s[run->n - 1].address))))
 		return -EBADMSG;
 	while (i < f->n) {
-		if (run->n == RUN_MAX) { /* reached with the file's last, full run only */
+		if (run->n == RUN_MAX && run->followed) {
 			run->n = 0;
 			run->position = f->s[i].position;
 		}
 		while (run->n < RUN_MAX && i < f->n)
 			run->s[run->n++] = f->s[i++];
+		/* A file's last run that was full already is rewritten, to say that it is followed. */
 		run->followed = i < f->n;
 		if ((r = write_run(ix, prefix, run)) < 0)
 			return r;
