@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by the end-to-end scripts. Gives each a work directory, a store, a mount point and a key file of its own, in a
 # private mount namespace, and cleans up on every exit. COFFER_BUILD: the build directory (default: build-tests).
-# A script ends with 0 (passed), 77 (skipped; its last line says why) or anything else (failed).
+# A script ends with 0 (passed), 77 (skipped; its last line says why) or anything else (failed). COFFER_KEEP=1 keeps the work
+# directory of one that failed. Several may run at once: nothing is shared, not the daemons' socket directory either.
 # shellcheck shell=bash
 set -euo pipefail
 export LC_ALL=C
@@ -23,10 +24,14 @@ LONG=${COFFER_LONG:-}
 W=$(mktemp -d "${TMPDIR:-/tmp}/coffer-e2e.XXXXXX")
 STORE=$W/store MNT=$W/mnt KEY=$W/key AUDITOR=$W/auditor-secret
 export COFFER_RUN_DIR=$W/run
+# The daemon has no standard error: what a sanitizer has to say goes into files, and fails the script.
+export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$W/sanitizer"
+export UBSAN_OPTIONS="${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=$W/sanitizer"
 mkdir "$MNT" "$COFFER_RUN_DIR"
 chmod 755 "$W"
 children=()
 
+ok() { printf 'ok %s\n' "$*"; }
 say() { printf -- '-- %s\n' "$*"; }
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 skip() { printf '%s\n' "$*"; exit 77; }
@@ -34,9 +39,10 @@ skip() { printf '%s\n' "$*"; exit 77; }
 child() { children+=("$1"); }
 
 cleanup() {
-    local code=$? pid
+    local code=$? pid report
     trap - EXIT
     set +e
+    cd /
     for pid in "${children[@]}"; do kill -9 "$pid" 2>/dev/null; done
     pid=$(daemon_pid)
     if [ -n "$pid" ]; then
@@ -45,11 +51,16 @@ cleanup() {
     fi
     umount -l "$MNT" 2>/dev/null
     umount -l "$W/disk" 2>/dev/null
-    chattr -i "$MNT" 2>/dev/null
+    chattr -i "$MNT" "$W"/* 2>/dev/null
+    for report in "$W"/sanitizer*; do
+        [ -s "$report" ] || continue
+        cat "$report" >&2
+        [ $code -ne 0 ] && [ $code -ne 77 ] || code=1
+    done
     if [ $code -ne 0 ] && [ $code -ne 77 ] && [ -n "${COFFER_KEEP:-}" ]; then
         echo "kept: $W" >&2
     else
-        rm -rf "$W"
+        rm -rf --one-file-system "$W"
     fi
     exit $code
 }
@@ -66,9 +77,17 @@ await() {
         read -rt 0.02 <> <(:) || true
     done
 }
-# expect_fail TEXT COMMAND …: must fail, and say TEXT.
+# expect_fail TEXT COMMAND …: must fail, and say TEXT. The name of an errno stands for its text.
+declare -A errno_texts=(
+    [EPERM]='Operation not permitted' [ENOENT]='No such file or directory' [EIO]='Input/output error'
+    [EACCES]='Permission denied' [EBUSY]='Device or resource busy' [EEXIST]='File exists' [ENODEV]='No such device'
+    [EXDEV]='Invalid cross-device link' [ENOTDIR]='Not a directory' [EISDIR]='Is a directory' [EINVAL]='Invalid argument'
+    [ENOSPC]='No space left on device' [EROFS]='Read-only file system' [ENOTEMPTY]='Directory not empty'
+    [EOPNOTSUPP]='Operation not supported' [ENOTCONN]='Transport endpoint is not connected' [ENODATA]='No data available'
+)
 expect_fail() {
     local text=$1 out
+    [ -z "$text" ] || text=${errno_texts[$text]:-$text}
     shift
     if out=$("$@" 2>&1); then fail "this succeeded, and must not: $*"; fi
     [[ $out == *"$text"* ]] || fail "expected \"$text\" of: $*; it said: $out"
@@ -99,8 +118,12 @@ mount_archive() { # mount_archive [OPTION,…]
     mount.coffer "$STORE" "$MNT" -o "keyfile=$KEY${1:+,$1}" > "$W/mount.out" 2>&1 ||
         { cat "$W/mount.out"; fail "mount.coffer"; }
 }
+# Also waits for the process: it has released the store before, and may have something to say to a sanitizer's end.
 umount_archive() {
+    local pid
+    pid=$(daemon_pid)
     umount.fuse.coffer "$MNT" > "$W/umount.out" 2>&1 || { cat "$W/umount.out"; fail "umount.fuse.coffer"; }
+    [ -z "$pid" ] || await 30 "the daemon to end after umount" gone "$pid"
 }
 # The daemon of STORE, by the text of its lock; nothing when none runs.
 daemon_pid() {
@@ -110,13 +133,22 @@ daemon_pid() {
         echo "$pid"
     fi
 }
-kill_daemon() {
+# Gone, or a zombie that nobody has asked after yet.
+gone() {
+    local stat
+    stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
+    stat=${stat##*) }
+    [ "${stat%% *}" = Z ]
+}
+kill_daemon() { # kill_daemon [SIGNAL]: KILL by default; the mount of a killed one stays, dead
     local pid
     pid=$(daemon_pid)
     [ -n "$pid" ] || fail "no daemon to kill"
-    kill -9 "$pid"
-    await 20 "the daemon to be gone" test ! -d "/proc/$pid"
+    kill "-${1:-KILL}" "$pid"
+    await 60 "the daemon to be gone" gone "$pid"
 }
+# as_user COMMAND …: as nobody.
+as_user() { setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all "$@"; }
 verify_intact() {
     coffer verify "$STORE" --auditor-secret "$AUDITOR" > "$W/verify.out" 2>&1 ||
         { cat "$W/verify.out"; fail "verify"; }
