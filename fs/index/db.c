@@ -390,6 +390,12 @@ void ix_db_rollback(struct ix_db *db)
 		(void)exec(db->main, "ROLLBACK");
 }
 
+void ix_db_shrink(struct ix_db *db)
+{
+	if (db)
+		sqlite3_db_release_memory(db->main);
+}
+
 int ix_db_checkpoint(struct ix_db *db)
 {
 	if (!db->path || atomic_load(&db->wal_pages) < WAL_PAGES)

@@ -61,6 +61,11 @@ void cof_index_bulk(struct cof_index *ix, bool on)
 	atomic_store(&ix->bulk, on);
 	pthread_cond_broadcast(&ix->room);
 	ix_unlock(&ix->mem_lock);
+	if (on)
+		return;
+	ix_lock(&ix->db_lock);
+	ix_db_shrink(ix->db);
+	ix_unlock(&ix->db_lock);
 }
 
 /* ---- writing out ---- */

@@ -84,6 +84,7 @@ int ix_db_begin(struct ix_db *db);
 int ix_db_put(struct ix_db *db, const struct ix_key *key, const void *value, size_t n);
 int ix_db_commit(struct ix_db *db);
 void ix_db_rollback(struct ix_db *db);
+void ix_db_shrink(struct ix_db *db); /* gives the page cache back; NULL is fine */
 /* Moves the write-ahead log into the database once it is long. Beside all others, without a lock. */
 int ix_db_checkpoint(struct ix_db *db);
 

@@ -171,11 +171,24 @@ static int above_locked(struct cof_index *ix, const struct ix_key *key, struct i
 	return r;
 }
 
+/* A row that should lie above key but whose key was damaged may lie directly before it now. */
+static int check_before(struct cof_index *ix, const struct ix_key *key)
+{
+	cof_autobuf struct cof_buf stored = {0};
+	struct ix_key k = {0};
+	int r = ix->db ? ix_db_at_most(ix->db, key, &k, &stored) : -EIO;
+	if (r < 0)
+		return r == -ENOENT ? -EBADMSG : r; /* the meta row is below every key */
+	return check_row(ix, &k, stored.data, stored.len);
+}
+
 int ix_row_above(struct cof_index *ix, const struct ix_key *key, struct ix_row *ret, size_t max,
 		 size_t *ret_n)
 {
 	ix_lock(&ix->db_lock);
-	int r = above_locked(ix, key, ret, max, ret_n);
+	int r = check_before(ix, key);
+	if (!r)
+		r = above_locked(ix, key, ret, max, ret_n);
 	ix_unlock(&ix->db_lock);
 	return r;
 }
@@ -189,7 +202,7 @@ static int at_most_locked(struct cof_index *ix, const struct ix_key *key, struct
 		return -EIO;
 	int r = ix_db_at_most(ix->db, key, &k, &stored);
 	if (r == -ENOENT)
-		return -EBADMSG; /* the meta row is below every key */
+		return -EBADMSG; /* the meta row lies below every key */
 	if (r < 0)
 		return r;
 	if (!ix_key_same_prefix(&k, key)) {

@@ -458,7 +458,8 @@ int ix_stretch_write(struct cof_index *ix, const struct ix_key *prefix, const st
 		}
 		while (run->n < RUN_MAX && i < f->n)
 			run->s[run->n++] = f->s[i++];
-		/* A file's last run that was full already is rewritten, to say that it is followed. */
+		/* A file's last run that was full already is rewritten, to say that it is followed.
+		 */
 		run->followed = i < f->n;
 		if ((r = write_run(ix, prefix, run)) < 0)
 			return r;
