@@ -247,6 +247,9 @@ static struct key key_of(enum scope scope, uint32_t actor, const struct cof_who 
 	if (by_name(op->kind)) {
 		k.parent = op->parent;
 		k.name = hash_name(op->name);
+		/* The path on record names both ends: another target is another kind. */
+		if (op->kind == COF_OP_RENAME)
+			k.name = (k.name * 31 + hash_name(op->new_name)) * 31 + op->new_parent;
 	}
 	return k;
 }
