@@ -88,18 +88,3 @@ void cof_ops_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, o
 	(void)fi;
 	cof_act(req, &op, COF_SHAPE_ERROR, NULL);
 }
-
-void cof_ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg,
-		   struct fuse_file_info *fi, unsigned flags, const void *in, size_t in_size,
-		   size_t out_size)
-{
-	(void)ino;
-	(void)cmd;
-	(void)arg;
-	(void)fi;
-	(void)flags;
-	(void)in;
-	(void)in_size;
-	(void)out_size;
-	cof_reply_error(req, -ENOTTY);
-}

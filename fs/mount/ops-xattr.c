@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Handlers about extended attributes. */
+/* Handlers about extended attributes, and about the flags that lsattr shows. */
 #include "fs/mount/internal.h"
+
+#include <linux/fs.h>
 
 /* The kernel asks for these before many operations; nothing under them is ever stored. */
 static bool never_there(const char *name)
@@ -58,4 +60,48 @@ void cof_ops_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 	struct cof_op op = {.kind = COF_OP_REMOVEXATTR, .ino = ino, .name = name};
 
 	cof_act(req, &op, COF_SHAPE_ERROR, NULL);
+}
+
+/* ---- flags: "a" while a file is open, "i" once it is committed ---- */
+
+/* Of what can be had by ioctl; symbolic links cannot, directories have none. */
+static void flags_of(const struct cof_attr *a, uint32_t *ret_flags, struct fsxattr *ret_x)
+{
+	*ret_flags = 0;
+	*ret_x = (struct fsxattr){0};
+	if (a->kind != COF_KIND_FILE)
+		return;
+	*ret_flags = a->state == COF_STATE_OPEN ? FS_APPEND_FL : FS_IMMUTABLE_FL;
+	ret_x->fsx_xflags = a->state == COF_STATE_OPEN ? FS_XFLAG_APPEND : FS_XFLAG_IMMUTABLE;
+}
+
+void cof_ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg,
+		   struct fuse_file_info *fi, unsigned flags, const void *in, size_t in_size,
+		   size_t out_size)
+{
+	struct cof_attr attr;
+	struct fsxattr x;
+	uint32_t word;
+	int err;
+
+	(void)arg;
+	(void)fi;
+	(void)flags;
+	(void)in;
+	(void)in_size;
+	(void)out_size; /* 0 where the kernel asks for itself, which knows what it wants */
+	if (cmd != (unsigned)FS_IOC_GETFLAGS && cmd != (unsigned)FS_IOC_FSGETXATTR) {
+		cof_reply_error(req, -ENOTTY);
+		return;
+	}
+	err = cof_archive_getattr(cof_mount_of(req)->archive, COF_INDEX_NOW, ino, &attr);
+	if (err < 0) {
+		cof_reply_error(req, err);
+		return;
+	}
+	flags_of(&attr, &word, &x);
+	if (cmd == (unsigned)FS_IOC_GETFLAGS)
+		(void)fuse_reply_ioctl(req, 0, &word, sizeof(word));
+	else
+		(void)fuse_reply_ioctl(req, 0, &x, sizeof(x));
 }
