@@ -140,8 +140,8 @@ void cof_reply_fill(const struct cof_obj *o, const struct cof_op *op, struct cof
 void cof_reply_wrote(struct cof_reply *ret, const struct cof_append *done);
 
 /* Large scratch buffers, a bounded number. */
-void *cof_pool_take(struct cof_archive *a);
-void cof_pool_give(struct cof_archive *a, void *buf);
+void *cof_scratch_take(struct cof_archive *a);
+void cof_scratch_give(struct cof_archive *a, void *buf);
 #define COF_SCRATCH (COF_FRAME_LENGTH_MAX + 65536 + 4096)
 
 /* ---- applying frames to objects and index, live and replayed alike (apply.c); rebuilding (replay.c) ---- */

@@ -304,7 +304,7 @@ int cof_read_range(struct cof_archive *a, uint64_t at, uint64_t ino, uint64_t of
 {
 	cof_autofree struct cof_stretch *s = malloc(STRETCHES * sizeof(*s));
 	struct reading rd = {.a = a, .ino = ino, .pos = off, .end = off + n, .out = buf};
-	uint8_t *scratch = s ? cof_pool_take(a) : NULL;
+	uint8_t *scratch = s ? cof_scratch_take(a) : NULL;
 	int r = 0;
 
 	if (!scratch)
@@ -323,7 +323,7 @@ int cof_read_range(struct cof_archive *a, uint64_t at, uint64_t ino, uint64_t of
 		cof_ring_give(a->ring, rd.key);
 		rd.key = NULL;
 	}
-	cof_pool_give(a, scratch);
+	cof_scratch_give(a, scratch);
 	return r;
 }
 

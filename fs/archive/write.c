@@ -17,7 +17,7 @@
 
 /* ---- scratch buffers ---- */
 
-void *cof_pool_take(struct cof_archive *a)
+void *cof_scratch_take(struct cof_archive *a)
 {
 	void *buf = NULL;
 
@@ -40,7 +40,7 @@ void *cof_pool_take(struct cof_archive *a)
 	return buf;
 }
 
-void cof_pool_give(struct cof_archive *a, void *buf)
+void cof_scratch_give(struct cof_archive *a, void *buf)
 {
 	if (!buf)
 		return;
@@ -140,7 +140,7 @@ int cof_archive_put(struct cof_archive *a, const struct cof_draft *d, const stru
 	if (r < 0)
 		return r;
 	if (need > sizeof(small))
-		out = cof_pool_take(a);
+		out = cof_scratch_take(a);
 	if (!out)
 		return -ENOMEM;
 	ap.frame = (struct cof_frame){
@@ -157,7 +157,7 @@ int cof_archive_put(struct cof_archive *a, const struct cof_draft *d, const stru
 	if (r == 0)
 		r = append(a, d, on, &ap);
 	if (out != small)
-		cof_pool_give(a, out);
+		cof_scratch_give(a, out);
 	if (r == 0 && ret)
 		*ret = ap;
 	return r;
