@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An archive on the simulated disk beside a model of it, for tests that take the disk away.
+ *
+ * The log is a sequence of frames, so whatever a crash leaves must be the state after a beginning of what was
+ * asked for: no shorter than what was acknowledged as durable, and never anything else. The model keeps the
+ * state after each frame that was asked for since the last opening; what is found is looked up among them.
+ */
+#ifndef COF_TEST_SIM_WORLD_H
+#define COF_TEST_SIM_WORLD_H
+
+#include <check.h>
+
+#include "fs/archive/archive.h"
+#include "fs/io/sim.h"
+
+#define WORLD_NODES 64
+#define WORLD_PATH 128
+#define WORLD_SEGMENT 65536u
+
+struct node {
+	char path[WORLD_PATH];
+	uint64_t ino;
+	uint8_t kind;
+	bool committed;
+	uint8_t *data;
+	size_t size;
+	size_t state; /* after the last frame about it */
+};
+
+struct world {
+	struct cof_sim *sim;
+	struct cof_io *io;
+	struct cof_archive *archive;
+	struct cof_opened opened;
+	uint8_t *key, archive_id[16], auditor[32];
+	const char *index_dir;
+
+	struct node node[WORLD_NODES];
+	size_t nodes;
+	char **state; /* texts, the first as it was opened */
+	size_t states;
+	size_t acked, durable; /* states that have to be reached: by a killed process, by a power cut */
+	uint64_t refused, refused_durable; /* refusals asked for, and those known to be on record */
+	bool made;			   /* init returned 0 */
+	bool down;			   /* something failed: nothing more is asked */
+	unsigned alarms;
+};
+
+void world_new(struct world *w, uint64_t seed, const char *index_dir);
+void world_free(struct world *w);
+
+/* Each returns 0 or the error; after an error that the step does not expect, down is set. */
+int world_init(struct world *w);
+int world_open(struct world *w);
+int world_close(struct world *w);
+int world_create(struct world *w, const char *path, uint8_t kind);
+int world_append(struct world *w, const char *path, size_t n); /* bytes that follow from path and offset */
+int world_hole(struct world *w, const char *path, uint64_t size);
+int world_write_far(struct world *w, const char *path, size_t gap, size_t n); /* a hole and bytes, in one */
+int world_rename(struct world *w, const char *from, const char *to);
+int world_remove(struct world *w, const char *path);
+int world_commit(struct world *w, const char *path);
+int world_fsync(struct world *w, const char *path); /* NULL: everything */
+int world_overwrite(struct world *w, const char *path); /* has to be refused */
+int world_tick(struct world *w);
+
+struct node *world_node(struct world *w, const char *path); /* NULL */
+
+/* Leaves the archive as a dead process does, and the disk as loss says; the store is opened again. */
+void world_crash(struct world *w, enum cof_sim_loss loss);
+/* Opens after a crash and compares: some state from the one that has to be reached on. Fails the test with
+ * what is wrong; the model goes on from what was found. */
+void world_reopen(struct world *w, enum cof_sim_loss loss);
+/* Verifies the closed store. allow_tail: frames behind the checkpoint and a torn end are fine. */
+void world_verify(struct world *w, bool allow_tail);
+/* The tree as it is, as text. */
+char *world_text(struct world *w);
+
+extern char world_doing[256]; /* for messages: what the test is at */
+
+#endif
