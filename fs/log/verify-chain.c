@@ -45,8 +45,10 @@ static void check_mount(struct verify *v, const struct cof_frame *f, const uint8
 	if (f->type != COF_MOUNT)
 		return;
 	v->out.mounts++;
-	if (cof_payload_check(f, payload) < 0) /* its fields are used here, not only its hash */
+	if (cof_payload_check(f, payload) < 0) { /* its fields are used here, not only its hash */
+		cof_seal_lose(v); /* the workers report it; what was torn is no forgery */
 		return;
+	}
 	cof_seal_mount(v, f, payload, place);
 }
 

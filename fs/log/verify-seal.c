@@ -26,8 +26,10 @@ int cof_seal_start(struct verify *v)
 	return cof_seal_mount_key(SECRET(v), no_salt, v->out.conf.id, TAG_KEY(v));
 }
 
-static void lose(struct verify *v)
+void cof_seal_lose(struct verify *v)
 {
+	if (!v->seal.secret)
+		return;
 	v->seal.lost = true;
 	v->out.seal_checked = false;
 }
@@ -40,12 +42,12 @@ static void enter_epoch(struct verify *v, uint64_t epoch, const uint8_t salt[32]
 	if (!s->secret)
 		return;
 	if (epoch < s->secret_epoch || epoch - s->secret_epoch > EPOCH_SKIP) {
-		lose(v);
+		cof_seal_lose(v);
 		return;
 	}
 	while (s->secret_epoch < epoch) {
 		if (cof_seal_epoch_next(SECRET(v), SECRET(v)) < 0) {
-			lose(v);
+			cof_seal_lose(v);
 			return;
 		}
 		s->secret_epoch++;
@@ -83,8 +85,7 @@ void cof_seal_mount(struct verify *v, const struct cof_frame *f, const uint8_t *
 	    cof_field_u64(fields, n, COF_T_EPOCH, &epoch) < 0) {
 		cof_verify_say(v, cof_verify_weigh(v, f->sequence), place,
 			       "this mount frame has no salt or no epoch");
-		if (v->seal.secret)
-			lose(v);
+		cof_seal_lose(v);
 		return;
 	}
 	check_epoch(v, epoch, place);

@@ -190,6 +190,8 @@ void cof_seal_mount(struct verify *v, const struct cof_frame *f, const uint8_t *
 		    struct place place);
 void cof_seal_check(struct verify *v, const struct cof_frame *f, const uint8_t *raw,
 		    struct place place);
+/* The key of what follows is not known, up to the next MOUNT frame. */
+void cof_seal_lose(struct verify *v);
 void cof_seal_skip(struct verify *v, uint64_t frames, bool mounts);
 void cof_counters_check(struct verify *v, const struct cof_frame *f, struct place place);
 
