@@ -74,6 +74,9 @@ void rule_fallocate(const struct cof_object *o, const struct cof_op *op, struct 
 		return rule_error(rl, -ENODEV, "kind", "This is no file.");
 	if (rule_is_fixed(o->state))
 		return rule_refuse(rl, -EPERM, "committed", immutable);
+	/* Nothing is there to punch: cp --sparse says so of each hole that it leaves at the end. */
+	if (op->flags == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE) && op->offset >= o->size)
+		return rule_accept(rl, COF_EFFECT_NONE);
 	if (op->flags != FALLOC_FL_KEEP_SIZE)
 		return rule_refuse(
 		    rl, -EPERM, "append-only",
