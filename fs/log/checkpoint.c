@@ -63,8 +63,9 @@ static int checkpoint(struct cof_log *log)
 			return -EROFS;
 		sched_yield();
 	}
-	/* so that who mounts after a kill finds them; derived: close reports what failed */
-	(void)cof_tiles_flush(log, false);
+	/* So that who mounts after a kill finds them; derived: close reports what failed. Durable so
+	 * often that after a power cut only the last ones have to be looked at (cof_tiles_good). */
+	(void)cof_tiles_flush(log, f.size - log->tiles.synced >= COF_TILE_UNSYNCED);
 	r = cof_log_sync(log, f.size - 1);
 	if (!r)
 		r = cof_checkpoint_write(log, &f, &note);

@@ -23,6 +23,7 @@
 #define COF_LEAF_RING 65536u /* leaves that wait for the tree; 2 MiB */
 #define COF_TILE_LEVELS 8
 #define COF_TILE_BUFFER 4096u /* hashes of one level that wait for its file */
+#define COF_TILE_UNSYNCED 65536u /* leaves below a checkpoint whose hashes may not be durable */
 
 struct segment { /* an open log segment, writable */
 	struct segment *next;
@@ -58,6 +59,7 @@ struct tiles { /* guarded by tree */
 	uint8_t (*buffer[COF_TILE_LEVELS])[COF_HASH];
 	uint64_t start[COF_TILE_LEVELS]; /* index of buffer[0] in the level */
 	uint32_t count[COF_TILE_LEVELS];
+	uint64_t synced; /* leaves whose stored hashes are durable */
 	int err; /* first failure: the files are behind, the next mount rebuilds them */
 	/* Nothing is written: recovery does not know yet whether the log was tampered with, and then the
 	 * stored hashes are evidence. dropped: what was held did not fit and has to be made again. */
@@ -157,7 +159,11 @@ int cof_tiles_flush(struct cof_log *log, bool sync);
 int cof_tiles_get(void *log, unsigned level, uint64_t index, uint8_t out[COF_HASH]);
 /* Forgets what is stored from this tree size on (recovery). */
 int cof_tiles_reset(struct cof_log *log, uint64_t size);
-int cof_tiles_release(struct cof_log *log); /* no longer held; cuts what cof_tiles_reset left */
+/* No longer held; cuts what cof_tiles_reset left, durably: what was cut never comes back. */
+int cof_tiles_release(struct cof_log *log);
+/* The largest size up to `size` whose last stored hashes fit each other: a power cut may have lost
+ * some of the last COF_TILE_UNSYNCED leaves. */
+int cof_tiles_good(struct cof_log *log, uint64_t size, uint64_t *ret);
 
 /* checkpoint.c */
 void *cof_log_keeper(void *log);

@@ -147,12 +147,19 @@ static bool prove_leaf(struct cof_log *log, const struct cof_checkpoint *cp, uin
 	return !cof_merkle_verify_inclusion(last, cp->size, leaf, (const void *)proof, n, cp->root);
 }
 
+static int unreadable(struct scan *s, int err, struct cof_diag *diag)
+{
+	return cof_fail(diag, err, "%s/log cannot be read: %s", cof_io_where(s->log->p.io),
+			strerror(-err));
+}
+
 /* The frame that gives that leaf is in its place, payload and all: the scan starts behind it. */
 static int start_at_checkpoint(struct scan *s, const struct cof_checkpoint *cp, bool *ret_proven,
 			       struct cof_diag *diag)
 {
 	uint8_t leaf[COF_HASH], before[COF_HASH], got[COF_HASH], raw[COF_FRAME_HEADER];
 	struct cof_log *log = s->log;
+	uint64_t good = 0;
 	struct cof_frame f;
 	int r;
 
@@ -178,6 +185,13 @@ static int start_at_checkpoint(struct scan *s, const struct cof_checkpoint *cp, 
 	s->retention = f.retention_time;
 	s->record = f.record_time;
 	s->significant = f.type;
+	if (f.type != COF_UNMOUNT) { /* not closed: did all of the hashes reach the disk? */
+		r = cof_tiles_good(log, cp->size, &good);
+		if (r < 0)
+			return unreadable(s, r, diag);
+		if (good < cp->size)
+			return 0;
+	}
 	*ret_proven = true;
 	return 0;
 }
@@ -240,12 +254,6 @@ static int not_covered(struct scan *s, const struct cof_checkpoint *cp, struct c
 	return damaged(s->log, diag, what);
 }
 
-static int unreadable(struct scan *s, int err, struct cof_diag *diag)
-{
-	return cof_fail(diag, err, "%s/log cannot be read: %s", cof_io_where(s->log->p.io),
-			strerror(-err));
-}
-
 /* From where the stored hashes end, or from frame 0. False: they do not help. */
 static bool start_walk(struct scan *s, uint64_t size)
 {
@@ -276,10 +284,12 @@ static int walk_to_checkpoint(struct scan *s, const struct cof_checkpoint *cp,
 			      struct cof_diag *diag)
 {
 	struct cof_log *log = s->log;
-	uint64_t from = tiles_have(log, cp->size - 1);
+	uint64_t from = 0;
 	bool proven = false;
-	int r = from ? walk_from(s, cp, from, &proven) : 0;
+	int r = cof_tiles_good(log, tiles_have(log, cp->size - 1), &from);
 
+	if (r == 0 && from)
+		r = walk_from(s, cp, from, &proven);
 	if (r == 0 && !proven) {
 		from = 0;
 		r = walk_from(s, cp, from, &proven);

@@ -119,6 +119,8 @@ int cof_tiles_flush(struct cof_log *log, bool sync)
 		if (!r && sync)
 			r = cof_io_sync(log->tiles.file[l]);
 	}
+	if (!r && sync)
+		log->tiles.synced = log->tiles.frontier.size;
 	pthread_mutex_unlock(&log->tree);
 	return r;
 }
@@ -179,8 +181,48 @@ int cof_tiles_release(struct cof_log *log)
 
 		if (r == 0 && have > want)
 			r = cof_io_truncate(t->file[l], want);
+		if (r == 0)
+			r = cof_io_sync(t->file[l]);
 		if (r < 0)
 			return r;
 	}
+	t->synced = t->start[0];
+	return 0;
+}
+
+/* One stored hash against the 256 below it. 1: it fits, 0: it does not, or they are not there. */
+static int fits(struct cof_log *log, unsigned level, uint64_t index, uint8_t (*below)[COF_HASH])
+{
+	uint8_t stored[COF_HASH], root[COF_HASH];
+	size_t n, bytes = 256 * COF_HASH;
+	int r = cof_io_read(log->tiles.file[level], stored, COF_HASH, index * COF_HASH, &n);
+
+	if (r < 0 || n < COF_HASH)
+		return r;
+	r = cof_io_read(log->tiles.file[level - 1], below, bytes, index * bytes, &n);
+	if (r < 0 || n < bytes)
+		return r;
+	cof_merkle_root((const void *)below, 256, root);
+	return memcmp(root, stored, COF_HASH) == 0;
+}
+
+int cof_tiles_good(struct cof_log *log, uint64_t size, uint64_t *ret)
+{
+	cof_autofree uint8_t(*below)[COF_HASH] = malloc((size_t)256 * COF_HASH);
+	uint64_t from = size > COF_TILE_UNSYNCED ? size - COF_TILE_UNSYNCED : 0, good = size;
+
+	if (!below)
+		return -ENOMEM;
+	for (unsigned l = 1; l < COF_TILE_LEVELS; l++) {
+		for (uint64_t i = from >> (8 * l); i < good >> (8 * l); i++) {
+			int r = fits(log, l, i, below);
+
+			if (r < 0)
+				return r;
+			if (!r)
+				good = i << (8 * l);
+		}
+	}
+	*ret = good;
 	return 0;
 }
