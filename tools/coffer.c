@@ -41,6 +41,14 @@ int misuse(const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
+int failure(const struct cof_diag *diag)
+{
+	cof_autofree char *shown = escaped(diag->text);
+
+	complain("%s", shown ? shown : "out of memory");
+	return EXIT_FAILED;
+}
+
 const struct verb *verb_find(const char *name)
 {
 	for (const struct verb *const *v = verbs; *v; v++) {

@@ -64,4 +64,7 @@ void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* A usage error: the message, and where help is. Returns EXIT_USAGE. */
 int misuse(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* What diag says, escaped. Returns EXIT_FAILED. */
+int failure(const struct cof_diag *diag);
+
 #endif

@@ -16,6 +16,10 @@ char *escaped_word(const char *s);
 char *shell_word(const char *s);
 char *fstab_word(const char *s);
 
+/* Adds text wrapped to width, each line indented; column: where the first line already is. A line that begins
+ * with a blank is kept as it is. */
+void wrap(struct cof_buf *b, const char *text, int column, int indent, int width);
+
 /* One JSON value on a line of its own, or indented. 0 or -errno. */
 int print_json(struct cof_json *j, bool pretty);
 

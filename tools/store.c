@@ -49,20 +49,32 @@ static int resolve(const char *arg, struct store *s, struct cof_diag *diag)
 	return r;
 }
 
-int store_open(const char *arg, struct store *ret, struct cof_diag *diag)
+int store_find(const char *arg, struct store *ret, struct cof_diag *diag)
 {
 	autostore struct store s = {0};
 	int r = resolve(arg, &s, diag);
 
+	if (r == 0)
+		r = cof_io_plain(s.path, &s.io, diag);
 	if (r < 0)
 		return r;
-	r = cof_io_plain(s.path, &s.io, diag);
+	*ret = s;
+	memset(&s, 0, sizeof(s));
+	return 0;
+}
+
+int store_open(const char *arg, struct store *ret, struct cof_diag *diag)
+{
+	autostore struct store s = {0};
+	int r = store_find(arg, &s, diag);
+
 	if (r < 0)
 		return r;
 	r = cof_conf_load(s.io, &s.conf, diag);
 	if (r == -ENOENT)
 		return cof_fail(diag, r,
-				"%s is neither an archive (it has no archive.conf) nor a mounted one",
+				"%s is neither an archive (it has no archive.conf) nor a mounted one; "
+				"coffer init makes one",
 				s.path);
 	if (r < 0)
 		return r;

@@ -12,8 +12,10 @@ struct store {
 	struct cof_conf conf;
 };
 
-/* The argument is a store directory, or anything on a mounted archive. Opens it and reads
- * archive.conf. -ENOENT: no archive; the sentence is in diag. */
+/* The argument is a store directory, or anything on a mounted archive. Opens the directory; whether it is
+ * an archive is not looked at (conf stays empty). */
+int store_find(const char *arg, struct store *ret, struct cof_diag *diag);
+/* As find, and reads archive.conf. -ENOENT: no archive; the sentence is in diag. */
 int store_open(const char *arg, struct store *ret, struct cof_diag *diag);
 void store_close(struct store *s);
 #define autostore COF_CLEANUP(store_close)

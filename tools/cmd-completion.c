@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* coffer completion: a script for bash, made from the table of verbs. Installed with the program. */
+#include "tools/coffer.h"
+#include "tools/output.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+static const char head[] =
+    "# Completion of coffer for bash; made by: coffer completion bash\n"
+    "_coffer_files() {\n"
+    "    local IFS=$'\\n'\n"
+    "    compopt -o filenames 2> /dev/null\n"
+    "    COMPREPLY=($(compgen -f -- \"$1\"))\n"
+    "}\n"
+    "_coffer() {\n"
+    "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+    "    local verbs options= valued= filed= operands=\n"
+    "    COMPREPLY=()\n";
+
+static const char tail[] =
+    "    if [ \"$COMP_CWORD\" = 1 ]; then\n"
+    "        COMPREPLY=($(compgen -W \"$verbs --help --version\" -- \"$cur\"))\n"
+    "    elif [[ \" $filed \" == *\" $prev \"* ]]; then\n"
+    "        _coffer_files \"$cur\"\n"
+    "    elif [[ \" $valued \" == *\" $prev \"* ]]; then\n"
+    "        :\n"
+    "    elif [[ $cur == -* ]]; then\n"
+    "        COMPREPLY=($(compgen -W \"$options --help\" -- \"$cur\"))\n"
+    "    elif [ \"$operands\" = files ]; then\n"
+    "        _coffer_files \"$cur\"\n"
+    "    elif [ -n \"$operands\" ]; then\n"
+    "        COMPREPLY=($(compgen -W \"$operands\" -- \"$cur\"))\n"
+    "    fi\n"
+    "}\n"
+    "complete -F _coffer coffer\n";
+
+enum which { ALL, VALUED, FILES };
+
+static void words(const char *variable, const struct verb *v, enum which which)
+{
+	const char *gap = "";
+
+	printf(" %s=\"", variable);
+	for (const struct tool_option *o = v->options; o && o->name; o++) {
+		if ((which == VALUED && !o->arg) || (which == FILES && !(o->arg && o->files)))
+			continue;
+		printf("%s--%s", gap, o->name);
+		gap = " ";
+	}
+	putchar('"');
+}
+
+static void verb_line(const struct verb *v)
+{
+	printf("    %s)", v->name);
+	words("options", v, ALL);
+	words("valued", v, VALUED);
+	words("filed", v, FILES);
+	if (v == &verb_help)
+		printf(" operands=$verbs");
+	else if (v == &verb_completion)
+		printf(" operands=bash");
+	else if (v->takes_files)
+		printf(" operands=files");
+	printf(" ;;\n");
+}
+
+static void print_bash(void)
+{
+	fputs(head, stdout);
+	printf("    verbs=\"");
+	for (const struct verb *const *v = verbs; *v; v++)
+		printf("%s%s", v == verbs ? "" : " ", (*v)->name);
+	printf("\"\n    case ${COMP_WORDS[1]} in\n");
+	for (const struct verb *const *v = verbs; *v; v++)
+		verb_line(*v);
+	printf("    esac\n");
+	fputs(tail, stdout);
+}
+
+static int run(const struct verb *self, int argc, char **argv)
+{
+	int option = option_next(self, argc, argv);
+	cof_autofree char *shown = NULL;
+
+	if (option != OPTION_END)
+		return option_exit(option);
+	if (!operands_are(self, argc, argv, 1))
+		return EXIT_USAGE;
+	if (strcmp(argv[optind], "bash")) {
+		shown = escaped(argv[optind]);
+		return misuse("no completion for '%s'; there is one for bash", shown ? shown : "?");
+	}
+	print_bash();
+	return EXIT_OK;
+}
+
+static const struct tool_option options[] = {{0}};
+
+const struct verb verb_completion = {
+    .name = "completion",
+    .args = "bash",
+    .summary = "a completion script for the shell",
+    .text = "Prints a script that completes verbs, options and file names in bash. It is installed "
+	    "with the program; to try it in a running shell:\n"
+	    "  source <(coffer completion bash)",
+    .options = options,
+    .run = run,
+};

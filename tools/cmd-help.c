@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* coffer help: what there is, and what one verb takes. All of it comes from the table of verbs. */
+#include "tools/coffer.h"
+#include "tools/output.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+#define WIDTH 79
+#define OPTION_COLUMN 26
+
+static void print(struct cof_buf *b)
+{
+	if (b->failed)
+		complain("out of memory");
+	else
+		fwrite(b->data, 1, b->len, stdout);
+	cof_buf_done(b);
+}
+
+static void option_help(struct cof_buf *b, const char *name, const char *arg, const char *help)
+{
+	size_t before = b->len;
+	int column;
+
+	cof_buf_printf(b, "  --%s%s%s", name, arg ? " " : "", arg ? arg : "");
+	column = (int)(b->len - before);
+	if (column > OPTION_COLUMN - 2) {
+		cof_buf_add(b, "\n", 1);
+		column = 0;
+	}
+	wrap(b, help, column, OPTION_COLUMN, WIDTH);
+}
+
+void help_print(const struct verb *v)
+{
+	struct cof_buf b = {0};
+
+	cof_buf_printf(&b, "usage: coffer %s", v->name);
+	if (v->options && v->options->name)
+		cof_buf_printf(&b, " [OPTION]...");
+	cof_buf_printf(&b, "%s%s\n\n", *v->args ? " " : "", v->args);
+	wrap(&b, v->text, 0, 0, WIDTH);
+	cof_buf_printf(&b, "\nOptions:\n");
+	for (const struct tool_option *o = v->options; o && o->name; o++)
+		option_help(&b, o->name, o->arg, o->help);
+	option_help(&b, "help", NULL, "print this and end");
+	print(&b);
+}
+
+void help_overview(void)
+{
+	struct cof_buf b = {0};
+
+	cof_buf_printf(&b, "coffer %s: archives that only grow, encrypted, chained and verifiable\n\n",
+		       COF_VERSION);
+	for (const struct verb *const *v = verbs; *v; v++)
+		cof_buf_printf(&b, "  coffer %-11s %s\n", (*v)->name, (*v)->summary);
+	cof_buf_printf(&b,
+		       "\nA first archive:\n"
+		       "  coffer init /srv/store --shelf audit --new-key-file /root/store.key\n"
+		       "  mount -t coffer /srv/store /mnt/store -o keyfile=/root/store.key\n"
+		       "  coffer verify /srv/store\n"
+		       "\nEach verb explains itself: coffer VERB --help, and man coffer-VERB.\n");
+	print(&b);
+}
+
+static int run(const struct verb *self, int argc, char **argv)
+{
+	const struct verb *v;
+	int option = option_next(self, argc, argv);
+
+	if (option != OPTION_END)
+		return option_exit(option);
+	if (optind == argc) {
+		help_overview();
+		return EXIT_OK;
+	}
+	if (argc - optind > 1 && !operands_are(self, argc, argv, 1))
+		return EXIT_USAGE;
+	v = verb_find(argv[optind]);
+	if (!v) {
+		const char *near = nearest_verb(argv[optind]);
+		cof_autofree char *shown = escaped(argv[optind]);
+
+		return near ? misuse("no verb '%s'; did you mean '%s'?", shown ? shown : "?", near)
+			    : misuse("no verb '%s'", shown ? shown : "?");
+	}
+	help_print(v);
+	return EXIT_OK;
+}
+
+static const struct tool_option options[] = {{0}};
+
+const struct verb verb_help = {
+    .name = "help",
+    .args = "[VERB]",
+    .summary = "what there is, or what a verb takes",
+    .text = "Lists the verbs, or explains one of them.",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* coffer init: makes an archive in an empty directory. What failed leaves nothing behind. */
+#include "tools/auditor.h"
+#include "tools/coffer.h"
+#include "tools/init.h"
+#include "tools/output.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#define SECURE_BYTES (4u << 20)
+#define POLICY_MAX 65536
+
+enum {
+	OPT_SHELF,
+	OPT_KEY_FILE,
+	OPT_NEW_KEY_FILE,
+	OPT_PASSPHRASE_FD,
+	OPT_CREDENTIAL,
+	OPT_ORIGIN,
+	OPT_AUDITOR,
+	OPT_SEGMENT,
+	OPT_POLICY,
+};
+
+static const struct tool_option options[] = {
+    [OPT_SHELF] = {"shelf", "NAME", "a shelf of the archive: a directory at its top that files go into. "
+				    "May be given several times; at least one is needed"},
+    [OPT_KEY_FILE] = {"key-file", "FILE", "the archive is opened by this file's content (32 to 4096 "
+					  "bytes). It may not lie in STORE", true},
+    [OPT_NEW_KEY_FILE] = {"new-key-file", "FILE", "as --key-file, and makes the file first, with random "
+						  "content and mode 0400", true},
+    [OPT_PASSPHRASE_FD] = {"passphrase-fd", "N", "reads the passphrase from descriptor N instead of the "
+						 "terminal, up to its end; one newline there is left out"},
+    [OPT_CREDENTIAL] = {"credential", "NAME", "the passphrase is the systemd credential NAME"},
+    [OPT_ORIGIN] = {"origin", "NAME", "the name of the log in checkpoints and in the verifier key, such as "
+				      "logs.example.org/audit; without it HOST/STORE"},
+    [OPT_AUDITOR] = {"auditor-secret", "FILE", "writes the secret with which an auditor recomputes every "
+					       "seal to FILE (new, mode 0400, outside STORE). Without this "
+					       "option the secret is discarded", true},
+    [OPT_SEGMENT] = {"segment-size", "N", "bytes of one segment of the log, 64K to 1G; default 64M"},
+    [OPT_POLICY] = {"policy", "SHELF=FILE", "the shelf's policy, as lines of \"key = value\" (durability, "
+					    "refuse)", true},
+    {0},
+};
+
+/* ---- options ---- */
+
+static int add_shelf(struct init *in, const char *name)
+{
+	if (in->n_shelves == SHELVES_MAX)
+		return misuse("at most %d shelves can be made at once", SHELVES_MAX);
+	in->shelves[in->n_shelves].name = name;
+	cof_policy_default(&in->shelves[in->n_shelves].policy);
+	in->n_shelves++;
+	return EXIT_OK;
+}
+
+static int take_option(struct init *in, int option)
+{
+	switch (option) {
+	case OPT_SHELF:
+		return add_shelf(in, optarg);
+	case OPT_KEY_FILE:
+		in->opener_args.key_file = optarg;
+		break;
+	case OPT_NEW_KEY_FILE:
+		in->opener_args.new_key_file = optarg;
+		break;
+	case OPT_PASSPHRASE_FD:
+		if (opener_fd(optarg, &in->opener_args.passphrase_fd) < 0)
+			return misuse("--passphrase-fd takes the number of an open descriptor");
+		break;
+	case OPT_CREDENTIAL:
+		in->opener_args.credential = optarg;
+		break;
+	case OPT_ORIGIN:
+		in->origin = optarg;
+		break;
+	case OPT_AUDITOR:
+		in->auditor = optarg;
+		break;
+	case OPT_SEGMENT:
+		if (cof_size_parse(optarg, &in->segment_size) < 0)
+			return misuse("--segment-size takes a size such as 64M");
+		break;
+	case OPT_POLICY:
+		if (in->n_policies == SHELVES_MAX)
+			return misuse("at most %d policies can be given", SHELVES_MAX);
+		in->policies[in->n_policies++] = optarg;
+		break;
+	default:
+		break;
+	}
+	return EXIT_OK;
+}
+
+static int check_options(const struct init *in)
+{
+	const char *conflict = opener_conflict(&in->opener_args);
+	const struct opener_args *a = &in->opener_args;
+
+	if (*conflict)
+		return misuse("%s", conflict);
+	if (!in->n_shelves)
+		return misuse("an archive has at least one shelf: name one with --shelf");
+	/* mount options are separated by commas and know no escape */
+	if ((a->key_file && strchr(a->key_file, ',')) ||
+	    (a->new_key_file && strchr(a->new_key_file, ',')))
+		return misuse("a key file whose name holds a comma cannot be named to mount");
+	return EXIT_OK;
+}
+
+/* ---- policies ---- */
+
+static struct cof_shelf_spec *shelf_named(struct init *in, const char *name, size_t n)
+{
+	for (size_t i = 0; i < in->n_shelves; i++) {
+		if (strlen(in->shelves[i].name) == n && !memcmp(in->shelves[i].name, name, n))
+			return &in->shelves[i];
+	}
+	return NULL;
+}
+
+static int load_policy(struct init *in, const char *arg, struct cof_diag *diag)
+{
+	const char *equals = strchr(arg, '=');
+	struct cof_shelf_spec *shelf = equals ? shelf_named(in, arg, (size_t)(equals - arg)) : NULL;
+	cof_autofree char *text = malloc(POLICY_MAX);
+	cof_autoclose int fd = -1;
+	struct cof_diag why = {""};
+	size_t n = 0;
+	int r;
+
+	if (!equals)
+		return cof_fail(diag, -EINVAL, "--policy takes SHELF=FILE, not '%s'", arg);
+	if (!shelf)
+		return cof_fail(diag, -EINVAL, "--policy %s: no --shelf has that name", arg);
+	fd = open(equals + 1, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return cof_fail(diag, -errno, "cannot open the policy %s: %s", equals + 1,
+				strerror(errno));
+	r = text ? cof_read_all(fd, text, POLICY_MAX, &n) : -ENOMEM;
+	if (r < 0)
+		return cof_fail(diag, r, "cannot read the policy %s: %s", equals + 1, strerror(-r));
+	r = cof_policy_parse(text, n, &shelf->policy, &why);
+	return r < 0 ? cof_fail(diag, r, "%s: %s", equals + 1, why.text) : 0;
+}
+
+/* ---- the directory ---- */
+
+static int one_entry(void *user, const char *name)
+{
+	*(bool *)user |= !strcmp(name, "archive.conf");
+	return 0;
+}
+
+static int any_entry(void *user COF_UNUSED, const char *name COF_UNUSED)
+{
+	return -ENOTEMPTY;
+}
+
+/* Before anybody is asked for a passphrase; cof_archive_init looks again, under the lock. */
+static int check_empty(struct init *in, struct cof_diag *diag)
+{
+	bool archive = false;
+	int r = cof_io_list(in->io, "", any_entry, NULL);
+
+	if (r == -ENOTEMPTY && cof_io_list(in->io, "", one_entry, &archive) == 0 && archive)
+		return cof_fail(diag, r, "%s holds an archive already; look at it with: coffer status %s",
+				in->store, in->store);
+	if (r == -ENOTEMPTY)
+		return cof_fail(diag, r,
+				"%s is not empty; an archive is made in an empty or a new directory",
+				in->store);
+	return r < 0 ? cof_fail(diag, r, "cannot read %s: %s", in->store, strerror(-r)) : 0;
+}
+
+static int open_store(struct init *in, const char *arg, struct cof_diag *diag)
+{
+	int r;
+
+	if (mkdir(arg, 0700) == 0)
+		in->made_store = true;
+	else if (errno != EEXIST)
+		return cof_fail(diag, -errno, "cannot make the directory %s: %s%s", arg,
+				strerror(errno), errno == ENOENT ? "; make the one above it first" : "");
+	in->store = realpath(arg, NULL);
+	if (!in->store)
+		return cof_fail(diag, -errno, "cannot find %s: %s", arg, strerror(errno));
+	r = cof_io_plain(in->store, &in->io, diag);
+	return r < 0 ? r : check_empty(in, diag);
+}
+
+/* ---- the auditor secret ---- */
+
+/* Its file is there, with its whole length, before the archive is: afterwards nothing can hinder it. */
+static int make_auditor(struct init *in, struct cof_diag *diag)
+{
+	static const char blank[AUDITOR_LINE];
+	int r;
+
+	if (!in->auditor)
+		return 0;
+	r = path_inside(in->auditor, in->store);
+	if (r < 0)
+		return cof_fail(diag, r, "cannot make the auditor secret %s: %s", in->auditor,
+				strerror(-r));
+	if (r > 0)
+		return cof_fail(diag, -EINVAL,
+				"the auditor secret %s may not lie in the store: whoever takes the store "
+				"could forge it",
+				in->auditor);
+	in->auditor_secret = cof_secret_alloc(COF_KEY);
+	if (!in->auditor_secret)
+		return cof_fail(diag, -ENOMEM, "no locked memory left for the auditor secret");
+	r = secret_file_make(in->auditor, "auditor secret", &in->auditor_fd, diag);
+	if (r < 0)
+		return r;
+	in->made_auditor = true;
+	r = cof_write_all(in->auditor_fd, blank, sizeof(blank));
+	if (r == 0)
+		r = secret_file_sync(in->auditor_fd, in->auditor);
+	return r < 0 ? cof_fail(diag, r, "cannot write the auditor secret %s: %s", in->auditor,
+				strerror(-r))
+		     : 0;
+}
+
+static int write_auditor(struct init *in, const uint8_t archive_id[16], struct cof_diag *diag)
+{
+	cof_autosecret char *line = NULL;
+	int r;
+
+	if (!in->auditor)
+		return 0;
+	line = cof_secret_alloc(AUDITOR_LINE);
+	r = line ? 0 : -ENOMEM;
+	if (line)
+		auditor_line(archive_id, in->auditor_secret, line);
+	if (r == 0 && lseek(in->auditor_fd, 0, SEEK_SET) < 0)
+		r = -errno;
+	if (r == 0)
+		r = cof_write_all(in->auditor_fd, line, AUDITOR_LINE);
+	if (r == 0 && fsync(in->auditor_fd) < 0)
+		r = -errno;
+	if (r < 0)
+		return cof_fail(diag, r,
+				"the archive was made, but its auditor secret could not be written to "
+				"%s (%s): if it is needed, remove %s and make the archive anew",
+				in->auditor, strerror(-r), in->store);
+	return 0;
+}
+
+/* ---- all of it ---- */
+
+static void init_done(struct init *in)
+{
+	if (in->auditor_fd >= 0)
+		close(in->auditor_fd);
+	cof_io_free(in->io);
+	opener_done(&in->opener);
+	cof_secret_free(in->auditor_secret);
+	free(in->store);
+}
+
+static void undo(struct init *in)
+{
+	opener_unmake(&in->opener);
+	if (in->made_auditor)
+		unlink(in->auditor);
+	if (in->made_store && in->store)
+		rmdir(in->store);
+}
+
+static int make_archive(struct init *in, struct cof_diag *diag)
+{
+	char host[256] = "";
+	cof_autofree char *named = NULL;
+	uint8_t id[16];
+	struct cof_init_params p = {
+	    .origin = in->origin,
+	    .segment_size = in->segment_size,
+	    .secret = &in->opener.secret,
+	    .shelves = in->shelves,
+	    .n_shelves = in->n_shelves,
+	    .ret_auditor_secret = in->auditor ? in->auditor_secret : NULL,
+	    .ret_archive_id = id,
+	};
+	int r;
+
+	if (!in->origin) {
+		if (gethostname(host, sizeof(host) - 1) < 0)
+			host[0] = '\0'; /* then it says localhost */
+		named = default_origin(host, in->store);
+		if (!named)
+			return cof_fail(diag, -ENOMEM, "out of memory");
+		p.origin = named;
+	}
+	r = cof_archive_init(in->io, &p, diag);
+	if (r < 0)
+		return r;
+	in->made_store = false; /* it holds an archive now: nothing is undone any more */
+	in->made_auditor = false;
+	free(in->opener.made);
+	in->opener.made = NULL;
+	return write_auditor(in, id, diag);
+}
+
+static int make(struct init *in, const char *arg, struct cof_diag *diag)
+{
+	struct cof_conf conf;
+	int r = cof_crypto_init(SECURE_BYTES, diag);
+
+	for (size_t i = 0; i < in->n_policies && r == 0; i++)
+		r = load_policy(in, in->policies[i], diag);
+	if (r == 0)
+		r = open_store(in, arg, diag);
+	if (r == 0)
+		r = make_auditor(in, diag);
+	if (r == 0)
+		r = opener_get(&in->opener_args, in->store, true, &in->opener, diag);
+	if (r == 0)
+		r = make_archive(in, diag);
+	if (r == 0)
+		r = cof_conf_load(in->io, &conf, diag);
+	if (r == 0)
+		init_say(in, &conf);
+	else
+		undo(in);
+	return r;
+}
+
+static int run(const struct verb *self, int argc, char **argv)
+{
+	struct init in = {.opener_args = OPENER_ARGS_INIT, .auditor_fd = -1};
+	struct cof_diag diag = {""};
+	int option, code;
+
+	while ((option = option_next(self, argc, argv)) >= 0) {
+		code = take_option(&in, option);
+		if (code)
+			return code;
+	}
+	if (option != OPTION_END)
+		return option_exit(option);
+	if (!operands_are(self, argc, argv, 1))
+		return EXIT_USAGE;
+	code = check_options(&in);
+	if (code)
+		return code;
+	if (make(&in, argv[optind], &diag) < 0)
+		code = failure(&diag);
+	init_done(&in);
+	return code;
+}
+
+const struct verb verb_init = {
+    .name = "init",
+    .args = "STORE",
+    .summary = "makes an archive",
+    .text = "Makes an archive in STORE, an empty directory or a new one. The archive has its shelves and "
+	    "is ready to be mounted; the commands for that are printed, and the verifier key that others "
+	    "need to check it.\n"
+	    "\n"
+	    "It is opened by a key file or by a passphrase. Without an option that says which, a "
+	    "passphrase is asked for, twice.\n"
+	    "\n"
+	    "Exit code: 0 made, 1 failed (nothing is left behind), 2 wrong usage.",
+    .options = options,
+    .run = run,
+    .takes_files = true,
+};

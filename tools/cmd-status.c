@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* coffer status: who an archive is, how far it is, what it lacks. With and without its daemon. */
+#include "tools/coffer.h"
+#include "tools/output.h"
+#include "tools/store.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#define SECURE_BYTES 65536
+
+enum { OPT_JSON };
+
+static const struct tool_option options[] = {
+    [OPT_JSON] = {"json", NULL, "one JSON object instead of text"},
+    {0},
+};
+
+/* ---- asking ---- */
+
+/* The daemon's entry is borrowed: it is read anew from its text. */
+static int keep(void *user, struct cof_json *entry)
+{
+	struct cof_json **ret = user;
+	const char *text = cof_json_text(entry, false);
+
+	cof_json_free(*ret);
+	*ret = NULL;
+	return text ? cof_json_parse(text, strlen(text), ret) : -ENOMEM;
+}
+
+static int ask(const struct store *s, struct cof_json **ret, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *request = cof_json_object();
+	struct cof_json *status = NULL;
+	int r;
+
+	cof_json_set_str(request, "verb", "status");
+	r = store_ask(s, request, keep, &status, diag);
+	if (r == 0 && !status)
+		r = cof_fail(diag, -EPROTO, "the daemon said nothing of its status");
+	if (r < 0)
+		cof_json_free(status);
+	else
+		*ret = status;
+	return r;
+}
+
+static int get_status(const char *arg, struct cof_json **ret, struct cof_diag *diag)
+{
+	autostore struct store s = {0};
+	struct cof_json *status = NULL;
+	int r = cof_crypto_init(SECURE_BYTES, diag); /* signatures are checked */
+
+	if (r == 0)
+		r = store_open(arg, &s, diag);
+	if (r < 0)
+		return r;
+	r = ask(&s, &status, diag);
+	/* -EBUSY: somebody holds it who cannot be asked, an init or a daemon that is just starting */
+	if (r == -ENOTCONN || r == -EBUSY) {
+		status = cof_json_object();
+		r = cof_store_status(s.io, status, diag);
+	}
+	if (r < 0) {
+		cof_json_free(status);
+		return r;
+	}
+	cof_json_set_str(status, "store", s.path);
+	*ret = status;
+	return 0;
+}
+
+/* ---- text ---- */
+
+static void line(const char *name, const char *value)
+{
+	cof_autofree char *shown = value ? escaped(value) : NULL;
+
+	if (shown)
+		printf("%-12s %s\n", name, shown);
+}
+
+static void warn(const char *text)
+{
+	cof_autofree char *shown = escaped(text);
+
+	printf("%sWarning: %s%s\n", colour(YELLOW), shown ? shown : "?", colour(PLAIN));
+}
+
+static uint64_t number(const struct cof_json *o, const char *key)
+{
+	int64_t v = 0;
+
+	return cof_json_int(o, key, &v) == 0 ? (uint64_t)v : 0;
+}
+
+static void say_mounted(const struct cof_json *o)
+{
+	const char *point = cof_json_str(o, "mountpoint"), *holder = cof_json_str(o, "held_by");
+	cof_autofree char *shown = NULL;
+
+	if (cof_json_bool(o, "mounted")) {
+		shown = escaped(point ? point : "?");
+		printf("%-12s on %s, by process %" PRIu64 "%s\n", "Mounted", shown ? shown : "?",
+		       number(o, "pid"), cof_json_bool(o, "read_only") ? ", read-only" : "");
+	} else if (holder) {
+		shown = escaped(holder);
+		printf("%-12s no answer, but it is held by %s\n", "Mounted", shown ? shown : "?");
+	} else {
+		printf("%-12s no%s\n", "Mounted",
+		       cof_json_bool(o, "clean") ? "" : "; it was not cleanly unmounted");
+	}
+}
+
+static void say_log(const struct cof_json *o)
+{
+	const struct cof_json *cp = cof_json_get(o, "checkpoint");
+	const char *root = cof_json_str(cp, "root");
+	char size[24], free_text[24], total[24];
+
+	cof_size_text(number(o, "bytes"), size);
+	printf("%-12s %" PRIu64 " frames, %s, in %" PRIu64 " segments\n", "Log", number(o, "frames"),
+	       size, number(o, "segments"));
+	if (!cp)
+		printf("%-12s none\n", "Checkpoint");
+	else if (!root)
+		printf("%-12s its signature is not this archive's\n", "Checkpoint");
+	else
+		printf("%-12s of %" PRIu64 " frames, root %s\n", "Checkpoint", number(cp, "size"), root);
+	if (number(o, "total_bytes")) {
+		cof_size_text(number(o, "free_bytes"), free_text);
+		cof_size_text(number(o, "total_bytes"), total);
+		printf("%-12s %s of %s\n", "Free", free_text, total);
+	}
+}
+
+/* A string as it stands in an array: the wrapper gives an array's strings as JSON text only. */
+static void add_text(struct cof_buf *b, struct cof_json *string)
+{
+	const char *text = cof_json_text(string, false);
+	size_t n = text ? strlen(text) : 0;
+
+	if (n >= 2)
+		cof_buf_add(b, text + 1, n - 2);
+}
+
+static void say_openers(const struct cof_json *o)
+{
+	const struct cof_json *list = cof_json_get(o, "openers");
+	cof_autobuf struct cof_buf b = {0};
+
+	for (size_t i = 0; i < cof_json_count(list); i++) {
+		if (i)
+			cof_buf_add(&b, ", ", 2);
+		add_text(&b, cof_json_at(list, i));
+	}
+	line("Openers", b.len ? (const char *)b.data : "none");
+}
+
+static void say_warnings(const struct cof_json *o)
+{
+	const struct cof_json *cp = cof_json_get(o, "checkpoint");
+
+	if (cof_json_bool(o, "weak_opener"))
+		warn("a key file opens this archive: whoever copies it can read everything. Keep it on "
+		     "another medium than the store");
+	if (cof_json_str(o, "failure"))
+		warn("writing failed, and the archive takes nothing any more until it is mounted anew");
+	if (cof_json_bool(o, "mounted") && cof_json_str(o, "opened"))
+		warn(cof_json_str(o, "opened"));
+	if (cof_json_bool(o, "out_of_space"))
+		warn("the disk is full: only refusals and the unmount are still recorded");
+	if (number(o, "damaged_reads"))
+		warn("reads met damaged frames: run coffer verify");
+	if (!cp || !cof_json_bool(cp, "signed"))
+		warn("there is no checkpoint with this archive's signature: run coffer verify");
+	if (cof_json_bool(o, "trial"))
+		warn("this is an archive for trials");
+	if (cof_json_bool(o, "test_clock"))
+		warn("this archive runs on a clock for tests: its times mean nothing");
+}
+
+static void say(const struct cof_json *o)
+{
+	line("Archive", cof_json_str(o, "store"));
+	line("Id", cof_json_str(o, "archive_id"));
+	line("Created", cof_json_str(o, "created"));
+	say_mounted(o);
+	say_log(o);
+	if (cof_json_bool(o, "mounted")) {
+		printf("%-12s %" PRIu64 " since it was mounted\n", "Refused", number(o, "refused"));
+		line("Retention", cof_json_str(o, "retention_time"));
+	}
+	say_openers(o);
+	line("vkey", cof_json_str(o, "vkey"));
+	say_warnings(o);
+}
+
+/* ---- the verb ---- */
+
+static int run(const struct verb *self, int argc, char **argv)
+{
+	cof_autojson struct cof_json *status = NULL;
+	struct cof_diag diag = {""};
+	bool json = false;
+	int option;
+
+	while ((option = option_next(self, argc, argv)) >= 0)
+		json |= option == OPT_JSON;
+	if (option != OPTION_END)
+		return option_exit(option);
+	if (!operands_are(self, argc, argv, 1))
+		return EXIT_USAGE;
+	if (get_status(argv[optind], &status, &diag) < 0)
+		return failure(&diag);
+	if (!json) {
+		say(status);
+	} else if (print_json(status, true) == -ENOMEM) {
+		complain("out of memory");
+		return EXIT_FAILED;
+	}
+	return EXIT_OK;
+}
+
+const struct verb verb_status = {
+    .name = "status",
+    .args = "STORE|PATH",
+    .summary = "what state an archive is in",
+    .text = "Says who an archive is, whether it is mounted, how far its log is, what opens it, and what "
+	    "deserves attention. STORE is the archive's directory; PATH may be anything on a mounted "
+	    "one. Works with and without a daemon and needs no key.\n"
+	    "\n"
+	    "Exit code: 0 told, 1 failed, 2 wrong usage. That the archive is sound is for coffer verify "
+	    "to say.",
+    .options = options,
+    .run = run,
+    .takes_files = true,
+};

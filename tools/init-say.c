@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What coffer init says: the verifier key, what to keep where, and the next command. */
+#include "tools/init.h"
+#include "tools/output.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+static void clean(struct cof_buf *b, const char *s)
+{
+	for (; *s; s++) {
+		bool fine = isalnum((unsigned char)*s) || strchr("._-", *s);
+
+		cof_buf_add(b, fine ? s : "-", 1);
+	}
+}
+
+char *default_origin(const char *host, const char *store)
+{
+	struct cof_buf b = {0};
+	const char *slash = strrchr(store, '/');
+
+	clean(&b, *host ? host : "localhost");
+	cof_buf_add(&b, "/", 1);
+	clean(&b, slash && slash[1] ? slash + 1 : "archive");
+	if (b.failed) {
+		cof_buf_done(&b);
+		return NULL;
+	}
+	return (char *)b.data;
+}
+
+/* The mount point that is proposed: /mnt and the store's name. */
+static char *proposed_point(const char *store)
+{
+	const char *slash = strrchr(store, '/');
+	char *out = NULL;
+
+	if (asprintf(&out, "/mnt/%s", slash && slash[1] ? slash + 1 : "archive") < 0)
+		return NULL;
+	return out;
+}
+
+static void say_mount(const struct init *in)
+{
+	const struct opener_args *a = &in->opener_args;
+	const char *key = a->new_key_file ? a->new_key_file : a->key_file;
+	cof_autofree char *point = proposed_point(in->store), *real = key ? realpath(key, NULL) : NULL;
+	cof_autofree char *option = NULL;
+	cof_autofree char *store_word = shell_word(in->store), *point_word = NULL, *option_word = NULL;
+	cof_autofree char *store_tab = fstab_word(in->store), *point_tab = NULL, *option_tab = NULL;
+	int n = real ? asprintf(&option, "keyfile=%s", real)
+		     : asprintf(&option, a->credential ? "credential=%s" : "%s",
+				a->credential ? a->credential : "");
+
+	if (n < 0 || !point) {
+		option = NULL;
+		return;
+	}
+	point_word = shell_word(point);
+	point_tab = fstab_word(point);
+	option_word = shell_word(option);
+	option_tab = fstab_word(option);
+	if (!store_word || !store_tab || !point_word || !point_tab || !option_word || !option_tab)
+		return;
+	printf("\nMount it:\n  mkdir -p %s\n  mount -t coffer %s %s%s%s\n", point_word, store_word,
+	       point_word, *option ? " -o " : "", *option ? option_word : "");
+	printf("or with a line in /etc/fstab:\n  %s %s coffer %s%s 0 0\n", store_tab, point_tab,
+	       *option ? option_tab : "noauto", *option ? ",nofail" : "");
+	if (!*option)
+		printf("(with a passphrase it is mounted by hand: mount %s)\n", point_word);
+}
+
+static void say_opener(const struct init *in)
+{
+	const struct opener_args *a = &in->opener_args;
+	const char *key = a->new_key_file ? a->new_key_file : a->key_file;
+	cof_autofree char *shown = key ? escaped(key) : NULL;
+
+	if (shown)
+		printf("It is opened by the key file %s%s. Without that file nothing in the archive\n"
+		       "can be read; keep a copy away from this host.\n",
+		       shown, a->new_key_file ? ", made just now" : "");
+	else
+		printf("It is opened by the passphrase. Without it nothing in the archive can be "
+		       "read.\n");
+}
+
+static void say_auditor(const struct init *in)
+{
+	cof_autofree char *shown = in->auditor ? escaped(in->auditor) : NULL;
+
+	if (shown)
+		printf("The auditor secret is in %s. Take it away from this host now: whoever\n"
+		       "holds it can forge the seal that it checks.\n",
+		       shown);
+	else
+		printf("The auditor secret was discarded (--auditor-secret FILE keeps it): seal tags "
+		       "of this\narchive cannot be recomputed by anybody.\n");
+}
+
+void init_say(const struct init *in, const struct cof_conf *conf)
+{
+	cof_autofree char *store = escaped(in->store);
+	char vkey[COF_VKEY_MAX];
+
+	cof_vkey_text(&conf->vkey, vkey);
+	printf("Made an archive in %s with %zu %s:", store ? store : "?", in->n_shelves,
+	       in->n_shelves == 1 ? "shelf" : "shelves");
+	for (size_t i = 0; i < in->n_shelves; i++) {
+		cof_autofree char *name = escaped_word(in->shelves[i].name);
+
+		printf(" %s", name ? name : "?");
+	}
+	printf("\n\nIts verifier key (vkey); keep a copy elsewhere, for coffer verify --vkey:\n  %s\n\n",
+	       vkey);
+	say_opener(in);
+	say_auditor(in);
+	say_mount(in);
+}

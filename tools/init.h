@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Private to coffer init: what is to be made (cmd-init.c) and what is said of it (init-say.c). */
+#ifndef COFFER_INIT_H
+#define COFFER_INIT_H
+
+#include "fs/archive/archive.h"
+#include "tools/opener.h"
+
+#define SHELVES_MAX 64
+
+struct init {
+	struct opener_args opener_args;
+	const char *origin, *auditor; /* auditor: the file, or NULL */
+	const char *policies[SHELVES_MAX]; /* "SHELF=FILE" */
+	size_t n_policies;
+	struct cof_shelf_spec shelves[SHELVES_MAX];
+	size_t n_shelves;
+	uint64_t segment_size;
+
+	/* as it goes on */
+	char *store; /* absolute */
+	bool made_store;
+	struct cof_io *io;
+	struct opener opener;
+	int auditor_fd; /* -1: none */
+	bool made_auditor;
+	uint8_t *auditor_secret; /* secure memory */
+};
+
+/* A name for the log when none was given: HOST/STORE, with what a key name cannot hold replaced. */
+char *default_origin(const char *host, const char *store);
+void init_say(const struct init *in, const struct cof_conf *conf);
+
+#endif

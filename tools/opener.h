@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where the secret that opens an archive comes from: a key file, the terminal, a descriptor, or a
+ * systemd credential. Never the command line, never the environment. It goes straight into secure
+ * memory: call cof_crypto_init before.
+ */
+#ifndef COFFER_OPENER_H
+#define COFFER_OPENER_H
+
+#include "crypto/seal.h"
+
+struct opener_args { /* at most one is set; none: the terminal is asked */
+	const char *key_file, *new_key_file, *credential;
+	int passphrase_fd;
+};
+#define OPENER_ARGS_INIT {.passphrase_fd = -1}
+
+struct opener {
+	struct cof_opener_secret secret;
+	char *made; /* the key file that was made just now, or NULL */
+};
+
+/* A descriptor's number from an option's value: -EINVAL. */
+int opener_fd(const char *text, int *ret);
+/* "" or what is wrong with the combination. */
+const char *opener_conflict(const struct opener_args *a);
+
+/* store: where a key file may not lie, and what the prompt names. twice: the passphrase is new. */
+int opener_get(const struct opener_args *a, const char *store, bool twice, struct opener *ret,
+	       struct cof_diag *diag);
+void opener_done(struct opener *o);   /* wipes */
+void opener_unmake(struct opener *o); /* removes the key file that was made: nothing uses it */
+
+/* Whether path (its last name may be missing) lies in dir: -errno when it cannot be told. */
+int path_inside(const char *path, const char *dir);
+/* A new file with mode 0400, for a secret; never replaces. -EEXIST */
+int secret_file_make(const char *path, const char *what, int *ret_fd, struct cof_diag *diag);
+/* Content and name durable. */
+int secret_file_sync(int fd, const char *path);
+
+/* ---- terminal.c ---- */
+
+#define PASSPHRASE_MAX 1024
+
+/* Asks on /dev/tty without echo; out: secure memory of PASSPHRASE_MAX + 2. -ENOTTY: none is there. */
+int passphrase_ask(const char *store, bool twice, char *out, size_t *ret_n, struct cof_diag *diag);
+
+#endif
