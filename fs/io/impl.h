@@ -14,6 +14,9 @@
 
 enum { COF_IO_CREATE = 2 }; /* open: with COF_IO_RDWR, the name must be new */
 
+/* Relative, without empty, "." or ".." components, not too long: 0, -EINVAL or -ENAMETOOLONG. */
+int cof_path_check(const char *path);
+
 struct cof_names { /* of a directory, while it is read */
 	char **name;
 	size_t len, cap;

@@ -9,8 +9,8 @@
 
 #define IOV_COUNT 1024
 
-/* Relative, no empty, "." or ".." component, short enough for every buffer here. */
-static int check_path(const char *path)
+/* Short enough for every buffer here. */
+int cof_path_check(const char *path)
 {
 	size_t n = strlen(path);
 	if (n >= PATH_MAX - 8)
@@ -51,7 +51,7 @@ const char *cof_io_where(const struct cof_io *io)
 static int open_file(struct cof_io *io, const char *path, int mode, struct cof_file **ret)
 {
 	struct cof_file *f = NULL;
-	int r = check_path(path);
+	int r = cof_path_check(path);
 	if (r)
 		return r;
 	r = io->ops->open(io, path, mode, &f);
@@ -225,39 +225,39 @@ int cof_io_size(struct cof_file *f, uint64_t *ret)
 
 int cof_io_mkdir(struct cof_io *io, const char *path)
 {
-	int r = check_path(path);
+	int r = cof_path_check(path);
 	return r ? r : io->ops->mkdir(io, path);
 }
 
 int cof_io_rename(struct cof_io *io, const char *from, const char *to)
 {
-	int r = check_path(from);
+	int r = cof_path_check(from);
 	if (!r)
-		r = check_path(to);
+		r = cof_path_check(to);
 	return r ? r : io->ops->rename(io, from, to);
 }
 
 int cof_io_unlink(struct cof_io *io, const char *path)
 {
-	int r = check_path(path);
+	int r = cof_path_check(path);
 	return r ? r : io->ops->unlink(io, path);
 }
 
 int cof_io_rmdir(struct cof_io *io, const char *path)
 {
-	int r = check_path(path);
+	int r = cof_path_check(path);
 	return r ? r : io->ops->rmdir(io, path);
 }
 
 int cof_io_sync_dir(struct cof_io *io, const char *path)
 {
-	int r = *path ? check_path(path) : 0;
+	int r = *path ? cof_path_check(path) : 0;
 	return r ? r : io->ops->sync_dir(io, path);
 }
 
 int cof_io_exists(struct cof_io *io, const char *path)
 {
-	int r = check_path(path);
+	int r = cof_path_check(path);
 	return r ? r : io->ops->exists(io, path);
 }
 
@@ -286,7 +286,7 @@ static int compare_names(const void *a, const void *b)
 int cof_io_list(struct cof_io *io, const char *path, cof_io_list_fn fn, void *user)
 {
 	struct cof_names names = {0};
-	int r = *path ? check_path(path) : 0;
+	int r = *path ? cof_path_check(path) : 0;
 
 	if (!r)
 		r = io->ops->list(io, path, &names);

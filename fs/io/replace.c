@@ -3,7 +3,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "fs/io/io.h"
+#include "fs/io/impl.h"
 
 static int write_new(struct cof_io *io, const char *path, const void *p, size_t n)
 {
@@ -23,8 +23,10 @@ int cof_io_replace(struct cof_io *io, const char *path, const void *p, size_t n)
 {
 	char new[PATH_MAX], dir[PATH_MAX] = "";
 	const char *slash = strrchr(path, '/');
-	int r;
+	int r = cof_path_check(path); /* of path itself: with ".new" behind it ".." is a name */
 
+	if (r)
+		return r;
 	if ((size_t)snprintf(new, sizeof(new), "%s.new", path) >= sizeof(new))
 		return -ENAMETOOLONG;
 	if (slash)

@@ -259,6 +259,9 @@ START_TEST(which_error)
 	ck_assert_int_eq(cof_note_open(note, len, k.key, 2, &n), -EBADMSG);
 	note[0] = 'c';
 	ck_assert_int_eq(cof_note_open(note, len, k.key, 33, &n), -EINVAL);
+	note[0] = 'C'; /* what is malformed is called that, also behind a wrong signature */
+	note[len - 2] = '!';
+	ck_assert_int_eq(cof_note_open(note, len, k.key, 2, &n), -EUCLEAN);
 }
 END_TEST
 

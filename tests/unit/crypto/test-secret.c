@@ -131,11 +131,6 @@ START_TEST(used_up)
 }
 END_TEST
 
-static void touch(void *p)
-{
-	*(volatile uint8_t *)p = 1;
-}
-
 static void look(void *p)
 {
 	(void)*(volatile uint8_t *)p;
@@ -166,37 +161,43 @@ START_TEST(not_inherited)
 }
 END_TEST
 
-/* A child has a new pool, so its first allocation is the first granule. Both end with 3 if the
- * guard page is not there. */
-static void walk_off(void *unused)
-{
-	uint8_t *low = cof_secret_alloc(1), *high = low, *p;
+/* One line of the process's map: where it begins and ends, and "rw-s" or the like. */
+struct mapping {
+	uintptr_t from, to;
+	char rights[5];
+};
 
-	while ((p = cof_secret_alloc(32)))
-		high = p > high ? p : high;
-	if (!unused || !low)
-		_exit(3);
-	for (size_t i = 0; i <= 512u << 10; i++) /* the reserve lies behind what can be had */
-		touch(high + i);
-	_exit(3);
+static bool next_mapping(FILE *f, struct mapping *m)
+{
+	char line[512];
+
+	return fgets(line, sizeof(line), f) &&
+	       sscanf(line, "%lx-%lx %4s", &m->from, &m->to, m->rights) == 3;
 }
 
-static void walk_under(void *unused)
-{
-	uint8_t *low = cof_secret_alloc(1);
-
-	if (!unused || !low)
-		_exit(3);
-	touch(low - 1);
-	_exit(3);
-}
-
+/* Below and above the pool is a page that nobody can touch. */
 START_TEST(fenced)
 {
-	int any = 1;
+	uint8_t *p = cof_secret_alloc(32);
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	struct mapping below = {0}, m, above = {0};
+	FILE *f = fopen("/proc/self/maps", "re");
 
-	ck_assert_int_eq(in_child(walk_off, &any), -SIGSEGV);
-	ck_assert_int_eq(in_child(walk_under, &any), -SIGSEGV);
+	ck_assert_ptr_nonnull(f);
+	ck_assert_ptr_nonnull(p);
+	while (next_mapping(f, &m) && (uintptr_t)p >= m.to)
+		below = m;
+	ck_assert(next_mapping(f, &above));
+	fclose(f);
+	ck_assert((uintptr_t)p >= m.from && (uintptr_t)p < m.to);
+	ck_assert_uint_ge(m.to - m.from, 1 << 20);
+	ck_assert_str_eq(below.rights, "---p");
+	ck_assert_uint_eq(below.to, m.from);
+	ck_assert_uint_ge(below.to - below.from, page);
+	ck_assert_str_eq(above.rights, "---p");
+	ck_assert_uint_eq(above.from, m.to);
+	ck_assert_uint_ge(above.to - above.from, page);
+	cof_secret_free(p);
 }
 END_TEST
 

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What only stores in a directory of the host can meet: links, pipes, limits, a full filesystem,
+ * other processes.
+ */
+#include "test-io.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+enum { HOST_KINDS = SIM };
+
+static const char *at(const struct place *p, const char *name)
+{
+	static char path[600];
+
+	snprintf(path, sizeof(path), "%s/%s", p->dir, name);
+	return path;
+}
+
+START_TEST(where_and_name)
+{
+	struct cof_diag d = {""};
+	struct cof_io *io = NULL;
+	struct place p;
+	struct stat st;
+
+	place_begin(&p, (enum kind)_i);
+	ck_assert_str_eq(cof_io_where(p.io), p.dir);
+	if (p.kind == PLAIN)
+		ck_assert_str_eq(cof_io_name(p.io), "plain");
+	else /* where the kernel has no rings it falls back, and says so */
+		ck_assert(!strcmp(cof_io_name(p.io), "io_uring") ||
+			  !strcmp(cof_io_name(p.io), "plain"));
+	put_file(p.io, "a", "x");
+	ok(stat(at(&p, "a"), &st));
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	ok(cof_io_mkdir(p.io, "d"));
+	ok(stat(at(&p, "d"), &st));
+	ck_assert_uint_eq(st.st_mode & 07777, 0700);
+	ck_assert_int_eq((p.kind == PLAIN ? cof_io_plain : cof_io_uring)(at(&p, "no"), &io, &d),
+			 -ENOENT);
+	ck_assert_ptr_nonnull(strstr(d.text, at(&p, "no")));
+	ck_assert_int_eq((p.kind == PLAIN ? cof_io_plain : cof_io_uring)(at(&p, "a"), &io, &d),
+			 -ENOTDIR);
+	ck_assert_ptr_null(io);
+	place_end(&p);
+}
+END_TEST
+
+/* A link that somebody with access to the store puts there leads nowhere. */
+START_TEST(links)
+{
+	struct cof_file *f = NULL;
+	struct place p;
+	uint8_t *data = NULL;
+	size_t n;
+
+	place_begin(&p, (enum kind)_i);
+	put_file(p.io, "real", "real");
+	ok(cof_io_mkdir(p.io, "dir"));
+	ok(symlink("real", at(&p, "link")));
+	ok(symlink("/", at(&p, "root")));
+	ok(symlink("dir", at(&p, "dirlink")));
+	ok(symlink("nowhere", at(&p, "dangling")));
+	ck_assert_int_eq(cof_io_open(p.io, "link", COF_IO_RDWR, &f), -ELOOP);
+	ck_assert_int_eq(cof_io_open(p.io, "root/etc/passwd", COF_IO_RDONLY, &f), -ELOOP);
+	ck_assert_int_eq(cof_io_load(p.io, "link", 100, &data, &n), -ELOOP);
+	ck_assert_int_eq(cof_io_create(p.io, "dirlink/x", &f), -ELOOP);
+	ck_assert_int_lt(cof_io_create(p.io, "dangling", &f), 0);
+	ck_assert_int_ne(access(at(&p, "nowhere"), F_OK), 0);
+	ck_assert_int_lt(cof_io_mkdir(p.io, "dirlink/x"), 0);
+	ck_assert_int_lt(cof_io_sync_dir(p.io, "dirlink"), 0);
+	ck_assert_int_eq(cof_io_exists(p.io, "dangling"), 1); /* the link is there */
+	ok(cof_io_replace(p.io, "link", "new", 3));
+	ck_assert(holds(p.io, "link", "new")); /* the link was replaced, not what it names */
+	ck_assert(holds(p.io, "real", "real"));
+	ok(cof_io_unlink(p.io, "root"));
+	ck_assert_ptr_null(f);
+	place_end(&p);
+}
+END_TEST
+
+START_TEST(no_regular_file)
+{
+	struct cof_file *f = NULL;
+	struct cof_diag d;
+	struct place p;
+
+	place_begin(&p, (enum kind)_i);
+	ok(mkfifo(at(&p, "pipe"), 0600));
+	ck_assert_int_lt(cof_io_open(p.io, "pipe", COF_IO_RDONLY, &f), 0); /* and does not wait */
+	ck_assert_int_lt(cof_io_open(p.io, "pipe", COF_IO_RDWR, &f), 0);
+	ok(mkfifo(at(&p, "lock"), 0600));
+	(void)cof_io_lock(p.io, "me", &d); /* does not wait */
+	ck_assert_ptr_null(f);
+	place_end(&p);
+}
+END_TEST
+
+/* Beyond a limit a write fails and the file keeps that first error; other files go on. */
+START_TEST(limit_is_final)
+{
+	static uint8_t block[200000];
+	const struct rlimit limit = {150000, RLIM_INFINITY};
+	struct cof_file *f = NULL, *g = NULL;
+	struct place p;
+	uint64_t size;
+
+	place_begin(&p, (enum kind)_i);
+	ok(cof_io_create(p.io, "a", &f));
+	ok(cof_io_write(f, block, 70000, 0));
+	ok(setrlimit(RLIMIT_FSIZE, &limit));
+	ck_assert_int_eq(cof_io_write(f, block, sizeof(block), 70000), -EFBIG);
+	ok(cof_io_size(f, &size));
+	ck_assert_uint_le(size, 150000);
+	ck_assert_int_eq(cof_io_write(f, block, 1, 0), -EFBIG);
+	ck_assert_int_eq(cof_io_sync(f), -EFBIG);
+	ok(cof_io_open(p.io, "a", COF_IO_RDWR, &g)); /* another open file of it can be used */
+	ok(cof_io_write(g, block, 70000, 0));
+	ok(cof_io_sync(g));
+	cof_io_close(f);
+	cof_io_close(g);
+	place_end(&p);
+}
+END_TEST
+
+/* A filesystem of 1 MiB, in a mount namespace that ends with this process. */
+START_TEST(full_disk)
+{
+	static uint8_t block[300000];
+	struct cof_file *f = NULL, *g = NULL;
+	struct place p;
+	uint64_t off = 0, size, free_bytes, total;
+	int err;
+
+	place_begin(&p, (enum kind)_i);
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("coffer-test", p.dir, "tmpfs", 0, "size=1m,mode=0700")) {
+		place_end(&p); /* not allowed here: the simulated store has the same test */
+		return;
+	}
+	cof_io_free(p.io);
+	p.io = place_open(&p);
+	ok(cof_io_space(p.io, &free_bytes, &total));
+	ck_assert_uint_eq(total, 1 << 20);
+	ok(cof_io_create(p.io, "a", &f));
+	ok(cof_io_create(p.io, "b", &g));
+	ck_assert_int_eq(cof_io_allocate(f, 0, 2 << 20), -ENOSPC);
+	ok(cof_io_size(f, &size));
+	ck_assert_uint_eq(size, 0);
+	while (!(err = cof_io_write(f, block, sizeof(block), off)))
+		off += sizeof(block);
+	ck_assert_int_eq(err, -ENOSPC);
+	ck_assert_uint_eq(off, 3 * sizeof(block));
+	ck_assert_int_eq(cof_io_write(f, block, 1, 0), -ENOSPC);
+	ck_assert_int_eq(cof_io_sync(f), -ENOSPC);
+	ok(cof_io_sync(g));
+	ck_assert_int_eq(cof_io_replace(p.io, "c", block, sizeof(block)), -ENOSPC);
+	ck_assert_int_eq(cof_io_exists(p.io, "c"), 0);
+	ck_assert_int_eq(cof_io_exists(p.io, "c.new"), 0);
+	ok(cof_io_unlink(p.io, "a"));
+	cof_io_close(f);
+	ok(cof_io_write(g, block, sizeof(block), 0));
+	cof_io_close(g);
+	cof_io_free(p.io);
+	p.io = NULL;
+	ok(umount(p.dir));
+	place_end(&p);
+}
+END_TEST
+
+/* The death of the holder releases the lock, and only its death. */
+START_TEST(holder_dies)
+{
+	struct cof_diag d = {""};
+	struct place p;
+	int ready[2], go[2];
+	char c = 0;
+	pid_t pid;
+
+	place_begin(&p, (enum kind)_i);
+	ok(pipe2(ready, O_CLOEXEC));
+	ok(pipe2(go, O_CLOEXEC));
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		struct cof_io *io = place_open(&p);
+
+		c = cof_io_lock(io, "the child", NULL) ? 'n' : 'y';
+		if (write(ready[1], &c, 1) != 1)
+			_exit(1);
+		_exit(read(go[0], &c, 1) != 1); /* holds it until then */
+	}
+	ck_assert_int_eq(read(ready[0], &c, 1), 1);
+	ck_assert_int_eq(c, 'y');
+	ck_assert_int_eq(cof_io_lock(p.io, "me", &d), -EBUSY);
+	ck_assert_ptr_nonnull(strstr(d.text, "the child"));
+	ok(kill(pid, SIGKILL));
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	ok(cof_io_lock(p.io, "me", &d));
+	place_end(&p);
+}
+END_TEST
+
+/* What stands in the lock's file goes into messages: one line, nothing that moves a cursor. */
+START_TEST(holder_is_text)
+{
+	struct cof_diag d = {""};
+	struct cof_io *other;
+	char holder[64];
+	struct place p;
+
+	place_begin(&p, (enum kind)_i);
+	other = place_open(&p);
+	ok(cof_io_lock(p.io, "pid\x1b[2J\x7f\nsecond line", &d));
+	ck_assert_int_eq(cof_io_locked(other, holder, sizeof(holder)), 1);
+	ck_assert_str_eq(holder, "pid?[2J?");
+	cof_io_free(other);
+	place_end(&p);
+}
+END_TEST
+
+TCase *host_case(void)
+{
+	TCase *t = io_case("host");
+
+	tcase_add_loop_test(t, where_and_name, 0, HOST_KINDS);
+	tcase_add_loop_test(t, links, 0, HOST_KINDS);
+	tcase_add_loop_test(t, no_regular_file, 0, HOST_KINDS);
+	tcase_add_loop_test(t, limit_is_final, 0, HOST_KINDS);
+	tcase_add_loop_test(t, full_disk, 0, HOST_KINDS);
+	tcase_add_loop_test(t, holder_dies, 0, HOST_KINDS);
+	tcase_add_loop_test(t, holder_is_text, 0, HOST_KINDS);
+	return t;
+}
