@@ -271,6 +271,7 @@ class Keys:
         root, generation, kind, number, wrap = self.open_root(key_file)
         box = self.box("keys/top", 1, root, generation, 0)
         self.entries, self.page_keys, wraps, single = ({}, {}), ({}, {}), {}, {}
+        self.secrets = [root, wrap, key_file]
         for tag, value in box:
             if tag in (1, 2):
                 self.entries[tag - 1][self.entry(value, "keys/top")] = value[9:]
@@ -286,6 +287,7 @@ class Keys:
                 single[tag] = value
         need(set(single) == {5, 6, 7}, "keys/top lacks a key")
         need(wraps.get((kind, number)) == wrap, "keys/top does not hold the wrap key of the opener")
+        self.secrets += [*single.values(), *wraps.values()]
         signing = Ed25519PrivateKey.from_private_bytes(single[6]).public_key()
         need(signing.public_bytes(Encoding.Raw, PublicFormat.Raw) == conf.public,
              "the signing key of keys/top is not the vkey's")
@@ -559,8 +561,8 @@ class Names:
             path, n = todo.pop()
             if n.ino != 1:
                 yield path, n
-            todo += [(path + b"/" + name, n.children[name])
-                     for name in sorted(n.children, reverse=True)]
+            below = path + b"/" if path else b""
+            todo += [(below + name, n.children[name]) for name in sorted(n.children, reverse=True)]
 
 
 # ---- the whole store ----
@@ -572,6 +574,8 @@ REQUIRED = {CREATE: (1, 2, 3, 4, 5, 6), RENAME: (1, 2, 9, 10), REMOVE: (1, 2), E
 
 
 class Store:
+    """All of it: reading once from the first frame to the last, and what must hold at the end."""
+
     def __init__(self, path, key_file, auditor):
         self.path, self.conf = path, Conf(path)
         self.keys = Keys(path, self.conf, key_file)
@@ -750,7 +754,7 @@ class Store:
 
     def content(self, path):
         for there, n in self.names.walk():
-            if there == path or there[1:] == path:
+            if there == path.lstrip(b"/"):
                 break
         else:
             raise Wrong(f"{os.fsdecode(path)} is not in the store")
@@ -765,6 +769,23 @@ class Store:
                 f.take(segment.read(f.stored))
             yield f.open(self.keys.payload_key(n.ino, f.mount, self.salts[f.mount])[1], self.conf.id)
             f.public, f.chunks = b"", []
+
+
+    def search_keys(self):
+        """That no file of the store has a part of any key in clear."""
+        k = self.keys
+        secrets = list(k.secrets) + list(self.secrets.values()) + [k.epoch_secret]
+        secrets += [s for e in (*k.entries, *k.pages.values()) for s in e.values()]
+        secrets += [s for s in k.leaves.values() if s] + [p[0] for p in k.payload.values()]
+        secrets += [v[1] for keys in k.page_keys for v in keys.values()]
+        parts = {s[i:i + 10] for s in secrets for i in range(0, 23, 11)}
+        for directory, _, names in os.walk(self.path):
+            for name in names:
+                where = os.path.relpath(os.path.join(directory, name), self.path)
+                data = read_file(self.path, where, 1 << 32)
+                for part in parts:
+                    need(part not in data, where, "holds a part of a key in clear")
+        return len(secrets)
 
 
 def check_tiles(store, tree, size, at_least):
@@ -815,8 +836,8 @@ def summary(s):
 def text(out, with_list):
     if with_list:
         for d in out["files"]:
-            print(f"{d.get('sha256') or d['kind']}  {d.get('size', '-')}  "
-                  f"{d['path'].encode('unicode_escape', 'surrogateescape').decode()}")
+            path = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in d["path"])
+            print(f"{d.get('sha256') or d['kind']}  {d.get('size', '-')}  {path}")
         return
     print(f"{out['frames']} frames in {out['bytes']} bytes, {out['mounts']} mounts, "
           f"{len(out['files'])} names. All agree with the checkpoint over {out['checkpoint']} frames"
@@ -839,7 +860,9 @@ def run(args):
     s = Store(args.store, key_file, auditor)
     need(args.vkey in (None, s.conf.vkey), "archive.conf has another vkey than the one given")
     s.read()
-    if args.cat is not None:
+    if args.search_keys:
+        print(f"No part of any of {s.search_keys()} keys lies in a file of the store.")
+    elif args.cat is not None:
         for piece in s.content(os.fsencode(args.cat)):
             sys.stdout.buffer.write(piece)
     elif args.json:
@@ -857,6 +880,8 @@ def main():
     p.add_argument("--json", action="store_true")
     p.add_argument("--list", action="store_true", help="SHA-256, size and path of each file")
     p.add_argument("--cat", metavar="PATH", help="writes the content of one file")
+    p.add_argument("--search-keys", action="store_true",
+                   help="checks that no file of the store has a part of a key in clear")
     p.add_argument("--checkpoint-only", action="store_true",
                    help="the checkpoint against the tiles, without any key")
     args = p.parse_args()
