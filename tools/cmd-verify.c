@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* coffer verify: is it all there, unaltered? The verdict is the exit code. */
+#include "tools/auditor.h"
+#include "tools/coffer.h"
+#include "tools/output.h"
+#include "tools/store.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#define SECURE_BYTES (1u << 20)
+
+enum { OPT_VKEY, OPT_AUDITOR, OPT_JSON };
+
+static const struct tool_option options[] = {
+    [OPT_VKEY] = {"vkey", "KEY", "the archive's verifier key, from a copy kept elsewhere. Without it the "
+				 "key in the archive itself is used, which is only claimed"},
+    [OPT_AUDITOR] = {"auditor-secret", "FILE", "recomputes the seal of every frame with the secret that "
+					       "coffer init --auditor-secret wrote", true},
+    [OPT_JSON] = {"json", NULL, "one JSON object instead of text"},
+    {0},
+};
+
+struct verifying {
+	struct store store;
+	struct cof_vkey vkey;
+	bool vkey_given;
+	uint8_t auditor_id[16];
+	uint8_t *auditor_secret; /* secure memory, or NULL */
+	char holder[256];	 /* who has the store mounted, or "" */
+	bool live;
+	struct progress progress;
+	struct cof_json *findings;
+	struct cof_verified result;
+};
+
+static void verifying_done(struct verifying *v)
+{
+	store_close(&v->store);
+	cof_secret_free(v->auditor_secret);
+	cof_json_free(v->findings);
+}
+
+/* ---- running ---- */
+
+static void on_progress(void *user, uint64_t done, uint64_t total)
+{
+	struct verifying *v = user;
+
+	progress_update(&v->progress, done, total);
+}
+
+/* Kept until the end: a daemon that comes or goes meanwhile makes it all be done again. */
+static void on_finding(void *user, const struct cof_finding *f)
+{
+	struct verifying *v = user;
+	struct cof_json *o = cof_json_object();
+
+	cof_json_set_str(o, "verdict", cof_verdict_name(f->verdict));
+	cof_json_set_bool(o, "note", f->verdict == COF_INTACT);
+	if (f->file[0])
+		cof_json_set_str(o, "file", f->file);
+	if (f->segment >= 0) {
+		cof_json_set_int(o, "segment", f->segment);
+		cof_json_set_uint(o, "offset", f->offset);
+	}
+	if (f->sequence >= 0)
+		cof_json_set_int(o, "sequence", f->sequence);
+	if (f->object)
+		cof_json_set_uint(o, "object", f->object);
+	cof_json_set_str(o, "text", f->text);
+	cof_json_append(v->findings, o);
+}
+
+static int look_at_lock(struct verifying *v, struct cof_diag *diag)
+{
+	int r = cof_io_locked(v->store.io, v->holder, sizeof(v->holder));
+
+	if (r < 0)
+		return cof_fail(diag, r, "cannot look at %s/lock: %s", v->store.path, strerror(-r));
+	if (!r)
+		v->holder[0] = '\0';
+	return r;
+}
+
+static int verify_once(struct verifying *v, struct cof_diag *diag)
+{
+	struct cof_verify_params p = {
+	    .io = v->store.io,
+	    .vkey = v->vkey_given ? &v->vkey : NULL,
+	    .auditor_secret = v->auditor_secret,
+	    .auditor_archive_id = v->auditor_secret ? v->auditor_id : NULL,
+	    .live = v->live,
+	    .progress = on_progress,
+	    .finding = on_finding,
+	    .user = v,
+	};
+
+	cof_json_free(v->findings);
+	v->findings = cof_json_array();
+	return v->findings ? cof_log_verify(&p, &v->result, diag)
+			   : cof_fail(diag, -ENOMEM, "out of memory");
+}
+
+/* A mount that began while we read would look like an unclean end, or worse: then once more, as beside a
+ * daemon. */
+static int verify(struct verifying *v, struct cof_diag *diag)
+{
+	int r = look_at_lock(v, diag);
+
+	if (r < 0)
+		return r;
+	v->live = r > 0;
+	r = verify_once(v, diag);
+	if (r < 0 || v->live || v->result.verdict == COF_INTACT)
+		return r;
+	r = look_at_lock(v, diag);
+	if (r <= 0)
+		return r;
+	v->live = true;
+	return verify_once(v, diag);
+}
+
+static int prepare(struct verifying *v, const char *arg, const char *auditor, struct cof_diag *diag)
+{
+	int r = cof_crypto_init(SECURE_BYTES, diag);
+
+	if (r == 0)
+		r = store_find(arg, &v->store, diag);
+	if (r < 0 || !auditor)
+		return r;
+	v->auditor_secret = cof_secret_alloc(COF_KEY);
+	if (!v->auditor_secret)
+		return cof_fail(diag, -ENOMEM, "no locked memory left for the auditor secret");
+	return auditor_load(auditor, v->auditor_id, v->auditor_secret, diag);
+}
+
+/* ---- telling ---- */
+
+static void tell_json(struct verifying *v)
+{
+	cof_autojson struct cof_json *o = cof_json_object();
+	const struct cof_verified *r = &v->result;
+	char id[33], root[48], vkey[COF_VKEY_MAX];
+	const char *source = v->vkey_given ? "given" : "archive.conf";
+
+	cof_json_set_str(o, "store", v->store.path);
+	cof_json_set_str(o, "verdict", cof_verdict_name(r->verdict));
+	cof_json_set_int(o, "exit_code", r->verdict);
+	if (r->verdict != COF_NOT_AN_ARCHIVE) {
+		cof_hex(r->conf.id, sizeof(r->conf.id), id);
+		cof_base64(r->root, sizeof(r->root), root);
+		cof_vkey_text(v->vkey_given ? &v->vkey : &r->conf.vkey, vkey);
+		cof_json_set_str(o, "archive_id", id);
+		cof_json_set_str(o, "vkey", vkey);
+		cof_json_set_str(o, "vkey_source", source);
+		cof_json_set_uint(o, "frames", r->frames);
+		cof_json_set_uint(o, "bytes", r->bytes);
+		cof_json_set_uint(o, "checkpoint_size", r->checkpoint_size);
+		cof_json_set_str(o, "root", root);
+		cof_json_set_uint(o, "tail", r->tail);
+		cof_json_set_bool(o, "seal_checked", r->seal_checked);
+		if (r->seal_checked)
+			cof_json_set_uint(o, "seal_since", r->seal_since);
+		cof_json_set_uint(o, "mounts", r->mounts);
+		cof_json_set_uint(o, "recoveries", r->recoveries);
+	}
+	cof_json_set_bool(o, "live", v->live);
+	if (v->holder[0])
+		cof_json_set_str(o, "held_by", v->holder);
+	cof_json_set(o, "findings", v->findings);
+	v->findings = NULL;
+	if (print_json(o, true) == -ENOMEM)
+		complain("out of memory");
+}
+
+static void tell_finding(const struct cof_json *f)
+{
+	const char *file = cof_json_str(f, "file"), *text = cof_json_str(f, "text");
+	bool note = cof_json_bool(f, "note");
+	cof_autofree char *shown_file = file ? escaped(file) : NULL;
+	cof_autofree char *shown = escaped(text ? text : "");
+	int64_t v;
+
+	printf("%s%s%s: ", colour(note ? DIM : RED), note ? "note" : cof_json_str(f, "verdict"),
+	       colour(PLAIN));
+	if (shown_file)
+		printf("%s", shown_file);
+	if (cof_json_int(f, "offset", &v) == 0)
+		printf(" at offset %" PRId64, v);
+	if (cof_json_int(f, "sequence", &v) == 0)
+		printf("%sframe %" PRId64, shown_file ? ", " : "", v);
+	if (cof_json_int(f, "object", &v) == 0)
+		printf(", inode %" PRId64, v);
+	printf(": %s\n", shown ? shown : "?");
+}
+
+static const char *meaning(enum cof_verdict v)
+{
+	switch (v) {
+	case COF_INTACT:
+		return "every byte is as it was written";
+	case COF_UNSEALED:
+		return "nothing is altered, but the last frames are not under a checkpoint yet";
+	case COF_INCOMPLETE:
+		return "something that can be made anew from the rest is missing or damaged";
+	case COF_TRUNCATED:
+		return "frames that were there are gone";
+	case COF_TAMPERED:
+		return "what is there is not what was written";
+	case COF_WRONG_KEY:
+		return "this is not the archive that the key or the auditor secret belongs to";
+	case COF_NOT_AN_ARCHIVE:
+		return "there is no archive that could be checked";
+	default:
+		return "it could not be checked";
+	}
+}
+
+static void tell_limits(const struct verifying *v)
+{
+	char vkey[COF_VKEY_MAX];
+
+	cof_vkey_text(&v->result.conf.vkey, vkey);
+	if (!v->vkey_given)
+		printf("The verifier key came from the archive itself. Compare it with your copy, or give "
+		       "that\nwith --vkey:\n  %s\n",
+		       vkey);
+	if (!v->auditor_secret)
+		printf("Seals were not recomputed (no --auditor-secret): who holds the signing key could "
+		       "have\nwritten another history.\n");
+	else if (!v->result.seal_checked)
+		printf("Seals could not be recomputed throughout: see above.\n");
+}
+
+static void tell_text(const struct verifying *v)
+{
+	const struct cof_verified *r = &v->result;
+	cof_autofree char *shown = escaped(v->store.path), *holder = escaped(v->holder);
+	char size[24];
+
+	for (size_t i = 0; i < cof_json_count(v->findings); i++)
+		tell_finding(cof_json_at(v->findings, i));
+	cof_size_text(r->bytes, size);
+	printf("%s%s%s: %s\n", colour(r->verdict == COF_INTACT ? GREEN : RED), cof_verdict_name(r->verdict),
+	       colour(PLAIN), meaning(r->verdict));
+	if (r->verdict == COF_NOT_AN_ARCHIVE)
+		return;
+	printf("%s: %" PRIu64 " frames, %s, %" PRIu64 " of them under the checkpoint; %" PRIu32
+	       " mounts, %" PRIu32 " recoveries%s\n",
+	       shown ? shown : "?", r->frames, size, r->checkpoint_size, r->mounts, r->recoveries,
+	       r->seal_checked ? "; all seals hold" : "");
+	if (v->live)
+		printf("Checked beside its daemon (%s).\n", holder ? holder : "?");
+	tell_limits(v);
+}
+
+/* ---- the verb ---- */
+
+static int take_options(const struct verb *self, int argc, char **argv, struct verifying *v,
+			const char **ret_auditor, bool *ret_json)
+{
+	int option;
+
+	while ((option = option_next(self, argc, argv)) >= 0) {
+		if (option == OPT_JSON)
+			*ret_json = true;
+		else if (option == OPT_AUDITOR)
+			*ret_auditor = optarg;
+		else if (cof_vkey_parse(optarg, &v->vkey) < 0)
+			return misuse("--vkey takes a verifier key, NAME+ID+KEY, as coffer status prints it");
+		else
+			v->vkey_given = true;
+	}
+	if (option != OPTION_END)
+		return option_exit(option);
+	return operands_are(self, argc, argv, 1) ? -1 : EXIT_USAGE;
+}
+
+static int run(const struct verb *self, int argc, char **argv)
+{
+	struct verifying v = {.progress = PROGRESS_INIT};
+	struct cof_diag diag = {""};
+	const char *auditor = NULL;
+	bool json = false;
+	int r, code;
+
+	/* a key id is a hash */
+	if (cof_crypto_init(SECURE_BYTES, &diag) < 0)
+		return failure(&diag);
+	code = take_options(self, argc, argv, &v, &auditor, &json);
+	if (code >= 0)
+		return code;
+	r = prepare(&v, argv[optind], auditor, &diag);
+	if (r == 0)
+		r = verify(&v, &diag);
+	progress_clear(&v.progress);
+	if (r < 0) {
+		code = failure(&diag);
+	} else {
+		code = v.result.verdict;
+		if (json)
+			tell_json(&v);
+		else
+			tell_text(&v);
+	}
+	verifying_done(&v);
+	return code;
+}
+
+const struct verb verb_verify = {
+    .name = "verify",
+    .args = "STORE",
+    .summary = "whether all of it is there, unaltered",
+    .text = "Reads every byte of the log and checks frames, chain, tree, checkpoint and tiles; with "
+	    "--auditor-secret the seals too. It needs no key that opens the archive, changes nothing, "
+	    "and works beside a mounted one.\n"
+	    "\n"
+	    "The exit code is the verdict:\n"
+	    "   0  intact\n"
+	    "  10  unsealed tail: the last frames are not under a checkpoint yet\n"
+	    "  11  incomplete: something that can be made anew is missing or damaged\n"
+	    "  12  truncated: frames are missing that were there\n"
+	    "  13  tampered: what is there is not what was written\n"
+	    "  14  wrong key: of another archive\n"
+	    "  15  not an archive\n"
+	    "   1  could not run\n"
+	    "   2  wrong usage",
+    .options = options,
+    .run = run,
+    .takes_files = true,
+};
