@@ -8,7 +8,7 @@ struct out {
 	struct cof_buf log, tile[8], note;
 	struct cof_frontier tree;
 	struct cof_checkpoint cp;
-	uint64_t sequence;
+	int what;
 	uint8_t previous[COF_HASH];
 };
 
@@ -41,6 +41,8 @@ static void put(struct out *o, struct forged *g)
 	if (g->f.type == COF_CHECKPOINT) {
 		sign(o);
 		cof_field_put(&pub, COF_T_NOTE, o->note.data, o->note.len);
+		if (o->what & FORGE_BAD_NOTE) /* within the signature's base64 */
+			pub.data[pub.len - 20] = pub.data[pub.len - 20] == 'A' ? 'B' : 'A';
 		payload = pub.data;
 		g->f.position = o->cp.size;
 		g->f.public_length = (uint32_t)pub.len;
@@ -59,7 +61,6 @@ static void put(struct out *o, struct forged *g)
 	cof_frontier_add(&o->tree, o->previous, tile, o);
 	cof_buf_add(&o->log, raw, sizeof(raw));
 	cof_buf_add(&o->log, payload, g->f.stored);
-	o->sequence++;
 }
 
 static void write_out(struct out *o, int what)
@@ -78,7 +79,7 @@ static void write_out(struct out *o, int what)
 
 void forge(struct world *w, forge_fn fn, void *user, int what)
 {
-	struct out o = {.w = w};
+	struct out o = {.w = w, .what = what};
 	cof_autofree uint8_t *log = NULL;
 	size_t n;
 

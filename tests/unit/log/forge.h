@@ -13,7 +13,8 @@ struct forged { /* a frame on its way into the new log */
 };
 typedef void (*forge_fn)(struct forged *frame, void *user);
 
-enum { FORGE_TILES = 1, FORGE_CHECKPOINT = 2, FORGE_ALL = 3 };
+/* FORGE_BAD_NOTE: the checkpoint in the chain has a signature that does not hold. */
+enum { FORGE_TILES = 1, FORGE_CHECKPOINT = 2, FORGE_ALL = 3, FORGE_BAD_NOTE = 4 };
 
 /* what: which of the derived and signed files follow the new frames. */
 void forge(struct world *w, forge_fn fn, void *user, int what);

@@ -469,6 +469,18 @@ START_TEST(a_forgery_breaks_a_rule_or_the_seal)
 }
 END_TEST
 
+START_TEST(a_chained_checkpoint_is_signed)
+{
+	struct world w;
+
+	make_small(&w);
+	forge(&w, as_it_was, NULL, FORGE_ALL | FORGE_BAD_NOTE);
+	ck_assert_int_eq(world_verify(&w, NULL), COF_TAMPERED);
+	ck_assert_int_eq(w.worst.sequence, 23); /* 0, MOUNT, 20, UNMOUNT */
+	world_end(&w);
+}
+END_TEST
+
 /* Without the signing key even that shows. */
 START_TEST(a_rewritten_chain_lacks_the_signature)
 {
@@ -669,6 +681,7 @@ int main(void)
 	tcase_add_test(t, not_an_archive);
 	tcase_add_loop_test(t, a_forgery_breaks_a_rule_or_the_seal, 0,
 			    (int)COF_COUNT(forgeries));
+	tcase_add_test(t, a_chained_checkpoint_is_signed);
 	tcase_add_test(t, a_rewritten_chain_lacks_the_signature);
 	tcase_add_test(t, threads_change_nothing);
 	tcase_add_test(t, findings_are_bounded);
