@@ -121,8 +121,8 @@ static void say_log(const struct cof_json *o)
 	char size[24], free_text[24], total[24];
 
 	cof_size_text(number(o, "bytes"), size);
-	printf("%-12s %" PRIu64 " frames, %s, in %" PRIu64 " segments\n", "Log", number(o, "frames"),
-	       size, number(o, "segments"));
+	printf("%-12s %" PRIu64 " frames, %s, in %" PRIu64 " segment%s\n", "Log", number(o, "frames"),
+	       size, number(o, "segments"), plural(number(o, "segments")));
 	if (!cp)
 		printf("%-12s none\n", "Checkpoint");
 	else if (!root)

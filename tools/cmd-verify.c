@@ -248,8 +248,9 @@ static void tell_text(const struct verifying *v)
 	if (r->verdict == COF_NOT_AN_ARCHIVE)
 		return;
 	printf("%s: %" PRIu64 " frames, %s, %" PRIu64 " of them under the checkpoint; %" PRIu32
-	       " mounts, %" PRIu32 " recoveries%s\n",
-	       shown ? shown : "?", r->frames, size, r->checkpoint_size, r->mounts, r->recoveries,
+	       " mount%s, %" PRIu32 " recover%s%s\n",
+	       shown ? shown : "?", r->frames, size, r->checkpoint_size, r->mounts, plural(r->mounts),
+	       r->recoveries, r->recoveries == 1 ? "y" : "ies",
 	       r->seal_checked ? "; all seals hold" : "");
 	if (v->live)
 		printf("Checked beside its daemon (%s).\n", holder ? holder : "?");

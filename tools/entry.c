@@ -111,7 +111,7 @@ static void add_rename(struct cof_buf *b, const struct cof_json *e)
 
 static void add_what(struct cof_buf *b, const struct cof_json *e, const char *type)
 {
-	const char *path = cof_json_str(e, "path");
+	const char *path = cof_json_str(e, "path"), *until = cof_json_str(e, "retain_until");
 	int64_t v;
 
 	if (!strcmp(type, "event")) {
@@ -135,7 +135,8 @@ static void add_what(struct cof_buf *b, const struct cof_json *e, const char *ty
 	add_text(b, " mode ", cof_json_str(e, "mode"));
 	add_word(b, " -> ", cof_json_str(e, "target"));
 	add_word(b, " attribute ", cof_json_str(e, "xattr_name"));
-	add_text(b, " until ", cof_json_str(e, "retain_until"));
+	if (until && strcmp(until, "none"))
+		add_text(b, " until ", until);
 	add_number(b, e, "epoch", "epoch");
 	add_number(b, e, "torn_bytes", "torn bytes");
 	if (!strcmp(type, "actor"))
@@ -202,7 +203,7 @@ void blame_line(const struct cof_json *run, struct cof_buf *b)
 	if (cof_json_bool(run, "hole"))
 		add(b, "  (hole)");
 	add_word(b, "  ", command && *command ? command : "-");
-	if (unit && *unit) {
+	if (unit && *unit && strcmp(unit, "/")) { /* the root of the control groups says nothing */
 		add_word(b, " (", unit);
 		add(b, ")");
 	}

@@ -16,6 +16,12 @@ char *escaped_word(const char *s);
 char *shell_word(const char *s);
 char *fstab_word(const char *s);
 
+/* "" for one, "s" for any other number. */
+static inline const char *plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 /* Adds text wrapped to width, each line indented; column: where the first line already is. A line that begins
  * with a blank is kept as it is. */
 void wrap(struct cof_buf *b, const char *text, int column, int indent, int width);
