@@ -535,6 +535,26 @@ void world_crash(struct world *w, enum cof_sim_loss loss)
 	w->down = false;
 }
 
+/* An unclean end is told by the frame behind MOUNT, and nothing else is. */
+static void check_recovery(struct world *w)
+{
+	const struct cof_recovered *rec = &w->opened.recovered;
+	struct cof_frame f;
+	uint64_t at;
+	int r = cof_reader_find(w->archive->reader, rec->size, &at, NULL);
+
+	if (r == 0)
+		r = cof_reader_header(w->archive->reader, at, &f, NULL, NULL);
+	ck_assert_msg(r == 0 && f.type == COF_MOUNT, "%s: no MOUNT frame", world_doing);
+	if (rec->clean)
+		return;
+	r = cof_reader_next(w->archive->reader, at, &f, &at);
+	if (r == 0)
+		r = cof_reader_header(w->archive->reader, at, &f, NULL, NULL);
+	ck_assert_msg(r == 0 && f.type == COF_RECOVERY && f.public_length,
+		      "%s: the recovery is not on record", world_doing);
+}
+
 void world_reopen(struct world *w, enum cof_sim_loss loss)
 {
 	struct cof_diag diag = {""};
@@ -544,6 +564,7 @@ void world_reopen(struct world *w, enum cof_sim_loss loss)
 
 	ck_assert_msg(r == 0, "%s: open: %s: %s", world_doing, strerror(-r), diag.text);
 	ck_assert_msg(!w->opened.read_only, "%s: %s", world_doing, w->opened.text);
+	check_recovery(w);
 	found = world_text(w);
 	for (k = least; k < w->states; k++)
 		if (!strcmp(w->state[k], found))
