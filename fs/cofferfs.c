@@ -166,7 +166,7 @@ static int start(struct daemon *d, struct cof_diag *diag)
 					     .user = d};
 	struct cof_mount_params p = {.mountpoint = d->mountpoint,
 				     .source = d->store,
-				     .allow_other = !d->options.private,
+				     .allow_other = !d->options.root_only,
 				     .threads = d->options.threads,
 				     .flags = d->options.flags};
 	int err = open_archive(d, diag);

@@ -14,7 +14,7 @@ struct arguments {
 	struct cof_mount_options options;
 	char *text; /* what goes on to the daemon behind -o */
 	char store[PATH_MAX], mountpoint[PATH_MAX];
-	bool fake, sloppy, verbose;
+	bool fake, sloppy, verbose, no_table;
 };
 
 static const char help[] =
@@ -28,12 +28,12 @@ static const char help[] =
     "  -o index=DIR        where the index is kept (default: STORE/index)\n"
     "  -o threads=N        workers of the daemon\n"
     "  -o ro               no change through the mount\n"
-    "  -o private          for root alone\n"
+    "  -o rootonly         for root alone\n"
     "  -o noimmutable      the bare mount point is left as it is\n"
     "  -f                  fake: checks, and mounts nothing\n"
     "  -s                  unknown options are ignored\n"
     "  -v                  says what was done\n"
-    "  -n                  accepted, means nothing here\n"
+    "  -n                  leaves the table of mounts in /run/mount alone\n"
     "  -r, -w              as -o ro, -o rw\n"
     "See mount.coffer(8).\n";
 
@@ -116,6 +116,8 @@ static int parse(struct arguments *a, int argc, char **argv, struct cof_diag *di
 			a->verbose = true;
 			break;
 		case 'n':
+			a->no_table = true;
+			break;
 		case 's':
 			break;
 		default:
@@ -227,7 +229,12 @@ static int mount_it(struct arguments *a, struct cof_diag *diag)
 	code = cof_helper_start(&start, note, &pid, diag);
 	if (start.passfd >= 0)
 		close(start.passfd);
-	if (code == EXIT_MOUNTED && a->verbose)
+	if (code != EXIT_MOUNTED)
+		return code;
+	if (!a->no_table && cof_helper_register(a->store, a->mountpoint) < 0)
+		note("umount(8) may return before the archive is closed: mount(8) wrote nothing "
+		     "about it into its table");
+	if (a->verbose)
 		dprintf(STDERR_FILENO, "mount.coffer: %s is mounted on %s, served by process %d\n",
 			a->store, a->mountpoint, (int)pid);
 	return code;

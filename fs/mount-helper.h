@@ -23,4 +23,7 @@ struct cof_start {
 int cof_helper_start(const struct cof_start *s, void (*fn)(const char *note), pid_t *ret_pid,
 		     struct cof_diag *diag);
 
+/* Makes umount(8) run umount.fuse.coffer for this mount, whichever way it is called. */
+int cof_helper_register(const char *store, const char *mountpoint);
+
 #endif

@@ -157,10 +157,12 @@ static int detach(const struct arguments *a, const struct cof_mountinfo *info)
 
 	if (err != -EBUSY)
 		return err;
-	if (a->force) /* the connection is cut already: who has files open gets errors from now on
-		       */
-		return umount2(info->mountpoint, UMOUNT_NOFOLLOW | MNT_DETACH) < 0 ? -errno : 0;
-	return a->read_only ? make_read_only(info) : err;
+	if (!a->force)
+		return a->read_only ? make_read_only(info) : err;
+	/* The connection is cut: who has files open gets errors from now on, and the daemon, which
+	 * ends, may detach the mount before we do. */
+	err = umount2(info->mountpoint, UMOUNT_NOFOLLOW | MNT_DETACH) < 0 ? -errno : 0;
+	return err == -EINVAL ? 0 : err;
 }
 
 static int unmount(const struct arguments *a, const struct cof_mountinfo *info)

@@ -102,8 +102,8 @@ static int without_value(struct cof_mount_options *o, const char *name, struct c
 {
 	if (!strcmp(name, "ro") || !strcmp(name, "rw"))
 		o->read_only = name[1] == 'o';
-	else if (!strcmp(name, "private"))
-		o->private = true;
+	else if (!strcmp(name, "rootonly"))
+		o->root_only = true;
 	else if (!strcmp(name, "noimmutable"))
 		o->keep_mutable = true;
 	else if (!strcmp(name, "remount"))

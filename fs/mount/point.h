@@ -41,7 +41,7 @@ struct cof_mount_options {
 	int passfd, statusfd;    /* -1: none */
 	unsigned threads;        /* 0: a default */
 	unsigned long flags;     /* MS_… for mount(2), MS_RDONLY not among them */
-	bool read_only, private; /* private: root alone, no allow_other */
+	bool read_only, root_only; /* root_only: no allow_other */
 	bool keep_mutable;       /* noimmutable: leave the bare mount point as it is */
 };
 

@@ -14,6 +14,9 @@ if [ -z "${COFFER_TEST_NS:-}" ]; then
     exec unshare -m --propagation private bash "$0" "$@"
 fi
 
+# mount(8) keeps notes on mounts there; the machine's own table is not ours.
+if [ -d /run/mount ]; then mount -t tmpfs tmpfs /run/mount; fi
+
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=${COFFER_BUILD:-$TOP/build-tests}
 BUILD=$(cd "$BUILD" && pwd)

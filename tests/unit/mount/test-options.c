@@ -36,7 +36,7 @@ START_TEST(defaults)
 	ck_assert_int_eq(o.passfd, -1);
 	ck_assert_int_eq(o.statusfd, -1);
 	ck_assert_str_eq(o.keyfile, "");
-	ck_assert(!o.read_only && !o.private && !o.keep_mutable);
+	ck_assert(!o.read_only && !o.root_only && !o.keep_mutable);
 	ck_assert_uint_eq(o.threads, 0);
 }
 END_TEST
@@ -45,14 +45,14 @@ START_TEST(values)
 {
 	struct cof_mount_options o =
 	    parsed("keyfile=/etc/coffer/a=b.key,index=/var/idx,threads=7,passfd=9,statusfd=11,"
-		   "private,noimmutable,ro");
+		   "rootonly,noimmutable,ro");
 
 	ck_assert_str_eq(o.keyfile, "/etc/coffer/a=b.key");
 	ck_assert_str_eq(o.index, "/var/idx");
 	ck_assert_uint_eq(o.threads, 7);
 	ck_assert_int_eq(o.passfd, 9);
 	ck_assert_int_eq(o.statusfd, 11);
-	ck_assert(o.read_only && o.private && o.keep_mutable);
+	ck_assert(o.read_only && o.root_only && o.keep_mutable);
 	ck_assert_str_eq(parsed("credential=audit.key").credential, "audit.key");
 }
 END_TEST
