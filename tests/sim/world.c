@@ -306,11 +306,31 @@ static int sync_to(struct world *w, uint64_t sequence, size_t state)
 	return err;
 }
 
-/* Does it, with the model's states for it pushed before: first is the one before. */
+/* No room: nothing of it happened, or its first frames did. The model takes what is there. */
+static void settle_full(struct world *w)
+{
+	char *found = world_text(w);
+	size_t k = w->acked;
+
+	while (k < w->states && strcmp(w->state[k], found))
+		k++;
+	ck_assert_msg(k < w->states, "%s: no room, and not a state from %zu to %zu:\n%s", world_doing,
+		      w->acked, w->states - 1, found);
+	free(found);
+	while (w->states > k + 1)
+		free(w->state[--w->states]);
+	w->acked = k;
+}
+
+/* Does it; the model's states for it were pushed before. */
 static int act(struct world *w, const struct cof_op *op, struct cof_reply *reply)
 {
 	int r = cof_archive_do(w->archive, &somebody, op, reply);
 
+	if (r == -ENOSPC && w->full_disk) {
+		settle_full(w);
+		return r;
+	}
 	if (r == 0 && reply->durable)
 		r = sync_to(w, reply->sequence, w->states - 1);
 	if (r < 0)
@@ -438,6 +458,33 @@ int world_rename(struct world *w, const char *from, const char *to)
 	snprintf(node->path, sizeof(node->path), "%s", to);
 	push(w, node);
 	return act(w, &op, &reply);
+}
+
+int world_rename_over(struct world *w, const char *from, const char *to)
+{
+	struct node *target = w->down ? NULL : world_node(w, to);
+
+	if (target)
+		drop_node(w, target);
+	return world_rename(w, from, to);
+}
+
+void world_read(struct world *w, const char *path, uint64_t off, size_t n)
+{
+	struct node *node = w->down ? NULL : world_node(w, path);
+	size_t got = 0, want;
+	uint8_t *buf;
+	int r;
+
+	if (!node)
+		return;
+	want = off < node->size ? COF_MIN(n, node->size - (size_t)off) : 0;
+	buf = malloc(n + 1);
+	r = cof_archive_read(w->archive, COF_INDEX_NOW, node->ino, buf, n, off, &got);
+	ck_assert_msg(r == 0 && got == want && !memcmp(buf, node->data + off, want),
+		      "%s: reading %zu bytes of %s from %llu: %s, %zu", world_doing, n, path,
+		      (unsigned long long)off, strerror(-r), got);
+	free(buf);
 }
 
 int world_remove(struct world *w, const char *path)

@@ -44,6 +44,7 @@ struct world {
 	uint64_t refused, refused_durable; /* refusals asked for, and those known to be on record */
 	bool made;			   /* init returned 0 */
 	bool down;			   /* something failed: nothing more is asked */
+	bool full_disk; /* -ENOSPC may come: the model goes back to what is there */
 	unsigned alarms;
 };
 
@@ -59,7 +60,10 @@ int world_append(struct world *w, const char *path, size_t n); /* bytes that fol
 int world_hole(struct world *w, const char *path, uint64_t size);
 int world_write_far(struct world *w, const char *path, size_t gap, size_t n); /* a hole and bytes, in one */
 int world_rename(struct world *w, const char *from, const char *to);
+int world_rename_over(struct world *w, const char *from, const char *to); /* what is there goes with it */
 int world_remove(struct world *w, const char *path);
+/* Compares a range with the model. */
+void world_read(struct world *w, const char *path, uint64_t off, size_t n);
 int world_commit(struct world *w, const char *path);
 int world_fsync(struct world *w, const char *path); /* NULL: everything */
 int world_overwrite(struct world *w, const char *path); /* has to be refused */
