@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -308,6 +309,31 @@ static int make_archive(struct init *in, struct cof_diag *diag)
 	return write_auditor(in, id, diag);
 }
 
+static int open_secret(struct init *in, struct cof_diag *diag)
+{
+	int r = opener_get(&in->opener_args, in->store, true, &in->opener, diag);
+
+	if (r == -ENOENT && in->opener_args.key_file)
+		return cof_fail(diag, r, "%s; --new-key-file %s makes it", diag->text,
+				in->opener_args.key_file);
+	if (r == -ENOTTY)
+		return cof_fail(diag, r, "%s: use --new-key-file, --key-file, --passphrase-fd or "
+				"--credential", diag->text);
+	return r;
+}
+
+/* From here to the end of the process: an archive half made could be taken for a damaged one. */
+static void hold_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 static int make(struct init *in, const char *arg, struct cof_diag *diag)
 {
 	struct cof_conf conf;
@@ -320,9 +346,11 @@ static int make(struct init *in, const char *arg, struct cof_diag *diag)
 	if (r == 0)
 		r = make_auditor(in, diag);
 	if (r == 0)
-		r = opener_get(&in->opener_args, in->store, true, &in->opener, diag);
-	if (r == 0)
+		r = open_secret(in, diag);
+	if (r == 0) {
+		hold_signals();
 		r = make_archive(in, diag);
+	}
 	if (r == 0)
 		r = cof_conf_load(in->io, &conf, diag);
 	if (r == 0)

@@ -122,6 +122,9 @@ static int from_store(const struct store *st, struct showing *s, struct cof_diag
 	r = check_source(st, s, diag);
 	if (r == 0)
 		r = opener_get(&s->opener_args, st->path, false, &opener, diag);
+	if (r == -ENOTTY)
+		return cof_fail(diag, r, "%s: use --passphrase-fd, --credential or --key-file",
+				diag->text);
 	if (r < 0)
 		return r;
 	r = cof_store_show_log(st->io, &opener.secret, s->from, show, s, &next, diag);

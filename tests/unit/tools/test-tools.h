@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The cases of the coffer command's pure parts. */
+#ifndef TEST_TOOLS_H
+#define TEST_TOOLS_H
+
+#include <check.h>
+
+TCase *auditor_case(void);
+TCase *entry_case(void);
+TCase *mountinfo_case(void);
+TCase *opener_case(void);
+TCase *options_case(void);
+TCase *output_case(void);
+TCase *progress_case(void);
+
+/* What was complained last, and of which verb help was printed: this program's ends of tools/coffer.h. */
+extern char last_complaint[512];
+extern const char *helped;
+
+#endif
