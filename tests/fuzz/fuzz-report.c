@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every fuzz target needs, whoever drives it. */
+#include "fuzz.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void fuzz_broken(const char *what, const char *file, int line)
+{
+	fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, what);
+	abort();
+}
+
+void fuzz_seed_text(const char *text)
+{
+	fuzz_seed(text, strlen(text));
+}
+
+/* libFuzzer takes its seeds from files: then nobody else defines this. */
+__attribute__((weak)) void fuzz_seed(const void *data, size_t n)
+{
+	(void)data;
+	(void)n;
+}
