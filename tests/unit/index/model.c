@@ -13,7 +13,7 @@ static void push(struct model *m, const struct frame *f)
 	if (m->n == m->cap) {
 		m->cap = m->cap ? m->cap * 2 : 64;
 		m->f = realloc(m->f, m->cap * sizeof(*m->f));
-		ck_assert_ptr_nonnull(m->f);
+		SURE(m->f);
 	}
 	m->f[m->n++] = *f;
 }
@@ -53,7 +53,7 @@ void model_grow(struct model *m, struct dice *d)
 	f.value = (unsigned)roll(d, VALUES);
 	f.what = (enum what)(1 + roll(d, ACTOR));
 	struct state *s = malloc(sizeof(*s));
-	ck_assert_ptr_nonnull(s);
+	SURE(s);
 	model_at(m, m->n, s);
 	switch (f.what) {
 	case VALUE:
@@ -184,7 +184,7 @@ static void stretch_of(const struct model *m, uint64_t sequence, struct cof_stre
 static uint64_t target_of(const struct model *m, uint64_t sequence)
 {
 	struct state *s = malloc(sizeof(*s));
-	ck_assert_ptr_nonnull(s);
+	SURE(s);
 	model_at(m, sequence, s);
 	uint64_t ino = s->name[m->f[sequence].dir][m->f[sequence].name].ino;
 	free(s);
@@ -252,8 +252,9 @@ void model_catch_up(struct cof_index *ix, const struct model *m)
 {
 	for (uint64_t i = cof_index_fed(ix); i < m->n; i++) {
 		int r = model_put(ix, m, i);
-		ck_assert_msg(!r, "frame %llu, of kind %d, fed again: %d", (unsigned long long)i,
-			      m->f[i].what, r);
+		if (r)
+			ck_abort_msg("frame %llu, of kind %d, fed again: %d", (unsigned long long)i,
+				     m->f[i].what, r);
 	}
 }
 
@@ -274,9 +275,10 @@ static bool answered(struct ask *a, int r, bool there, const char *what, uint64_
 		a->hurt = true;
 		return false;
 	}
-	ck_assert_msg(r == (there ? 0 : -ENOENT), "%s of %llu at %llu of %llu: %d, there %d", what,
-		      (unsigned long long)of, (unsigned long long)a->at,
-		      (unsigned long long)a->m->n, r, there);
+	if (r != (there ? 0 : -ENOENT))
+		ck_abort_msg("%s of %llu at %llu of %llu: %d, there %d", what,
+			     (unsigned long long)of, (unsigned long long)a->at,
+			     (unsigned long long)a->m->n, r, there);
 	return there;
 }
 
@@ -287,16 +289,16 @@ static void ask_node(struct ask *a, uint64_t ino)
 	if (answered(a, cof_index_get_node(a->ix, a->at, ino, &got), a->s->node[ino], "node",
 		     ino)) {
 		node_of(ino, a->s->size[ino], got.created_sequence, &want);
-		ck_assert_int_eq(got.kind, want.kind);
-		ck_assert_int_eq(got.state, want.state);
-		ck_assert(got.ino == ino && got.parent == 1 && got.mode == 0640);
-		ck_assert(got.uid == want.uid && got.gid == 7 && got.size == want.size);
-		ck_assert(got.created == want.created && got.mtime == want.mtime);
-		ck_assert(got.ctime == 5 && got.mtime_claimed == want.mtime_claimed);
-		ck_assert(got.retain_until == INT64_MIN && got.shelf == 2);
-		ck_assert(got.commit_sequence == want.commit_sequence);
-		ck_assert_str_eq(got.name, want.name);
-		ck_assert_int_eq(got.name_len, want.name_len);
+		SURE(got.kind == want.kind);
+		SURE(got.state == want.state);
+		SURE(got.ino == ino && got.parent == 1 && got.mode == 0640);
+		SURE(got.uid == want.uid && got.gid == 7 && got.size == want.size);
+		SURE(got.created == want.created && got.mtime == want.mtime);
+		SURE(got.ctime == 5 && got.mtime_claimed == want.mtime_claimed);
+		SURE(got.retain_until == INT64_MIN && got.shelf == 2);
+		SURE(got.commit_sequence == want.commit_sequence);
+		SURE(!strcmp(got.name, want.name));
+		SURE(got.name_len == want.name_len);
 	}
 	for (unsigned k = 0; k < VALUES; k++) {
 		cof_autobuf struct cof_buf v = {0}, w = {0};
@@ -304,8 +306,8 @@ static void ask_node(struct ask *a, uint64_t ino)
 		if (answered(a, cof_index_get_value(a->ix, a->at, ino, key, &v),
 			     a->s->value[ino][k] != 0, "value", ino)) {
 			value_of(a->s->value[ino][k], &w);
-			ck_assert_uint_eq(v.len, w.len);
-			ck_assert_mem_eq(v.data, w.data, w.len);
+			SURE(v.len == w.len);
+			SURE(!memcmp(v.data, w.data, w.len));
 		}
 	}
 }
@@ -325,11 +327,11 @@ static int entry(void *user, uint64_t cookie, const char *name, size_t len, uint
 	for (; i < NAMES; i++)
 		if (name_of(i, want) == len && !memcmp(want, name, len))
 			break;
-	ck_assert_uint_lt(i, NAMES);
-	ck_assert_uint_gt(cookie, l->cookie); /* in the order they came */
-	ck_assert_uint_eq(kind, COF_KIND_FILE);
-	ck_assert_uint_eq(ino, l->a->s->name[l->dir][i].ino);
-	ck_assert_uint_eq(cookie, l->a->s->name[l->dir][i].cookie);
+	SURE(i < NAMES);
+	SURE(cookie > l->cookie); /* in the order they came */
+	SURE(kind == COF_KIND_FILE);
+	SURE(ino == l->a->s->name[l->dir][i].ino);
+	SURE(cookie == l->a->s->name[l->dir][i].cookie);
 	l->cookie = cookie;
 	l->seen++;
 	return l->seen == l->stop;
@@ -346,7 +348,7 @@ static void ask_dir(struct ask *a, unsigned dir)
 		n += e->ino != 0;
 		if (answered(a, cof_index_lookup(a->ix, a->at, dir, name, len, &ino), e->ino != 0,
 			     "name", i))
-			ck_assert_uint_eq(ino, e->ino);
+			SURE(ino == e->ino);
 	}
 	/* In two pieces, as the kernel asks. */
 	struct listing l = {.a = a, .dir = dir, .stop = 1 + a->at % 3};
@@ -355,7 +357,7 @@ static void ask_dir(struct ask *a, unsigned dir)
 	if (answered(a, r, true, "listing", dir) &&
 	    answered(a, cof_index_readdir(a->ix, a->at, dir, l.cookie, entry, &l), true, "listing",
 		     dir))
-		ck_assert_uint_eq(l.seen, n);
+		SURE(l.seen == n);
 }
 
 /* From somewhere inside the file to its end, some at a time. */
@@ -366,7 +368,7 @@ static void ask_bytes(struct ask *a, uint64_t ino)
 	struct dice d = {ino * 77 + a->at + 1};
 	size_t n = 0;
 	if (answered(a, cof_index_end(a->ix, a->at, ino, &end), true, "end", ino))
-		ck_assert_uint_eq(end, a->s->end[ino]);
+		SURE(end == a->s->end[ino]);
 	position = a->s->end[ino] ? roll(&d, a->s->end[ino]) : 0;
 	for (;;) {
 		int r = cof_index_stretches(a->ix, a->at, ino, position, got, 64, &n);
@@ -374,39 +376,39 @@ static void ask_bytes(struct ask *a, uint64_t ino)
 			return;
 		if (!n)
 			break;
-		ck_assert(got[0].position <= position);
+		SURE(got[0].position <= position);
 		for (size_t i = 0; i < n; i++) {
-			ck_assert(i == 0 || got[i].position == position);
-			ck_assert_uint_lt(got[i].sequence, a->at);
-			ck_assert(a->m->f[got[i].sequence].what == BYTES);
-			ck_assert_uint_eq(a->m->f[got[i].sequence].ino, ino);
+			SURE(i == 0 || got[i].position == position);
+			SURE(got[i].sequence < a->at);
+			SURE(a->m->f[got[i].sequence].what == BYTES);
+			SURE(a->m->f[got[i].sequence].ino == ino);
 			stretch_of(a->m, got[i].sequence, &want);
-			ck_assert(got[i].position == want.position && got[i].length == want.length);
-			ck_assert(got[i].address == want.address && got[i].hole == want.hole);
+			SURE(got[i].position == want.position && got[i].length == want.length);
+			SURE(got[i].address == want.address && got[i].hole == want.hole);
 			position = got[i].position + got[i].length;
 		}
 	}
-	ck_assert_uint_eq(position, a->s->end[ino]);
+	SURE(position == a->s->end[ino]);
 }
 
 static void ask_people(struct ask *a)
 {
 	struct state *now = malloc(sizeof(*now));
-	ck_assert_ptr_nonnull(now);
+	SURE(now);
 	model_at(a->m, UINT64_MAX, now);
 	for (uint32_t i = 0; i < MOUNTS; i++) {
 		struct cof_index_mount m;
 		if (answered(a, cof_index_get_mount(a->ix, i, &m), now->mount[i] != 0, "mount",
 			     i)) {
-			ck_assert_uint_eq(m.sequence, now->mount[i]);
-			ck_assert_uint_eq(m.address, now->mount_address[i]);
-			ck_assert_uint_eq(m.salt[0], (uint8_t)m.sequence);
+			SURE(m.sequence == now->mount[i]);
+			SURE(m.address == now->mount_address[i]);
+			SURE(m.salt[0] == (uint8_t)m.sequence);
 		}
 		for (uint32_t k = 0; k < ACTORS; k++) {
 			uint64_t address;
 			if (answered(a, cof_index_get_actor(a->ix, i, k, &address),
 				     now->actor[i][k] != 0, "actor", k))
-				ck_assert_uint_eq(address + 1, now->actor[i][k]);
+				SURE(address + 1 == now->actor[i][k]);
 		}
 	}
 	free(now);
@@ -415,7 +417,7 @@ static void ask_people(struct ask *a)
 bool model_check(struct cof_index *ix, const struct model *m, uint64_t at, bool damaged)
 {
 	struct state *s = malloc(sizeof(*s));
-	ck_assert_ptr_nonnull(s);
+	SURE(s);
 	model_at(m, at, s);
 	struct ask a = {.ix = ix, .m = m, .s = s, .at = at, .damaged = damaged};
 	for (uint64_t ino = 1; ino <= INODES; ino++) {

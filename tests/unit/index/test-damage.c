@@ -74,7 +74,7 @@ static struct model build(struct dice *d, int steps)
 		uint64_t from = m.n;
 		model_grow(&m, d);
 		for (; from < m.n; from++)
-			ck_assert(!model_put(ix, &m, from));
+			SURE(!model_put(ix, &m, from));
 		if (i % 50 == 49)
 			feed(ix, m.n);
 	}
@@ -134,7 +134,7 @@ START_TEST(bits_in_the_write_ahead_log)
 		uint64_t from = m.n;
 		model_grow(&m, &d);
 		for (; from < m.n; from++)
-			ck_assert(!model_put(ix, &m, from));
+			SURE(!model_put(ix, &m, from));
 		if (i % 30 == 29)
 			feed(ix, m.n);
 	}

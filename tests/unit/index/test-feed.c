@@ -28,7 +28,7 @@ static void grow(struct cof_index *ix, struct model *m, struct dice *d, int n)
 		uint64_t from = m->n;
 		model_grow(m, d);
 		for (; from < m->n; from++)
-			ck_assert(!model_put(ix, m, from));
+			SURE(!model_put(ix, m, from));
 	}
 }
 

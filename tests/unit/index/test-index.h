@@ -23,6 +23,13 @@ struct cof_index *open_here(bool *ret_fresh); /* in test_dir */
 uint64_t size_is(void *user);                 /* for cof_index_feed: *(uint64_t *)user */
 void feed(struct cof_index *ix, uint64_t size);
 
+/* As ck_assert, without writing to Check's file each time: for what is asserted by the million. */
+#define SURE(x)                                                                                    \
+	do {                                                                                       \
+		if (!(x))                                                                          \
+			ck_abort_msg("%s:%d: not so: %s", __FILE__, __LINE__, #x);                 \
+	} while (0)
+
 /* xorshift: the same numbers for the same seed, everywhere. */
 struct dice {
 	uint64_t x;

@@ -31,7 +31,7 @@ static void add(struct cof_index *ix, uint64_t q)
 	uint64_t k = q % 10 ? q / 10 * 9 + q % 10 - 1 : q / 10 / FILES;
 	struct cof_stretch s = {k * 130, 130, q * 300, q, false};
 	cof_index_enter(ix);
-	ck_assert(!cof_index_add_stretch(ix, ino, &s));
+	SURE(!cof_index_add_stretch(ix, ino, &s));
 	cof_index_leave(ix);
 }
 
@@ -66,10 +66,7 @@ START_TEST(many_stretches)
 		ck_assert_uint_eq(n, 4);
 		ck_assert_uint_eq(s[0].sequence, q);
 		ck_assert_uint_eq(s[0].position, k * 130);
-		{
-			int r = cof_index_end(ix, q, 10, &end);
-			ck_assert_msg(!r, "%d at %llu", r, (unsigned long long)q);
-		}
+		SURE(!cof_index_end(ix, q, 10, &end));
 		ck_assert_uint_eq(end, k * 130);
 	}
 	cof_index_close(ix);
@@ -89,8 +86,8 @@ START_TEST(many_files)
 		n.name_len = (uint16_t)snprintf(n.name, sizeof(n.name), "record-%llu.log",
 						(unsigned long long)q);
 		cof_index_enter(ix);
-		ck_assert(!cof_index_link(ix, q, 2, n.name, n.name_len, n.ino, n.kind));
-		ck_assert(!cof_index_put_node(ix, q, &n));
+		SURE(!cof_index_link(ix, q, 2, n.name, n.name_len, n.ino, n.kind));
+		SURE(!cof_index_put_node(ix, q, &n));
 		cof_index_leave(ix);
 		if (cof_index_pending(ix) >= 40000) {
 			most = COF_MAX(most, heap());

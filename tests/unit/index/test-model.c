@@ -30,7 +30,7 @@ static struct cof_index *step(struct cof_index *ix, struct model *m, struct dice
 		return ix;
 	case 2: /* some of it twice, in order */
 		for (from = roll(d, m->n); from < m->n; from++)
-			ck_assert(!model_put(ix, m, from));
+			SURE(!model_put(ix, m, from));
 		return ix;
 	case 3:
 		cof_index_bulk(ix, roll(d, 2));
@@ -49,7 +49,7 @@ static struct cof_index *step(struct cof_index *ix, struct model *m, struct dice
 		from = m->n;
 		model_grow(m, d);
 		for (; from < m->n; from++)
-			ck_assert(!model_put(ix, m, from));
+			SURE(!model_put(ix, m, from));
 		return ix;
 	}
 }

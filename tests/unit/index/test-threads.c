@@ -14,10 +14,11 @@
 #define LINKS 8 /* each so many frames is a name */
 
 /* The assertions of Check may be used by one thread only. */
+#undef SURE
 #define SURE(x)                                                                                    \
 	do {                                                                                       \
 		if (!(x)) {                                                                        \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                    \
+			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x);            \
 			abort();                                                                   \
 		}                                                                                  \
 	} while (0)
