@@ -95,7 +95,7 @@ END_TEST
 START_TEST(lines_of_many_files)
 {
 	struct model m[5];
-	char name[8];
+	char name[16];
 
 	store_make(&s, (enum store_kind)_i);
 	state = 99;
