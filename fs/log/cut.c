@@ -187,22 +187,51 @@ static int adopt_next(struct cof_log *log, uint64_t number)
 	return r < 0 ? r : cof_io_sync_dir(log->p.io, "log");
 }
 
-/* What a killed writer left in memory counts as durable from here on. */
-static int sync_from(struct scan *s, uint64_t segment)
+/* Writes what is there again, in place. */
+static int write_again(struct cof_file *f, uint64_t from, uint64_t to, uint8_t *buf)
+{
+	int r = 0;
+
+	while (!r && from < to) {
+		size_t n = (size_t)COF_MIN(PIECE, to - from);
+
+		r = cof_io_read(f, buf, n, from, &n);
+		if (!r && !n)
+			break; /* the file is shorter: zeros follow */
+		if (!r)
+			r = cof_io_write(f, buf, n, from);
+		from += n;
+	}
+	return r < 0 ? r : cof_io_sync(f);
+}
+
+/*
+ * What a killed writer left in memory counts as durable from here on. A sync alone does not make it
+ * so: if one failed before, the kernel holds those pages for clean, returns 0 and never writes them.
+ * So they are written again; the same bytes, so that a crash in between changes nothing.
+ */
+static int make_durable(struct scan *s, uint64_t segment, uint64_t used)
 {
 	struct cof_log *log = s->log;
-	int r = cof_io_sync_dir(log->p.io, "log");
+	uint64_t size = log->conf.segment_size, from = s->unsure % size;
+	cof_autofree uint8_t *buf = malloc(PIECE);
+	int r = buf ? cof_io_sync_dir(log->p.io, "log") : -ENOMEM;
 
-	for (uint64_t seg = s->from_segment; !r && seg < segment; seg++) {
+	for (uint64_t seg = s->unsure / size; !r && seg < segment; seg++, from = 0) {
 		cof_autofile struct cof_file *f = NULL;
+		uint64_t have = 0;
 		char path[32];
 
 		cof_segment_path((uint32_t)seg, path);
 		r = cof_io_open(log->p.io, path, COF_IO_RDWR, &f);
 		if (!r)
-			r = cof_io_sync(f);
+			r = cof_io_size(f, &have);
+		if (!r)
+			r = write_again(f, from, have, buf);
 	}
-	return r < 0 ? r : cof_io_sync(log->current->file);
+	if (s->unsure / size < segment)
+		from = 0;
+	return r < 0 ? r : write_again(log->current->file, from, used, buf);
 }
 
 int cof_cut_position(struct scan *s, struct cof_diag *diag)
@@ -223,7 +252,7 @@ int cof_cut_position(struct scan *s, struct cof_diag *diag)
 	if (!r && have < size)
 		r = cof_io_allocate(log->current->file, have, size - have);
 	if (!r)
-		r = sync_from(s, seg);
+		r = make_durable(s, seg, used);
 	if (!r)
 		r = adopt_next(log, seg + 1);
 	if (!r && used)

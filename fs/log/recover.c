@@ -370,7 +370,7 @@ static int recover(struct scan *s, struct cof_recovered *rec, struct cof_diag *d
 	if (r < 0)
 		return cof_fail(diag, r, "%s/tile cannot be written: %s", cof_io_where(log->p.io),
 				strerror(-r));
-	s->from_segment = s->address ? (s->address - 1) / log->conf.segment_size : 0;
+	s->unsure = s->address;
 	r = cof_scan_run(s, UINT64_MAX);
 	if (r < 0)
 		return unreadable(s, r, diag);

@@ -15,7 +15,7 @@ struct scan {
 	uint32_t mount;	    /* of the last frame */
 	int64_t retention, record;
 	uint8_t significant; /* type of the last frame that is no CHECKPOINT or COSIGN; 0: none seen */
-	uint64_t from_segment; /* the first one that may hold bytes that were never synced */
+	uint64_t unsure; /* address from which on bytes may never have reached the disk */
 	bool torn;	     /* something that is no frame lies at address */
 	uint8_t *payload;    /* scratch */
 	struct cof_diag why; /* what is wrong at address */
