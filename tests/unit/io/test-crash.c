@@ -75,10 +75,31 @@ START_TEST(lose_and_keep)
 	ck_assert(holds(io, "unsynced name", NULL));
 	cof_io_free(io);
 	cof_sim_free(s);
+}
+END_TEST
 
-	s = names_then(COF_SIM_LOSE, 1, true, &io); /* a disk that ignores flushes */
+/* A disk that ignores flushes: neither data nor names that were synced meanwhile are there. */
+START_TEST(lies)
+{
+	struct cof_file *f = NULL;
+	struct cof_io *io;
+	struct cof_sim *s = names_then(COF_SIM_LOSE, 1, true, &io);
+
 	ck_assert(holds(io, "kept", "kept"));
 	ck_assert(holds(io, "d/synced", NULL));
+	cof_sim_lie(s, true);
+	ok(cof_io_open(io, "kept", COF_IO_RDWR, &f));
+	ok(cof_io_write(f, "KEPT", 4, 0));
+	ok(cof_io_sync(f));
+	cof_io_close(f);
+	restart(s, &io, COF_SIM_LOSE); /* which also makes it honest again */
+	ck_assert(holds(io, "kept", "kept"));
+	ok(cof_io_open(io, "kept", COF_IO_RDWR, &f));
+	ok(cof_io_write(f, "KEPT", 4, 0));
+	ok(cof_io_sync(f));
+	cof_io_close(f);
+	restart(s, &io, COF_SIM_LOSE);
+	ck_assert(holds(io, "kept", "KEPT"));
 	cof_io_free(io);
 	cof_sim_free(s);
 }
@@ -283,6 +304,7 @@ TCase *crash_case(void)
 	TCase *t = io_case("crash");
 
 	tcase_add_test(t, lose_and_keep);
+	tcase_add_test(t, lies);
 	tcase_add_test(t, torn_names);
 	tcase_add_test(t, torn_sectors);
 	tcase_add_test(t, torn_sizes);
