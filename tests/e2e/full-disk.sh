@@ -42,7 +42,7 @@ for i in range(100):
         sys.exit("a write succeeded after ENOSPC without new space")
     except OSError as e:
         assert e.errno == errno.ENOSPC, e
-open(sys.argv[2], "w").write("%d %d" % (n, small))
+open(sys.argv[2], "w").write("%d %d\n" % (n, small))
 PY
 read -r big small < "$W/written"
 say "$big writes of 64 KiB and $small of 16 bytes were accepted"

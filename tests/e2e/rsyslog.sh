@@ -72,7 +72,8 @@ same "lines in all" $total "$(lines)"
 
 say "tail -F"
 tail -n 0 -s 0.2 -F "$MNT/audit/prog0.log" > "$W/tail.out" 2>&1 &
-child $!
+tail=$!
+child $tail
 logger -u "$W/log.sock" -t prog0 "before"
 await 20 "tail to follow" sh -c "logger -u $W/log.sock -t prog0 hello; grep -q hello $W/tail.out"
 for i in 1 2 3 4 5; do
@@ -81,6 +82,8 @@ for i in 1 2 3 4 5; do
 done
 
 say "everybody agrees"
+kill $tail
+wait $tail || true
 kill -TERM $syslogd
 wait $syslogd || true
 cat "$MNT"/audit/* | sha256sum > "$W/sum"

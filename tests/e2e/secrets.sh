@@ -11,8 +11,6 @@ head -c 300000 /dev/zero | tr '\0' 'M' >> "$MNT/audit/${marks[1]}"
 ln -s "${marks[3]}" "$MNT/audit/link"
 setfattr -n user.note -v "${marks[2]}" "$MNT/audit/${marks[1]}" 2> /dev/null || true
 expect_fail "not permitted" rm -f "$MNT/audit/${marks[1]}"
-cp "$(command -v true)" "$W/command-Tg44"
-"$W/command-Tg44"
 bash -c "exec -a command-Tg44 dd if=/dev/zero of=$MNT/audit/other bs=1 count=1 status=none"
 pid=$(daemon_pid)
 tr '\0' '\n' < "/proc/$pid/cmdline" > "$W/cmdline"
