@@ -238,8 +238,12 @@ static void *large_take(size_t n)
 		errno = ENOMEM;
 		return NULL;
 	}
-	/* It holds no key, only what costs Argon2 to make; root's daemon is not limited. So a
-	 * limit below it is no reason to refuse. */
+	/*
+	 * Its last blocks give the key away to whoever reads them, for the moment until it is
+	 * unmapped. A process with CAP_IPC_LOCK, as the daemon of root is, always locks it. Without
+	 * that the usual limit is far below what Argon2 takes by default, and lowering its cost
+	 * would be worse than that moment: so it goes on unlocked.
+	 */
 	if (mlock(p, n) < 0)
 		errno = 0;
 	large.p = p;
