@@ -223,8 +223,17 @@ static int apply_attr(const struct parts *p, const struct cof_applied *on)
 	struct cof_node n = on->o->node;
 	const uint8_t *b = p->private_part;
 	size_t len = p->private_len;
+	struct cof_field name, value;
 	int r;
 
+	r = cof_field_find(b, len, COF_T_XATTR_NAME, &name);
+	if (r == 0) {
+		r = cof_field_find(b, len, COF_T_XATTR_VALUE, &value);
+		if (optional(r) == 0)
+			r = cof_xattr_apply(p->a, p->f->sequence, n.ino, &name, r < 0 ? NULL : &value);
+	}
+	if (optional(r) < 0)
+		return r;
 	if (optional(cof_field_u32(b, len, COF_T_MODE, &n.mode)) < 0 ||
 	    optional(cof_field_u32(b, len, COF_T_UID, &n.uid)) < 0 ||
 	    optional(cof_field_u32(b, len, COF_T_GID, &n.gid)) < 0 || n.mode > 07777)

@@ -84,6 +84,7 @@ static int change_attr(struct change *c)
 	cof_autobuf struct cof_buf fields = {0};
 	struct cof_draft d = {.type = COF_ATTR};
 	const struct cof_op *op = c->op;
+	int r;
 
 	switch (op->kind) {
 	case COF_OP_CHMOD:
@@ -99,6 +100,13 @@ static int change_attr(struct change *c)
 		cof_field_put_i64(&fields, COF_T_MTIME,
 				  op->valid & COF_SET_MTIME_NOW ? cof_now(CLOCK_REALTIME)
 								: op->mtime);
+		break;
+	case COF_OP_SETXATTR:
+	case COF_OP_REMOVEXATTR:
+		r = cof_xattr_check(c->a, op);
+		if (r < 0)
+			return r;
+		cof_xattr_fields(op, &fields);
 		break;
 	default:
 		return -EOPNOTSUPP;

@@ -217,6 +217,14 @@ int cof_archive_salt(void *archive, uint32_t mount, uint8_t ret[32]); /* cof_sal
 /* The frame of a stretch's record time. */
 int cof_stretch_time(struct cof_archive *a, const struct cof_stretch *s, uint64_t ino, int64_t *ret);
 
+/* ---- extended attributes that people set (xattr.c) ---- */
+
+/* Whether it can be done, the object held: -EEXIST, -ENODATA, -E2BIG, -ENOSPC; and the frame's fields. */
+int cof_xattr_check(struct cof_archive *a, const struct cof_op *op);
+void cof_xattr_fields(const struct cof_op *op, struct cof_buf *fields);
+int cof_xattr_apply(struct cof_archive *a, uint64_t sequence, uint64_t ino,
+		    const struct cof_field *name, const struct cof_field *value); /* NULL: removed */
+
 /* ---- commits that may still be renamed once (attr.c) ---- */
 
 #define COF_RECENT 256

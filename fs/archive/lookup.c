@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Looking: names, attributes, directories, links, the extended attributes that the archive has of its own.
- * The present comes from the objects in memory, which are the truth; an earlier tree size from the index.
+ * Looking: names, attributes, directories, links. The present comes from the objects in memory, which are the
+ * truth; an earlier tree size from the index.
  *
  * No callback runs inside the gate: whoever is called may call in again.
  */
@@ -243,122 +243,6 @@ int cof_archive_readdir(struct cof_archive *a, uint64_t at, uint64_t dir, uint64
 		}
 	} while (r == 0 && e->n == ENTRIES);
 	return r < 0 ? r : 0;
-}
-
-/* ---- extended attributes ---- */
-
-struct facts { /* about one inode, taken together */
-	uint8_t kind, state;
-	int64_t created, changed;
-	uint64_t sequence; /* of the frame that made it what it is */
-};
-
-static const char *state_name(uint8_t state)
-{
-	static const char *const names[] = {"open", "committed", "expired", "destroyed", "removed"};
-
-	return state < COF_COUNT(names) ? names[state] : "unknown";
-}
-
-static void put_time(struct cof_buf *b, int64_t ns)
-{
-	char text[32];
-
-	cof_time_text(ns, text);
-	cof_buf_add(b, text, strlen(text));
-}
-
-static int put_state(const struct facts *f, struct cof_buf *b)
-{
-	const char *name = state_name(f->state);
-
-	cof_buf_add(b, name, strlen(name));
-	return 0;
-}
-
-static int put_created(const struct facts *f, struct cof_buf *b)
-{
-	put_time(b, f->created);
-	return 0;
-}
-
-static int put_index(const struct facts *f, struct cof_buf *b)
-{
-	cof_buf_printf(b, "%llu", (unsigned long long)f->sequence);
-	return 0;
-}
-
-/* When it took its final form; an open file has none yet. */
-static int put_archived(const struct facts *f, struct cof_buf *b)
-{
-	if (f->state == COF_STATE_OPEN)
-		return -ENODATA;
-	put_time(b, f->changed);
-	return 0;
-}
-
-static const struct {
-	const char *name;
-	int (*put)(const struct facts *f, struct cof_buf *b);
-} own[] = {
-    {"user.coffer.state", put_state},
-    {"user.coffer.created", put_created},
-    {"user.coffer.index", put_index},
-    {"user.coffer.archived_at", put_archived},
-};
-
-static int get_facts(struct cof_archive *a, uint64_t ino, struct facts *ret)
-{
-	struct cof_obj *o;
-	int r = cof_obj_get(a, ino, &o);
-
-	if (r < 0)
-		return r;
-	*ret = (struct facts){
-	    .kind = o->node.kind,
-	    .state = o->node.state,
-	    .created = o->node.created,
-	    .changed = o->ctime,
-	    .sequence = o->node.commit_sequence ? o->node.commit_sequence
-						: o->node.created_sequence,
-	};
-	cof_obj_put(a, o);
-	return 0;
-}
-
-int cof_archive_getxattr(struct cof_archive *a, uint64_t ino, const char *name, struct cof_buf *ret)
-{
-	struct facts f;
-	int r;
-
-	for (size_t i = 0; i < COF_COUNT(own); i++) {
-		if (strcmp(name, own[i].name))
-			continue;
-		COF_GATED(a, r, get_facts(a, ino, &f));
-		if (r < 0)
-			return r;
-		if (f.kind != COF_KIND_FILE)
-			return -ENODATA;
-		ret->len = 0;
-		r = own[i].put(&f, ret);
-		return r == 0 && ret->failed ? -ENOMEM : r;
-	}
-	return -ENODATA;
-}
-
-int cof_archive_listxattr(struct cof_archive *a, uint64_t ino, struct cof_buf *ret)
-{
-	struct facts f;
-	int r;
-
-	COF_GATED(a, r, get_facts(a, ino, &f));
-	if (r < 0)
-		return r;
-	ret->len = 0;
-	for (size_t i = 0; i < COF_COUNT(own) && f.kind == COF_KIND_FILE; i++)
-		if (own[i].put != put_archived || f.state != COF_STATE_OPEN)
-			cof_buf_add(ret, own[i].name, strlen(own[i].name) + 1);
-	return ret->failed ? -ENOMEM : 0;
 }
 
 /* ---- figures ---- */

@@ -161,8 +161,19 @@ void rule_xattr(const struct cof_object *o, const struct cof_op *op, struct cof_
 		    "set.");
 	if (rule_is_fixed(o->state))
 		return rule_refuse(rl, -EPERM, "committed", immutable);
-	rule_error(rl, -EOPNOTSUPP, "no-xattrs",
-		   "Extended attributes are not kept in this version.");
+	/* It would promise what nothing here keeps. */
+	if (op->name && !strcmp(op->name, "user.immutable.until"))
+		return rule_error(rl, -EOPNOTSUPP, "no-retention",
+				  "Retention is not in this version; chmod a-w makes a file immutable.");
+	if (!op->name || strncmp(op->name, "user.", 5) || !op->name[5] ||
+	    (o->kind != RULE_FILE && o->kind != RULE_DIR))
+		return rule_error(rl, -EOPNOTSUPP, "attribute-names",
+				  "Only attributes under user. are kept, of files and directories.");
+	if (o->is_root)
+		return rule_refuse(
+		    rl, -EPERM, "fixed-root",
+		    "The top directory's attributes are part of the format; use the shelf's instead.");
+	rule_accept(rl, COF_EFFECT_ATTR);
 }
 
 void rule_mmap(const struct cof_object *o COF_UNUSED, const struct cof_op *op COF_UNUSED,

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <time.h>
 
 #include "entries.h"
@@ -537,6 +538,107 @@ START_TEST(own_attributes_cannot_be_set)
 }
 END_TEST
 
+static int set(uint64_t ino, const char *name, const void *value, size_t n, uint32_t flags)
+{
+	return do_op(&s, &alice,
+		     (struct cof_op){.kind = COF_OP_SETXATTR,
+				     .ino = ino,
+				     .name = name,
+				     .data = value,
+				     .length = n,
+				     .flags = flags});
+}
+
+static int unset(uint64_t ino, const char *name)
+{
+	return do_op(&s, &alice,
+		     (struct cof_op){.kind = COF_OP_REMOVEXATTR, .ino = ino, .name = name});
+}
+
+static void must_list(uint64_t ino, const char *names, size_t n)
+{
+	cof_autobuf struct cof_buf b = {0};
+
+	ck_assert_int_eq(cof_archive_listxattr(s.archive, ino, &b), 0);
+	ck_assert_uint_eq(b.len, n);
+	if (n)
+		ck_assert_mem_eq(b.data, names, n);
+}
+
+START_TEST(peoples_attributes)
+{
+	uint64_t file = file_with("f", "x"), dir = must_create(&s, AUDIT, "d", COF_KIND_DIR);
+	char text[128];
+
+	ck_assert_int_eq(set(dir, "user.a", "one", 3, 0), 0);
+	ck_assert_int_eq(set(dir, "user.b", "", 0, XATTR_CREATE), 0);
+	ck_assert_int_eq(set(dir, "user.c", "\0\1", 2, 0), 0);
+	ck_assert_int_eq(set(dir, "user.a", "x", 1, XATTR_CREATE), -EEXIST);
+	ck_assert_int_eq(set(dir, "user.z", "x", 1, XATTR_REPLACE), -ENODATA);
+	ck_assert_int_eq(set(dir, "user.a", "two", 3, XATTR_REPLACE), 0);
+	ck_assert_int_eq(unset(dir, "user.z"), -ENODATA);
+	for (int again = 0; again < 2; again++) {
+		must_list(dir, "user.a\0user.b\0user.c", 21);
+		ck_assert_int_eq(get(dir, "user.a", text), 0);
+		ck_assert_str_eq(text, "two");
+		ck_assert_int_eq(get(dir, "user.b", text), 0);
+		ck_assert_str_eq(text, "");
+		ck_assert_int_eq(get(dir, "user.z", text), -ENODATA);
+		reopen();
+	}
+	ck_assert_int_eq(unset(dir, "user.b"), 0);
+	for (int again = 0; again < 2; again++) {
+		must_list(dir, "user.a\0user.c", 14);
+		ck_assert_int_eq(get(dir, "user.b", text), -ENODATA);
+		reopen();
+	}
+	ck_assert_int_eq(unset(dir, "user.a"), 0);
+	ck_assert_int_eq(unset(dir, "user.c"), 0);
+	must_list(dir, "", 0);
+	/* Of a file they stay with the commit. */
+	ck_assert_int_eq(set(file, "user.a", "mine", 4, 0), 0);
+	ck_assert_int_eq(do_chmod(&s, file, 0444), 0);
+	ck_assert_int_eq(set(file, "user.a", "other", 5, 0), -EPERM);
+	ck_assert_int_eq(unset(file, "user.a"), -EPERM);
+	reopen();
+	ck_assert_int_eq(get(file, "user.a", text), 0);
+	ck_assert_str_eq(text, "mine");
+	must_hold(&s, file, "x", 1);
+}
+END_TEST
+
+START_TEST(large_attributes)
+{
+	uint64_t dir = must_create(&s, AUDIT, "d", COF_KIND_DIR);
+	uint8_t *value = calloc(1, 65536);
+	cof_autobuf struct cof_buf b = {0};
+	char name[300];
+	int r = 0, n;
+
+	ck_assert_int_eq(set(dir, "user.big", value, 65536, 0), -E2BIG);
+	value[65534] = 7;
+	ck_assert_int_eq(set(dir, "user.big", value, 65535, 0), 0);
+	reopen();
+	ck_assert_int_eq(cof_archive_getxattr(s.archive, dir, "user.big", &b), 0);
+	ck_assert_uint_eq(b.len, 65535);
+	ck_assert_mem_eq(b.data, value, 65535);
+	free(value);
+	memset(name, 'n', sizeof(name));
+	memcpy(name, "user.", 5);
+	name[256] = 0;
+	ck_assert_int_eq(set(dir, name, "x", 1, 0), -ERANGE);
+	/* As many as a list can hold. */
+	for (n = 0; r == 0 && n < 400; n++) {
+		snprintf(name + 240, 60, "%015d", n);
+		r = set(dir, name, "x", 1, 0);
+	}
+	ck_assert_int_eq(r, -ENOSPC);
+	ck_assert_int_eq(n, (65536 - 9) / 256 + 1);
+	ck_assert_int_eq(cof_archive_listxattr(s.archive, dir, &b), 0);
+	ck_assert_uint_le(b.len, 65536);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("archive-attr");
@@ -564,6 +666,8 @@ int main(void)
 	tcase_add_loop_test(c, fallocating, 0, COF_COUNT(fallocates));
 	tcase_add_test(c, own_attributes);
 	tcase_add_test(c, own_attributes_cannot_be_set);
+	tcase_add_test(c, peoples_attributes);
+	tcase_add_test(c, large_attributes);
 	suite_add_tcase(suite, c);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Extended attributes: those that the archive tells of its own (user.coffer.*), and those that people set on
+ * what is open (other names under user.).
+ *
+ * In the index an attribute is a value of its inode under "xattr:" and its name; one byte stands before it,
+ * since the index takes an empty value for a removed one. The names are one more value, each with a NUL.
+ */
+#include <sys/xattr.h>
+
+#include "fs/archive/internal.h"
+
+#define KEY_PREFIX "xattr:"
+#define KEY_NAMES "xattrs"
+#define VALUE_MAX 65535u /* of a field */
+#define NAMES_MAX 65536u /* of all names: what listxattr can give */
+
+struct key {
+	char text[sizeof(KEY_PREFIX) + COF_NAME_MAX];
+};
+
+static int key_of(const char *name, size_t len, struct key *ret)
+{
+	if (!len || len > COF_NAME_MAX)
+		return -ERANGE;
+	memcpy(ret->text, KEY_PREFIX, sizeof(KEY_PREFIX) - 1);
+	memcpy(ret->text + sizeof(KEY_PREFIX) - 1, name, len);
+	ret->text[sizeof(KEY_PREFIX) - 1 + len] = 0;
+	return 0;
+}
+
+static int get_value(struct cof_archive *a, uint64_t ino, const char *key, struct cof_buf *ret)
+{
+	ret->len = 0;
+	return cof_ix(a, cof_index_get_value(a->ix, a->load_at, ino, key, ret));
+}
+
+/* ---- frames ---- */
+
+/* The offset of a name in the list, or its length. */
+static size_t find_name(const struct cof_buf *names, const char *name, size_t len)
+{
+	size_t at = 0;
+
+	while (at < names->len) {
+		size_t n = strnlen((const char *)names->data + at, names->len - at);
+
+		if (n == len && !memcmp(names->data + at, name, len))
+			return at;
+		at += n + 1;
+	}
+	return names->len;
+}
+
+static int put_names(struct cof_archive *a, uint64_t sequence, uint64_t ino, const char *name,
+		     size_t len, bool there)
+{
+	cof_autobuf struct cof_buf names = {0};
+	size_t at;
+	int r = get_value(a, ino, KEY_NAMES, &names);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	at = find_name(&names, name, len);
+	if ((at < names.len) == there)
+		return 0;
+	if (there) {
+		cof_buf_add(&names, name, len);
+		cof_buf_add(&names, "", 1);
+	} else {
+		memmove(names.data + at, names.data + at + len + 1, names.len - at - len - 1);
+		names.len -= len + 1;
+	}
+	if (names.failed)
+		return -ENOMEM;
+	return cof_index_put_value(a->ix, sequence, ino, KEY_NAMES, names.data, names.len);
+}
+
+int cof_xattr_apply(struct cof_archive *a, uint64_t sequence, uint64_t ino,
+		    const struct cof_field *name, const struct cof_field *value)
+{
+	cof_autobuf struct cof_buf stored = {0};
+	struct key key;
+	int r;
+
+	if (memchr(name->value, 0, name->len) ||
+	    key_of((const char *)name->value, name->len, &key) < 0)
+		return -EUCLEAN;
+	if (value) {
+		cof_buf_add(&stored, "=", 1);
+		cof_buf_add(&stored, value->value, value->len);
+	}
+	if (stored.failed)
+		return -ENOMEM;
+	r = cof_index_put_value(a->ix, sequence, ino, key.text, stored.data, stored.len);
+	return r < 0 ? r
+		     : put_names(a, sequence, ino, (const char *)name->value, name->len,
+				 value != NULL);
+}
+
+/* ---- changing ---- */
+
+int cof_xattr_check(struct cof_archive *a, const struct cof_op *op)
+{
+	size_t len = strlen(op->name);
+	cof_autobuf struct cof_buf now = {0}, names = {0};
+	struct key key;
+	int there, r = key_of(op->name, len, &key);
+
+	if (r == 0)
+		r = get_value(a, op->ino, key.text, &now);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	there = r == 0;
+	if (op->kind == COF_OP_REMOVEXATTR)
+		return there ? 0 : -ENODATA;
+	/* In an archive of small segments a frame holds less. */
+	if (op->length > VALUE_MAX || op->length + 2 * COF_NAME_MAX > cof_log_max_length(a->log))
+		return -E2BIG;
+	if (there)
+		return op->flags & XATTR_CREATE ? -EEXIST : 0;
+	if (op->flags & XATTR_REPLACE)
+		return -ENODATA;
+	r = get_value(a, op->ino, KEY_NAMES, &names);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	return names.len + len + 1 > NAMES_MAX ? -ENOSPC : 0;
+}
+
+void cof_xattr_fields(const struct cof_op *op, struct cof_buf *fields)
+{
+	cof_field_put_str(fields, COF_T_XATTR_NAME, op->name);
+	if (op->kind == COF_OP_SETXATTR)
+		cof_field_put(fields, COF_T_XATTR_VALUE, op->data, op->length);
+}
+
+/* ---- those of the archive's own ---- */
+
+struct facts { /* about one inode, taken together */
+	uint8_t kind, state;
+	int64_t created, changed;
+	uint64_t sequence; /* of the frame that made it what it is */
+};
+
+static const char *state_name(uint8_t state)
+{
+	static const char *const names[] = {"open", "committed", "expired", "destroyed", "removed"};
+
+	return state < COF_COUNT(names) ? names[state] : "unknown";
+}
+
+static void put_time(struct cof_buf *b, int64_t ns)
+{
+	char text[32];
+
+	cof_time_text(ns, text);
+	cof_buf_add(b, text, strlen(text));
+}
+
+static int put_state(const struct facts *f, struct cof_buf *b)
+{
+	const char *name = state_name(f->state);
+
+	cof_buf_add(b, name, strlen(name));
+	return 0;
+}
+
+static int put_created(const struct facts *f, struct cof_buf *b)
+{
+	put_time(b, f->created);
+	return 0;
+}
+
+static int put_index(const struct facts *f, struct cof_buf *b)
+{
+	cof_buf_printf(b, "%llu", (unsigned long long)f->sequence);
+	return 0;
+}
+
+/* When it took its final form; an open file has none yet. */
+static int put_archived(const struct facts *f, struct cof_buf *b)
+{
+	if (f->state == COF_STATE_OPEN)
+		return -ENODATA;
+	put_time(b, f->changed);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*put)(const struct facts *f, struct cof_buf *b);
+} own[] = {
+    {"user.coffer.state", put_state},
+    {"user.coffer.created", put_created},
+    {"user.coffer.index", put_index},
+    {"user.coffer.archived_at", put_archived},
+};
+
+static int get_facts(struct cof_archive *a, uint64_t ino, struct facts *ret)
+{
+	struct cof_obj *o;
+	int r = cof_obj_get(a, ino, &o);
+
+	if (r < 0)
+		return r;
+	*ret = (struct facts){
+	    .kind = o->node.kind,
+	    .state = o->node.state,
+	    .created = o->node.created,
+	    .changed = o->ctime,
+	    .sequence = o->node.commit_sequence ? o->node.commit_sequence
+						: o->node.created_sequence,
+	};
+	cof_obj_put(a, o);
+	return 0;
+}
+
+/* ---- telling ---- */
+
+static int own_value(struct cof_archive *a, uint64_t ino, size_t which, struct cof_buf *ret)
+{
+	struct facts f;
+	int r = get_facts(a, ino, &f);
+
+	if (r < 0)
+		return r;
+	if (f.kind != COF_KIND_FILE)
+		return -ENODATA;
+	ret->len = 0;
+	r = own[which].put(&f, ret);
+	return r == 0 && ret->failed ? -ENOMEM : r;
+}
+
+static int other_value(struct cof_archive *a, uint64_t ino, const char *name, struct cof_buf *ret)
+{
+	struct key key;
+	struct cof_obj *o;
+	int r = cof_obj_get(a, ino, &o);
+
+	if (r < 0)
+		return r;
+	r = key_of(name, strlen(name), &key);
+	if (r == 0)
+		r = get_value(a, ino, key.text, ret);
+	cof_obj_put(a, o);
+	if (r == -ENOENT)
+		return -ENODATA;
+	if (r == 0 && !ret->len)
+		return cof_ix(a, -EUCLEAN);
+	if (r == 0)
+		memmove(ret->data, ret->data + 1, --ret->len);
+	return r;
+}
+
+static int value_of(struct cof_archive *a, uint64_t ino, const char *name, struct cof_buf *ret)
+{
+	for (size_t i = 0; i < COF_COUNT(own); i++)
+		if (!strcmp(name, own[i].name))
+			return own_value(a, ino, i, ret);
+	return other_value(a, ino, name, ret);
+}
+
+int cof_archive_getxattr(struct cof_archive *a, uint64_t ino, const char *name, struct cof_buf *ret)
+{
+	int r;
+
+	COF_GATED(a, r, value_of(a, ino, name, ret));
+	return r;
+}
+
+static int list(struct cof_archive *a, uint64_t ino, struct cof_buf *ret)
+{
+	struct facts f;
+	int r = get_facts(a, ino, &f);
+
+	if (r < 0)
+		return r;
+	r = get_value(a, ino, KEY_NAMES, ret);
+	if (r == -ENOENT)
+		ret->len = r = 0;
+	for (size_t i = 0; r == 0 && i < COF_COUNT(own) && f.kind == COF_KIND_FILE; i++)
+		if (own[i].put != put_archived || f.state != COF_STATE_OPEN)
+			cof_buf_add(ret, own[i].name, strlen(own[i].name) + 1);
+	return r == 0 && ret->failed ? -ENOMEM : r;
+}
+
+int cof_archive_listxattr(struct cof_archive *a, uint64_t ino, struct cof_buf *ret)
+{
+	int r;
+
+	COF_GATED(a, r, list(a, ino, ret));
+	return r;
+}
