@@ -27,7 +27,7 @@ void fuzz_seeds(void);
 void fuzz_seed(const void *data, size_t n);
 void fuzz_seed_text(const char *text);
 
-/* Mutations in an ordinary test; about a second without sanitizers. */
+/* Mutations in an ordinary test, for about a second without sanitizers; 20000 if not defined. */
 extern const unsigned fuzz_runs;
 
 /* A promise of the parser's header: that it does not hold is as bad as a crash. */
