@@ -4,10 +4,12 @@
  * of the input as a segment, through the reader and through verification. Nothing may crash, read
  * beyond its input or allocate without bound, and what decodes must encode to the same bytes.
  */
+#include "fuzz.h"
+
 #include "fs/io/sim.h"
 #include "fs/log/log.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+const unsigned fuzz_runs = 1500;
 
 #define SEGMENT 65536u
 
@@ -167,4 +169,97 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	one_frame(data, size);
 	whole_store(data, size);
 	return 0;
+}
+
+/* ---- seeds: the segment of a small archive of this identity ---- */
+
+static void now(void *user, int64_t *record, int64_t *retention)
+{
+	int64_t *clock = user;
+
+	*record = *retention = *clock += COF_NSEC;
+}
+
+static void mount(struct cof_log *log)
+{
+	struct cof_buf b COF_CLEANUP(cof_buf_done) = {0};
+	uint8_t salt[32] = {7};
+	uint32_t ordinal;
+
+	cof_field_put(&b, COF_T_SALT, salt, 32);
+	cof_field_put(&b, COF_T_COMMITMENT, salt, 32);
+	cof_field_put(&b, COF_T_BOOT_ID, salt, 16);
+	cof_field_put_i64(&b, COF_T_BOOT_TIME, 1);
+	cof_field_put_u64(&b, COF_T_EPOCH, 1);
+	cof_field_put_u32(&b, COF_T_LINEAGE, 0);
+	cof_field_put_str(&b, COF_T_SOFTWARE, "fuzz");
+	fuzz_check(cof_log_mount(log, salt, b.data, (uint32_t)b.len, &ordinal) == 0);
+}
+
+/* Sealed frames of several chunks or none, for a file that grows. */
+static void append(struct cof_log *log, const struct cof_conf *conf)
+{
+	static const uint32_t lengths[] = {1, 100, 3000};
+	static const uint8_t key[COF_KEY] = {1}, plain[3000] = {2};
+	static uint8_t stored[3000 + 64];
+	cof_autoaead struct cof_aead *aead = NULL;
+	struct cof_append a = {.frame = {.type = COF_APPEND, .version = 1, .object = 5}};
+
+	fuzz_check(cof_aead_new(key, &aead) == 0);
+	for (size_t i = 0; i < COF_COUNT(lengths); i++) {
+		a.frame.length = lengths[i];
+		a.frame.counter = cof_log_counter(log, 1);
+		a.frame.mount = 1;
+		fuzz_check(cof_payload_seal(&a.frame, aead, conf->id, NULL, 0, plain, stored) == 0);
+		a.stored = stored;
+		fuzz_check(cof_log_append(log, &a) == 0);
+		a.frame.position += lengths[i];
+	}
+}
+
+static void add_segment(const uint8_t *segment, size_t n, size_t first, uint8_t how)
+{
+	struct cof_buf b COF_CLEANUP(cof_buf_done) = {0};
+	uint8_t head[4] = {0, 0, 3, how};
+
+	cof_put_le16(head, (uint16_t)first);
+	cof_buf_add(&b, head, sizeof(head));
+	cof_buf_add(&b, segment, n);
+	fuzz_check(!b.failed);
+	fuzz_seed(b.data, b.len);
+}
+
+void fuzz_seeds(void)
+{
+	struct cof_log_secrets secrets = {.signing_seed = {3, 1, 4, 1, 5}, .epoch = 1};
+	struct cof_buf text COF_CLEANUP(cof_buf_done) = {0};
+	struct cof_conf conf;
+	struct cof_sim *sim = cof_sim_new(1);
+	struct cof_io *io = NULL;
+	struct cof_log *log = NULL;
+	int64_t clock = 1700000000 * COF_NSEC;
+	const uint8_t *p;
+	size_t n;
+
+	fuzz_check(cof_crypto_init(1 << 20, NULL) == 0);
+	identity(&conf, &text);
+	fuzz_check(sim && cof_sim_open(sim, &io) == 0);
+
+	struct cof_log_params params = {.io = io, .conf = &conf, .times = {now, &clock}};
+
+	fuzz_check(cof_log_create(&params, &secrets, &log, NULL) == 0);
+	mount(log);
+	append(log, &conf);
+	fuzz_check(cof_log_checkpoint(log) == 0);
+	append(log, &conf);
+	fuzz_check(cof_log_close(log, NULL) == 0);
+	fuzz_check(cof_sim_peek(sim, "log/00000000.seg", &p, &n) == 0);
+	while (n && !p[n - 1]) /* preallocated */
+		n--;
+	fuzz_seed(p, n); /* a frame by itself */
+	for (uint8_t how = 0; how < 8; how++)
+		add_segment(p, n, n, how);
+	add_segment(p, n, COF_FRAME_HEADER, 4);
+	cof_io_free(io);
+	cof_sim_free(sim);
 }
