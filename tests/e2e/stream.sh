@@ -8,7 +8,11 @@ free=$(df --output=avail -B1G "$W" | tail -n 1)
 [ "$free" -ge 8 ] || skip "a stream of 4 GiB needs 8 GiB of free disk; there are $free"
 make_store audit
 mount_archive
-pattern() { openssl enc -aes-128-ctr -K 000102030405060708090a0b0c0d0e0f -iv 00000000000000000000000000000000 < /dev/zero 2> /dev/null | head -c ${gib}G; }
+# head ends first, and openssl with it by SIGPIPE.
+pattern() {
+    { openssl enc -aes-128-ctr -K 000102030405060708090a0b0c0d0e0f -iv 00000000000000000000000000000000 \
+        < /dev/zero 2> /dev/null || true; } | head -c ${gib}G
+}
 peak=0
 pattern | dd of="$MNT/audit/stream" bs=1M iflag=fullblock status=none &
 writer=$!
