@@ -69,7 +69,7 @@ if [ -e "$store/archive.conf" ]; then
     say "The archive in $store is used again"
 else
     say "An archive with two shelves"
-    show coffer init "$store" --shelf audit --shelf certificates --key-file "$key" --auditor-secret "$auditor"
+    show coffer init "$store" --shelf audit --shelf certificates --new-key-file "$key" --auditor-secret "$auditor"
 fi
 
 say "Mounting it"
@@ -94,7 +94,7 @@ say "Real messages: this machine's own package log over the socket, a thousand o
 lines=$(tail -n 500 /var/log/dpkg.log 2>/dev/null | sed '/^$/d' || true)
 [ -n "$lines" ] || lines=$(getent passwd)
 n=$(printf '%s\n' "$lines" | wc -l)
-have() { cat "$mnt/audit/$1.log" 2>/dev/null | wc -l; }
+have() { { cat "$mnt/audit/$1.log" 2>/dev/null || true; } | wc -l; }
 dpkg0=$(have dpkg) app0=$(have app)
 printf '%s\n' "$lines" | logger -u "$base/log.sock" -t dpkg
 seq -f 'order %g accepted' 1000 | logger -T -n 127.0.0.1 -P "$port" -t app --octet-count
