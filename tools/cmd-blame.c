@@ -74,8 +74,9 @@ static int ask(const char *path, const struct mount_line *m, uint64_t ino, struc
 	cof_json_set_uint(request, "ino", ino);
 	r = store_ask(&s, request, show, b, &why);
 	if (r == -ENOTCONN)
-		return cof_fail(diag, r, "the daemon behind %s does not answer; its state: coffer status %s",
-				m->point, s.path);
+		return cof_fail(diag, r,
+				"the daemon behind %s is gone; mount it again: mount -t coffer %s %s",
+				m->point, s.path, m->point);
 	return r < 0 ? cof_fail(diag, r, "%s: %s", path, why.text[0] ? why.text : strerror(-r)) : 0;
 }
 

@@ -322,7 +322,8 @@ static int open_secret(struct init *in, struct cof_diag *diag)
 	return r;
 }
 
-/* From here to the end of the process: an archive half made could be taken for a damaged one. */
+/* From here to the end of the process: an archive half made could be taken for a damaged one. A prompt on the
+ * terminal lets them through nevertheless, and reports them. */
 static void hold_signals(void)
 {
 	sigset_t set;
@@ -341,6 +342,9 @@ static int make(struct init *in, const char *arg, struct cof_diag *diag)
 
 	for (size_t i = 0; i < in->n_policies && r == 0; i++)
 		r = load_policy(in, in->policies[i], diag);
+	/* who writes to the descriptor may take long, and Ctrl-C has to work until then */
+	if (r == 0 && in->opener_args.passphrase_fd < 0)
+		hold_signals();
 	if (r == 0)
 		r = open_store(in, arg, diag);
 	if (r == 0)

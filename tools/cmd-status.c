@@ -51,6 +51,7 @@ static int get_status(const char *arg, struct cof_json **ret, struct cof_diag *d
 {
 	autostore struct store s = {0};
 	struct cof_json *status = NULL;
+	bool dead;
 	int r = cof_crypto_init(SECURE_BYTES, diag); /* signatures are checked */
 
 	if (r == 0)
@@ -58,6 +59,8 @@ static int get_status(const char *arg, struct cof_json **ret, struct cof_diag *d
 	if (r < 0)
 		return r;
 	r = ask(&s, &status, diag);
+	/* the kernel may still answer for such a mount, from what it remembers */
+	dead = r == -ENOTCONN && s.mount;
 	/* -EBUSY: somebody holds it who cannot be asked, an init or a daemon that is just starting */
 	if (r == -ENOTCONN || r == -EBUSY) {
 		status = cof_json_object();
@@ -68,6 +71,8 @@ static int get_status(const char *arg, struct cof_json **ret, struct cof_diag *d
 		return r;
 	}
 	cof_json_set_str(status, "store", s.path);
+	if (dead)
+		cof_json_set_str(status, "dead_mount", s.mount);
 	*ret = status;
 	return 0;
 }
@@ -159,10 +164,25 @@ static void say_openers(const struct cof_json *o)
 	line("Openers", b.len ? (const char *)b.data : "none");
 }
 
+static void warn_dead(const char *point, const char *store)
+{
+	cof_autofree char *text = NULL;
+
+	if (asprintf(&text, "the daemon behind %s is gone; mount it again: mount -t coffer %s %s", point,
+		     store ? store : "STORE", point) < 0) {
+		text = NULL;
+		return;
+	}
+	warn(text);
+}
+
 static void say_warnings(const struct cof_json *o)
 {
 	const struct cof_json *cp = cof_json_get(o, "checkpoint");
+	const char *dead = cof_json_str(o, "dead_mount");
 
+	if (dead)
+		warn_dead(dead, cof_json_str(o, "store"));
 	if (cof_json_bool(o, "weak_opener"))
 		warn("a key file opens this archive: whoever copies it can read everything. Keep it on "
 		     "another medium than the store");

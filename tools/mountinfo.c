@@ -149,7 +149,7 @@ static int read_mountinfo(char **ret, struct cof_diag *diag)
 	return 0;
 }
 
-/* A dead mount answers nothing, so its name has to do: absolute, without a slash at the end. */
+/* Absolute, without a slash at the end. */
 static char *plain_name(const char *path)
 {
 	cof_autofree char *cwd = *path == '/' ? NULL : getcwd(NULL, 0);
@@ -163,15 +163,32 @@ static char *plain_name(const char *path)
 	return out;
 }
 
+/* A dead mount answers nothing, so names have to do: the path's, then those of the directories above it. */
+static int find_dead(const char *text, const char *path, struct mount_line *ret)
+{
+	cof_autofree char *name = plain_name(path);
+	char *slash;
+
+	if (!name)
+		return -ENOMEM;
+	while (mount_find_at(text, name, ret) < 0) {
+		slash = strrchr(name, '/');
+		if (!slash || slash == name)
+			return -ENOENT;
+		*slash = '\0';
+	}
+	return 0;
+}
+
 int mount_of(const char *path, struct mount_line *ret, uint64_t *ret_ino, struct cof_diag *diag)
 {
-	cof_autofree char *text = NULL, *name = NULL;
+	cof_autofree char *text = NULL;
 	struct stat st;
 	int r, err = 0;
 
 	if (stat(path, &st) < 0) {
 		err = -errno;
-		if (err != -ENOTCONN && err != -EIO && err != -EACCES)
+		if (err != -ENOTCONN)
 			return cof_fail(diag, err, "cannot look at %s: %s", path, strerror(-err));
 	}
 	r = read_mountinfo(&text, diag);
@@ -185,11 +202,10 @@ int mount_of(const char *path, struct mount_line *ret, uint64_t *ret_ino, struct
 			*ret_ino = st.st_ino;
 		return 0;
 	}
-	name = plain_name(path);
-	if (!name)
-		return cof_fail(diag, -ENOMEM, "out of memory");
-	if (mount_find_at(text, name, ret) < 0)
-		return cof_fail(diag, err, "cannot look at %s: %s", path, strerror(-err));
+	r = find_dead(text, path, ret);
+	if (r < 0)
+		return cof_fail(diag, r == -ENOMEM ? r : err, "cannot look at %s: %s", path,
+				strerror(r == -ENOMEM ? -r : -err));
 	return cof_fail(diag, -ENOTCONN, "the daemon behind %s is gone; mount it again: mount -t coffer %s %s",
 			ret->point, ret->source, ret->point);
 }

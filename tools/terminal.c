@@ -3,6 +3,7 @@
 #include "tools/opener.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <termios.h>
@@ -17,20 +18,44 @@ static void on_signal(int sig)
 	given_up = 1;
 }
 
-/* Without SA_RESTART: the read ends, and the terminal gets its echo back. */
-static void catch_signals(struct sigaction old[2])
+static const int caught[] = {SIGINT, SIGTERM, SIGHUP};
+
+struct signals { /* as they were */
+	struct sigaction action[COF_COUNT(caught)];
+	sigset_t mask;
+};
+
+/* They come through while the terminal is waited for and at no other moment: one that came just before a
+ * read would not end it. Who was interrupted gets the terminal's echo back. */
+static void catch_signals(struct signals *old)
 {
 	struct sigaction act = {.sa_handler = on_signal};
+	sigset_t set;
 
+	given_up = 0;
+	sigemptyset(&set);
+	for (size_t i = 0; i < COF_COUNT(caught); i++)
+		sigaddset(&set, caught[i]);
+	(void)sigprocmask(SIG_BLOCK, &set, &old->mask);
 	sigemptyset(&act.sa_mask);
-	(void)sigaction(SIGINT, &act, &old[0]);
-	(void)sigaction(SIGTERM, &act, &old[1]);
+	for (size_t i = 0; i < COF_COUNT(caught); i++)
+		(void)sigaction(caught[i], &act, &old->action[i]);
 }
 
-static void restore_signals(const struct sigaction old[2])
+static void restore_signals(const struct signals *old)
 {
-	(void)sigaction(SIGINT, &old[0], NULL);
-	(void)sigaction(SIGTERM, &old[1], NULL);
+	for (size_t i = 0; i < COF_COUNT(caught); i++)
+		(void)sigaction(caught[i], &old->action[i], NULL);
+	(void)sigprocmask(SIG_SETMASK, &old->mask, NULL);
+}
+
+static void wait_for_line(int tty)
+{
+	struct pollfd p = {.fd = tty, .events = POLLIN};
+	sigset_t open;
+
+	sigemptyset(&open);
+	(void)ppoll(&p, 1, NULL, &open); /* whatever ends it, the read and given_up tell */
 }
 
 /* One line, its newline left out. */
@@ -39,10 +64,12 @@ static int read_line(int tty, char *out, size_t *ret_n, struct cof_diag *diag)
 	size_t n = 0;
 
 	for (;;) {
-		ssize_t r = read(tty, out + n, PASSPHRASE_MAX + 1 - n);
+		ssize_t r;
 
+		wait_for_line(tty);
 		if (given_up)
 			return cof_fail(diag, -EINTR, "interrupted");
+		r = read(tty, out + n, PASSPHRASE_MAX + 1 - n);
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r < 0)
@@ -95,7 +122,7 @@ static int ask(int tty, const char *store, bool twice, char *out, size_t *ret_n,
 int passphrase_ask(const char *store, bool twice, char *out, size_t *ret_n, struct cof_diag *diag)
 {
 	cof_autoclose int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-	struct sigaction signals[2];
+	struct signals signals;
 	struct termios old, silent;
 	int r;
 
@@ -104,14 +131,13 @@ int passphrase_ask(const char *store, bool twice, char *out, size_t *ret_n, stru
 	silent = old;
 	silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
 	silent.c_lflag |= ICANON | ISIG | ECHONL;
-	given_up = 0;
-	catch_signals(signals);
+	catch_signals(&signals);
 	if (tcsetattr(tty, TCSAFLUSH, &silent) < 0)
 		r = cof_fail(diag, -errno, "the terminal: %s", strerror(errno));
 	else
 		r = ask(tty, store, twice, out, ret_n, diag);
 	if (tcsetattr(tty, TCSAFLUSH, &old) < 0 && r == 0)
 		r = cof_fail(diag, -errno, "the terminal: %s", strerror(errno));
-	restore_signals(signals);
+	restore_signals(&signals);
 	return r;
 }
