@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SQLite, and nothing else: one table of blobs, kv(k, v), in index.db. The only file that includes
- * sqlite3.h; its codes become errno here. What is read is not trusted: the schema must be ours to
- * the letter, sizes of cells are checked, lengths are limited, nothing is mapped into memory (a
- * file that is cut while mapped kills the process): "unix-excl" keeps the index of the write-ahead
- * log on the heap and keeps other processes out.
+ * SQLite, and nothing else: one table of blobs, kv(k, v), in index.db. Only this file and
+ * db-check.c include sqlite3.h; its codes become errno here. What is read is not trusted: the
+ * schema must be ours to the letter, sizes of cells are checked, lengths are limited, nothing is
+ * mapped into memory (a file that is cut while mapped kills the process): "unix-excl" keeps the
+ * index of the write-ahead log on the heap and keeps other processes out.
  *
  * The caller serialises everything but ix_db_checkpoint, which has a connection of its own so that
  * its waiting for the disk holds up nobody.
@@ -28,6 +28,7 @@
 struct ix_db {
 	sqlite3 *main, *keeper; /* keeper: for checkpoints */
 	sqlite3_stmt *at_most, *above, *put;
+	struct ix_check *check;
 	char *path; /* NULL: in memory */
 	atomic_int wal_pages;
 };
@@ -64,7 +65,8 @@ static int code(int rc)
 	case SQLITE_IOERR:
 		if (rc == SQLITE_IOERR_NOMEM)
 			return -ENOMEM;
-		if (rc == SQLITE_IOERR_SHORT_READ || rc == SQLITE_IOERR_CORRUPTFS)
+		if (rc == SQLITE_IOERR_SHORT_READ || rc == SQLITE_IOERR_CORRUPTFS ||
+		    rc == SQLITE_IOERR_DATA)
 			return -EBADMSG;
 		return -EIO;
 	default:
@@ -105,12 +107,15 @@ static int one_text(sqlite3 *h, const char *sql, char *out, size_t cap, unsigned
 	return 0;
 }
 
-static int connect(const char *path, sqlite3 **ret)
+static int connect(const struct ix_db *db, sqlite3 **ret)
 {
+	const char *path = db->path;
+	int reserved = IX_PAGE_RESERVED;
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
 		    SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE;
 	sqlite3 *h = NULL;
-	int rc = sqlite3_open_v2(path ? path : ":memory:", &h, flags, path ? "unix-excl" : NULL);
+	int rc = sqlite3_open_v2(path ? path : ":memory:", &h, flags,
+				 path ? ix_check_name(db->check) : NULL);
 	if (rc != SQLITE_OK) {
 		sqlite3_close(h);
 		return code(rc);
@@ -124,6 +129,8 @@ static int connect(const char *path, sqlite3 **ret)
 			"PRAGMA temp_store=MEMORY; PRAGMA page_size=8192; PRAGMA cache_size=-16384;"
 			"PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0;"
 			"PRAGMA journal_size_limit=67108864");
+	if (!r && path)
+		r = code(sqlite3_file_control(h, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved));
 	if (r < 0) {
 		sqlite3_close(h);
 		return r;
@@ -138,7 +145,7 @@ static int open_keeper(struct ix_db *db)
 {
 	char text[64];
 	unsigned rows = 0;
-	int r = connect(db->path, &db->keeper);
+	int r = connect(db, &db->keeper);
 	if (!r)
 		r = exec(db->keeper, "PRAGMA cache_size=-256");
 	return r < 0 ? r
@@ -223,7 +230,9 @@ static int touch(const char *path)
 
 static int set_up(struct ix_db *db, bool *ret_fresh)
 {
-	int r = connect(db->path, &db->main);
+	int r = db->path ? ix_check_new(&db->check) : 0;
+	if (!r)
+		r = connect(db, &db->main);
 	if (r < 0)
 		return r;
 	if (db->path) {
@@ -277,6 +286,7 @@ void ix_db_close(struct ix_db *db)
 	sqlite3_finalize(db->put);
 	sqlite3_close(db->keeper);
 	sqlite3_close(db->main);
+	ix_check_free(db->check);
 	free(db->path);
 	free(db);
 }

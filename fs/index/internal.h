@@ -10,7 +10,8 @@
  *   feed.c                    enter/leave, and moving what is pending into the database
  *   overlay.c pending.c       what is pending: rows by key, stretches by inode
  *   row.c                     keys (MACs) and sealed values
- *   db.c                      SQLite, its only includer: one table of blobs
+ *   db.c                      SQLite: one table of blobs
+ *   db-check.c                checksums of its pages
  *
  * What was put is pending in `active` until cof_index_feed makes it `frozen`, writes it out and,
  * once that is committed, drops it. So a failed transaction loses nothing: the frozen part stays
@@ -20,7 +21,7 @@
  * A row that vanished must not look like one that never was (a flipped bit in a stored key does
  * that, and the sealing of the row does not help): a version says which sequence superseded it, a
  * run of stretches says that another follows, and where nothing is found, the rows on both sides
- * must open. quick_check at open answers for the order of the keys.
+ * must open. Checksums of the pages answer for their structure, quick_check at open for the order.
  *
  * Lock order: feed_lock -> gate (exclusive) -> put_lock -> db_lock -> mem_lock. The gate's shared
  * side is taken by callers (cof_index_enter) before any of the others but feed_lock.
@@ -42,7 +43,7 @@ enum ix_tag {
 	IX_META = 0, /* the only key of one byte */
 	IX_NODE = 'n',
 	IX_VALUE = 'v',
-	IX_NAME = 'l',	/* by directory and name: which inode */
+	IX_NAME = 'l',  /* by directory and name: which inode */
 	IX_ENTRY = 'd', /* by directory, in order: the listing */
 	IX_STRETCH = 's',
 	IX_MOUNT = 'm',
@@ -63,6 +64,17 @@ static inline uint64_t ix_key_sequence(const struct ix_key *k) /* the last eight
 {
 	return cof_get_be64(k->b + k->len - 8);
 }
+
+/* ---- db-check.c: a VFS for one database ---- */
+
+#define IX_PAGE 8192
+#define IX_PAGE_RESERVED 8
+
+struct ix_check;
+
+int ix_check_new(struct ix_check **ret);
+const char *ix_check_name(const struct ix_check *c); /* of the VFS */
+void ix_check_free(struct ix_check *c);              /* behind the last connection; NULL is fine */
 
 /* ---- db.c ---- */
 
@@ -85,7 +97,8 @@ int ix_db_put(struct ix_db *db, const struct ix_key *key, const void *value, siz
 int ix_db_commit(struct ix_db *db);
 void ix_db_rollback(struct ix_db *db);
 void ix_db_shrink(struct ix_db *db); /* gives the page cache back; NULL is fine */
-/* Moves the write-ahead log into the database once it is long. Beside all others, without a lock. */
+/* Moves the write-ahead log into the database once it is long. Beside all others, without a lock.
+ */
 int ix_db_checkpoint(struct ix_db *db);
 
 /* ---- overlay.c: rows in memory, ordered by key (a skip list) ---- */
@@ -160,12 +173,12 @@ struct cof_index {
 	void *user;
 	uint64_t limit; /* of what waits in active, in units */
 
-	pthread_rwlock_t gate;	   /* shared: cof_index_enter */
+	pthread_rwlock_t gate;     /* shared: cof_index_enter */
 	pthread_mutex_t feed_lock; /* one feeder at a time; replaces frozen */
 	pthread_mutex_t put_lock;  /* reading and then changing versions */
 	pthread_mutex_t db_lock;   /* db, aead, salt, nonce */
 	pthread_mutex_t mem_lock;  /* active, frozen, the fields behind them */
-	pthread_cond_t room;	   /* with mem_lock: active became smaller, or feeding failed */
+	pthread_cond_t room;       /* with mem_lock: active became smaller, or feeding failed */
 
 	struct ix_db *db; /* NULL: a reset failed half way */
 	struct cof_aead *aead;
@@ -179,8 +192,8 @@ struct cof_index {
 
 	/* Units: a stretch, a row, and each further half kibibyte of a row. */
 	atomic_uint_fast64_t fed, last_ino, waiting; /* waiting: units of active */
-	atomic_uint_fast64_t held;		     /* units of frozen */
-	atomic_bool bulk, failed;		     /* failed: the last feeding did */
+	atomic_uint_fast64_t held;                   /* units of frozen */
+	atomic_bool bulk, failed;                    /* failed: the last feeding did */
 };
 
 void ix_lock(pthread_mutex_t *m);
@@ -207,7 +220,8 @@ int ix_row_at_most(struct cof_index *ix, const struct ix_key *key, struct ix_row
 /* Rows of key's prefix above key, in order, at most max: *ret_n of them. Takes db_lock. */
 int ix_row_above(struct cof_index *ix, const struct ix_key *key, struct ix_row *ret, size_t max,
 		 size_t *ret_n);
-int ix_row_write(struct cof_index *ix, const struct ix_key *key, const void *p, size_t n); /* db_lock held */
+int ix_row_write(struct cof_index *ix, const struct ix_key *key, const void *p,
+		 size_t n); /* db_lock held */
 
 int ix_meta_read(struct cof_index *ix); /* salt, keys, fed, last_ino; -EBADMSG */
 int ix_meta_write(struct cof_index *ix, uint64_t fed, uint64_t last_ino); /* db_lock held */
@@ -219,7 +233,7 @@ int ix_meta_write(struct cof_index *ix, uint64_t fed, uint64_t last_ino); /* db_
 
 struct ix_version {
 	uint64_t sequence; /* since */
-	uint64_t until;	   /* the sequence that superseded it */
+	uint64_t until;    /* the sequence that superseded it */
 	struct cof_buf value;
 };
 

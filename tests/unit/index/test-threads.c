@@ -218,10 +218,52 @@ START_TEST(full_waits)
 }
 END_TEST
 
+/* The size is asked for while nobody is inside: a frame that has a number is in with all its rows.
+ */
+static uint64_t asked(void *user)
+{
+	struct shared *s = user;
+	atomic_store(&s->stop, true);
+	return 8;
+}
+
+static void *feed_once(void *user)
+{
+	struct shared *s = user;
+	atomic_store(&s->done[0], 1);
+	SURE(!cof_index_feed(s->ix, asked, s));
+	return NULL;
+}
+
+START_TEST(feeding_waits_for_who_is_inside)
+{
+	struct shared s = {.ix = open_at(test_dir, 0, NULL)};
+	pthread_t t;
+	uint64_t ino;
+	cof_index_enter(s.ix);
+	pthread_create(&t, NULL, feed_once, &s);
+	while (!atomic_load(&s.done[0]))
+		sched_yield();
+	for (int i = 0; i < 1000; i++)
+		sched_yield();
+	bool early = atomic_load(&s.stop);
+	int r = cof_index_link(s.ix, 7, 1, "name", 4, 5, COF_KIND_FILE);
+	cof_index_leave(s.ix);
+	pthread_join(t, NULL);
+	SURE(!early && !r && atomic_load(&s.stop));
+	cof_index_close(s.ix);
+	s.ix = open_at(test_dir, 0, NULL);
+	ck_assert_uint_eq(cof_index_fed(s.ix), 8);
+	ck_assert(!cof_index_lookup(s.ix, COF_INDEX_NOW, 1, "name", 4, &ino));
+	cof_index_close(s.ix);
+}
+END_TEST
+
 TCase *threads_case(void)
 {
 	TCase *c = index_case("threads");
 	tcase_add_test(c, writers_readers_feeder);
 	tcase_add_test(c, full_waits);
+	tcase_add_test(c, feeding_waits_for_who_is_inside);
 	return c;
 }
