@@ -162,6 +162,21 @@ static size_t replace(uint8_t *p, size_t n, size_t at, size_t cut, const uint8_t
 	return n - cut + len;
 }
 
+/* The same for numbers in text: a zero or a sign before one, or another one in its place. */
+static size_t put_digits(uint8_t *p, size_t n, size_t at)
+{
+	static const char *const by[] = {
+	    "0", "-", "+", "9", "18446744073709551615", "9223372036854775808", "4294967296"};
+	const char *text = by[below(sizeof(by) / sizeof(by[0]))];
+	size_t end;
+
+	while (at < n && (p[at] < '0' || p[at] > '9'))
+		at++;
+	for (end = at; end < n && p[end] >= '0' && p[end] <= '9';)
+		end++;
+	return replace(p, n, at, draw() & 1 ? end - at : 0, (const uint8_t *)text, strlen(text));
+}
+
 static size_t mutate_once(uint8_t *p, size_t n)
 {
 	static uint8_t piece[INPUT_MAX];
@@ -169,7 +184,7 @@ static size_t mutate_once(uint8_t *p, size_t n)
 	const struct input *other = &corpus.list[below(corpus.len)];
 	size_t at = below(n + 1), len = below(PIECE_MAX);
 
-	switch (draw() % 10) {
+	switch (draw() % 12) {
 	case 0:
 	case 1:
 		if (n)
@@ -201,6 +216,11 @@ static size_t mutate_once(uint8_t *p, size_t n)
 			return n;
 		len = 1 + below(other->n);
 		return replace(p, n, at, 0, other->data + below(other->n - len + 1), len);
+	case 9:
+		return put_digits(p, n, at);
+	case 10: /* one more character */
+		piece[0] = (uint8_t)marks[below(sizeof(marks) - 1)];
+		return replace(p, n, at, 0, piece, 1);
 	default: /* cut off */
 		return at;
 	}
