@@ -31,7 +31,8 @@ void auditor_line(const uint8_t archive_id[16], const uint8_t secret[COF_KEY], c
 	out[AUDITOR_LINE - 1] = '\n';
 }
 
-int auditor_parse(const char *line, size_t n, uint8_t ret_archive_id[16], uint8_t ret_secret[COF_KEY])
+int auditor_parse(const char *line, size_t n, uint8_t ret_archive_id[16],
+		  uint8_t ret_secret[COF_KEY])
 {
 	uint8_t id[16];
 
@@ -61,11 +62,13 @@ int auditor_load(const char *path, uint8_t ret_archive_id[16], uint8_t ret_secre
 				strerror(errno));
 	r = cof_read_all(fd, line, AUDITOR_LINE, &n);
 	if (r < 0 && r != -EFBIG)
-		return cof_fail(diag, r, "cannot read the auditor secret %s: %s", path, strerror(-r));
+		return cof_fail(diag, r, "cannot read the auditor secret %s: %s", path,
+				strerror(-r));
 	if (r == -EFBIG || auditor_parse(line, n, ret_archive_id, ret_secret) < 0)
-		return cof_fail(diag, -EUCLEAN,
-				"%s is no auditor secret: one line as coffer init --auditor-secret wrote "
-				"it",
-				path);
+		return cof_fail(
+		    diag, -EUCLEAN,
+		    "%s is no auditor secret: one line as coffer init --auditor-secret wrote "
+		    "it",
+		    path);
 	return 0;
 }

@@ -13,7 +13,8 @@
 /* out: secure memory, AUDITOR_LINE bytes, not terminated. */
 void auditor_line(const uint8_t archive_id[16], const uint8_t secret[COF_KEY], char *out);
 /* n bytes of a file; the newline may be missing. -EUCLEAN */
-int auditor_parse(const char *line, size_t n, uint8_t ret_archive_id[16], uint8_t ret_secret[COF_KEY]);
+int auditor_parse(const char *line, size_t n, uint8_t ret_archive_id[16],
+		  uint8_t ret_secret[COF_KEY]);
 /* ret_secret: secure memory. */
 int auditor_load(const char *path, uint8_t ret_archive_id[16], uint8_t ret_secret[COF_KEY],
 		 struct cof_diag *diag);

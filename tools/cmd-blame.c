@@ -40,22 +40,25 @@ static int show(void *user, struct cof_json *run)
 	return output_broken();
 }
 
-static int find_file(const char *path, struct mount_line *m, uint64_t *ret_ino, struct cof_diag *diag)
+static int find_file(const char *path, struct mount_line *m, uint64_t *ret_ino,
+		     struct cof_diag *diag)
 {
 	struct stat st;
 	int r = mount_of(path, m, ret_ino, diag);
 
 	if (r == -ENOENT && access(path, F_OK) == 0)
-		return cof_fail(diag, r,
-				"%s is not on a mounted archive; mount it first: mount -t coffer STORE "
-				"MOUNTPOINT",
-				path);
+		return cof_fail(
+		    diag, r,
+		    "%s is not on a mounted archive; mount it first: mount -t coffer STORE "
+		    "MOUNTPOINT",
+		    path);
 	if (r < 0)
 		return r;
 	if (stat(path, &st) < 0)
 		return cof_fail(diag, -errno, "cannot look at %s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return cof_fail(diag, -EINVAL, "%s is no regular file: only those are written piece by piece",
+		return cof_fail(diag, -EINVAL,
+				"%s is no regular file: only those are written piece by piece",
 				path);
 	return 0;
 }
@@ -74,9 +77,9 @@ static int ask(const char *path, const struct mount_line *m, uint64_t ino, struc
 	cof_json_set_uint(request, "ino", ino);
 	r = store_ask(&s, request, show, b, &why);
 	if (r == -ENOTCONN)
-		return cof_fail(diag, r,
-				"the daemon behind %s is gone; mount it again: mount -t coffer %s %s",
-				m->point, s.path, m->point);
+		return cof_fail(
+		    diag, r, "the daemon behind %s is gone; mount it again: mount -t coffer %s %s",
+		    m->point, s.path, m->point);
 	return r < 0 ? cof_fail(diag, r, "%s: %s", path, why.text[0] ? why.text : strerror(-r)) : 0;
 }
 
@@ -109,11 +112,14 @@ const struct verb verb_blame = {
     .name = "blame",
     .args = "FILE",
     .summary = "who wrote which stretch of a file, and when",
-    .text = "For each stretch of FILE, which lies on a mounted archive: its offset and length, when it was "
-	    "written, and by which uid, login uid (who logged in before becoming that user), process and "
+    .text = "For each stretch of FILE, which lies on a mounted archive: its offset and length, "
+	    "when it was "
+	    "written, and by which uid, login uid (who logged in before becoming that user), "
+	    "process and "
 	    "command, as the daemon observed them. Only root may ask.\n"
 	    "\n"
-	    "A stretch is what one process wrote in a row; the time is that of its first byte, and the JSON "
+	    "A stretch is what one process wrote in a row; the time is that of its first byte, and "
+	    "the JSON "
 	    "tells the last one too.\n"
 	    "\n"
 	    "Exit code: 0 told, 1 failed, 2 wrong usage.",

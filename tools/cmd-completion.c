@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* coffer completion: a script for bash, made from the table of verbs. Installed with the program. */
+/* coffer completion: a script for bash, made from the table of verbs. Installed with the program.
+ */
 #include "tools/coffer.h"
 #include "tools/output.h"
 

@@ -52,7 +52,8 @@ void help_overview(void)
 {
 	struct cof_buf b = {0};
 
-	cof_buf_printf(&b, "coffer %s: archives that only grow, encrypted, chained and verifiable\n\n",
+	cof_buf_printf(&b,
+		       "coffer %s: archives that only grow, encrypted, chained and verifiable\n\n",
 		       COF_VERSION);
 	for (const struct verb *const *v = verbs; *v; v++)
 		cof_buf_printf(&b, "  coffer %-11s %s\n", (*v)->name, (*v)->summary);

@@ -27,23 +27,35 @@ enum {
 };
 
 static const struct tool_option options[] = {
-    [OPT_SHELF] = {"shelf", "NAME", "a shelf of the archive: a directory at its top that files go into. "
-				    "May be given several times; at least one is needed"},
-    [OPT_KEY_FILE] = {"key-file", "FILE", "the archive is opened by this file's content (32 to 4096 "
-					  "bytes). It may not lie in STORE", true},
-    [OPT_NEW_KEY_FILE] = {"new-key-file", "FILE", "as --key-file, and makes the file first, with random "
-						  "content and mode 0400", true},
-    [OPT_PASSPHRASE_FD] = {"passphrase-fd", "N", "reads the passphrase from descriptor N instead of the "
-						 "terminal, up to its end; one newline there is left out"},
+    [OPT_SHELF] = {"shelf", "NAME",
+		   "a shelf of the archive: a directory at its top that files go into. "
+		   "May be given several times; at least one is needed"},
+    [OPT_KEY_FILE] = {"key-file", "FILE",
+		      "the archive is opened by this file's content (32 to 4096 "
+		      "bytes). It may not lie in STORE",
+		      true},
+    [OPT_NEW_KEY_FILE] = {"new-key-file", "FILE",
+			  "as --key-file, and makes the file first, with random "
+			  "content and mode 0400",
+			  true},
+    [OPT_PASSPHRASE_FD] = {"passphrase-fd", "N",
+			   "reads the passphrase from descriptor N instead of the "
+			   "terminal, up to its end; one newline there is left out"},
     [OPT_CREDENTIAL] = {"credential", "NAME", "the passphrase is the systemd credential NAME"},
-    [OPT_ORIGIN] = {"origin", "NAME", "the name of the log in checkpoints and in the verifier key, such as "
-				      "logs.example.org/audit; without it HOST/STORE"},
-    [OPT_AUDITOR] = {"auditor-secret", "FILE", "writes the secret with which an auditor recomputes every "
-					       "seal to FILE (new, mode 0400, outside STORE). Without this "
-					       "option the secret is discarded", true},
-    [OPT_SEGMENT] = {"segment-size", "N", "bytes of one segment of the log, 64K to 1G; default 64M"},
-    [OPT_POLICY] = {"policy", "SHELF=FILE", "the shelf's policy, as lines of \"key = value\" (durability, "
-					    "refuse)", true},
+    [OPT_ORIGIN] = {"origin", "NAME",
+		    "the name of the log in checkpoints and in the verifier key, such as "
+		    "logs.example.org/audit; without it HOST/STORE"},
+    [OPT_AUDITOR] = {"auditor-secret", "FILE",
+		     "writes the secret with which an auditor recomputes every "
+		     "seal to FILE (new, mode 0400, outside STORE). Without this "
+		     "option the secret is discarded",
+		     true},
+    [OPT_SEGMENT] = {"segment-size", "N",
+		     "bytes of one segment of the log, 64K to 1G; default 64M"},
+    [OPT_POLICY] = {"policy", "SHELF=FILE",
+		    "the shelf's policy, as lines of \"key = value\" (durability, "
+		    "refuse)",
+		    true},
     {0},
 };
 
@@ -170,12 +182,13 @@ static int check_empty(struct init *in, struct cof_diag *diag)
 	int r = cof_io_list(in->io, "", any_entry, NULL);
 
 	if (r == -ENOTEMPTY && cof_io_list(in->io, "", one_entry, &archive) == 0 && archive)
-		return cof_fail(diag, r, "%s holds an archive already; look at it with: coffer status %s",
+		return cof_fail(diag, r,
+				"%s holds an archive already; look at it with: coffer status %s",
 				in->store, in->store);
 	if (r == -ENOTEMPTY)
-		return cof_fail(diag, r,
-				"%s is not empty; an archive is made in an empty or a new directory",
-				in->store);
+		return cof_fail(
+		    diag, r, "%s is not empty; an archive is made in an empty or a new directory",
+		    in->store);
 	return r < 0 ? cof_fail(diag, r, "cannot read %s: %s", in->store, strerror(-r)) : 0;
 }
 
@@ -187,7 +200,8 @@ static int open_store(struct init *in, const char *arg, struct cof_diag *diag)
 		in->made_store = true;
 	else if (errno != EEXIST)
 		return cof_fail(diag, -errno, "cannot make the directory %s: %s%s", arg,
-				strerror(errno), errno == ENOENT ? "; make the one above it first" : "");
+				strerror(errno),
+				errno == ENOENT ? "; make the one above it first" : "");
 	in->store = realpath(arg, NULL);
 	if (!in->store)
 		return cof_fail(diag, -errno, "cannot find %s: %s", arg, strerror(errno));
@@ -197,7 +211,8 @@ static int open_store(struct init *in, const char *arg, struct cof_diag *diag)
 
 /* ---- the auditor secret ---- */
 
-/* Its file is there, with its whole length, before the archive is: afterwards nothing can hinder it. */
+/* Its file is there, with its whole length, before the archive is: afterwards nothing can hinder
+ * it. */
 static int make_auditor(struct init *in, struct cof_diag *diag)
 {
 	static const char blank[AUDITOR_LINE];
@@ -210,10 +225,11 @@ static int make_auditor(struct init *in, struct cof_diag *diag)
 		return cof_fail(diag, r, "cannot make the auditor secret %s: %s", in->auditor,
 				strerror(-r));
 	if (r > 0)
-		return cof_fail(diag, -EINVAL,
-				"the auditor secret %s may not lie in the store: whoever takes the store "
-				"could forge it",
-				in->auditor);
+		return cof_fail(
+		    diag, -EINVAL,
+		    "the auditor secret %s may not lie in the store: whoever takes the store "
+		    "could forge it",
+		    in->auditor);
 	in->auditor_secret = cof_secret_alloc(COF_KEY);
 	if (!in->auditor_secret)
 		return cof_fail(diag, -ENOMEM, "no locked memory left for the auditor secret");
@@ -247,10 +263,11 @@ static int write_auditor(struct init *in, const uint8_t archive_id[16], struct c
 	if (r == 0 && fsync(in->auditor_fd) < 0)
 		r = -errno;
 	if (r < 0)
-		return cof_fail(diag, r,
-				"the archive was made, but its auditor secret could not be written to "
-				"%s (%s): if it is needed, remove %s and make the archive anew",
-				in->auditor, strerror(-r), in->store);
+		return cof_fail(
+		    diag, r,
+		    "the archive was made, but its auditor secret could not be written to "
+		    "%s (%s): if it is needed, remove %s and make the archive anew",
+		    in->auditor, strerror(-r), in->store);
 	return 0;
 }
 
@@ -317,13 +334,15 @@ static int open_secret(struct init *in, struct cof_diag *diag)
 		return cof_fail(diag, r, "%s; --new-key-file %s makes it", diag->text,
 				in->opener_args.key_file);
 	if (r == -ENOTTY)
-		return cof_fail(diag, r, "%s: use --new-key-file, --key-file, --passphrase-fd or "
-				"--credential", diag->text);
+		return cof_fail(diag, r,
+				"%s: use --new-key-file, --key-file, --passphrase-fd or "
+				"--credential",
+				diag->text);
 	return r;
 }
 
-/* From here to the end of the process: an archive half made could be taken for a damaged one. A prompt on the
- * terminal lets them through nevertheless, and reports them. */
+/* From here to the end of the process: an archive half made could be taken for a damaged one. A
+ * prompt on the terminal lets them through nevertheless, and reports them. */
 static void hold_signals(void)
 {
 	sigset_t set;
@@ -392,8 +411,10 @@ const struct verb verb_init = {
     .name = "init",
     .args = "STORE",
     .summary = "makes an archive",
-    .text = "Makes an archive in STORE, an empty directory or a new one. The archive has its shelves and "
-	    "is ready to be mounted; the commands for that are printed, and the verifier key that others "
+    .text = "Makes an archive in STORE, an empty directory or a new one. The archive has its "
+	    "shelves and "
+	    "is ready to be mounted; the commands for that are printed, and the verifier key that "
+	    "others "
 	    "need to check it.\n"
 	    "\n"
 	    "It is opened by a key file or by a passphrase. Without an option that says which, a "

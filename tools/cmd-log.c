@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* coffer log: the frames of an archive in order. Through the daemon when mounted, else read-only with the key. */
+/* coffer log: the frames of an archive in order. Through the daemon when mounted, else read-only
+ * with the key. */
 #include "tools/coffer.h"
 #include "tools/entry.h"
 #include "tools/opener.h"
@@ -23,13 +24,17 @@ enum {
 };
 
 static const struct tool_option options[] = {
-    [OPT_FOLLOW] = {"follow", NULL, "goes on with new frames as they come, until the archive is unmounted"},
-    [OPT_EVENTS] = {"events", NULL, "only events: what was refused, and what happened to the archive"},
+    [OPT_FOLLOW] = {"follow", NULL,
+		    "goes on with new frames as they come, until the archive is unmounted"},
+    [OPT_EVENTS] = {"events", NULL,
+		    "only events: what was refused, and what happened to the archive"},
     [OPT_FROM] = {"from", "N", "begins at frame N instead of 0"},
     [OPT_LIMIT] = {"limit", "N", "ends after N entries"},
-    [OPT_KEY_FILE] = {"key-file", "FILE", "the key file that opens an archive which is not mounted", true},
-    [OPT_PASSPHRASE_FD] = {"passphrase-fd", "N", "reads its passphrase from descriptor N instead of the "
-						 "terminal"},
+    [OPT_KEY_FILE] = {"key-file", "FILE", "the key file that opens an archive which is not mounted",
+		      true},
+    [OPT_PASSPHRASE_FD] = {"passphrase-fd", "N",
+			   "reads its passphrase from descriptor N instead of the "
+			   "terminal"},
     [OPT_CREDENTIAL] = {"credential", "NAME", "its passphrase is the systemd credential NAME"},
     [OPT_JSON] = {"json", NULL, "one JSON object a line instead of text"},
     {0},
@@ -105,9 +110,10 @@ static int check_source(const struct store *st, const struct showing *s, struct 
 	openers = cof_json_text(cof_json_get(status, "openers"), false);
 	if (openers && strstr(openers, "passphrase"))
 		return 0;
-	return cof_fail(diag, -ENOKEY,
-			"%s is not mounted, and reading it takes its key file: coffer log %s --key-file FILE",
-			st->path, st->path);
+	return cof_fail(
+	    diag, -ENOKEY,
+	    "%s is not mounted, and reading it takes its key file: coffer log %s --key-file FILE",
+	    st->path, st->path);
 }
 
 static int from_store(const struct store *st, struct showing *s, struct cof_diag *diag)
@@ -118,7 +124,8 @@ static int from_store(const struct store *st, struct showing *s, struct cof_diag
 
 	if (s->follow)
 		return cof_fail(diag, -ENOTCONN,
-				"%s is not mounted, so nothing new can come: leave out --follow", st->path);
+				"%s is not mounted, so nothing new can come: leave out --follow",
+				st->path);
 	r = check_source(st, s, diag);
 	if (r == 0)
 		r = opener_get(&s->opener_args, st->path, false, &opener, diag);
@@ -224,8 +231,10 @@ const struct verb verb_log = {
     .name = "log",
     .args = "STORE",
     .summary = "what happened in an archive, in order",
-    .text = "Prints the frames of an archive in order: when, what, to which file, by whom. What was written "
-	    "into files is not shown. A mounted archive is asked through its daemon (root only); one that "
+    .text = "Prints the frames of an archive in order: when, what, to which file, by whom. What "
+	    "was written "
+	    "into files is not shown. A mounted archive is asked through its daemon (root only); "
+	    "one that "
 	    "is not mounted is read with its key, and nothing in it is changed.\n"
 	    "\n"
 	    "Exit code: 0 all was shown, 1 failed, 2 wrong usage.",

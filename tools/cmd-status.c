@@ -61,7 +61,8 @@ static int get_status(const char *arg, struct cof_json **ret, struct cof_diag *d
 	r = ask(&s, &status, diag);
 	/* the kernel may still answer for such a mount, from what it remembers */
 	dead = r == -ENOTCONN && s.mount;
-	/* -EBUSY: somebody holds it who cannot be asked, an init or a daemon that is just starting */
+	/* -EBUSY: somebody holds it who cannot be asked, an init or a daemon that is just starting
+	 */
 	if (r == -ENOTCONN || r == -EBUSY) {
 		status = cof_json_object();
 		r = cof_store_status(s.io, status, diag);
@@ -126,14 +127,15 @@ static void say_log(const struct cof_json *o)
 	char size[24], free_text[24], total[24];
 
 	cof_size_text(number(o, "bytes"), size);
-	printf("%-12s %" PRIu64 " frames, %s, in %" PRIu64 " segment%s\n", "Log", number(o, "frames"),
-	       size, number(o, "segments"), plural(number(o, "segments")));
+	printf("%-12s %" PRIu64 " frames, %s, in %" PRIu64 " segment%s\n", "Log",
+	       number(o, "frames"), size, number(o, "segments"), plural(number(o, "segments")));
 	if (!cp)
 		printf("%-12s none\n", "Checkpoint");
 	else if (!root)
 		printf("%-12s its signature is not this archive's\n", "Checkpoint");
 	else
-		printf("%-12s of %" PRIu64 " frames, root %s\n", "Checkpoint", number(cp, "size"), root);
+		printf("%-12s of %" PRIu64 " frames, root %s\n", "Checkpoint", number(cp, "size"),
+		       root);
 	if (number(o, "total_bytes")) {
 		cof_size_text(number(o, "free_bytes"), free_text);
 		cof_size_text(number(o, "total_bytes"), total);
@@ -168,8 +170,8 @@ static void warn_dead(const char *point, const char *store)
 {
 	cof_autofree char *text = NULL;
 
-	if (asprintf(&text, "the daemon behind %s is gone; mount it again: mount -t coffer %s %s", point,
-		     store ? store : "STORE", point) < 0) {
+	if (asprintf(&text, "the daemon behind %s is gone; mount it again: mount -t coffer %s %s",
+		     point, store ? store : "STORE", point) < 0) {
 		text = NULL;
 		return;
 	}
@@ -184,10 +186,12 @@ static void say_warnings(const struct cof_json *o)
 	if (dead)
 		warn_dead(dead, cof_json_str(o, "store"));
 	if (cof_json_bool(o, "weak_opener"))
-		warn("a key file opens this archive: whoever copies it can read everything. Keep it on "
+		warn("a key file opens this archive: whoever copies it can read everything. Keep "
+		     "it on "
 		     "another medium than the store");
 	if (cof_json_str(o, "failure"))
-		warn("writing failed, and the archive takes nothing any more until it is mounted anew");
+		warn("writing failed, and the archive takes nothing any more until it is mounted "
+		     "anew");
 	if (cof_json_bool(o, "mounted") && cof_json_str(o, "opened"))
 		warn(cof_json_str(o, "opened"));
 	if (cof_json_bool(o, "out_of_space"))
@@ -248,12 +252,15 @@ const struct verb verb_status = {
     .name = "status",
     .args = "STORE|PATH",
     .summary = "what state an archive is in",
-    .text = "Says who an archive is, whether it is mounted, how far its log is, what opens it, and what "
-	    "deserves attention. STORE is the archive's directory; PATH may be anything on a mounted "
-	    "one. Works with and without a daemon and needs no key.\n"
-	    "\n"
-	    "Exit code: 0 told, 1 failed, 2 wrong usage. That the archive is sound is for coffer verify "
-	    "to say.",
+    .text =
+	"Says who an archive is, whether it is mounted, how far its log is, what opens it, and "
+	"what "
+	"deserves attention. STORE is the archive's directory; PATH may be anything on a mounted "
+	"one. Works with and without a daemon and needs no key.\n"
+	"\n"
+	"Exit code: 0 told, 1 failed, 2 wrong usage. That the archive is sound is for coffer "
+	"verify "
+	"to say.",
     .options = options,
     .run = run,
     .takes_files = true,

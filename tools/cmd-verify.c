@@ -14,10 +14,13 @@
 enum { OPT_VKEY, OPT_AUDITOR, OPT_JSON };
 
 static const struct tool_option options[] = {
-    [OPT_VKEY] = {"vkey", "KEY", "the archive's verifier key, from a copy kept elsewhere. Without it the "
-				 "key in the archive itself is used, which is only claimed"},
-    [OPT_AUDITOR] = {"auditor-secret", "FILE", "recomputes the seal of every frame with the secret that "
-					       "coffer init --auditor-secret wrote", true},
+    [OPT_VKEY] = {"vkey", "KEY",
+		  "the archive's verifier key, from a copy kept elsewhere. Without it the "
+		  "key in the archive itself is used, which is only claimed"},
+    [OPT_AUDITOR] = {"auditor-secret", "FILE",
+		     "recomputes the seal of every frame with the secret that "
+		     "coffer init --auditor-secret wrote",
+		     true},
     [OPT_JSON] = {"json", NULL, "one JSON object instead of text"},
     {0},
 };
@@ -28,7 +31,7 @@ struct verifying {
 	bool vkey_given;
 	uint8_t auditor_id[16];
 	uint8_t *auditor_secret; /* secure memory, or NULL */
-	char holder[256];	 /* who has the store mounted, or "" */
+	char holder[256];        /* who has the store mounted, or "" */
 	bool live;
 	struct progress progress;
 	struct cof_json *findings;
@@ -103,8 +106,8 @@ static int verify_once(struct verifying *v, struct cof_diag *diag)
 			   : cof_fail(diag, -ENOMEM, "out of memory");
 }
 
-/* A mount that began while we read would look like an unclean end, or worse: then once more, as beside a
- * daemon. */
+/* A mount that began while we read would look like an unclean end, or worse: then once more, as
+ * beside a daemon. */
 static int verify(struct verifying *v, struct cof_diag *diag)
 {
 	int r = look_at_lock(v, diag);
@@ -224,11 +227,13 @@ static void tell_limits(const struct verifying *v)
 
 	cof_vkey_text(&v->result.conf.vkey, vkey);
 	if (!v->vkey_given)
-		printf("The verifier key came from the archive itself. Compare it with your copy, or give "
+		printf("The verifier key came from the archive itself. Compare it with your copy, "
+		       "or give "
 		       "that\nwith --vkey:\n  %s\n",
 		       vkey);
 	if (!v->auditor_secret)
-		printf("Seals were not recomputed (no --auditor-secret): who holds the signing key could "
+		printf("Seals were not recomputed (no --auditor-secret): who holds the signing key "
+		       "could "
 		       "have\nwritten another history.\n");
 	else if (!v->result.seal_checked)
 		printf("Seals could not be recomputed throughout: see above.\n");
@@ -243,14 +248,14 @@ static void tell_text(const struct verifying *v)
 	for (size_t i = 0; i < cof_json_count(v->findings); i++)
 		tell_finding(cof_json_at(v->findings, i));
 	cof_size_text(r->bytes, size);
-	printf("%s%s%s: %s\n", colour(r->verdict == COF_INTACT ? GREEN : RED), cof_verdict_name(r->verdict),
-	       colour(PLAIN), meaning(r->verdict));
+	printf("%s%s%s: %s\n", colour(r->verdict == COF_INTACT ? GREEN : RED),
+	       cof_verdict_name(r->verdict), colour(PLAIN), meaning(r->verdict));
 	if (r->verdict == COF_NOT_AN_ARCHIVE)
 		return;
 	printf("%s: %" PRIu64 " frames, %s, %" PRIu64 " of them under the checkpoint; %" PRIu32
 	       " mount%s, %" PRIu32 " recover%s%s\n",
-	       shown ? shown : "?", r->frames, size, r->checkpoint_size, r->mounts, plural(r->mounts),
-	       r->recoveries, r->recoveries == 1 ? "y" : "ies",
+	       shown ? shown : "?", r->frames, size, r->checkpoint_size, r->mounts,
+	       plural(r->mounts), r->recoveries, r->recoveries == 1 ? "y" : "ies",
 	       r->seal_checked ? "; all seals hold" : "");
 	if (v->live)
 		printf("Checked beside its daemon (%s).\n", holder ? holder : "?");
@@ -270,7 +275,8 @@ static int take_options(const struct verb *self, int argc, char **argv, struct v
 		else if (option == OPT_AUDITOR)
 			*ret_auditor = optarg;
 		else if (cof_vkey_parse(optarg, &v->vkey) < 0)
-			return misuse("--vkey takes a verifier key, NAME+ID+KEY, as coffer status prints it");
+			return misuse(
+			    "--vkey takes a verifier key, NAME+ID+KEY, as coffer status prints it");
 		else
 			v->vkey_given = true;
 	}
@@ -314,20 +320,21 @@ const struct verb verb_verify = {
     .name = "verify",
     .args = "STORE",
     .summary = "whether all of it is there, unaltered",
-    .text = "Reads every byte of the log and checks frames, chain, tree, checkpoint and tiles; with "
-	    "--auditor-secret the seals too. It needs no key that opens the archive, changes nothing, "
-	    "and works beside a mounted one.\n"
-	    "\n"
-	    "The exit code is the verdict:\n"
-	    "   0  intact\n"
-	    "  10  unsealed tail: the last frames are not under a checkpoint yet\n"
-	    "  11  incomplete: something that can be made anew is missing or damaged\n"
-	    "  12  truncated: frames are missing that were there\n"
-	    "  13  tampered: what is there is not what was written\n"
-	    "  14  wrong key: of another archive\n"
-	    "  15  not an archive\n"
-	    "   1  could not run\n"
-	    "   2  wrong usage",
+    .text =
+	"Reads every byte of the log and checks frames, chain, tree, checkpoint and tiles; with "
+	"--auditor-secret the seals too. It needs no key that opens the archive, changes nothing, "
+	"and works beside a mounted one.\n"
+	"\n"
+	"The exit code is the verdict:\n"
+	"   0  intact\n"
+	"  10  unsealed tail: the last frames are not under a checkpoint yet\n"
+	"  11  incomplete: something that can be made anew is missing or damaged\n"
+	"  12  truncated: frames are missing that were there\n"
+	"  13  tampered: what is there is not what was written\n"
+	"  14  wrong key: of another archive\n"
+	"  15  not an archive\n"
+	"   1  could not run\n"
+	"   2  wrong usage",
     .options = options,
     .run = run,
     .takes_files = true,

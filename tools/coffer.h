@@ -6,9 +6,9 @@
 #include "base/base.h"
 
 enum { /* exit codes; verify adds those of enum cof_verdict */
-	EXIT_OK = 0,
-	EXIT_FAILED = 1,
-	EXIT_USAGE = 2,
+       EXIT_OK = 0,
+       EXIT_FAILED = 1,
+       EXIT_USAGE = 2,
 };
 
 /* One option of a verb. Help, completion and the parser all come from this. */
@@ -16,7 +16,7 @@ struct tool_option {
 	const char *name; /* long name without dashes; NULL ends a table */
 	const char *arg;  /* what stands for the value, or NULL */
 	const char *help; /* one paragraph, wrapped by who prints it */
-	bool files;	  /* completion offers file names */
+	bool files;       /* completion offers file names */
 };
 
 struct verb {
@@ -26,15 +26,16 @@ struct verb {
 	const char *text;    /* paragraphs for --help; an indented line is kept as it is */
 	const struct tool_option *options;
 	int (*run)(const struct verb *self, int argc, char **argv); /* an exit code */
-	bool takes_files; /* for completion */
+	bool takes_files;                                           /* for completion */
 };
 
 extern const struct verb *const verbs[]; /* NULL-terminated */
 extern const struct verb verb_init, verb_status, verb_verify, verb_log, verb_blame, verb_help,
-	verb_version, verb_completion;
+    verb_version, verb_completion;
 
 const struct verb *verb_find(const char *name);
-/* The verb or option (out of names, NULL-terminated) that was probably meant; NULL: none is near. */
+/* The verb or option (out of names, NULL-terminated) that was probably meant; NULL: none is near.
+ */
 const char *nearest(const char *word, const char *const *names);
 const char *nearest_verb(const char *word);
 
@@ -42,8 +43,8 @@ const char *nearest_verb(const char *word);
 
 enum { OPTION_END = -1, OPTION_HELP = -2, OPTION_BAD = -3 };
 
-/* The index in v->options of the next option (its value is optarg); OPTION_END when only operands are
- * left (from optind on). OPTION_HELP: help was printed; OPTION_BAD: the error was. */
+/* The index in v->options of the next option (its value is optarg); OPTION_END when only operands
+ * are left (from optind on). OPTION_HELP: help was printed; OPTION_BAD: the error was. */
 int option_next(const struct verb *v, int argc, char **argv);
 /* Exactly this many operands, or a message naming what is missing or too much. */
 bool operands_are(const struct verb *v, int argc, char **argv, int count);

@@ -44,7 +44,8 @@ static bool number(const struct cof_json *o, const char *key, int64_t *ret)
 	return cof_json_int(o, key, ret) == 0;
 }
 
-static void add_number(struct cof_buf *b, const struct cof_json *o, const char *key, const char *label)
+static void add_number(struct cof_buf *b, const struct cof_json *o, const char *key,
+		       const char *label)
 {
 	int64_t v;
 
@@ -105,8 +106,8 @@ static void add_event(struct cof_buf *b, const struct cof_json *e)
 static void add_rename(struct cof_buf *b, const struct cof_json *e)
 {
 	add_word(b, " ", cof_json_str(e, "name"));
-	add_word(b, " -> ", cof_json_str(e, "path") ? cof_json_str(e, "path")
-						    : cof_json_str(e, "new_name"));
+	add_word(b, " -> ",
+		 cof_json_str(e, "path") ? cof_json_str(e, "path") : cof_json_str(e, "new_name"));
 }
 
 static void add_what(struct cof_buf *b, const struct cof_json *e, const char *type)

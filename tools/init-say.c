@@ -45,9 +45,11 @@ static void say_mount(const struct init *in)
 {
 	const struct opener_args *a = &in->opener_args;
 	const char *key = a->new_key_file ? a->new_key_file : a->key_file;
-	cof_autofree char *point = proposed_point(in->store), *real = key ? realpath(key, NULL) : NULL;
+	cof_autofree char *point = proposed_point(in->store),
+			  *real = key ? realpath(key, NULL) : NULL;
 	cof_autofree char *option = NULL;
-	cof_autofree char *store_word = shell_word(in->store), *point_word = NULL, *option_word = NULL;
+	cof_autofree char *store_word = shell_word(in->store), *point_word = NULL,
+			  *option_word = NULL;
 	cof_autofree char *store_tab = fstab_word(in->store), *point_tab = NULL, *option_tab = NULL;
 	int n = real ? asprintf(&option, "keyfile=%s", real)
 		     : asprintf(&option, a->credential ? "credential=%s" : "%s",
@@ -78,9 +80,10 @@ static void say_opener(const struct init *in)
 	cof_autofree char *shown = key ? escaped(key) : NULL;
 
 	if (shown)
-		printf("It is opened by the key file %s%s. Without that file nothing in the archive\n"
-		       "can be read; keep a copy away from this host.\n",
-		       shown, a->new_key_file ? ", made just now" : "");
+		printf(
+		    "It is opened by the key file %s%s. Without that file nothing in the archive\n"
+		    "can be read; keep a copy away from this host.\n",
+		    shown, a->new_key_file ? ", made just now" : "");
 	else
 		printf("It is opened by the passphrase. Without it nothing in the archive can be "
 		       "read.\n");
@@ -95,8 +98,9 @@ static void say_auditor(const struct init *in)
 		       "holds it can forge the seal that it checks.\n",
 		       shown);
 	else
-		printf("The auditor secret was discarded (--auditor-secret FILE keeps it): seal tags "
-		       "of this\narchive cannot be recomputed by anybody.\n");
+		printf(
+		    "The auditor secret was discarded (--auditor-secret FILE keeps it): seal tags "
+		    "of this\narchive cannot be recomputed by anybody.\n");
 }
 
 void init_say(const struct init *in, const struct cof_conf *conf)
@@ -112,7 +116,8 @@ void init_say(const struct init *in, const struct cof_conf *conf)
 
 		printf(" %s", name ? name : "?");
 	}
-	printf("\n\nIts verifier key (vkey); keep a copy elsewhere, for coffer verify --vkey:\n  %s\n\n",
+	printf("\n\nIts verifier key (vkey); keep a copy elsewhere, for coffer verify --vkey:\n  "
+	       "%s\n\n",
 	       vkey);
 	say_opener(in);
 	say_auditor(in);

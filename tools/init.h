@@ -10,7 +10,7 @@
 
 struct init {
 	struct opener_args opener_args;
-	const char *origin, *auditor; /* auditor: the file, or NULL */
+	const char *origin, *auditor;      /* auditor: the file, or NULL */
 	const char *policies[SHELVES_MAX]; /* "SHELF=FILE" */
 	size_t n_policies;
 	struct cof_shelf_spec shelves[SHELVES_MAX];

@@ -21,7 +21,8 @@ static char *unescape(const char *s, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (s[i] == '\\' && n - i > 3 && s[i + 1] >= '0' && s[i + 1] <= '3' &&
 		    s[i + 2] >= '0' && s[i + 2] <= '7' && s[i + 3] >= '0' && s[i + 3] <= '7') {
-			*o++ = (char)((s[i + 1] - '0') << 6 | (s[i + 2] - '0') << 3 | (s[i + 3] - '0'));
+			*o++ = (char)((s[i + 1] - '0') << 6 | (s[i + 2] - '0') << 3 |
+				      (s[i + 3] - '0'));
 			i += 3;
 		} else {
 			*o++ = s[i];
@@ -127,26 +128,25 @@ int mount_find_at(const char *text, const char *point, struct mount_line *ret)
 	return find(text, 0, 0, point, ret);
 }
 
-static int read_mountinfo(char **ret, struct cof_diag *diag)
+/* NULL: *ret_err and diag say why. */
+static char *read_mountinfo(int *ret_err, struct cof_diag *diag)
 {
 	cof_autoclose int fd = open(MOUNTINFO, O_RDONLY | O_CLOEXEC);
-	cof_autofree char *text = malloc(MOUNTINFO_MAX + 1);
-	size_t n;
-	int r;
+	char *text = malloc(MOUNTINFO_MAX + 1);
+	size_t n = 0;
+	int r = fd < 0 ? -errno : 0;
 
 	if (!text)
-		return cof_fail(diag, -ENOMEM, "out of memory");
-	if (fd < 0) {
-		r = -errno;
-		return cof_fail(diag, r, "cannot open " MOUNTINFO ": %s", strerror(-r));
+		r = -ENOMEM;
+	if (r == 0)
+		r = cof_read_all(fd, text, MOUNTINFO_MAX, &n);
+	if (r < 0) {
+		free(text);
+		*ret_err = cof_fail(diag, r, "cannot read " MOUNTINFO ": %s", strerror(-r));
+		return NULL;
 	}
-	r = cof_read_all(fd, text, MOUNTINFO_MAX, &n);
-	if (r < 0)
-		return cof_fail(diag, r, "cannot read " MOUNTINFO ": %s", strerror(-r));
 	text[n] = '\0';
-	*ret = text;
-	text = NULL;
-	return 0;
+	return text;
 }
 
 /* Absolute, without a slash at the end. */
@@ -163,7 +163,8 @@ static char *plain_name(const char *path)
 	return out;
 }
 
-/* A dead mount answers nothing, so names have to do: the path's, then those of the directories above it. */
+/* A dead mount answers nothing, so names have to do: the path's, then those of the directories
+ * above it. */
 static int find_dead(const char *text, const char *path, struct mount_line *ret)
 {
 	cof_autofree char *name = plain_name(path);
@@ -184,15 +185,15 @@ int mount_of(const char *path, struct mount_line *ret, uint64_t *ret_ino, struct
 {
 	cof_autofree char *text = NULL;
 	struct stat st;
-	int r, err = 0;
+	int r = 0, err = 0;
 
 	if (stat(path, &st) < 0) {
 		err = -errno;
 		if (err != -ENOTCONN)
 			return cof_fail(diag, err, "cannot look at %s: %s", path, strerror(-err));
 	}
-	r = read_mountinfo(&text, diag);
-	if (r < 0)
+	text = read_mountinfo(&r, diag);
+	if (!text)
 		return r;
 	if (!err) {
 		r = mount_find(text, major(st.st_dev), minor(st.st_dev), ret);
@@ -206,6 +207,7 @@ int mount_of(const char *path, struct mount_line *ret, uint64_t *ret_ino, struct
 	if (r < 0)
 		return cof_fail(diag, r == -ENOMEM ? r : err, "cannot look at %s: %s", path,
 				strerror(r == -ENOMEM ? -r : -err));
-	return cof_fail(diag, -ENOTCONN, "the daemon behind %s is gone; mount it again: mount -t coffer %s %s",
+	return cof_fail(diag, -ENOTCONN,
+			"the daemon behind %s is gone; mount it again: mount -t coffer %s %s",
 			ret->point, ret->source, ret->point);
 }

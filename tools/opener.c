@@ -85,8 +85,9 @@ int secret_file_make(const char *path, const char *what, int *ret_fd, struct cof
 	if (fd < 0) {
 		err = -errno;
 		if (err == -EEXIST)
-			return cof_fail(diag, err, "%s exists already; a new %s never replaces a file",
-					path, what);
+			return cof_fail(diag, err,
+					"%s exists already; a new %s never replaces a file", path,
+					what);
 		return cof_fail(diag, err, "cannot make the %s %s: %s", what, path, strerror(-err));
 	}
 	*ret_fd = fd;
@@ -135,10 +136,11 @@ static int read_whole(int fd, bool is_file, const char *name, char *data, size_t
 	if (!is_file && n > 0 && data[n - 1] == '\n')
 		n--;
 	if (is_file && n < KEY_FILE_MIN)
-		return cof_fail(diag, -EINVAL,
-				"%s has %zu bytes; a key file has %d to %d (--new-key-file of coffer "
-				"init makes one)",
-				name, n, KEY_FILE_MIN, KEY_FILE_MAX);
+		return cof_fail(
+		    diag, -EINVAL,
+		    "%s has %zu bytes; a key file has %d to %d (--new-key-file of coffer "
+		    "init makes one)",
+		    name, n, KEY_FILE_MIN, KEY_FILE_MAX);
 	if (!is_file && (n < 1 || n > PASSPHRASE_MAX))
 		return cof_fail(diag, -EINVAL, "%s: a passphrase has 1 to %d bytes", name,
 				PASSPHRASE_MAX);
@@ -239,7 +241,8 @@ int opener_get(const struct opener_args *a, const char *store, bool twice, struc
 	else if (a->credential)
 		r = from_credential(a->credential, data, &n, diag);
 	else if (a->passphrase_fd >= 0)
-		r = read_whole(a->passphrase_fd, false, "the passphrase's descriptor", data, &n, diag);
+		r = read_whole(a->passphrase_fd, false, "the passphrase's descriptor", data, &n,
+			       diag);
 	else
 		r = passphrase_ask(store, twice, data, &n, diag);
 	if (r < 0)

@@ -13,7 +13,10 @@ struct opener_args { /* at most one is set; none: the terminal is asked */
 	const char *key_file, *new_key_file, *credential;
 	int passphrase_fd;
 };
-#define OPENER_ARGS_INIT {.passphrase_fd = -1}
+#define OPENER_ARGS_INIT                                                                           \
+	{                                                                                          \
+		.passphrase_fd = -1                                                                \
+	}
 
 struct opener {
 	struct cof_opener_secret secret;
@@ -42,7 +45,8 @@ int secret_file_sync(int fd, const char *path);
 
 #define PASSPHRASE_MAX 1024
 
-/* Asks on /dev/tty without echo; out: secure memory of PASSPHRASE_MAX + 2. -ENOTTY: none is there. */
+/* Asks on /dev/tty without echo; out: secure memory of PASSPHRASE_MAX + 2. -ENOTTY: none is there.
+ */
 int passphrase_ask(const char *store, bool twice, char *out, size_t *ret_n, struct cof_diag *diag);
 
 #endif

@@ -67,7 +67,8 @@ static size_t long_options(const struct verb *v, struct option *out)
 	return n + 1;
 }
 
-static void bad_option(const struct verb *v, const char *word, const struct option *options, size_t n)
+static void bad_option(const struct verb *v, const char *word, const struct option *options,
+		       size_t n)
 {
 	const char *names[OPTIONS_MAX + 1], *near;
 	cof_autofree char *shown = escaped(word);

@@ -33,9 +33,10 @@ static size_t code_point(const uint8_t *s, uint32_t *ret)
 /* What moves, hides or reorders text on a terminal. */
 static bool steers(uint32_t c)
 {
-	return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x061c || (c >= 0x200b && c <= 0x200f) ||
-	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
-	       (c >= 0xfff9 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe0fff);
+	return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x061c ||
+	       (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+	       (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || (c >= 0xfff9 && c <= 0xfffb) ||
+	       (c >= 0xe0000 && c <= 0xe0fff);
 }
 
 static void escape_into(struct cof_buf *b, const char *s)
@@ -161,7 +162,8 @@ static void json_safe(struct cof_buf *b, const char *text)
 		else if (c < 0x10000)
 			cof_buf_printf(b, "\\u%04x", c);
 		else
-			cof_buf_printf(b, "\\u%04x\\u%04x", 0xd7c0 + (c >> 10), 0xdc00 + (c & 0x3ff));
+			cof_buf_printf(b, "\\u%04x\\u%04x", 0xd7c0 + (c >> 10),
+				       0xdc00 + (c & 0x3ff));
 		p += len;
 	}
 }
@@ -184,8 +186,8 @@ int print_json(struct cof_json *j, bool pretty)
 const char *colour(enum colour c)
 {
 	static const char *const codes[] = {
-		[PLAIN] = "\x1b[0m", [BOLD] = "\x1b[1m",   [DIM] = "\x1b[2m",
-		[RED] = "\x1b[31m",  [GREEN] = "\x1b[32m", [YELLOW] = "\x1b[33m",
+	    [PLAIN] = "\x1b[0m", [BOLD] = "\x1b[1m",   [DIM] = "\x1b[2m",
+	    [RED] = "\x1b[31m",  [GREEN] = "\x1b[32m", [YELLOW] = "\x1b[33m",
 	};
 	static int wanted = -1;
 

@@ -22,8 +22,8 @@ static inline const char *plural(uint64_t n)
 	return n == 1 ? "" : "s";
 }
 
-/* Adds text wrapped to width, each line indented; column: where the first line already is. A line that begins
- * with a blank is kept as it is. */
+/* Adds text wrapped to width, each line indented; column: where the first line already is. A line
+ * that begins with a blank is kept as it is. */
 void wrap(struct cof_buf *b, const char *text, int column, int indent, int width);
 
 /* One JSON value on a line of its own, or indented. 0 or -errno. */
@@ -44,10 +44,14 @@ struct progress { /* zero to begin with; calls may come from several threads */
 	int64_t started, drawn;
 	bool off, visible;
 };
-#define PROGRESS_INIT {.lock = PTHREAD_MUTEX_INITIALIZER}
+#define PROGRESS_INIT                                                                              \
+	{                                                                                          \
+		.lock = PTHREAD_MUTEX_INITIALIZER                                                  \
+	}
 void progress_update(struct progress *p, uint64_t done, uint64_t total); /* bytes */
 void progress_clear(struct progress *p); /* before another line is printed, and at the end */
 /* The line that is drawn: pure, for tests. width: columns of the terminal. */
-void progress_line(uint64_t done, uint64_t total, int64_t elapsed_ns, int width, char *out, size_t cap);
+void progress_line(uint64_t done, uint64_t total, int64_t elapsed_ns, int width, char *out,
+		   size_t cap);
 
 #endif

@@ -6,7 +6,7 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
-#define QUIET_NS COF_NSEC	 /* nothing is drawn before this */
+#define QUIET_NS COF_NSEC /* nothing is drawn before this */
 #define REDRAW_NS (COF_NSEC / 5)
 
 static void time_left(double seconds, char *out, size_t cap)
@@ -21,7 +21,8 @@ static void time_left(double seconds, char *out, size_t cap)
 		snprintf(out, cap, "%.0f days left", COF_MIN(seconds / 86400, 9999.0));
 }
 
-void progress_line(uint64_t done, uint64_t total, int64_t elapsed_ns, int width, char *out, size_t cap)
+void progress_line(uint64_t done, uint64_t total, int64_t elapsed_ns, int width, char *out,
+		   size_t cap)
 {
 	double part = total ? COF_MIN((double)done / (double)total, 1.0) : 0;
 	double rate = elapsed_ns > 0 ? (double)done * COF_NSEC / (double)elapsed_ns : 0;

@@ -72,10 +72,11 @@ int store_open(const char *arg, struct store *ret, struct cof_diag *diag)
 		return r;
 	r = cof_conf_load(s.io, &s.conf, diag);
 	if (r == -ENOENT)
-		return cof_fail(diag, r,
-				"%s is neither an archive (it has no archive.conf) nor a mounted one; "
-				"coffer init makes one",
-				s.path);
+		return cof_fail(
+		    diag, r,
+		    "%s is neither an archive (it has no archive.conf) nor a mounted one; "
+		    "coffer init makes one",
+		    s.path);
 	if (r < 0)
 		return r;
 	*ret = s;
@@ -93,12 +94,14 @@ int store_ask(const struct store *s, struct cof_json *request, cof_show_fn fn, v
 	if (r == -ECONNREFUSED || r == -ENOENT) {
 		/* no socket but a lock: somebody holds the store whom we cannot ask */
 		if (cof_io_locked(s->io, holder, sizeof(holder)) > 0)
-			return cof_fail(diag, -EBUSY, "%s is in use by %s, which answers no questions",
-					s->path, holder);
+			return cof_fail(diag, -EBUSY,
+					"%s is in use by %s, which answers no questions", s->path,
+					holder);
 		return -ENOTCONN;
 	}
 	if (r == -EACCES || r == -EPERM)
-		return cof_fail(diag, r, "the archive is mounted, and only root may ask its daemon: %s",
+		return cof_fail(diag, r,
+				"the archive is mounted, and only root may ask its daemon: %s",
 				own.text);
 	return r < 0 ? cof_fail(diag, r, "%s", own.text[0] ? own.text : strerror(-r)) : 0;
 }

@@ -12,8 +12,8 @@ struct store {
 	struct cof_conf conf;
 };
 
-/* The argument is a store directory, or anything on a mounted archive. Opens the directory; whether it is
- * an archive is not looked at (conf stays empty). */
+/* The argument is a store directory, or anything on a mounted archive. Opens the directory; whether
+ * it is an archive is not looked at (conf stays empty). */
 int store_find(const char *arg, struct store *ret, struct cof_diag *diag);
 /* As find, and reads archive.conf. -ENOENT: no archive; the sentence is in diag. */
 int store_open(const char *arg, struct store *ret, struct cof_diag *diag);
@@ -30,7 +30,8 @@ struct mount_line {
 	char *source, *point;
 };
 void mount_line_done(struct mount_line *m);
-/* In text (the form of /proc/self/mountinfo) the last mount of type fuse.coffer with this device. -ENOENT */
+/* In text (the form of /proc/self/mountinfo) the last mount of type fuse.coffer with this device.
+ * -ENOENT */
 int mount_find(const char *text, unsigned major, unsigned minor, struct mount_line *ret);
 /* As mount_find, by mount point: for mounts whose daemon is dead, which cannot be asked. */
 int mount_find_at(const char *text, const char *point, struct mount_line *ret);

@@ -8,7 +8,8 @@ static void spaces(struct cof_buf *b, int n)
 }
 
 /* One paragraph, up to the newline or the end; returns what is behind it. */
-static const char *paragraph(struct cof_buf *b, const char *text, int indent, int width, int *column)
+static const char *paragraph(struct cof_buf *b, const char *text, int indent, int width,
+			     int *column)
 {
 	size_t n;
 

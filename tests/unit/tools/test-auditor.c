@@ -49,10 +49,12 @@ START_TEST(anything_else_is_refused)
 
 	for (size_t n = 0; n < AUDITOR_LINE - 1; n++)
 		ck_assert_int_eq(auditor_parse(want, n, got_id, got), -EUCLEAN);
-	for (size_t i = 0; i < AUDITOR_LINE; i++) { /* 'x' is no hex digit, no blank, and not in its place */
+	for (size_t i = 0; i < AUDITOR_LINE;
+	     i++) { /* 'x' is no hex digit, no blank, and not in its place */
 		memcpy(line, want, sizeof(want));
 		line[i] = 'x';
-		ck_assert_msg(auditor_parse(line, AUDITOR_LINE, got_id, got) == -EUCLEAN, "byte %zu", i);
+		ck_assert_msg(auditor_parse(line, AUDITOR_LINE, got_id, got) == -EUCLEAN,
+			      "byte %zu", i);
 	}
 	snprintf(line, sizeof(line), "%sx", want);
 	ck_assert_int_eq(auditor_parse(line, AUDITOR_LINE + 1, got_id, got), -EUCLEAN);

@@ -4,7 +4,8 @@
 
 #include "tools/entry.h"
 
-static void shows(void (*fn)(const struct cof_json *, struct cof_buf *), const char *json, const char *want)
+static void shows(void (*fn)(const struct cof_json *, struct cof_buf *), const char *json,
+		  const char *want)
 {
 	struct cof_json *o = NULL;
 	struct cof_buf b = {0};
@@ -23,9 +24,11 @@ START_TEST(appends)
 {
 	shows(entry_line,
 	      "{\"sequence\":11,\"type\":\"append\",\"object\":9,\"position\":6,\"length\":5," TIME
-	      ",\"path\":\"audit/a.log\",\"actor\":{\"ordinal\":1,\"uid\":0,\"login_uid\":1000,\"pid\":42,"
+	      ",\"path\":\"audit/"
+	      "a.log\",\"actor\":{\"ordinal\":1,\"uid\":0,\"login_uid\":1000,\"pid\":42,"
 	      "\"command\":\"my cmd\"}}",
-	      "      11  2026-01-02 03:04:05.678  append audit/a.log +5 at 6  by uid 0 (login 1000) pid 42 "
+	      "      11  2026-01-02 03:04:05.678  append audit/a.log +5 at 6  by uid 0 (login "
+	      "1000) pid 42 "
 	      "\"my cmd\"\n");
 }
 END_TEST
@@ -33,11 +36,15 @@ END_TEST
 START_TEST(events)
 {
 	shows(entry_line,
-	      "{\"sequence\":30,\"type\":\"event\"," TIME ",\"event\":\"refused\",\"operation\":\"unlink\","
-	      "\"path\":\"audit/a\",\"errno\":\"EPERM\",\"reason\":\"no\",\"detail\":\"rule x\",\"count\":12}",
-	      "      30  2026-01-02 03:04:05.678  event refused unlink audit/a: EPERM, no (rule x), 12 times\n");
+	      "{\"sequence\":30,\"type\":\"event\"," TIME
+	      ",\"event\":\"refused\",\"operation\":\"unlink\","
+	      "\"path\":\"audit/a\",\"errno\":\"EPERM\",\"reason\":\"no\",\"detail\":\"rule "
+	      "x\",\"count\":12}",
+	      "      30  2026-01-02 03:04:05.678  event refused unlink audit/a: EPERM, no (rule "
+	      "x), 12 times\n");
 	shows(entry_line,
-	      "{\"sequence\":31,\"type\":\"event\"," TIME ",\"event\":\"alarm\",\"detail\":\"d\",\"count\":1}",
+	      "{\"sequence\":31,\"type\":\"event\"," TIME
+	      ",\"event\":\"alarm\",\"detail\":\"d\",\"count\":1}",
 	      "      31  2026-01-02 03:04:05.678  event alarm: d\n");
 }
 END_TEST
@@ -45,7 +52,8 @@ END_TEST
 START_TEST(names_are_escaped)
 {
 	shows(entry_line,
-	      "{\"sequence\":1,\"type\":\"rename\"," TIME ",\"name\":\"a\\u001b[2J\",\"path\":\"b c\"}",
+	      "{\"sequence\":1,\"type\":\"rename\"," TIME
+	      ",\"name\":\"a\\u001b[2J\",\"path\":\"b c\"}",
 	      "       1  2026-01-02 03:04:05.678  rename a\\x1b[2J -> \"b c\"\n");
 	shows(entry_line,
 	      "{\"sequence\":1,\"type\":\"create\"," TIME
@@ -78,13 +86,17 @@ START_TEST(blame_lines)
 	blame_head(&b);
 	head = (char *)b.data;
 	shows(blame_line,
-	      "{\"offset\":0,\"length\":11,\"time\":\"2026-01-02T03:04:05.678Z\",\"uid\":0,\"login_uid\":1000,"
+	      "{\"offset\":0,\"length\":11,\"time\":\"2026-01-02T03:04:05.678Z\",\"uid\":0,\"login_"
+	      "uid\":1000,"
 	      "\"pid\":42,\"command\":\"bash\",\"unit\":\"cron.service\"}",
-	      "           0         11  2026-01-02 03:04:05.678      0   1000       42  bash (cron.service)\n");
-	shows(blame_line,
-	      "{\"offset\":11,\"length\":4096,\"hole\":true,\"time\":\"2026-01-02T03:04:05.678Z\",\"uid\":65534,"
-	      "\"pid\":7,\"command\":\"\",\"unit\":\"/\"}",
-	      "          11       4096  2026-01-02 03:04:05.678  65534      -        7  (hole)  -\n");
+	      "           0         11  2026-01-02 03:04:05.678      0   1000       42  bash "
+	      "(cron.service)\n");
+	shows(
+	    blame_line,
+	    "{\"offset\":11,\"length\":4096,\"hole\":true,\"time\":\"2026-01-02T03:04:05.678Z\","
+	    "\"uid\":65534,"
+	    "\"pid\":7,\"command\":\"\",\"unit\":\"/\"}",
+	    "          11       4096  2026-01-02 03:04:05.678  65534      -        7  (hole)  -\n");
 	/* the head stands over its columns */
 	line = "           0         11  2026-01-02 03:04:05.678      0   1000       42  bash";
 	ck_assert_int_eq(strstr(head, "OFFSET") + 6 - head, strchr(line, '0') + 1 - line);

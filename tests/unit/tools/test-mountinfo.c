@@ -68,7 +68,8 @@ START_TEST(escapes_that_are_none)
 {
 	struct mount_line m = {0};
 
-	ck_assert_int_eq(mount_find("1 1 0:9 / /a\\04 rw - fuse.coffer /s\\999\\ rw\n", 0, 9, &m), 0);
+	ck_assert_int_eq(mount_find("1 1 0:9 / /a\\04 rw - fuse.coffer /s\\999\\ rw\n", 0, 9, &m),
+			 0);
 	ck_assert_str_eq(m.point, "/a\\04");
 	ck_assert_str_eq(m.source, "/s\\999\\");
 	mount_line_done(&m);

@@ -24,7 +24,8 @@ static void setup(void)
 
 static void teardown(void)
 {
-	static const char *const names[] = {"key", "short", "long", "link", "fifo", "new", "store/key", "pass"};
+	static const char *const names[] = {"key",  "short", "long",      "link",
+					    "fifo", "new",   "store/key", "pass"};
 
 	for (size_t i = 0; i < COF_COUNT(names); i++)
 		unlink(names[i]);
@@ -180,7 +181,8 @@ START_TEST(passphrases)
 
 	passphrase("secret", 6, 6);
 	passphrase("secret\n", 7, 6);
-	passphrase("secret\n\n", 8, 7); /* one newline belongs to the line, more to the passphrase */
+	passphrase("secret\n\n", 8,
+		   7); /* one newline belongs to the line, more to the passphrase */
 	passphrase("\n", 1, 0);
 	passphrase("", 0, 0);
 	memset(text, 'p', sizeof(text));

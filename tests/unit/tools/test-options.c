@@ -36,13 +36,13 @@ static int next(void)
 
 static void complained(const char *part)
 {
-	ck_assert_msg(strstr(last_complaint, part) != NULL, "'%s' does not say '%s'", last_complaint,
-		      part);
+	ck_assert_msg(strstr(last_complaint, part) != NULL, "'%s' does not say '%s'",
+		      last_complaint, part);
 }
 
 START_TEST(options_and_operands)
 {
-	char *argv[] = {(char *)"try", (char *)"--shelf", (char *)"a", (char *)"store",
+	char *argv[] = {(char *)"try",    (char *)"--shelf",      (char *)"a", (char *)"store",
 			(char *)"--json", (char *)"--key-file=k", NULL};
 
 	ck_assert_int_eq(run_with(argv), 0);

@@ -21,8 +21,11 @@ START_TEST(plain_text_stays)
 {
 	becomes(escaped, "", "");
 	becomes(escaped, "audit/a.log", "audit/a.log");
-	becomes(escaped, "gr\xc3\xb6\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x94\x91",
-		"gr\xc3\xb6\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x94\x91");
+	becomes(escaped,
+		"gr\xc3\xb6\xc3\x9f"
+		"e \xe2\x82\xac \xf0\x9f\x94\x91",
+		"gr\xc3\xb6\xc3\x9f"
+		"e \xe2\x82\xac \xf0\x9f\x94\x91");
 }
 END_TEST
 
@@ -31,8 +34,14 @@ START_TEST(controls_are_escaped)
 	becomes(escaped, "a\nb\tc\rd", "a\\nb\\tc\\x0dd");
 	becomes(escaped, "\033[31m\x7f\x01", "\\x1b[31m\\x7f\\x01");
 	becomes(escaped, "back\\slash", "back\\\\slash");
-	becomes(escaped, "\xc2\x9b" "2J", "\\u{9b}2J"); /* C1: one byte of an escape sequence */
-	becomes(escaped, "\xe2\x80\xae" "gpj", "\\u{202e}gpj"); /* turns the text around */
+	becomes(escaped,
+		"\xc2\x9b"
+		"2J",
+		"\\u{9b}2J"); /* C1: one byte of an escape sequence */
+	becomes(escaped,
+		"\xe2\x80\xae"
+		"gpj",
+		"\\u{202e}gpj"); /* turns the text around */
 	becomes(escaped, "\xe2\x81\xa6\xe2\x81\xa9\xd8\x9c", "\\u{2066}\\u{2069}\\u{61c}");
 	becomes(escaped, "\xef\xbb\xbf\xe2\x80\x8b\xe2\x80\xa8", "\\u{feff}\\u{200b}\\u{2028}");
 	becomes(escaped, "\xf3\xa0\x81\x81", "\\u{e0041}"); /* a tag: invisible */
@@ -42,13 +51,16 @@ END_TEST
 START_TEST(bytes_that_are_no_utf8)
 {
 	becomes(escaped, "\xff\xfe", "\\xff\\xfe");
-	becomes(escaped, "\xc3", "\\xc3");		 /* cut off */
+	becomes(escaped, "\xc3", "\\xc3"); /* cut off */
 	becomes(escaped, "\xe2\x82", "\\xe2\\x82");
-	becomes(escaped, "\xc0\xaf", "\\xc0\\xaf");	 /* overlong */
+	becomes(escaped, "\xc0\xaf", "\\xc0\\xaf"); /* overlong */
 	becomes(escaped, "\xe0\x80\xaf", "\\xe0\\x80\\xaf");
-	becomes(escaped, "\xed\xa0\x80", "\\xed\\xa0\\x80"); /* a surrogate */
+	becomes(escaped, "\xed\xa0\x80", "\\xed\\xa0\\x80");          /* a surrogate */
 	becomes(escaped, "\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"); /* beyond Unicode */
-	becomes(escaped, "\x9b" "x", "\\x9bx");
+	becomes(escaped,
+		"\x9b"
+		"x",
+		"\\x9bx");
 }
 END_TEST
 
@@ -136,7 +148,8 @@ START_TEST(json_is_safe_and_the_same)
 
 	cof_json_set_str(j, "name", text);
 	out = printed(j);
-	ck_assert_str_eq(out, "{\"name\":\"a\\u001b[2J\\u009b\\u202e\\udb40\\udc41 \xc3\xb6 \\\\ \\\"\"}\n");
+	ck_assert_str_eq(
+	    out, "{\"name\":\"a\\u001b[2J\\u009b\\u202e\\udb40\\udc41 \xc3\xb6 \\\\ \\\"\"}\n");
 	ck_assert_int_eq(cof_json_parse(out, strlen(out) - 1, &back), 0);
 	ck_assert_str_eq(cof_json_str(back, "name"), text);
 	cof_json_free(back);

@@ -39,7 +39,8 @@ START_TEST(what_cannot_be_divided)
 {
 	ck_assert_ptr_nonnull(strstr(line(0, 0, 0, 80), "  0 %"));
 	ck_assert_ptr_nonnull(strstr(line(5, 0, 1, 80), "  0 %"));
-	ck_assert_ptr_nonnull(strstr(line(3000, 1000, 1, 80), "100 %")); /* the log grew meanwhile */
+	ck_assert_ptr_nonnull(
+	    strstr(line(3000, 1000, 1, 80), "100 %")); /* the log grew meanwhile */
 	ck_assert_ptr_nonnull(strstr(line(UINT64_MAX, UINT64_MAX, 1, 80), "100 %"));
 	ck_assert_ptr_nonnull(strstr(line(1, UINT64_MAX, 1, 80), "days left"));
 }
@@ -57,7 +58,8 @@ START_TEST(never_wider_than_the_terminal)
 {
 	for (int width = 1; width < 200; width++)
 		for (uint64_t done = 0; done <= 1u << 30; done += 1u << 27)
-			ck_assert_int_lt((int)strlen(line(done, 1u << 30, 3, width)), COF_MAX(width, 2));
+			ck_assert_int_lt((int)strlen(line(done, 1u << 30, 3, width)),
+					 COF_MAX(width, 2));
 }
 END_TEST
 

@@ -13,7 +13,8 @@ TCase *options_case(void);
 TCase *output_case(void);
 TCase *progress_case(void);
 
-/* What was complained last, and of which verb help was printed: this program's ends of tools/coffer.h. */
+/* What was complained last, and of which verb help was printed: this program's ends of
+ * tools/coffer.h. */
 extern char last_complaint[512];
 extern const char *helped;
 
