@@ -36,7 +36,7 @@ int store_init(struct store *s, struct cof_diag *diag)
 	struct cof_shelf_spec shelves[2] = {{.name = "audit"}, {.name = "keys"}};
 	struct cof_init_params p = {
 	    .origin = "test.example/archive",
-	    .segment_size = 1 << 20,
+	    .segment_size = s->segment_size ? s->segment_size : 1 << 20,
 	    .secret = &s->secret,
 	    .shelves = shelves,
 	    .n_shelves = 2,

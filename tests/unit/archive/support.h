@@ -17,6 +17,7 @@ struct store {
 	enum store_kind kind;
 	struct cof_sim *sim;
 	char dir[64];
+	uint64_t segment_size; /* 0: 1 MiB */
 	struct cof_io *io;
 	struct cof_opener_secret secret;
 	uint8_t *key; /* secure: the key file's bytes */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making an archive: what is in it, that it lasts, and that a failed attempt leaves nothing. */
+#include "fs/archive/keys.h"
 #include "support.h"
 
 static struct store s;
@@ -52,11 +53,23 @@ static void check_frames(void)
 	cof_reader_free(reader);
 }
 
+/* The mount that made it used up the first epoch. */
+static void check_epoch(void)
+{
+	struct cof_diag diag = {""};
+	struct cof_keys *keys = NULL;
+
+	ck_assert_int_eq(cof_keys_open(s.io, s.archive_id, &s.secret, &keys, &diag), 0);
+	ck_assert_uint_eq(cof_keys_epoch(keys), 2);
+	cof_keys_free(keys);
+}
+
 START_TEST(frames)
 {
 	store_new(&s, _i);
 	must_init();
 	check_frames();
+	check_epoch();
 	finish();
 }
 END_TEST

@@ -41,7 +41,7 @@ static void *renames(void *user)
 	snprintf(from, sizeof(from), "r%u-0", self);
 	if (do_create(&s, AUDIT, from, COF_KIND_FILE, &ino) || do_write(&s, ino, 0, "x", 1))
 		complain("create");
-	for (int i = 1; i <= ROUNDS && !atomic_load(&stop); i++) {
+	for (int i = 1; i <= 5 * ROUNDS && !atomic_load(&stop); i++) {
 		snprintf(to, sizeof(to), "r%u-%d", self, i % NAMES);
 		if (do_rename(&s, AUDIT, from, i % 3 ? AUDIT : KEYS, to))
 			complain("rename there");
@@ -103,7 +103,7 @@ static void *looks_up(void *user)
 		struct cof_attr attr;
 		int r;
 
-		snprintf(name, sizeof(name), "r%u-%u", i % 2, i % NAMES);
+		snprintf(name, sizeof(name), "r%u-%u", i / NAMES % 2, i % NAMES);
 		r = cof_archive_lookup(s.archive, COF_INDEX_NOW, AUDIT, name, &attr);
 		if (r && r != -ENOENT)
 			complain("lookup");
@@ -188,7 +188,7 @@ static void *follows(void *user)
 START_TEST(beside_each_other)
 {
 	static void *(*const change[])(void *) = {renames, renames, comes_and_goes, commits};
-	static void *(*const look[])(void *) = {looks_up, lists, follows};
+	static void *(*const look[])(void *) = {looks_up, looks_up, lists, follows};
 	pthread_t thread[COF_COUNT(change) + COF_COUNT(look)];
 	unsigned number[COF_COUNT(change)], n = 0;
 	struct cof_json *status = cof_json_object();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading: the right bytes or an error, at any place, in any pieces, whatever happened to the disk. */
+#include "fs/archive/internal.h"
 #include "support.h"
 
 #include <pthread.h>
@@ -120,6 +121,45 @@ START_TEST(lines_of_many_files)
 	}
 	for (int i = 0; i < 5; i++)
 		free(m[i].data);
+	store_done(&s);
+}
+END_TEST
+
+/* Each mount has its own payload key; one read goes over all of them. */
+START_TEST(several_mounts)
+{
+	struct model m;
+
+	store_make(&s, STORE_SIM);
+	state = 3;
+	model_new(&m, "f");
+	for (int i = 0; i < 6; i++) {
+		for (int k = 0; k < 5; k++)
+			model_append(&m, k == 3 ? 70000 : 100);
+		reopen();
+	}
+	must_hold(&s, m.ino, m.data, m.n);
+	for (int i = 0; i < 50; i++)
+		model_check(&m, draw(m.n), draw(200000));
+	free(m.data);
+	store_done(&s);
+}
+END_TEST
+
+/* More neighbouring small frames in one read than a window holds, in one segment. */
+START_TEST(one_long_run)
+{
+	struct model m;
+
+	store_new(&s, STORE_SIM);
+	s.segment_size = 8 << 20;
+	ck_assert_int_eq(store_init(&s, NULL), 0);
+	store_open(&s);
+	model_new(&m, "f");
+	for (int i = 0; i < 50; i++)
+		model_append(&m, 60000);
+	must_hold(&s, m.ino, m.data, m.n);
+	free(m.data);
 	store_done(&s);
 }
 END_TEST
@@ -279,6 +319,57 @@ START_TEST(flipped_bits)
 }
 END_TEST
 
+static void must_read_repaired(const struct model *m)
+{
+	uint8_t buf[64];
+	size_t got = 0;
+
+	ck_assert_int_eq(
+	    cof_archive_read(s.archive, COF_INDEX_NOW, m->ino, buf, sizeof(buf), 0, &got), 0);
+	ck_assert_uint_eq(got, m->n);
+	ck_assert_mem_eq(buf, m->data, m->n);
+}
+
+/* An index that points to another file's frame is found out by the frame, and built anew. */
+START_TEST(wrong_stretch)
+{
+	struct cof_json *status = cof_json_object();
+	struct cof_stretch st;
+	int64_t rebuilds = 0;
+	size_t found = 0;
+	struct model m, other;
+	uint8_t buf[30];
+	int64_t time;
+
+	store_make(&s, STORE_SIM);
+	state = 11;
+	model_new(&m, "f");
+	model_new(&other, "g");
+	model_append(&m, 10);
+	model_append(&other, 20);
+	ck_assert_int_eq(
+	    cof_index_stretches(s.archive->ix, COF_INDEX_NOW, other.ino, 0, &st, 1, &found), 0);
+	ck_assert_uint_eq(found, 1);
+	st.position = 10;
+	cof_index_enter(s.archive->ix);
+	ck_assert_int_eq(cof_index_add_stretch(s.archive->ix, m.ino, &st), 0);
+	cof_index_leave(s.archive->ix);
+	ck_assert_int_eq(cof_stretch_time(s.archive, &st, m.ino, &time), -COF_EINDEX);
+	ck_assert_int_eq(cof_read_range(s.archive, COF_INDEX_NOW, m.ino, 0, buf, 30), -COF_EINDEX);
+	cof_obj_clear(s.archive); /* nobody holds one */
+	must_read_repaired(&m);
+	must_read_repaired(&other);
+	ck_assert_int_eq(cof_archive_status(s.archive, status), 0);
+	ck_assert_int_eq(cof_json_int(cof_json_get(status, "index"), "rebuilds", &rebuilds), 0);
+	ck_assert_int_eq(rebuilds, 1);
+	ck_assert_ptr_nonnull(strstr(s.alarm, "rebuilt"));
+	cof_json_free(status);
+	free(m.data);
+	free(other.data);
+	store_done(&s);
+}
+END_TEST
+
 /* ---- beside writers ---- */
 
 #define LINES 4000
@@ -368,10 +459,13 @@ int main(void)
 	tcase_set_timeout(c, 120);
 	tcase_add_loop_test(c, one_write, 0, COF_COUNT(sizes));
 	tcase_add_loop_test(c, lines_of_many_files, 0, STORE_KINDS);
+	tcase_add_test(c, several_mounts);
+	tcase_add_test(c, one_long_run);
 	tcase_add_test(c, holes);
 	tcase_add_test(c, not_a_file);
 	tcase_add_test(c, earlier_sizes);
 	tcase_add_test(c, flipped_bits);
+	tcase_add_test(c, wrong_stretch);
 	tcase_add_test(c, polling_readers);
 	suite_add_tcase(suite, c);
 	srunner_run_all(runner, CK_NORMAL);

@@ -135,6 +135,7 @@ static void check_entries(struct cof_json *all, uint64_t file)
 	ck_assert_str_eq(cof_json_str(e, "event"), "refused");
 	ck_assert_str_eq(cof_json_str(e, "operation"), "unlink");
 	ck_assert_str_eq(cof_json_str(e, "path"), "audit/b.log");
+	ck_assert_int_eq(number_of(e, "object"), (int64_t)file);
 	first(all, "checkpoint");
 }
 
