@@ -17,8 +17,8 @@ struct identity {
 
 static void from_file(struct verify *v, struct identity *ret)
 {
-	ret->err = cof_io_load(v->p->io, "archive.conf", CONF_MAX, &v->archive_conf,
-			       &v->archive_conf_len);
+	ret->err =
+	    cof_io_load(v->p->io, "archive.conf", CONF_MAX, &v->archive_conf, &v->archive_conf_len);
 	if (ret->err < 0)
 		cof_fail(&ret->diag, 0, "%s", strerror(-ret->err));
 	else
@@ -45,8 +45,8 @@ static void from_frame(struct verify *v, struct identity *ret)
 	    frame.stored > n - COF_FRAME_HEADER ||
 	    cof_payload_check(&frame, buf + COF_FRAME_HEADER) < 0)
 		return;
-	ret->err = cof_conf_parse((const char *)buf + COF_FRAME_HEADER, frame.stored, &ret->conf,
-				  NULL);
+	ret->err =
+	    cof_conf_parse((const char *)buf + COF_FRAME_HEADER, frame.stored, &ret->conf, NULL);
 }
 
 static bool same_key(const struct cof_vkey *a, const struct cof_vkey *b)
@@ -55,7 +55,8 @@ static bool same_key(const struct cof_vkey *a, const struct cof_vkey *b)
 	       memcmp(a->public_key, b->public_key, sizeof(a->public_key)) == 0;
 }
 
-/* Which of the two is the archive's: frame 0's, unless it is broken or only the file fits the key. */
+/* Which of the two is the archive's: frame 0's, unless it is broken or only the file fits the key.
+ */
 static int choose(struct verify *v, const struct identity *file, const struct identity *frame)
 {
 	const struct cof_vkey *key = v->p->vkey;
@@ -133,7 +134,7 @@ static int load_checkpoint(struct verify *v)
 	}
 	memset(&v->checkpoint, 0, sizeof(v->checkpoint));
 	cof_verify_say(v, COF_TAMPERED, place, "%s",
-		       r == -ENOKEY	? "is not signed by the log's key"
+		       r == -ENOKEY    ? "is not signed by the log's key"
 		       : r == -EBADMSG ? "carries a signature of the log that does not hold"
 				       : "is not a checkpoint");
 	return 0;

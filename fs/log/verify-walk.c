@@ -20,10 +20,8 @@ struct walk { /* a segment */
 
 static struct place here(const struct walk *s, int64_t sequence, uint64_t object)
 {
-	return (struct place){.segment = s->number,
-			      .offset = s->off,
-			      .sequence = sequence,
-			      .object = object};
+	return (struct place){
+	    .segment = s->number, .offset = s->off, .sequence = sequence, .object = object};
 }
 
 /* A window that begins at off. What the last one has of it is copied, the rest is read. */
@@ -50,8 +48,7 @@ static void move_window(struct walk *s, uint64_t off)
 	w->len += n;
 	v->bytes_done += n;
 	if (v->p->progress)
-		v->p->progress(v->p->user, COF_MIN(v->bytes_done, v->bytes_total),
-			       v->bytes_total);
+		v->p->progress(v->p->user, COF_MIN(v->bytes_done, v->bytes_total), v->bytes_total);
 }
 
 /* n bytes at off, all in one window; NULL when the file does not have them. */

@@ -131,15 +131,15 @@ static void check_end(struct verify *v)
 
 static void summarise(struct verify *v)
 {
-	bool closed = v->significant_type == COF_UNMOUNT && !v->torn && !v->p->live &&
-		      !v->out.tail;
+	bool closed = v->significant_type == COF_UNMOUNT && !v->torn && !v->p->live && !v->out.tail;
 
 	cof_tree_finish(v, closed);
 	v->out.checkpoint_size = v->covered;
 	if (v->checkpoint.size == v->covered)
 		memcpy(v->out.root, v->checkpoint.root, COF_HASH);
 	else if (!v->tree.broken)
-		(void)cof_tree_root_at(v, v->covered, v->out.root); /* zeros when it cannot be had */
+		(void)cof_tree_root_at(v, v->covered,
+				       v->out.root); /* zeros when it cannot be had */
 	if (v->seal.lost)
 		v->out.seal_checked = false;
 	if (v->unlisted) {

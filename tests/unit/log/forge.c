@@ -27,9 +27,8 @@ static void sign(struct out *o)
 	memcpy(o->cp.origin, o->w->conf.vkey.name, sizeof(o->cp.origin));
 	o->cp.size = o->tree.size;
 	cof_frontier_root(&o->tree, o->cp.root);
-	ck_assert_int_eq(cof_checkpoint_sign(&o->cp, &o->w->conf.vkey, o->w->secrets.signing_seed,
-					     &o->note),
-			 0);
+	ck_assert_int_eq(
+	    cof_checkpoint_sign(&o->cp, &o->w->conf.vkey, o->w->secrets.signing_seed, &o->note), 0);
 }
 
 static void put(struct out *o, struct forged *g)
