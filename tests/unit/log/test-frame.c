@@ -3,8 +3,8 @@
 #include "test-log.h"
 
 #define HEADER                                                                                     \
-	"434f46520701010008070605040302011817161514131211282726252423222164000100ac00010038373635"   \
-	"3433323144434241545352516867666564636261feffffffffffffff000102030405060708090a0b0c0d0e0f"   \
+	"434f46520701010008070605040302011817161514131211282726252423222164000100ac00010038373635" \
+	"3433323144434241545352516867666564636261feffffffffffffff000102030405060708090a0b0c0d0e0f" \
 	"101112131415161718191a1b1c1d1e1f6465666768696a6b6c6d6e6f70717273280000003bf25a09"
 
 static struct cof_frame sample(void)
@@ -140,11 +140,16 @@ static void counter_over(struct cof_frame *f)
 }
 
 static const struct lie lies[] = {
-    {"version", -EOPNOTSUPP, version},	{"type 0", -EUCLEAN, no_type},
-    {"flags", -EUCLEAN, flags},		{"length", -EUCLEAN, too_long},
-    {"public length", -EUCLEAN, too_public}, {"length", -EUCLEAN, wraps},
-    {"stored length", -EUCLEAN, stored_more}, {"stored length", -EUCLEAN, stored_less},
-    {"commitment", -EUCLEAN, no_room},	{"counter", -EUCLEAN, idle_counter},
+    {"version", -EOPNOTSUPP, version},
+    {"type 0", -EUCLEAN, no_type},
+    {"flags", -EUCLEAN, flags},
+    {"length", -EUCLEAN, too_long},
+    {"public length", -EUCLEAN, too_public},
+    {"length", -EUCLEAN, wraps},
+    {"stored length", -EUCLEAN, stored_more},
+    {"stored length", -EUCLEAN, stored_less},
+    {"commitment", -EUCLEAN, no_room},
+    {"counter", -EUCLEAN, idle_counter},
     {"counter", -EUCLEAN, counter_over},
 };
 
@@ -163,7 +168,9 @@ END_TEST
 
 START_TEST(what_is_not_known_passes)
 {
-	struct cof_frame f = {.type = 200, .version = 1, .length = COF_FRAME_LENGTH_MAX,
+	struct cof_frame f = {.type = 200,
+			      .version = 1,
+			      .length = COF_FRAME_LENGTH_MAX,
 			      .public_length = COF_FRAME_LENGTH_MAX};
 	uint8_t raw[COF_FRAME_HEADER];
 	struct cof_frame back;

@@ -38,9 +38,9 @@ static void begin(struct sealed *s)
 				  .mount = 0x41424344};
 	cof_sha256(s->public_part, PUBLIC, s->public_hash);
 	ck_assert_int_eq(cof_aead_new(key, &s->aead), 0);
-	ck_assert_int_eq(cof_payload_seal(&s->f, s->aead, s->id, s->public_part, PUBLIC, s->plain,
-					  s->stored),
-			 0);
+	ck_assert_int_eq(
+	    cof_payload_seal(&s->f, s->aead, s->id, s->public_part, PUBLIC, s->plain, s->stored),
+	    0);
 }
 
 static void end(struct sealed *s)
@@ -93,17 +93,16 @@ START_TEST(opens_chunk_by_chunk)
 	struct sealed s;
 
 	begin(&s);
-	ck_assert_int_eq(cof_payload_open_chunk(&s.f, s.aead, s.id, s.public_hash, 0,
-						s.stored + PUBLIC, out),
-			 0);
+	ck_assert_int_eq(
+	    cof_payload_open_chunk(&s.f, s.aead, s.id, s.public_hash, 0, s.stored + PUBLIC, out),
+	    0);
 	ck_assert_mem_eq(out, s.plain, COF_CHUNK);
 	ck_assert_int_eq(cof_payload_open_chunk(&s.f, s.aead, s.id, s.public_hash, 1,
 						s.stored + PUBLIC + COF_CHUNK + COF_TAG, out),
 			 0);
 	ck_assert_mem_eq(out, s.plain + COF_CHUNK, PLAIN - COF_CHUNK);
-	ck_assert_int_eq(cof_payload_open_chunk(&s.f, s.aead, s.id, s.public_hash, 2, s.stored,
-						out),
-			 -EINVAL);
+	ck_assert_int_eq(
+	    cof_payload_open_chunk(&s.f, s.aead, s.id, s.public_hash, 2, s.stored, out), -EINVAL);
 	free(out);
 	end(&s);
 }
@@ -132,14 +131,14 @@ START_TEST(a_chunk_is_bound_to_its_place)
 		f.counter += i == 7;
 		id[3] ^= i == 8;
 		hash[3] ^= i == 9;
-		ck_assert_int_eq(cof_payload_open_chunk(&f, s.aead, id, hash, 0, s.stored + PUBLIC,
-							out),
-				 i == 10 ? 0 : -EBADMSG);
+		ck_assert_int_eq(
+		    cof_payload_open_chunk(&f, s.aead, id, hash, 0, s.stored + PUBLIC, out),
+		    i == 10 ? 0 : -EBADMSG);
 	}
 	/* a chunk in the place of another */
-	ck_assert_int_eq(cof_payload_open_chunk(&s.f, s.aead, s.id, s.public_hash, 1,
-						s.stored + PUBLIC, out),
-			 -EBADMSG);
+	ck_assert_int_eq(
+	    cof_payload_open_chunk(&s.f, s.aead, s.id, s.public_hash, 1, s.stored + PUBLIC, out),
+	    -EBADMSG);
 	free(out);
 	end(&s);
 }
@@ -175,16 +174,14 @@ START_TEST(what_cannot_be_sealed)
 	ck_assert_int_eq(cof_payload_seal(&f, NULL, s.id, s.public_part, PUBLIC, s.plain, s.stored),
 			 -EINVAL);
 	f.counter = UINT64_MAX - 1;
-	ck_assert_int_eq(cof_payload_seal(&f, s.aead, s.id, s.public_part, PUBLIC, s.plain,
-					  s.stored),
-			 -EINVAL);
+	ck_assert_int_eq(
+	    cof_payload_seal(&f, s.aead, s.id, s.public_part, PUBLIC, s.plain, s.stored), -EINVAL);
 	f = s.f; /* a commitment without its bytes */
 	ck_assert_int_eq(cof_payload_seal(&f, s.aead, s.id, s.public_part, 31, s.plain, s.stored),
 			 -EINVAL);
 	f.length = COF_FRAME_LENGTH_MAX + 1;
-	ck_assert_int_eq(cof_payload_seal(&f, s.aead, s.id, s.public_part, PUBLIC, s.plain,
-					  s.stored),
-			 -EINVAL);
+	ck_assert_int_eq(
+	    cof_payload_seal(&f, s.aead, s.id, s.public_part, PUBLIC, s.plain, s.stored), -EINVAL);
 	end(&s);
 }
 END_TEST

@@ -107,8 +107,7 @@ START_TEST(nothing_where_nothing_is)
 	ck_assert_int_eq(cof_reader_header(r, 900 * (uint64_t)WORLD_SEGMENT, &f, NULL, &d),
 			 -ENODATA);
 	ck_assert_int_eq(cof_reader_header(r, UINT64_MAX - 5, &f, NULL, &d), -ENODATA);
-	ck_assert_int_eq(cof_reader_bytes(r, 900 * (uint64_t)WORLD_SEGMENT, buf, 64, &n),
-			 -ENODATA);
+	ck_assert_int_eq(cof_reader_bytes(r, 900 * (uint64_t)WORLD_SEGMENT, buf, 64, &n), -ENODATA);
 	ck_assert_uint_eq(n, 99);
 	ck_assert_int_eq(cof_reader_header(r, 1, &f, NULL, &d), -EUCLEAN); /* within a frame */
 	ck_assert_str_ne(d.text, "");

@@ -85,8 +85,7 @@ static void goes_on(struct world *w)
 	ck_assert_int_eq(world_put(w, 5, 100, false, &s), 0);
 	ck_assert_uint_eq(s, w->rec.size + 1);
 	world_close(w);
-	ck_assert_msg(world_verify(w, NULL) == COF_INTACT, "%s: %s", w->worst.file,
-		      w->worst.text);
+	ck_assert_msg(world_verify(w, NULL) == COF_INTACT, "%s: %s", w->worst.file, w->worst.text);
 }
 
 START_TEST(a_torn_tail_is_set_aside)
@@ -166,8 +165,7 @@ START_TEST(the_last_mount_is_known)
 		ck_assert_int_eq(world_reopen(&w), 0);
 		ck_assert_uint_eq(w.rec.last_mount, i - 1);
 		ck_assert_int_eq(cof_reader_new(w.io, &w.conf, &r), 0);
-		ck_assert_int_eq(cof_reader_header(r, w.rec.last_mount_address, &f, NULL, NULL),
-				 0);
+		ck_assert_int_eq(cof_reader_header(r, w.rec.last_mount_address, &f, NULL, NULL), 0);
 		cof_reader_free(r);
 		ck_assert_int_eq(f.type, COF_MOUNT);
 		ck_assert_uint_eq(f.mount, i - 1);
@@ -252,14 +250,12 @@ START_TEST(a_checkpoint_of_other_frames_is_refused)
 
 	make_crashed(&w, 10, 2);
 	memcpy(cp.origin, w.conf.vkey.name, sizeof(cp.origin));
-	ck_assert_int_eq(
-	    cof_checkpoint_sign(&cp, &w.conf.vkey, w.secrets.signing_seed, &note), 0);
+	ck_assert_int_eq(cof_checkpoint_sign(&cp, &w.conf.vkey, w.secrets.signing_seed, &note), 0);
 	world_replace(&w, "checkpoint", note.data, note.len);
 	refused(&w, "root");
 	note.len = 0;
 	cp.size = 5000; /* more than there are */
-	ck_assert_int_eq(
-	    cof_checkpoint_sign(&cp, &w.conf.vkey, w.secrets.signing_seed, &note), 0);
+	ck_assert_int_eq(cof_checkpoint_sign(&cp, &w.conf.vkey, w.secrets.signing_seed, &note), 0);
 	world_replace(&w, "checkpoint", note.data, note.len);
 	refused(&w, "missing or damaged");
 	world_end(&w);
@@ -356,7 +352,8 @@ static void has_aside(struct world *w, int64_t bytes)
 	w->clock = clock;
 }
 
-/* A power cut at each operation of a recovery, up to its MOUNT frame: the next one finds the same. */
+/* A power cut at each operation of a recovery, up to its MOUNT frame: the next one finds the same.
+ */
 static bool crash_in_recovery(uint64_t op, enum cof_sim_loss loss)
 {
 	struct cof_log_secrets before;
@@ -416,8 +413,7 @@ int main(void)
 	tcase_add_test(t, other_keys_are_refused);
 	tcase_add_loop_test(t, lost_hashes_are_made_again, 0, TILE_SPOILS);
 	tcase_add_test(t, whole_hashes_are_kept);
-	tcase_add_loop_test(t, a_crash_in_recovery_changes_nothing, COF_SIM_KEEP,
-			    COF_SIM_TEAR + 1);
+	tcase_add_loop_test(t, a_crash_in_recovery_changes_nothing, COF_SIM_KEEP, COF_SIM_TEAR + 1);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);

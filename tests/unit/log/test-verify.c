@@ -447,8 +447,8 @@ struct forgery {
 };
 
 static const struct forgery forgeries[] = {
-    {as_it_was, false, -1},	{drop_one, false, 9},	  {retention_back, true, 9},
-    {counter_again, true, 9}, {mount_jumps, true, 9}, {epoch_jumps, true, 1},
+    {as_it_was, false, -1},       {drop_one, false, 9},   {retention_back, true, 9},
+    {counter_again, true, 9},     {mount_jumps, true, 9}, {epoch_jumps, true, 1},
     {another_identity, true, -1},
 };
 
@@ -644,8 +644,8 @@ START_TEST(beside_a_daemon)
 	p.auditor_secret = auditor;
 	ck_assert_int_eq(pthread_create(&thread, NULL, append_on, &d), 0);
 	for (int i = 0; i < 12; i++) {
-		ck_assert_msg(world_verify_with(&seen, &p) == COF_INTACT, "%s %s",
-			      seen.worst.file, seen.worst.text);
+		ck_assert_msg(world_verify_with(&seen, &p) == COF_INTACT, "%s %s", seen.worst.file,
+			      seen.worst.text);
 		ck_assert_uint_eq(seen.found.frames, seen.found.checkpoint_size);
 	}
 	atomic_store(&d.stop, true);
@@ -679,8 +679,7 @@ int main(void)
 	tcase_add_test(t, unsealed);
 	tcase_add_test(t, wrong_key);
 	tcase_add_test(t, not_an_archive);
-	tcase_add_loop_test(t, a_forgery_breaks_a_rule_or_the_seal, 0,
-			    (int)COF_COUNT(forgeries));
+	tcase_add_loop_test(t, a_forgery_breaks_a_rule_or_the_seal, 0, (int)COF_COUNT(forgeries));
 	tcase_add_test(t, a_chained_checkpoint_is_signed);
 	tcase_add_test(t, a_rewritten_chain_lacks_the_signature);
 	tcase_add_test(t, threads_change_nothing);

@@ -164,7 +164,8 @@ START_TEST(a_full_disk_refuses_and_goes_on)
 	ck_assert_int_eq(world_put(&w, n, 2000, false, NULL), -ENOSPC);
 	ck_assert_int_eq(w.failed, 0);
 	cof_sim_limit(w.sim, 0);
-	while ((r = world_put(&w, n, 2000, false, &s)) == -ENOSPC) /* it is not asked at every append */
+	while ((r = world_put(&w, n, 2000, false, &s)) ==
+	       -ENOSPC) /* it is not asked at every append */
 		;
 	ck_assert_int_eq(r, 0);
 	ck_assert_int_eq(cof_log_close(w.log, NULL), 0);

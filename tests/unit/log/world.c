@@ -64,8 +64,8 @@ int world_begin(struct world *w, uint64_t seed)
 	w->secrets.epoch = 1;
 	memset(w->conf.id, 9, 16);
 	ck_assert_int_eq(cof_ed25519_public(w->secrets.signing_seed, pub), 0);
-	ck_assert_int_eq(
-	    cof_vkey_make("test.example/log", COF_NOTE_ED25519, pub, &w->conf.vkey), 0);
+	ck_assert_int_eq(cof_vkey_make("test.example/log", COF_NOTE_ED25519, pub, &w->conf.vkey),
+			 0);
 	w->conf.segment_size = WORLD_SEGMENT;
 	w->conf.created = 1700000000 * COF_NSEC;
 	p = world_params(w);
