@@ -24,6 +24,9 @@ int cof_archive_feed(struct cof_archive *a)
 	pthread_mutex_lock(&a->feed_lock);
 	r = cof_index_feed(a->ix, cof_archive_size, a);
 	pthread_mutex_unlock(&a->feed_lock);
+	/* Damage met while writing does not go away by trying again: whoever comes next builds it anew. */
+	if (cof_ix(a, r) == -COF_EINDEX)
+		cof_stale(a, cof_index_fed(a->ix));
 	return r;
 }
 
