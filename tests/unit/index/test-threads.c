@@ -259,11 +259,50 @@ START_TEST(feeding_waits_for_who_is_inside)
 }
 END_TEST
 
+#define LONG 400000
+
+static void *feed_long(void *user)
+{
+	struct shared *s = user;
+	uint64_t below = LONG + 1;
+	SURE(!cof_index_feed(s->ix, size_is, &below));
+	atomic_store(&s->stop, true);
+	return NULL;
+}
+
+/* While hundreds of rows of one file are on their way, its older ends are known all the same. */
+START_TEST(old_ends_while_feeding)
+{
+	struct shared s = {.ix = open_at(test_dir, 2 * LONG, NULL)};
+	struct cof_stretch got[3];
+	pthread_t t;
+	uint64_t end = 0, asked_for = 0;
+	size_t n = 0;
+	for (uint64_t q = 1; q <= LONG; q++) {
+		struct cof_stretch x = {(q - 1) * 3, 3, q * 1000, q, false};
+		SURE(!cof_index_add_stretch(s.ix, 10, &x));
+		if (q == 300)
+			feed(s.ix, q + 1);
+	}
+	pthread_create(&t, NULL, feed_long, &s);
+	do {
+		uint64_t at = 1 + asked_for++ % 300;
+		SURE(!cof_index_end(s.ix, at, 10, &end));
+		SURE(end == (at - 1) * 3);
+		SURE(!cof_index_stretches(s.ix, COF_INDEX_NOW, 10, at * 50, got, 3, &n));
+		SURE(n == 3 && got[0].position == at * 50 / 3 * 3);
+	} while (!atomic_load(&s.stop));
+	pthread_join(t, NULL);
+	cof_index_close(s.ix);
+}
+END_TEST
+
 TCase *threads_case(void)
 {
 	TCase *c = index_case("threads");
 	tcase_add_test(c, writers_readers_feeder);
 	tcase_add_test(c, full_waits);
+	tcase_add_test(c, old_ends_while_feeding);
 	tcase_add_test(c, feeding_waits_for_who_is_inside);
 	return c;
 }
