@@ -18,6 +18,16 @@ static bool is_zero(const uint8_t hash[COF_HASH])
 	return memcmp(hash, none, COF_HASH) == 0;
 }
 
+/* Parts of the right hash and zeros: a write that a crash cut to pieces. Nothing that says
+ * something else than the frames. */
+static bool cut_short(const uint8_t stored[COF_HASH], const uint8_t right[COF_HASH])
+{
+	for (size_t i = 0; i < COF_HASH; i++)
+		if (stored[i] && stored[i] != right[i])
+			return false;
+	return true;
+}
+
 int cof_tree_start(struct verify *v)
 {
 	struct tree *t = &v->tree;
@@ -141,7 +151,8 @@ static void completed(void *user, unsigned level, uint64_t index, const uint8_t 
 
 	if (!level || level >= VERIFY_LEVELS)
 		return;
-	if (!cof_tree_stored(v, level, index, stored))
+	if (!cof_tree_stored(v, level, index, stored) ||
+	    (memcmp(stored, hash, COF_HASH) != 0 && cut_short(stored, hash)))
 		missing(v, level, index);
 	else if (memcmp(stored, hash, COF_HASH) != 0 && !v->tree.level[level].wrong)
 		wrong_hash(v, level, index); /* one a level: what is above and behind follows */
@@ -221,6 +232,8 @@ void cof_tree_link(struct verify *v, const uint8_t *raw, struct place place, boo
 	cof_frame_leaf(raw, v->previous, leaf);
 	if (!t->blind) {
 		if (!cof_tree_stored(v, 0, t->size, stored)) {
+			missing(v, 0, t->size);
+		} else if (memcmp(leaf, stored, COF_HASH) != 0 && cut_short(stored, leaf)) {
 			missing(v, 0, t->size);
 		} else if (memcmp(leaf, stored, COF_HASH) != 0) {
 			t->suspect.open = !t->broken;

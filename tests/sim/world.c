@@ -236,7 +236,7 @@ static void on_alarm(void *user, const char *text)
 
 	w->alarms++;
 	if (getenv("COF_SHOW"))
-		printf("%s: alarm: %s\n", world_doing, text);
+		fprintf(stderr, "%s: alarm: %s\n", world_doing, text);
 }
 
 static int try_open(struct world *w, struct cof_diag *diag)
@@ -629,7 +629,7 @@ static void on_finding(void *user, const struct cof_finding *f)
 	struct cof_finding *worst = user;
 
 	if (getenv("COF_SHOW"))
-		printf("%s: %s: %s segment %lld offset %llu sequence %lld: %s\n", world_doing,
+		fprintf(stderr, "%s: %s: %s segment %lld offset %llu sequence %lld: %s\n", world_doing,
 		       cof_verdict_name(f->verdict), f->file, (long long)f->segment,
 		       (unsigned long long)f->offset, (long long)f->sequence, f->text);
 	if (f->verdict > worst->verdict || !worst->text[0])
