@@ -7,6 +7,7 @@
 #include "fs/archive/internal.h"
 
 #define FEED_EVERY 32768u
+#define ALARMS 16 /* of frames that cannot be used, in one replay */
 
 uint64_t cof_archive_size(void *archive)
 {
@@ -119,11 +120,42 @@ static int fetch_and_apply(struct cof_archive *a, const struct cof_frame *f, uin
 	return r;
 }
 
+/* The number of what cannot be read is used up all the same: a removed inode without a name stands for it. */
+static int keep_number(struct cof_archive *a, const struct cof_frame *f)
+{
+	struct cof_node n = {
+	    .ino = f->object,
+	    .kind = COF_KIND_FILE,
+	    .state = COF_STATE_REMOVED,
+	    .created = f->record_time,
+	    .mtime = f->record_time,
+	    .ctime = f->record_time,
+	    .created_sequence = f->sequence,
+	    .retain_until = INT64_MIN,
+	}, there;
+	int r;
+
+	if (f->type != COF_CREATE || f->object <= COF_ROOT_INO || f->object >> 48)
+		return 0;
+	r = cof_index_get_node(a->ix, COF_INDEX_NOW, f->object, &there);
+	return r == -ENOENT ? cof_index_put_node(a->ix, f->sequence, &n) : r;
+}
+
+static int pass_over(struct cof_archive *a, const struct cof_frame *f, uint64_t address, int err)
+{
+	if (a->passed_over++ < ALARMS)
+		cof_alarm(a,
+			  "The %s frame %llu (segment %08llx, offset %llu) cannot be used for the index: "
+			  "%s. Run coffer verify.",
+			  cof_frame_type_name(f->type), (unsigned long long)f->sequence,
+			  (unsigned long long)(address / a->conf.segment_size),
+			  (unsigned long long)(address % a->conf.segment_size), strerror(-err));
+	return keep_number(a, f);
+}
+
 static int replay_frame(struct cof_archive *a, const struct cof_frame *f, uint64_t address)
 {
 	cof_autobuf struct cof_buf public_part = {0}, private_part = {0};
-	unsigned long long segment = address / a->conf.segment_size;
-	unsigned long long offset = address % a->conf.segment_size;
 	int r = 0;
 
 	a->load_at = f->sequence;
@@ -137,12 +169,7 @@ static int replay_frame(struct cof_archive *a, const struct cof_frame *f, uint64
 	case -EUCLEAN:
 	case -ENOENT:
 	case -ENOKEY:
-		cof_alarm(a,
-			  "The %s frame %llu (segment %08llx, offset %llu) cannot be used for the index: "
-			  "%s. Run coffer verify.",
-			  cof_frame_type_name(f->type), (unsigned long long)f->sequence, segment,
-			  offset, strerror(-r));
-		return 0;
+		return pass_over(a, f, address, r);
 	default:
 		return r;
 	}
@@ -210,10 +237,14 @@ int cof_replay(struct cof_archive *a)
 	if (r < 0)
 		return a->log ? r : 0; /* a damaged log: what the index has is what there is */
 	cof_obj_clear(a);
+	a->passed_over = 0;
 	cof_index_bulk(a->ix, true);
 	r = walk(a, address, end, &replayed);
 	cof_index_bulk(a->ix, false);
 	a->load_at = COF_INDEX_NOW;
+	if (a->passed_over > ALARMS)
+		cof_alarm(a, "%llu frames in all cannot be used for the index.",
+			  (unsigned long long)a->passed_over);
 	cof_obj_clear(a);
 	if (r == 0)
 		r = cof_index_feed(a->ix, progress, &replayed);
