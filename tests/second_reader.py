@@ -681,6 +681,8 @@ class Store:
             need(f.position == self.actors, f.where, "is not the next actor")
         elif f.type in (APPEND, HOLE):
             self.stretch(f, plain)
+        elif f.type == RECOVERY:
+            self.check_aside(f, fields(f.rest(), f.where, 58))
         elif f.type in (CREATE, RENAME, REMOVE, ATTR, EVENT):
             v = fields(plain, f.where, *REQUIRED.get(f.type, ()))
             self.events += f.type == EVENT
@@ -727,6 +729,18 @@ class Store:
             need(len(f.rest()) == 8 and not f.length, f.where, "is a malformed hole")
             self.names.append(f, int.from_bytes(f.rest(), "little"), None)
         f.public, f.chunks, f.header = b"", [], b""  # content is read again when asked for
+
+    def check_aside(self, f, v):
+        """What recovery cut off is in aside/. Of several segments there are several files: then only that."""
+        if not v[58]:
+            return
+        start = f"{v.get(56, 0):08x}-{v.get(57, 0):x}-"
+        files = [read_file(self.path, "aside/" + name)
+                 for name in os.listdir(os.path.join(self.path, "aside")) if name.startswith(start)]
+        need(files, f.where, "says that something was set aside, and it is not in aside/")
+        whole = [data for data in files if len(data) == v[58]]
+        need(not whole or any(sha256(data) == v.get(59) for data in whole), f.where,
+             "says another digest than what lies in aside/")
 
     def check_note(self, f, v):
         note = Note(v[64], self.conf, f.where)
