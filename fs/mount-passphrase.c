@@ -7,6 +7,7 @@
 #include "fs/mount-helper.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <termios.h>
@@ -22,20 +23,41 @@ static void on_signal(int sig)
 	given_up = 1;
 }
 
-/* Without SA_RESTART: the read ends, and the terminal gets its echo back. */
-static void catch_signals(struct sigaction old[2])
+struct signals { /* as they were */
+	struct sigaction interrupt, terminate;
+	sigset_t mask;
+};
+
+/* They come through while the terminal is waited for and at no other moment: one that came just before a
+ * read would not end it. Who was interrupted gets the terminal's echo back. */
+static void catch_signals(struct signals *old)
 {
 	struct sigaction act = {.sa_handler = on_signal};
+	sigset_t set;
 
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &set, &old->mask);
 	sigemptyset(&act.sa_mask);
-	(void)sigaction(SIGINT, &act, &old[0]);
-	(void)sigaction(SIGTERM, &act, &old[1]);
+	(void)sigaction(SIGINT, &act, &old->interrupt);
+	(void)sigaction(SIGTERM, &act, &old->terminate);
 }
 
-static void restore_signals(const struct sigaction old[2])
+static void restore_signals(const struct signals *old)
 {
-	(void)sigaction(SIGINT, &old[0], NULL);
-	(void)sigaction(SIGTERM, &old[1], NULL);
+	(void)sigaction(SIGINT, &old->interrupt, NULL);
+	(void)sigaction(SIGTERM, &old->terminate, NULL);
+	(void)sigprocmask(SIG_SETMASK, &old->mask, NULL);
+}
+
+static void wait_for_line(int tty)
+{
+	struct pollfd p = {.fd = tty, .events = POLLIN};
+	sigset_t none;
+
+	sigemptyset(&none);
+	(void)ppoll(&p, 1, NULL, &none); /* whatever ends it, the read and given_up tell */
 }
 
 /* One line, its newline left out. A terminal in canonical mode gives a line at a time. */
@@ -44,12 +66,14 @@ static int read_line(int tty, char *out, size_t *ret_n, struct cof_diag *diag)
 	size_t n = 0;
 
 	for (;;) {
-		ssize_t r = read(tty, out + n, PASSPHRASE_MAX + 1 - n);
+		ssize_t r;
 
-		if (r < 0 && errno == EINTR && !given_up)
-			continue;
+		wait_for_line(tty);
 		if (given_up)
 			return cof_fail(diag, -EINTR, "interrupted");
+		r = read(tty, out + n, PASSPHRASE_MAX + 1 - n);
+		if (r < 0 && errno == EINTR)
+			continue;
 		if (r < 0)
 			return cof_fail(diag, -errno, "the terminal: %s", strerror(errno));
 		n += (size_t)r;
@@ -69,7 +93,7 @@ static int read_line(int tty, char *out, size_t *ret_n, struct cof_diag *diag)
 
 static int ask(int tty, const char *store, char *out, size_t *ret_n, struct cof_diag *diag)
 {
-	struct sigaction signals[2];
+	struct signals signals;
 	struct termios old, silent;
 	int err;
 
@@ -78,15 +102,17 @@ static int ask(int tty, const char *store, char *out, size_t *ret_n, struct cof_
 	silent = old;
 	silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
 	silent.c_lflag |= ICANON | ISIG | ECHONL;
-	catch_signals(signals);
-	dprintf(tty, "Passphrase for %s: ", store);
-	if (tcsetattr(tty, TCSAFLUSH, &silent) < 0)
+	catch_signals(&signals);
+	if (tcsetattr(tty, TCSAFLUSH, &silent) < 0) {
 		err = cof_fail(diag, -errno, "the terminal: %s", strerror(errno));
-	else
+	} else {
+		/* not before: the flush would take away what answers it */
+		dprintf(tty, "Passphrase for %s: ", store);
 		err = read_line(tty, out, ret_n, diag);
+	}
 	if (tcsetattr(tty, TCSAFLUSH, &old) < 0 && err == 0)
 		err = cof_fail(diag, -errno, "the terminal: %s", strerror(errno));
-	restore_signals(signals);
+	restore_signals(&signals);
 	return err;
 }
 
