@@ -48,12 +48,14 @@ static int put_mount(struct cof_archive *a, struct cof_diag *diag)
 	if (r < 0)
 		return cof_fail(diag, r, "%s cannot be mounted, its MOUNT frame was not written: %s",
 				cof_io_where(a->io), strerror(-r));
-	a->mount = mount;
-	atomic_store(&a->size, a->opened.recovered.size + 1);
 	r = cof_keys_advance(a->keys, a->io);
 	if (r < 0)
 		return cof_fail(diag, r, "%s/keys/epoch cannot be replaced: %s",
 				cof_io_where(a->io), strerror(-r));
+	/* Only now: a MOUNT whose epoch did not move on is repeated by the next one, and no frame may lie
+	 * between the two, not even an UNMOUNT. */
+	a->mount = mount;
+	atomic_store(&a->size, a->opened.recovered.size + 1);
 	return 0;
 }
 
@@ -88,21 +90,30 @@ static int put_recovery(struct cof_archive *a, struct cof_diag *diag)
 		     : 0;
 }
 
+/* The last MOUNT frame and its public part. -ENOENT: there is none that can be read. */
+static int last_mount(struct cof_archive *a, struct cof_frame *ret, struct cof_buf *ret_fields)
+{
+	uint64_t address = a->opened.recovered.last_mount_address;
+	int r = address ? cof_reader_header(a->reader, address, ret, NULL, NULL) : -ENOENT;
+
+	if (r == 0 && ret->type != COF_MOUNT)
+		r = -ENOENT;
+	return r < 0 ? r
+		     : cof_frame_read(a->reader, NULL, a->conf.id, address, ret, ret_fields, NULL);
+}
+
 /* Retention goes on from the log; what passed since the last MOUNT counts within one boot. */
 static void start_clock(struct cof_archive *a)
 {
 	const struct cof_recovered *rec = &a->opened.recovered;
 	cof_autobuf struct cof_buf fields = {0};
-	uint64_t address = rec->last_mount_address;
 	struct cof_frame f = {0};
 	uint8_t boot_id[16];
 	int64_t boot_time = 0;
-	bool known = address &&
-		     cof_reader_header(a->reader, address, &f, NULL, NULL) == 0 &&
-		     f.type == COF_MOUNT &&
-		     cof_frame_read(a->reader, NULL, a->conf.id, address, &f, &fields, NULL) == 0 &&
-		     cof_field_bytes(fields.data, fields.len, COF_T_BOOT_ID, boot_id, 16) == 0 &&
-		     cof_field_i64(fields.data, fields.len, COF_T_BOOT_TIME, &boot_time) == 0;
+	bool known =
+	    last_mount(a, &f, &fields) == 0 &&
+	    cof_field_bytes(fields.data, fields.len, COF_T_BOOT_ID, boot_id, 16) == 0 &&
+	    cof_field_i64(fields.data, fields.len, COF_T_BOOT_TIME, &boot_time) == 0;
 
 	cof_clock_start(&a->clock, rec->last_retention, f.retention_time, boot_time,
 			known ? boot_id : NULL);
@@ -130,6 +141,14 @@ static int open_keys(struct cof_archive *a, struct cof_diag *diag)
 	return cof_keys_open(a->io, a->conf.id, a->p.secret, &a->keys, diag);
 }
 
+/* Tampering: whatever is left can be read, and nothing may be added that could hide it. */
+static void read_only(struct cof_archive *a, const struct cof_diag *why)
+{
+	a->opened.read_only = true;
+	atomic_store(&a->failed, -EROFS);
+	snprintf(a->opened.text, sizeof(a->opened.text), "Mounted read-only. %.480s", why->text);
+}
+
 static int open_log(struct cof_archive *a, struct cof_diag *diag)
 {
 	struct cof_log_params lp = {
@@ -148,18 +167,49 @@ static int open_log(struct cof_archive *a, struct cof_diag *diag)
 	cof_keys_log_secrets(a->keys, s);
 	r = cof_log_open(&lp, s, &a->log, &a->opened.recovered, &why);
 	if (r == -EUCLEAN) {
-		/* Tampering: whatever is left can be read, and nothing may be added that could hide it. */
 		a->log = NULL;
-		a->opened.read_only = true;
-		atomic_store(&a->failed, -EROFS);
-		snprintf(a->opened.text, sizeof(a->opened.text), "Mounted read-only. %.480s",
-			 why.text);
+		read_only(a, &why);
 		r = 0;
 	} else if (r < 0) {
 		return cof_fail(diag, r, "%s",
 				why.text[0] ? why.text : "the log cannot be opened: out of memory");
 	}
 	return cof_reader_new(a->io, &a->conf, &a->reader);
+}
+
+/*
+ * keys/epoch is one ahead of the last MOUNT frame, or at the same epoch if nothing follows that frame. Anything
+ * else: one of the two is an old copy, or frames are gone. A MOUNT frame written now would make a mistake with a
+ * backup look like tampering for ever.
+ */
+static void check_epoch(struct cof_archive *a)
+{
+	const char *where = cof_io_where(a->io);
+	cof_autobuf struct cof_buf fields = {0};
+	uint64_t here = cof_keys_epoch(a->keys), there = 0;
+	struct cof_diag why = {""};
+	struct cof_frame f = {0};
+
+	if (last_mount(a, &f, &fields) < 0 ||
+	    cof_field_u64(fields.data, fields.len, COF_T_EPOCH, &there) < 0)
+		cof_fail(&why, 0, "%s/log: the last MOUNT frame (mount %u) cannot be read", where,
+			 a->opened.recovered.last_mount);
+	else if (here == there + 1 ||
+		 (here == there && a->opened.recovered.size == f.sequence + 1))
+		return;
+	else if (here <= there)
+		cof_fail(&why, 0,
+			 "%s/keys/epoch is at epoch %llu, mount %u in the log was at %llu: an old copy of "
+			 "keys/ was put back; the newest one belongs there",
+			 where, (unsigned long long)here, f.mount, (unsigned long long)there);
+	else
+		cof_fail(&why, 0,
+			 "%s/keys/epoch is at epoch %llu, mount %u, the last in the log, was at %llu: "
+			 "later frames are missing, or an old copy of the log was put back",
+			 where, (unsigned long long)here, f.mount, (unsigned long long)there);
+	cof_log_abandon(a->log);
+	a->log = NULL;
+	read_only(a, &why);
 }
 
 static int index_durable(void *user, uint64_t size)
@@ -333,6 +383,8 @@ static int open_parts(struct cof_archive *a, struct cof_diag *diag)
 		r = open_log(a, diag);
 	if (r < 0)
 		return r;
+	if (a->log)
+		check_epoch(a);
 	r = cof_ring_new(a->keys, a->conf.id, RING_KEYS, cof_archive_salt, a, &a->ring);
 	if (r == 0)
 		r = cof_cache_init(a, a->p.cache_objects);
