@@ -87,6 +87,37 @@ static int damaged(struct cof_log *log, struct cof_diag *diag, const char *what)
 			cof_io_where(log->p.io), what, cof_io_where(log->p.io));
 }
 
+/*
+ * archive.conf says how the log is laid out: a changed one would have frames written where no reader looks. Frame 0
+ * repeats it.
+ */
+static int check_conf(struct cof_log *log, uint8_t *payload, struct cof_diag *diag)
+{
+	struct cof_buf text COF_CLEANUP(cof_buf_done) = {0};
+	struct cof_frame f;
+	int r = cof_conf_text(&log->conf, &text);
+
+	if (r < 0)
+		return r;
+	r = cof_reader_header(log->reader, 0, &f, NULL, NULL);
+	if (!r && (f.type != COF_ARCHIVE || f.sequence))
+		r = -EUCLEAN;
+	if (!r)
+		r = cof_reader_payload(log->reader, 0, &f, 0, payload, f.stored);
+	if (r == -EUCLEAN || r == -ENODATA || r == -EOPNOTSUPP)
+		return damaged(log, diag,
+			       "log/00000000.seg at offset 0: frame 0 is missing or damaged");
+	if (r < 0)
+		return cof_fail(diag, r, "%s/log/00000000.seg cannot be read: %s",
+				cof_io_where(log->p.io), strerror(-r));
+	if (f.public_length != text.len || f.stored != text.len ||
+	    memcmp(payload, text.data, text.len) != 0)
+		return damaged(log, diag,
+			       "archive.conf is not what frame 0 says it was when the archive was "
+			       "made");
+	return 0;
+}
+
 static int load_checkpoint(struct cof_log *log, struct cof_checkpoint *ret, struct cof_diag *diag)
 {
 	cof_autofree uint8_t *note = NULL;
@@ -351,8 +382,10 @@ static int recover(struct scan *s, struct cof_recovered *rec, struct cof_diag *d
 	struct cof_log *log = s->log;
 	struct cof_checkpoint cp;
 	bool proven = false;
-	int r = load_checkpoint(log, &cp, diag);
+	int r = check_conf(log, s->payload, diag);
 
+	if (!r)
+		r = load_checkpoint(log, &cp, diag);
 	if (!r)
 		r = cof_tiles_open(log, diag);
 	log->tiles.held = true;
