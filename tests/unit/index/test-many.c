@@ -120,6 +120,7 @@ END_TEST
 TCase *many_case(void)
 {
 	TCase *c = index_case("many");
+	tcase_set_timeout(c, slow_tests() ? 3600 : 120);
 	tcase_add_test(c, many_stretches);
 	tcase_add_test(c, many_files);
 	return c;
