@@ -176,6 +176,10 @@ int cof_scan_find_mount(struct cof_log *log, uint32_t ordinal, uint32_t last_seg
 		uint32_t mid = lo + (hi - lo + 1) / 2;
 
 		r = cof_reader_header(log->reader, mid * size, &f, NULL, NULL);
+		if (r == -ENODATA) { /* the last one may be empty still */
+			hi = mid - 1;
+			continue;
+		}
 		if (r < 0)
 			return r;
 		if (f.mount < ordinal)
