@@ -41,7 +41,8 @@ struct world {
 	char **state; /* texts, the first as it was opened */
 	size_t states;
 	size_t acked, durable; /* states that have to be reached: by a killed process, by a power cut */
-	uint64_t refused, refused_durable; /* refusals asked for, and those known to be on record */
+	/* Refusals: asked for; out of memory into the log; of these durable. */
+	uint64_t refused, refused_flushed, refused_durable;
 	bool made;			   /* init returned 0 */
 	bool down;			   /* something failed: nothing more is asked */
 	bool full_disk; /* -ENOSPC may come: the model goes back to what is there */
