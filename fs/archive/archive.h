@@ -113,7 +113,8 @@ int cof_archive_parent(struct cof_archive *a, uint64_t at, uint64_t ino, uint64_
 int cof_archive_path(struct cof_archive *a, uint64_t ino, struct cof_buf *ret); /* "audit/a.log" */
 int cof_archive_resolve(struct cof_archive *a, const char *path, uint64_t *ret_ino);
 
-/* user.coffer.* values as text; -ENODATA. names: NUL-separated list. */
+/* user.coffer.* values as text, and what people set; -ENODATA. names: NUL-separated list, without user.coffer.*,
+ * which tools that copy attributes would try to set. */
 int cof_archive_getxattr(struct cof_archive *a, uint64_t ino, const char *name, struct cof_buf *ret);
 int cof_archive_listxattr(struct cof_archive *a, uint64_t ino, struct cof_buf *ret);
 

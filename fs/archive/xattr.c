@@ -268,19 +268,19 @@ int cof_archive_getxattr(struct cof_archive *a, uint64_t ino, const char *name, 
 	return r;
 }
 
+/* The archive's own can be asked for but are not listed: tools that copy what is listed (rsync -X, cp -a)
+ * would try to set or remove them on every copy, and each attempt is a refusal on record. */
 static int list(struct cof_archive *a, uint64_t ino, struct cof_buf *ret)
 {
-	struct facts f;
-	int r = get_facts(a, ino, &f);
+	struct cof_obj *o;
+	int r = cof_obj_get(a, ino, &o);
 
 	if (r < 0)
 		return r;
 	r = get_value(a, ino, KEY_NAMES, ret);
 	if (r == -ENOENT)
 		ret->len = r = 0;
-	for (size_t i = 0; r == 0 && i < COF_COUNT(own) && f.kind == COF_KIND_FILE; i++)
-		if (own[i].put != put_archived || f.state != COF_STATE_OPEN)
-			cof_buf_add(ret, own[i].name, strlen(own[i].name) + 1);
+	cof_obj_put(a, o);
 	return r == 0 && ret->failed ? -ENOMEM : r;
 }
 
