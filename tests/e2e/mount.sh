@@ -263,3 +263,56 @@ do_mount
 grep -q "can be read by others" "$W/mount.out" || fail "nothing said of a key file that all can read"
 umount "$MNT"
 verify_intact
+
+say "passphrases: from a descriptor, a credential, the terminal"
+secret="correct horse, $RANDOM"
+printf '%s' "$secret" > "$W/secret"
+mkdir "$W/second"
+coffer init "$W/second" --shelf audit --passphrase-fd 3 3< "$W/secret" > "$W/out" 2>&1 || fail "init: $(cat "$W/out")"
+STORE=$W/second
+mount.coffer "$STORE" "$MNT" -o passfd=3 3< <(printf '%s\n' "$secret") || fail "passfd="
+umount "$MNT"
+mkdir "$W/credentials"
+cp "$W/secret" "$W/credentials/audit"
+CREDENTIALS_DIRECTORY=$W/credentials mount.coffer "$STORE" "$MNT" -o credential=audit || fail "credential="
+umount "$MNT"
+expect_code 32 mount.coffer "$STORE" "$MNT" -o passfd=3 3< <(echo wrong)
+[ -s "$W/out" ] || fail "a wrong passphrase is refused without a word"
+expect_code 32 mount.coffer "$STORE" "$MNT" -o passfd=3 3< /dev/null
+grep -q "passphrase has" "$W/out" || fail "an empty passphrase: $(cat "$W/out")"
+expect_code 32 setsid mount.coffer "$STORE" "$MNT" < /dev/null
+grep -q "no terminal" "$W/out" || fail "without a terminal: $(cat "$W/out")"
+cat > "$W/terminal.py" <<'PY'
+import os, pty, sys
+answer, *command = sys.argv[1:]
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp(command[0], command)
+seen = b""
+while b"Passphrase for" not in seen:
+    seen += os.read(fd, 4096)
+while b": " not in seen:
+    seen += os.read(fd, 4096)
+os.write(fd, b"\x03" if answer == "^C" else answer.encode() + b"\n")
+try:
+    while True:
+        more = os.read(fd, 4096)
+        if not more:
+            break
+        seen += more
+except OSError:
+    pass # the terminal's other end is closed
+assert answer == "^C" or answer.encode() not in seen, "the passphrase was shown"
+sys.stdout.write(seen.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+PY
+expect_code 0 python3 "$W/terminal.py" "$secret" mount.coffer "$STORE" "$MNT"
+mounted || fail "not mounted by the passphrase from the terminal"
+pid=$(daemon_pid)
+tr '\0' '\n' < "/proc/$pid/cmdline" > "$W/cmdline"
+tr '\0' '\n' < "/proc/$pid/environ" >> "$W/cmdline"
+! grep -qF "$secret" "$W/cmdline" || fail "the passphrase is in the daemon's arguments or environment"
+same "the daemon has no terminal" 0 "$(cut -d ')' -f 2 "/proc/$pid/stat" | cut -d ' ' -f 6)"
+umount "$MNT"
+expect_code 8 python3 "$W/terminal.py" ^C mount.coffer "$STORE" "$MNT"
+! mounted || fail "mounted in spite of Ctrl-C"
