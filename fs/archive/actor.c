@@ -2,21 +2,23 @@
 /*
  * Who wrote: a request's thread becomes the ordinal of an ACTOR frame.
  *
- * Two bounded caches. Threads: for each thread that asked, an open descriptor of its /proc comm file, read again
- * on each use (0.4 µs). That descriptor means the task, not its number: once the task is gone a read fails with
- * ESRCH, whoever has the number now, and another name means that it may have executed another program; both
- * are looked at anew. Actors: what was observed, and the ordinal it was written under. Forgetting one costs
- * another ACTOR frame with another ordinal, no more.
+ * Two bounded caches. Threads: for each thread that asked, an open descriptor of its /proc comm
+ * file, read again on each use (0.4 µs). That descriptor means the task, not its number: once the
+ * task is gone a read fails with ESRCH, whoever has the number now, and another name means that it
+ * may have executed another program; both are looked at anew. Actors: what was observed, and the
+ * ordinal it was written under. Forgetting one costs another ACTOR frame with another ordinal, no
+ * more.
  *
- * uid, gid and thread id are what the kernel put into the request; all else is observed from /proc and may be
- * missing, when the caller is gone (killed while it waits) or in a process namespace that is not ours.
+ * uid, gid and thread id are what the kernel put into the request; all else is observed from /proc
+ * and may be missing, when the caller is gone (killed while it waits) or in a process namespace
+ * that is not ours.
  */
 #include <fcntl.h>
 #include <stdio.h>
 
 #include "fs/archive/internal.h"
 
-#define WAYS 16 /* threads of a shard, an open descriptor each */
+#define WAYS 16  /* threads of a shard, an open descriptor each */
 #define SETS 256 /* of actors, four in each */
 #define SET_WAYS 4
 #define COMM_MAX 64
@@ -25,7 +27,7 @@
 
 struct observed {
 	uint32_t uid, gid, pid, login_uid; /* pid: of the process; the thread's own when unknown */
-	bool seen;			   /* the fields below (and login_uid) are true */
+	bool seen;                         /* the fields below (and login_uid) are true */
 	uint64_t start;
 	char command[COMM_MAX], unit[UNIT_MAX];
 };
@@ -129,7 +131,8 @@ static bool parse_number(const char *s, uint64_t max, uint64_t *ret)
 	return true;
 }
 
-/* Field 22 of stat. The command stands in parentheses and may hold spaces and parentheses itself. */
+/* Field 22 of stat. The command stands in parentheses and may hold spaces and parentheses itself.
+ */
 static int read_start(int dir, uint64_t *ret)
 {
 	char buf[1024], *at;
@@ -267,7 +270,8 @@ static int put_actor(struct cof_archive *a, const struct observed *o, uint32_t o
 	return fields.failed ? -ENOMEM : cof_archive_put(a, &d, &nothing, NULL);
 }
 
-/* One frame at a time, and nobody uses an ordinal before its frame is there. write: make a new one. */
+/* One frame at a time, and nobody uses an ordinal before its frame is there. write: make a new one.
+ */
 static int intern(struct cof_archive *a, const struct observed *o, bool system, bool write,
 		  uint32_t *ret)
 {

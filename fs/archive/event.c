@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Refusals on record. The first of a kind (actor, operation, object or name, rule) is written at once; repeats
- * are counted and written every ten seconds and at the end, with their number and the first and last time.
+ * Refusals on record. The first of a kind (actor, operation, object or name, rule) is written at
+ * once; repeats are counted and written every ten seconds and at the end, with their number and the
+ * first and last time.
  *
- * A flood costs bounded memory and bounded log: what finds no place among the exact kinds is counted by actor
- * and rule, what finds none there by rule, and what finds none there in one place. The sum of all counts on
- * record, and of those that still wait, is the number of refusals.
+ * A flood costs bounded memory and bounded log: what finds no place among the exact kinds is
+ * counted by actor and rule, what finds none there by rule, and what finds none there in one place.
+ * The sum of all counts on record, and of those that still wait, is the number of refusals.
  */
 #include <stdio.h>
 
@@ -32,7 +33,7 @@ struct key { /* zero what the scope does not tell apart */
 	uint32_t actor, uid;
 	uint32_t operation;
 	uint64_t object, parent, name; /* name: a hash */
-	const char *rule;	       /* static text */
+	const char *rule;              /* static text */
 };
 
 struct kind {
@@ -40,8 +41,8 @@ struct kind {
 	struct key key;
 	int error;
 	const char *reason; /* static text; NULL: several */
-	char *path;	    /* NULL: several, or not known */
-	uint64_t count;	    /* not yet on record */
+	char *path;         /* NULL: several, or not known */
+	uint64_t count;     /* not yet on record */
 	int64_t first, last;
 };
 
@@ -94,8 +95,7 @@ static bool has_room(struct cof_archive *a)
 		return true;
 	cof_log_status(a->log, &st);
 	left = a->conf.segment_size - st.end_address % a->conf.segment_size;
-	return !st.out_of_space ||
-	       left > COF_MIN((uint64_t)128 << 10, a->conf.segment_size / 16);
+	return !st.out_of_space || left > COF_MIN((uint64_t)128 << 10, a->conf.segment_size / 16);
 }
 
 static int put(struct cof_archive *a, const struct event *e)
@@ -163,7 +163,8 @@ static int put_kind(struct cof_archive *a, const struct kind *k, enum scope scop
 		break;
 	case SCOPE_RULE:
 		snprintf(detail, sizeof(detail),
-			 "rule %s; too many different ones to tell apart, by too many", k->key.rule);
+			 "rule %s; too many different ones to tell apart, by too many",
+			 k->key.rule);
 		break;
 	default:
 		snprintf(detail, sizeof(detail),
@@ -295,7 +296,8 @@ static void count(struct kind *k, uint64_t n, int64_t first, int64_t last)
 	k->count += n;
 }
 
-/* Counts it where there is room for it. *ret_new: the kind is new; if exact it is busy and to be written. */
+/* Counts it where there is room for it. *ret_new: the kind is new; if exact it is busy and to be
+ * written. */
 static struct kind *place(struct cof_events *e, uint32_t actor, const struct cof_who *who,
 			  const struct cof_op *op, const struct cof_ruling *rl, int64_t now,
 			  bool *ret_new, enum scope *ret_scope)
@@ -385,7 +387,8 @@ static void alarm_first(struct cof_archive *a, const struct cof_who *who, const 
 
 	if (scope != SCOPE_EXACT)
 		cof_alarm(a,
-			  "Very many refusals (uid %u, thread %u, rule %s): from here on they are counted "
+			  "Very many refusals (uid %u, thread %u, rule %s): from here on they are "
+			  "counted "
 			  "together.",
 			  who->uid, who->pid, rl->rule ? rl->rule : "");
 	else
@@ -422,7 +425,8 @@ static int flush_one(struct cof_archive *a, struct kind *k, enum scope scope)
 
 	pthread_mutex_lock(&e->lock);
 	if (!k->used || k->busy || !k->count) {
-		if (k->used && !k->busy) { /* nothing since the last flush: it would be a first again */
+		if (k->used &&
+		    !k->busy) { /* nothing since the last flush: it would be a first again */
 			free(k->path);
 			*k = (struct kind){0};
 		}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What has to happen without anybody asking: events are flushed, the index is fed, steps of the wall clock are
- * recorded. And what happens once the log has failed. The log has a keeper of its own for checkpoints.
+ * What has to happen without anybody asking: events are flushed, the index is fed, steps of the
+ * wall clock are recorded. And what happens once the log has failed. The log has a keeper of its
+ * own for checkpoints.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,7 +32,8 @@ void cof_log_stopped(void *archive, int err, const char *what)
 	/* Final: a retry could report as written what was lost. */
 	atomic_compare_exchange_strong(&a->failed, &none, err ? err : -EIO);
 	cof_alarm(a,
-		  "%s failed (%s): the archive is read-only from now on. What was acknowledged as durable is "
+		  "%s failed (%s): the archive is read-only from now on. What was acknowledged as "
+		  "durable is "
 		  "safe; mount again once the disk is well.",
 		  what, strerror(-err));
 }

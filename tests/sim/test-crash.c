@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small workload over the simulated disk, crashed at every operation of the store, with what was not synced
- * kept, lost, or torn and reordered; and crashed once more at every operation of the recovery. Each time:
- * everything acknowledged is there byte for byte, nothing is there that was not asked for, the chain verifies, and
- * the recovery is on record. Nothing is left out here; COFFER_LONG=1 only tears in more ways.
+ * A small workload over the simulated disk, crashed at every operation of the store, with what was
+ * not synced kept, lost, or torn and reordered; and crashed once more at every operation of the
+ * recovery. Each time: everything acknowledged is there byte for byte, nothing is there that was
+ * not asked for, the chain verifies, and the recovery is on record. Nothing is left out here;
+ * COFFER_LONG=1 only tears in more ways.
  */
 #include <stdio.h>
 
@@ -16,7 +17,8 @@ static bool is_long(void)
 	return v && !strcmp(v, "1");
 }
 
-/* Ends early once something fails. Two mounts, so that a crash finds frames of an earlier one too. */
+/* Ends early once something fails. Two mounts, so that a crash finds frames of an earlier one too.
+ */
 static void workload(struct world *w)
 {
 	world_init(w);
@@ -33,7 +35,7 @@ static void workload(struct world *w)
 	world_create(w, "audit/dir", COF_KIND_DIR);
 	world_create(w, "audit/dir/large", COF_KIND_FILE);
 	world_append(w, "audit/dir/large", 60000); /* several frames, over a segment's end */
-	world_tick(w);				   /* checkpoint */
+	world_tick(w);                             /* checkpoint */
 	world_write_far(w, "audit/dir/large", 5000, 300);
 	world_append(w, "audit/dir/large", 30000);
 	world_rename(w, "audit/small", "audit/dir/renamed");
@@ -205,7 +207,8 @@ START_TEST(twice_torn)
 	uint64_t seeds = is_long() ? 4 : 1;
 
 	for (uint64_t seed = 1; seed <= seeds; seed++)
-		twice(COF_SIM_TEAR, seed % 2 ? COF_SIM_TEAR : COF_SIM_LOSE, seed, is_long() ? 1 : 5);
+		twice(COF_SIM_TEAR, seed % 2 ? COF_SIM_TEAR : COF_SIM_LOSE, seed,
+		      is_long() ? 1 : 5);
 }
 END_TEST
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random operations beside the model, round after round on one disk: full disks, writes and syncs that fail, power
- * cuts at any operation, and an index that is kept, put back from an earlier time, deleted or has a bit flipped.
- * A failure names its seed: COFFER_SEED=N runs that one alone. COFFER_LONG=1 runs many more.
+ * Random operations beside the model, round after round on one disk: full disks, writes and syncs
+ * that fail, power cuts at any operation, and an index that is kept, put back from an earlier time,
+ * deleted or has a bit flipped. A failure names its seed: COFFER_SEED=N runs that one alone.
+ * COFFER_LONG=1 runs many more.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -77,7 +78,7 @@ static struct node *some(struct play *p, enum want want)
 }
 
 /* A name that was never used, in some directory that is not `not`. */
-static bool fresh_path(struct play *p, const struct node *not, char out[WORLD_PATH])
+static bool fresh_path(struct play *p, const struct node * not, char out[WORLD_PATH])
 {
 	struct node *dir = some(p, DIRECTORY);
 
@@ -305,8 +306,8 @@ static void finish_round(struct play *p, unsigned round, unsigned fault)
 	p->w.full_disk = false;
 	index = treat_index(p);
 	snprintf(world_doing, sizeof(world_doing), "seed %llu, round %u: %s, %s, %s, %s",
-		 (unsigned long long)p->seed, round, fault_name[fault], closed ? "closed" : "not closed",
-		 loss_name[loss], index);
+		 (unsigned long long)p->seed, round, fault_name[fault],
+		 closed ? "closed" : "not closed", loss_name[loss], index);
 	world_verify(&p->w, !closed);
 	world_reopen(&p->w, least);
 	ck_assert_msg(!closed || p->w.opened.recovered.clean, "%s: not clean", world_doing);

@@ -39,8 +39,8 @@ static void add_line(struct cof_buf *b, const char *path, uint8_t kind, bool com
 
 	cof_sha256(data, n, hash);
 	cof_hex(hash, 8, hex);
-	cof_buf_printf(b, "%s kind %u %s %zu bytes %s\n", path, kind, committed ? "committed" : "open",
-		       n, hex);
+	cof_buf_printf(b, "%s kind %u %s %zu bytes %s\n", path, kind,
+		       committed ? "committed" : "open", n, hex);
 }
 
 static char *model_text(struct world *w)
@@ -299,7 +299,8 @@ static int sync_to(struct world *w, uint64_t sequence, size_t state)
 {
 	int err = -EINPROGRESS;
 
-	cof_archive_sync_async(w->archive, sequence, unblock, &err); /* no threads: answered at once */
+	cof_archive_sync_async(w->archive, sequence, unblock,
+			       &err); /* no threads: answered at once */
 	ck_assert_int_ne(err, -EINPROGRESS);
 	if (err < 0)
 		w->down = true;
@@ -316,8 +317,8 @@ static void settle_full(struct world *w)
 
 	while (k < w->states && strcmp(w->state[k], found))
 		k++;
-	ck_assert_msg(k < w->states, "%s: no room, and not a state from %zu to %zu:\n%s", world_doing,
-		      w->acked, w->states - 1, found);
+	ck_assert_msg(k < w->states, "%s: no room, and not a state from %zu to %zu:\n%s",
+		      world_doing, w->acked, w->states - 1, found);
 	free(found);
 	while (w->states > k + 1)
 		free(w->state[--w->states]);
@@ -361,9 +362,8 @@ static uint64_t parent_of(struct world *w, const char *path, const char **ret_na
 
 int world_create(struct world *w, const char *path, uint8_t kind)
 {
-	struct cof_op op = {.kind = COF_OP_CREATE,
-			    .node_kind = kind,
-			    .mode = kind == COF_KIND_DIR ? 0755 : 0644};
+	struct cof_op op = {
+	    .kind = COF_OP_CREATE, .node_kind = kind, .mode = kind == COF_KIND_DIR ? 0755 : 0644};
 	struct cof_reply reply = {0};
 	struct node *n;
 	int r;
@@ -616,11 +616,12 @@ static uint64_t refusals_on_record(struct world *w)
 		struct cof_buf pub = {0}, fields = {0};
 
 		if (f.type == COF_EVENT) {
-			int r = cof_frame_read(a->reader, a->ring, a->conf.id, at, &f, &pub, &fields);
+			int r =
+			    cof_frame_read(a->reader, a->ring, a->conf.id, at, &f, &pub, &fields);
 
 			ck_assert_msg(r == 0, "%s: an event cannot be read", world_doing);
-			ck_assert_int_eq(cof_field_u64(fields.data, fields.len, COF_T_COUNT, &count),
-					 0);
+			ck_assert_int_eq(
+			    cof_field_u64(fields.data, fields.len, COF_T_COUNT, &count), 0);
 			sum += count;
 		}
 		cof_buf_done(&pub);
@@ -658,8 +659,9 @@ void world_reopen(struct world *w, enum cof_sim_loss loss)
 		if (!strcmp(w->state[k], found))
 			break;
 	ck_assert_msg(!w->states || k < w->states,
-		      "%s: not a state from %zu to %zu:\n%s--- at least:\n%s--- at most:\n%s", world_doing,
-		      least, w->states - 1, found, w->state[least], w->state[w->states - 1]);
+		      "%s: not a state from %zu to %zu:\n%s--- at least:\n%s--- at most:\n%s",
+		      world_doing, least, w->states - 1, found, w->state[least],
+		      w->state[w->states - 1]);
 	free(found);
 	check_refusals(w);
 	forget_states(w);
@@ -671,9 +673,9 @@ static void on_finding(void *user, const struct cof_finding *f)
 	struct cof_finding *worst = user;
 
 	if (getenv("COF_SHOW"))
-		fprintf(stderr, "%s: %s: %s segment %lld offset %llu sequence %lld: %s\n", world_doing,
-		       cof_verdict_name(f->verdict), f->file, (long long)f->segment,
-		       (unsigned long long)f->offset, (long long)f->sequence, f->text);
+		fprintf(stderr, "%s: %s: %s segment %lld offset %llu sequence %lld: %s\n",
+			world_doing, cof_verdict_name(f->verdict), f->file, (long long)f->segment,
+			(unsigned long long)f->offset, (long long)f->sequence, f->text);
 	if (f->verdict > worst->verdict || !worst->text[0])
 		*worst = *f;
 }

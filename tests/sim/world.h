@@ -2,9 +2,10 @@
 /*
  * An archive on the simulated disk beside a model of it, for tests that take the disk away.
  *
- * The log is a sequence of frames, so whatever a crash leaves must be the state after a beginning of what was
- * asked for: no shorter than what was acknowledged as durable, and never anything else. The model keeps the
- * state after each frame that was asked for since the last opening; what is found is looked up among them.
+ * The log is a sequence of frames, so whatever a crash leaves must be the state after a beginning
+ * of what was asked for: no shorter than what was acknowledged as durable, and never anything else.
+ * The model keeps the state after each frame that was asked for since the last opening; what is
+ * found is looked up among them.
  */
 #ifndef COF_TEST_SIM_WORLD_H
 #define COF_TEST_SIM_WORLD_H
@@ -40,11 +41,12 @@ struct world {
 	size_t nodes;
 	char **state; /* texts, the first as it was opened */
 	size_t states;
-	size_t acked, durable; /* states that have to be reached: by a killed process, by a power cut */
+	size_t acked,
+	    durable; /* states that have to be reached: by a killed process, by a power cut */
 	/* Refusals: asked for; out of memory into the log; of these durable. */
 	uint64_t refused, refused_flushed, refused_durable;
-	bool made;			   /* init returned 0 */
-	bool down;			   /* something failed: nothing more is asked */
+	bool made;      /* init returned 0 */
+	bool down;      /* something failed: nothing more is asked */
 	bool full_disk; /* -ENOSPC may come: the model goes back to what is there */
 	unsigned alarms;
 };
@@ -57,25 +59,29 @@ int world_init(struct world *w);
 int world_open(struct world *w);
 int world_close(struct world *w);
 int world_create(struct world *w, const char *path, uint8_t kind);
-int world_append(struct world *w, const char *path, size_t n); /* bytes that follow from path and offset */
+int world_append(struct world *w, const char *path,
+		 size_t n); /* bytes that follow from path and offset */
 int world_hole(struct world *w, const char *path, uint64_t size);
-int world_write_far(struct world *w, const char *path, size_t gap, size_t n); /* a hole and bytes, in one */
+int world_write_far(struct world *w, const char *path, size_t gap,
+		    size_t n); /* a hole and bytes, in one */
 int world_rename(struct world *w, const char *from, const char *to);
-int world_rename_over(struct world *w, const char *from, const char *to); /* what is there goes with it */
+int world_rename_over(struct world *w, const char *from,
+		      const char *to); /* what is there goes with it */
 int world_remove(struct world *w, const char *path);
 /* Compares a range with the model. */
 void world_read(struct world *w, const char *path, uint64_t off, size_t n);
 int world_commit(struct world *w, const char *path);
-int world_fsync(struct world *w, const char *path); /* NULL: everything */
+int world_fsync(struct world *w, const char *path);     /* NULL: everything */
 int world_overwrite(struct world *w, const char *path); /* has to be refused */
 int world_tick(struct world *w);
 
 struct node *world_node(struct world *w, const char *path); /* NULL */
 
-/* Leaves the archive as a dead process does, and the disk as loss says; the store is opened again. */
+/* Leaves the archive as a dead process does, and the disk as loss says; the store is opened again.
+ */
 void world_crash(struct world *w, enum cof_sim_loss loss);
-/* Opens after a crash and compares: some state from the one that has to be reached on. Fails the test with
- * what is wrong; the model goes on from what was found. */
+/* Opens after a crash and compares: some state from the one that has to be reached on. Fails the
+ * test with what is wrong; the model goes on from what was found. */
 void world_reopen(struct world *w, enum cof_sim_loss loss);
 /* Verifies the closed store. allow_tail: frames behind the checkpoint and a torn end are fine. */
 void world_verify(struct world *w, bool allow_tail);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who wrote: real processes and threads, written once, told apart, and never mistaken for another. */
+/* Who wrote: real processes and threads, written once, told apart, and never mistaken for another.
+ */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -152,7 +153,8 @@ START_TEST(processes)
 }
 END_TEST
 
-/* The number comes back with another process behind it: the kept descriptor knows that the first one is gone. */
+/* The number comes back with another process behind it: the kept descriptor knows that the first
+ * one is gone. */
 START_TEST(reused_number)
 {
 	struct helper a = spawn("victim"), b;
@@ -260,7 +262,8 @@ START_TEST(executed)
 }
 END_TEST
 
-/* Far more than the caches hold: descriptors stay bounded, everybody gets an ordinal that has a frame. */
+/* Far more than the caches hold: descriptors stay bounded, everybody gets an ordinal that has a
+ * frame. */
 START_TEST(bounded)
 {
 	uint32_t n = 3000, last = 0;

@@ -123,11 +123,11 @@ START_TEST(kinds)
 
 	must_write(&s, other, 0, "x", 1);
 	ck_assert_int_eq(overwrite(&alice), -EPERM);
-	ck_assert_int_eq(overwrite(&bob), -EPERM);			 /* another actor */
-	ck_assert_int_eq(do_unlink(&s, AUDIT, "a.log"), -EPERM);	 /* another operation */
-	ck_assert_int_eq(do_unlink(&s, AUDIT, "b.log"), -EPERM);	 /* another object */
+	ck_assert_int_eq(overwrite(&bob), -EPERM);               /* another actor */
+	ck_assert_int_eq(do_unlink(&s, AUDIT, "a.log"), -EPERM); /* another operation */
+	ck_assert_int_eq(do_unlink(&s, AUDIT, "b.log"), -EPERM); /* another object */
 	ck_assert_int_eq(do_rename(&s, AUDIT, "a.log", AUDIT, "b.log"), -EPERM);
-	ck_assert_int_eq(do_unlink(&s, AUDIT, "a.log"), -EPERM);	 /* a repeat */
+	ck_assert_int_eq(do_unlink(&s, AUDIT, "a.log"), -EPERM); /* a repeat */
 	ck_assert_uint_eq(count_events(), 5);
 	{
 		struct cof_json *list = entries_of(&s, "event");
@@ -197,7 +197,8 @@ START_TEST(flood_of_actors)
 }
 END_TEST
 
-/* A disk that is full: refusals go into the reserve, then wait; the end of it is left for the end. */
+/* A disk that is full: refusals go into the reserve, then wait; the end of it is left for the end.
+ */
 START_TEST(full_disk)
 {
 	static uint8_t data[60000];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opening and closing: what each leaves in the log, what an unclean end leaves, what an index that is old, gone
- * or wrong costs, and that a log that was tampered with is only read.
+ * Opening and closing: what each leaves in the log, what an unclean end leaves, what an index that
+ * is old, gone or wrong costs, and that a log that was tampered with is only read.
  */
 #include <stdio.h>
 #include <sys/wait.h>
@@ -212,7 +212,8 @@ START_TEST(index_ahead)
 	store_close(&s);
 	cof_io_free(s.io);
 	snprintf(command, sizeof(command),
-		 "mv %s/index %s.new && rm -r %s && mv %s.old %s && rm -r %s/index && mv %s.new %s/index",
+		 "mv %s/index %s.new && rm -r %s && mv %s.old %s && rm -r %s/index && mv %s.new "
+		 "%s/index",
 		 s.dir, s.dir, s.dir, s.dir, s.dir, s.dir, s.dir, s.dir);
 	ck_assert_int_eq(WEXITSTATUS(system(command)), 0);
 	ck_assert_int_eq(cof_io_plain(s.dir, &s.io, NULL), 0);
@@ -220,7 +221,8 @@ START_TEST(index_ahead)
 	ck_assert(s.opened.index_rebuilt);
 	ck_assert_int_eq(cof_archive_lookup(s.archive, COF_INDEX_NOW, AUDIT, "kept", &attr), 0);
 	ck_assert_uint_eq(attr.ino, ino);
-	ck_assert_int_eq(cof_archive_lookup(s.archive, COF_INDEX_NOW, AUDIT, "lost-3", &attr), -ENOENT);
+	ck_assert_int_eq(cof_archive_lookup(s.archive, COF_INDEX_NOW, AUDIT, "lost-3", &attr),
+			 -ENOENT);
 	store_done(&s);
 }
 END_TEST
@@ -389,7 +391,8 @@ START_TEST(clock_step)
 
 	setup();
 	before = cof_clock_retention(&s.archive->clock);
-	s.archive->clock.offset -= 3600 * COF_NSEC; /* as if the wall clock had been an hour behind */
+	s.archive->clock.offset -=
+	    3600 * COF_NSEC; /* as if the wall clock had been an hour behind */
 	cof_archive_tick(s.archive);
 	cof_archive_tick(s.archive);
 	list = entries_of(&s, "clock");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From bytes to frames: sizes, holes, resent writes, durability, no room, and many threads at once. */
+/* From bytes to frames: sizes, holes, resent writes, durability, no room, and many threads at once.
+ */
 #include <pthread.h>
 #include <stdio.h>
 
@@ -50,8 +51,7 @@ START_TEST(any_size)
 		struct cof_json *e = cof_json_at(list, i);
 
 		ck_assert_int_eq(number_of(e, "position"), (int64_t)position);
-		ck_assert_int_le(number_of(e, "length"),
-				 cof_log_max_length(s.archive->log));
+		ck_assert_int_le(number_of(e, "length"), cof_log_max_length(s.archive->log));
 		position += (size_t)number_of(e, "length");
 	}
 	ck_assert_uint_eq(position, n);
@@ -242,7 +242,8 @@ static void *write_own(void *arg)
 	return NULL;
 }
 
-/* All write beside the keeper's feeding, at a place where the index's pending part is fed again and again. */
+/* All write beside the keeper's feeding, at a place where the index's pending part is fed again and
+ * again. */
 START_TEST(threads)
 {
 	struct cof_archive_params p = {.secret = &s.secret, .index_dir = ""};
@@ -272,8 +273,8 @@ START_TEST(threads)
 		for (unsigned k = 0; k < LINES; k++)
 			cof_buf_printf(&want, "writer %u line %u\n", i, k);
 		snprintf(name, sizeof(name), "t%u", i);
-		ck_assert_int_eq(
-		    cof_archive_lookup(s.archive, COF_INDEX_NOW, AUDIT, name, &attr), 0);
+		ck_assert_int_eq(cof_archive_lookup(s.archive, COF_INDEX_NOW, AUDIT, name, &attr),
+				 0);
 		must_hold(&s, attr.ino, want.data, want.len);
 	}
 }
