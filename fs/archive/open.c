@@ -302,6 +302,17 @@ static void tell(struct cof_archive *a)
 
 /* ---- all of it ---- */
 
+/* Who makes or renames goes first: many who look up would keep them out for ever. Nobody takes it twice. */
+static void init_tree_lock(pthread_rwlock_t *tree)
+{
+	pthread_rwlockattr_t attr;
+
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(tree, &attr);
+	pthread_rwlockattr_destroy(&attr);
+}
+
 static int init_locks(struct cof_archive *a)
 {
 	pthread_condattr_t attr;
@@ -311,7 +322,7 @@ static int init_locks(struct cof_archive *a)
 		return -r;
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_rwlock_init(&a->gate, NULL);
-	pthread_rwlock_init(&a->tree, NULL);
+	init_tree_lock(&a->tree);
 	pthread_mutex_init(&a->feed_lock, NULL);
 	pthread_mutex_init(&a->cache_lock, NULL);
 	pthread_mutex_init(&a->shelf_lock, NULL);
