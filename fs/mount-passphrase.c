@@ -28,8 +28,8 @@ struct signals { /* as they were */
 	sigset_t mask;
 };
 
-/* They come through while the terminal is waited for and at no other moment: one that came just before a
- * read would not end it. Who was interrupted gets the terminal's echo back. */
+/* They come through while the terminal is waited for and at no other moment: one that came just
+ * before a read would not end it. Who was interrupted gets the terminal's echo back. */
 static void catch_signals(struct signals *old)
 {
 	struct sigaction act = {.sa_handler = on_signal};

@@ -35,14 +35,14 @@ int cof_mountinfo_device(FILE *f, unsigned major, unsigned minor, struct cof_mou
 /* ---- options (options.c) ---- */
 
 struct cof_mount_options {
-	char keyfile[PATH_MAX];  /* "": none */
-	char credential[256];    /* "": none; a systemd credential's name */
-	char index[PATH_MAX];    /* "": STORE/index */
-	int passfd, statusfd;    /* -1: none */
-	unsigned threads;        /* 0: a default */
-	unsigned long flags;     /* MS_… for mount(2), MS_RDONLY not among them */
+	char keyfile[PATH_MAX];    /* "": none */
+	char credential[256];      /* "": none; a systemd credential's name */
+	char index[PATH_MAX];      /* "": STORE/index */
+	int passfd, statusfd;      /* -1: none */
+	unsigned threads;          /* 0: a default */
+	unsigned long flags;       /* MS_… for mount(2), MS_RDONLY not among them */
 	bool read_only, root_only; /* root_only: no allow_other */
-	bool keep_mutable;       /* noimmutable: leave the bare mount point as it is */
+	bool keep_mutable;         /* noimmutable: leave the bare mount point as it is */
 };
 
 void cof_mount_options_init(struct cof_mount_options *o); /* nosuid, nodev */
