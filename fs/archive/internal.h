@@ -268,6 +268,7 @@ struct cof_archive {
 	int64_t repaired_at; /* boot time; gate */
 	uint64_t load_at;    /* objects are read as at this size: COF_INDEX_NOW but during a replay */
 	uint64_t passed_over; /* frames that the last replay could not use; gate, as load_at */
+	struct cof_diag damage; /* the first of the log that a replay met; gate, as load_at */
 	pthread_mutex_t feed_lock; /* one feeds, who has to wait for it waits here */
 
 	pthread_mutex_t cache_lock;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opening an archive and closing it. The order of opening is what makes it safe: the lock, the identity, the
- * keys, the log's recovery; then the MOUNT frame is durable, then the epoch moves on, and only then anything is
- * acknowledged. The index is asked last, since it is derived: whatever is wrong with it, it is built anew.
+ * Opening an archive and closing it. The order of opening is what makes it safe: the lock, the
+ * identity, the keys, the log's recovery; then the MOUNT frame is durable, then the epoch moves on,
+ * and only then anything is acknowledged. The index is asked last, since it is derived: whatever is
+ * wrong with it, it is built anew.
  */
 #include <stdio.h>
 #include <sys/utsname.h>
@@ -46,14 +47,15 @@ static int put_mount(struct cof_archive *a, struct cof_diag *diag)
 	if (r == 0 && mount != expected)
 		r = -EUCLEAN;
 	if (r < 0)
-		return cof_fail(diag, r, "%s cannot be mounted, its MOUNT frame was not written: %s",
+		return cof_fail(diag, r,
+				"%s cannot be mounted, its MOUNT frame was not written: %s",
 				cof_io_where(a->io), strerror(-r));
 	r = cof_keys_advance(a->keys, a->io);
 	if (r < 0)
 		return cof_fail(diag, r, "%s/keys/epoch cannot be replaced: %s",
 				cof_io_where(a->io), strerror(-r));
-	/* Only now: a MOUNT whose epoch did not move on is repeated by the next one, and no frame may lie
-	 * between the two, not even an UNMOUNT. */
+	/* Only now: a MOUNT whose epoch did not move on is repeated by the next one, and no frame
+	 * may lie between the two, not even an UNMOUNT. */
 	a->mount = mount;
 	atomic_store(&a->size, a->opened.recovered.size + 1);
 	return 0;
@@ -110,10 +112,9 @@ static void start_clock(struct cof_archive *a)
 	struct cof_frame f = {0};
 	uint8_t boot_id[16];
 	int64_t boot_time = 0;
-	bool known =
-	    last_mount(a, &f, &fields) == 0 &&
-	    cof_field_bytes(fields.data, fields.len, COF_T_BOOT_ID, boot_id, 16) == 0 &&
-	    cof_field_i64(fields.data, fields.len, COF_T_BOOT_TIME, &boot_time) == 0;
+	bool known = last_mount(a, &f, &fields) == 0 &&
+		     cof_field_bytes(fields.data, fields.len, COF_T_BOOT_ID, boot_id, 16) == 0 &&
+		     cof_field_i64(fields.data, fields.len, COF_T_BOOT_TIME, &boot_time) == 0;
 
 	cof_clock_start(&a->clock, rec->last_retention, f.retention_time, boot_time,
 			known ? boot_id : NULL);
@@ -178,9 +179,9 @@ static int open_log(struct cof_archive *a, struct cof_diag *diag)
 }
 
 /*
- * keys/epoch is one ahead of the last MOUNT frame, or at the same epoch if nothing follows that frame. Anything
- * else: one of the two is an old copy, or frames are gone. A MOUNT frame written now would make a mistake with a
- * backup look like tampering for ever.
+ * keys/epoch is one ahead of the last MOUNT frame, or at the same epoch if nothing follows that
+ * frame. Anything else: one of the two is an old copy, or frames are gone. A MOUNT frame written
+ * now would make a mistake with a backup look like tampering for ever.
  */
 static void check_epoch(struct cof_archive *a)
 {
@@ -194,19 +195,20 @@ static void check_epoch(struct cof_archive *a)
 	    cof_field_u64(fields.data, fields.len, COF_T_EPOCH, &there) < 0)
 		cof_fail(&why, 0, "%s/log: the last MOUNT frame (mount %u) cannot be read", where,
 			 a->opened.recovered.last_mount);
-	else if (here == there + 1 ||
-		 (here == there && a->opened.recovered.size == f.sequence + 1))
+	else if (here == there + 1 || (here == there && a->opened.recovered.size == f.sequence + 1))
 		return;
 	else if (here <= there)
 		cof_fail(&why, 0,
-			 "%s/keys/epoch is at epoch %llu, mount %u in the log was at %llu: an old copy of "
+			 "%s/keys/epoch is at epoch %llu, mount %u in the log was at %llu: an old "
+			 "copy of "
 			 "keys/ was put back; the newest one belongs there",
 			 where, (unsigned long long)here, f.mount, (unsigned long long)there);
 	else
-		cof_fail(&why, 0,
-			 "%s/keys/epoch is at epoch %llu, mount %u, the last in the log, was at %llu: "
-			 "later frames are missing, or an old copy of the log was put back",
-			 where, (unsigned long long)here, f.mount, (unsigned long long)there);
+		cof_fail(
+		    &why, 0,
+		    "%s/keys/epoch is at epoch %llu, mount %u, the last in the log, was at %llu: "
+		    "later frames are missing, or an old copy of the log was put back",
+		    where, (unsigned long long)here, f.mount, (unsigned long long)there);
 	cof_log_abandon(a->log);
 	a->log = NULL;
 	read_only(a, &why);
@@ -241,7 +243,8 @@ static int open_index(struct cof_archive *a, struct cof_diag *diag)
 	if (r < 0)
 		return r;
 	if (a->log && cof_index_fed(a->ix) > a->opened.recovered.size) {
-		/* It tells of frames that this log does not have: another copy's, or an older one's. */
+		/* It tells of frames that this log does not have: another copy's, or an older
+		 * one's. */
 		r = cof_index_reset(a->ix);
 		if (r < 0)
 			return cof_fail(diag, r, "the index cannot be emptied: %s", strerror(-r));
@@ -268,6 +271,8 @@ static int fill_index(struct cof_archive *a, struct cof_diag *diag)
 	if (r < 0)
 		return cof_fail(diag, r, "the index of %s cannot be brought up to date: %s",
 				cof_io_where(a->io), strerror(-r));
+	if (a->damage.text[0] && !a->opened.read_only)
+		read_only(a, &a->damage);
 	if (atomic_load(&a->next_ino) <= cof_index_last_ino(a->ix))
 		atomic_store(&a->next_ino, cof_index_last_ino(a->ix) + 1);
 	if (atomic_load(&a->size) < cof_index_fed(a->ix)) /* read-only: the log did not say */
@@ -282,17 +287,19 @@ static void tell(struct cof_archive *a)
 	size_t cap = sizeof(a->opened.text), n = strlen(text);
 
 	if (a->log && !rec->clean && rec->torn_segments)
-		n += (size_t)snprintf(text + n, cap - n,
-				      "The archive was not closed cleanly: %llu frames behind the last "
-				      "checkpoint are there, %llu bytes that are no frame were set aside in "
-				      "aside/ (log/%08x.seg from offset %llu).",
-				      (unsigned long long)rec->kept, (unsigned long long)rec->bytes,
-				      rec->segment, (unsigned long long)rec->offset);
+		n += (size_t)snprintf(
+		    text + n, cap - n,
+		    "The archive was not closed cleanly: %llu frames behind the last "
+		    "checkpoint are there, %llu bytes that are no frame were set aside in "
+		    "aside/ (log/%08x.seg from offset %llu).",
+		    (unsigned long long)rec->kept, (unsigned long long)rec->bytes, rec->segment,
+		    (unsigned long long)rec->offset);
 	else if (a->log && !rec->clean)
-		n += (size_t)snprintf(text + n, cap - n,
-				      "The archive was not closed cleanly: %llu frames behind the last "
-				      "checkpoint are there.",
-				      (unsigned long long)rec->kept);
+		n += (size_t)snprintf(
+		    text + n, cap - n,
+		    "The archive was not closed cleanly: %llu frames behind the last "
+		    "checkpoint are there.",
+		    (unsigned long long)rec->kept);
 	if (a->opened.index_rebuilt && n < cap)
 		snprintf(text + n, cap - n, "%sThe index was built anew from the log.",
 			 n ? " " : "");
@@ -450,7 +457,8 @@ int cof_archive_open(const struct cof_archive_params *p, struct cof_archive **re
 			cof_log_abandon(a->log);
 		archive_free(a);
 		return cof_fail(diag, r, "%s",
-				why.text[0] ? why.text : "the archive cannot be opened: out of memory");
+				why.text[0] ? why.text
+					    : "the archive cannot be opened: out of memory");
 	}
 	tell(a);
 	*ret = a;
@@ -472,10 +480,11 @@ int cof_archive_close(struct cof_archive *a, struct cof_diag *diag)
 		r = cof_log_close(a->log, &why);
 		a->log = NULL;
 		if (r == 0 && err < 0)
-			r = cof_fail(&why, err,
-				     "the index of %s could not be brought up to date (%s); the next "
-				     "mount does it",
-				     cof_io_where(a->io), strerror(-err));
+			r = cof_fail(
+			    &why, err,
+			    "the index of %s could not be brought up to date (%s); the next "
+			    "mount does it",
+			    cof_io_where(a->io), strerror(-err));
 	}
 	archive_free(a);
 	return r < 0 ? cof_fail(diag, r, "%s", why.text) : 0;

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The index follows the log: what it lacks is read back and applied, from where it was fed last or from the
- * beginning. Objects are loaded as they were before each frame, so that a second time changes nothing.
- * A frame that cannot be read is told of and passed over: one damaged place must not hide the rest.
+ * The index follows the log: what it lacks is read back and applied, from where it was fed last or
+ * from the beginning. Objects are loaded as they were before each frame, so that a second time
+ * changes nothing. A frame that cannot be read is told of and passed over: one damaged place must
+ * not hide the rest. But then a file may be longer than is known here, or committed: nothing is
+ * added any more.
  */
+#include <stdarg.h>
+#include <stdio.h>
+
 #include "fs/archive/internal.h"
 
 #define FEED_EVERY 32768u
@@ -25,7 +30,8 @@ int cof_archive_feed(struct cof_archive *a)
 	pthread_mutex_lock(&a->feed_lock);
 	r = cof_index_feed(a->ix, cof_archive_size, a);
 	pthread_mutex_unlock(&a->feed_lock);
-	/* Damage met while writing does not go away by trying again: whoever comes next builds it anew. */
+	/* Damage met while writing does not go away by trying again: whoever comes next builds it
+	 * anew. */
 	if (cof_ix(a, r) == -COF_EINDEX)
 		cof_stale(a, cof_index_fed(a->ix));
 	return r;
@@ -76,8 +82,7 @@ static int fetch_others(struct cof_archive *a, const struct cof_frame *f, const 
 	if (r < 0 || f->type != COF_RENAME)
 		return r;
 	if (cof_field_u64(b->data, b->len, COF_T_NEW_PARENT, &new_parent) < 0 ||
-	    new_parent == f->object ||
-	    cof_field_find(b->data, b->len, COF_T_NEW_NAME, &name) < 0)
+	    new_parent == f->object || cof_field_find(b->data, b->len, COF_T_NEW_NAME, &name) < 0)
 		return -EUCLEAN;
 	if (new_parent == parent)
 		on->new_dir = on->dir;
@@ -94,6 +99,87 @@ static int fetch_others(struct cof_archive *a, const struct cof_frame *f, const 
 	return r < 0 ? r : cof_obj_get(a, target, &on->target);
 }
 
+/* The number of what cannot be read is used up all the same: a removed inode without a name stands
+ * for it. */
+static int keep_number(struct cof_archive *a, const struct cof_frame *f)
+{
+	struct cof_node n =
+			    {
+				.ino = f->object,
+				.kind = COF_KIND_FILE,
+				.state = COF_STATE_REMOVED,
+				.created = f->record_time,
+				.mtime = f->record_time,
+				.ctime = f->record_time,
+				.created_sequence = f->sequence,
+				.retain_until = INT64_MIN,
+			    },
+			there;
+	int r;
+
+	if (f->type != COF_CREATE || f->object <= COF_ROOT_INO || f->object >> 48)
+		return 0;
+	r = cof_index_get_node(a->ix, COF_INDEX_NOW, f->object, &there);
+	return r == -ENOENT ? cof_index_put_node(a->ix, f->sequence, &n) : r;
+}
+
+/* The log is not what was written. */
+static void log_damage(struct cof_archive *a, uint64_t address, const char *fmt, ...)
+{
+	struct cof_diag what;
+	int none = 0;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what.text, sizeof(what.text), fmt, ap);
+	va_end(ap);
+	if (atomic_compare_exchange_strong(&a->failed, &none, -EUCLEAN))
+		cof_fail(
+		    &a->damage, 0,
+		    "%s/log/%08llx.seg at offset %llu: %.300s; nothing will be written to this "
+		    "archive. Run: coffer verify %s",
+		    cof_io_where(a->io), (unsigned long long)(address / a->conf.segment_size),
+		    (unsigned long long)(address % a->conf.segment_size), what.text,
+		    cof_io_where(a->io));
+	if (a->passed_over++ < ALARMS)
+		cof_alarm(a, "log/%08llx.seg at offset %llu: %s. Run coffer verify.",
+			  (unsigned long long)(address / a->conf.segment_size),
+			  (unsigned long long)(address % a->conf.segment_size), what.text);
+}
+
+static int pass_over(struct cof_archive *a, const struct cof_frame *f, uint64_t address, int err)
+{
+	log_damage(a, address, "the %s frame %llu cannot be used for the index: %s",
+		   cof_frame_type_name(f->type), (unsigned long long)f->sequence, strerror(-err));
+	return keep_number(a, f);
+}
+
+/*
+ * Frames of this file are missing. Their place is kept by a stretch that leads to no frame, so that
+ * reading it gives an error, and what lies behind it stays where it was.
+ */
+static int bridge(struct cof_archive *a, struct cof_obj *o, const struct cof_frame *f,
+		  uint64_t address)
+{
+	struct cof_stretch gap = {
+	    .position = o->size,
+	    .length = f->position - o->size,
+	    .address = address - 1,
+	    .sequence = f->sequence - 1,
+	};
+	int r;
+
+	if (f->position > INT64_MAX || !address || !f->sequence)
+		return -EUCLEAN;
+	log_damage(a, address, "%llu bytes of inode %llu before its offset %llu are missing",
+		   (unsigned long long)gap.length, (unsigned long long)f->object,
+		   (unsigned long long)f->position);
+	r = cof_index_add_stretch(a->ix, o->node.ino, &gap);
+	if (r == 0)
+		o->size = f->position;
+	return r;
+}
+
 static int fetch_and_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address,
 			   const struct cof_buf *public_part, const struct cof_buf *private_part)
 {
@@ -107,6 +193,8 @@ static int fetch_and_apply(struct cof_archive *a, const struct cof_frame *f, uin
 		r = cof_obj_new(a, f->object, &on.o);
 	else if (touches_objects(f->type))
 		r = cof_obj_get(a, f->object, &on.o);
+	if (r == 0 && (f->type == COF_APPEND || f->type == COF_HOLE) && f->position > on.o->size)
+		r = bridge(a, on.o, f, address);
 	if (r == 0)
 		r = fetch_others(a, f, private_part, &on);
 	if (r == 0)
@@ -118,39 +206,6 @@ static int fetch_and_apply(struct cof_archive *a, const struct cof_frame *f, uin
 	cof_obj_put(a, on.dir);
 	cof_obj_put(a, on.o);
 	return r;
-}
-
-/* The number of what cannot be read is used up all the same: a removed inode without a name stands for it. */
-static int keep_number(struct cof_archive *a, const struct cof_frame *f)
-{
-	struct cof_node n = {
-	    .ino = f->object,
-	    .kind = COF_KIND_FILE,
-	    .state = COF_STATE_REMOVED,
-	    .created = f->record_time,
-	    .mtime = f->record_time,
-	    .ctime = f->record_time,
-	    .created_sequence = f->sequence,
-	    .retain_until = INT64_MIN,
-	}, there;
-	int r;
-
-	if (f->type != COF_CREATE || f->object <= COF_ROOT_INO || f->object >> 48)
-		return 0;
-	r = cof_index_get_node(a->ix, COF_INDEX_NOW, f->object, &there);
-	return r == -ENOENT ? cof_index_put_node(a->ix, f->sequence, &n) : r;
-}
-
-static int pass_over(struct cof_archive *a, const struct cof_frame *f, uint64_t address, int err)
-{
-	if (a->passed_over++ < ALARMS)
-		cof_alarm(a,
-			  "The %s frame %llu (segment %08llx, offset %llu) cannot be used for the index: "
-			  "%s. Run coffer verify.",
-			  cof_frame_type_name(f->type), (unsigned long long)f->sequence,
-			  (unsigned long long)(address / a->conf.segment_size),
-			  (unsigned long long)(address % a->conf.segment_size), strerror(-err));
-	return keep_number(a, f);
 }
 
 static int replay_frame(struct cof_archive *a, const struct cof_frame *f, uint64_t address)
@@ -177,49 +232,82 @@ static int replay_frame(struct cof_archive *a, const struct cof_frame *f, uint64
 
 /* ---- the whole tail ---- */
 
-/* Behind a header that cannot be read nothing is found until the next segment begins. */
-static int next_segment(struct cof_archive *a, uint64_t *address, struct cof_frame *f)
+static int find_last(void *user, const char *name)
 {
-	uint64_t size = a->conf.segment_size, at = (*address / size + 1) * size;
-	int r = cof_reader_header(a->reader, at, f, NULL, NULL);
+	uint64_t *last = user;
+	unsigned number;
+	int end = 0;
 
-	if (r < 0)
-		return r;
-	*address = at;
+	if (sscanf(name, "%8x.seg%n", &number, &end) == 1 && end == 12 && !name[12])
+		*last = COF_MAX(*last, (uint64_t)number);
 	return 0;
+}
+
+/* Behind a header that cannot be read nothing is found until a next segment begins. False: none
+ * does. */
+static bool next_segment(struct cof_archive *a, uint64_t *address, struct cof_frame *f)
+{
+	uint64_t size = a->conf.segment_size, last = 0;
+
+	if (cof_io_list(a->io, "log", find_last, &last) < 0)
+		return false;
+	for (uint64_t n = *address / size + 1; n <= last; n++) {
+		if (cof_reader_header(a->reader, n * size, f, NULL, NULL) < 0)
+			continue;
+		*address = n * size;
+		return true;
+	}
+	return false;
+}
+
+/* The next frame that is there: 1. 0: none is, before end. */
+static int next_frame(struct cof_archive *a, uint64_t expected, uint64_t end, uint64_t *at,
+		      struct cof_frame *ret)
+{
+	struct cof_diag why = {""};
+	uint64_t from = *at;
+	bool more = true;
+	int r = cof_reader_header(a->reader, from, ret, NULL, &why);
+
+	if (r == -ENODATA && (expected >= end || !a->log)) {
+		/* Without a log open for writing nobody says where it ends. */
+		if (expected >= end || !next_segment(a, at, ret))
+			return 0;
+	} else if (r == -ENODATA || r == -EUCLEAN || r == -EOPNOTSUPP || r == -EIO) {
+		more = next_segment(a, at, ret);
+	} else if (r < 0) {
+		return r;
+	}
+	if (r < 0)
+		log_damage(a, from, "frame %llu cannot be read%s%s", (unsigned long long)expected,
+			   why.text[0] ? ": " : "", why.text);
+	else if (ret->sequence < end && ret->sequence != expected)
+		log_damage(a, *at, "frame %llu stands where %llu belongs",
+			   (unsigned long long)ret->sequence, (unsigned long long)expected);
+	return more && ret->sequence < end;
 }
 
 static int walk(struct cof_archive *a, uint64_t address, uint64_t end, uint64_t *replayed)
 {
-	struct cof_diag diag = {0};
+	uint64_t count = 0, at = address;
 	struct cof_frame f;
-	uint64_t count = 0, at = address, next;
 	int r;
 
-	for (;;) {
-		r = cof_reader_header(a->reader, at, &f, NULL, &diag);
-		if (r == -ENODATA)
-			return 0;
-		if (r < 0) {
-			cof_alarm(a, "A part of the log cannot be read: %s. Run coffer verify.",
-				  diag.text);
-			if (next_segment(a, &at, &f) < 0)
-				return 0;
+	while ((r = next_frame(a, *replayed, end, &at, &f)) > 0) {
+		if (f.sequence >= *replayed) { /* else it is a copy of one that was here */
+			r = replay_frame(a, &f, at);
+			if (r < 0)
+				return r;
+			*replayed = f.sequence + 1;
 		}
-		if (f.sequence >= end)
-			return 0;
-		r = replay_frame(a, &f, at);
-		if (r < 0)
-			return r;
-		*replayed = f.sequence + 1;
-		if (++count % FEED_EVERY == 0 &&
-		    (r = cof_index_feed(a->ix, progress, replayed)) < 0)
-			return r;
-		r = cof_reader_next(a->reader, at, &f, &next);
+		if (++count % FEED_EVERY == 0)
+			r = cof_index_feed(a->ix, progress, replayed);
+		if (r >= 0)
+			r = cof_reader_next(a->reader, at, &f, &at);
 		if (r < 0)
 			return r == -ENODATA || r == -ENOENT ? 0 : r;
-		at = next;
 	}
+	return r;
 }
 
 int cof_replay(struct cof_archive *a)
@@ -232,10 +320,10 @@ int cof_replay(struct cof_archive *a)
 
 	if (fed < end)
 		r = fed ? cof_reader_find(a->reader, fed, &address, &diag) : 0;
-	if (fed >= end || r == -ENOENT)
+	if (fed >= end || (r == -ENOENT && !a->log))
 		return 0;
-	if (r < 0)
-		return a->log ? r : 0; /* a damaged log: what the index has is what there is */
+	if (r < 0) /* a damaged log: what the index has is what there is */
+		return !a->log ? 0 : r == -ENOENT ? -EUCLEAN : r;
 	cof_obj_clear(a);
 	a->passed_over = 0;
 	cof_index_bulk(a->ix, true);
@@ -274,6 +362,24 @@ void cof_stale(struct cof_archive *a, uint64_t sequence)
 	atomic_store(&a->stale, true);
 }
 
+/* All headers are where they belong. If not, a frame that is another one than the index says is the
+ * log's fault, and the index knows what should be there: it stays. */
+static int look_over(struct cof_archive *a)
+{
+	uint64_t end = a->log ? atomic_load(&a->size) : cof_index_fed(a->ix), at = 0, n = 0;
+	struct cof_frame f;
+	int r;
+
+	a->passed_over = 0;
+	while ((r = next_frame(a, n, end, &at, &f)) > 0 && !a->passed_over) {
+		n++;
+		r = cof_reader_next(a->reader, at, &f, &at);
+		if (r < 0)
+			break;
+	}
+	return r < 0 ? r : a->passed_over || n < end ? -EIO : 0;
+}
+
 static int rebuild(struct cof_archive *a, bool damaged)
 {
 	int r = -EUCLEAN;
@@ -281,6 +387,9 @@ static int rebuild(struct cof_archive *a, bool damaged)
 	if (!damaged)
 		r = cof_replay(a); /* it only missed something */
 	if (r < 0) {
+		r = look_over(a);
+		if (r < 0)
+			return r;
 		cof_obj_clear(a);
 		r = cof_index_reset(a->ix);
 		if (r == 0)
@@ -299,8 +408,8 @@ int cof_archive_repair(struct cof_archive *a)
 	pthread_rwlock_wrlock(&a->gate);
 	damaged = atomic_load(&a->damaged);
 	stale = atomic_load(&a->stale);
-	/* Another thread may have done it just now; and a place that stays wrong must not have the index
-	 * built again and again. */
+	/* Another thread may have done it just now; and a place that stays wrong must not have the
+	 * index built again and again. */
 	if (stale || (damaged && (!a->repaired_at || now - a->repaired_at > 10 * COF_NSEC))) {
 		r = rebuild(a, damaged);
 		if (r == 0) {

@@ -88,8 +88,8 @@ static int damaged(struct cof_log *log, struct cof_diag *diag, const char *what)
 }
 
 /*
- * archive.conf says how the log is laid out: a changed one would have frames written where no reader looks. Frame 0
- * repeats it.
+ * archive.conf says how the log is laid out: a changed one would have frames written where no
+ * reader looks. Frame 0 repeats it.
  */
 static int check_conf(struct cof_log *log, uint8_t *payload, struct cof_diag *diag)
 {

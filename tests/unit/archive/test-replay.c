@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The index follows the log: one built from the log tells the same, at every tree size, as one that was fed while
- * the frames were written; and what it missed or got wrong is mended while the archive runs.
+ * The index follows the log: one built from the log tells the same, at every tree size, as one that
+ * was fed while the frames were written; and what it missed or got wrong is mended while the
+ * archive runs.
  */
 #include <stdio.h>
 
@@ -71,9 +72,10 @@ static int entry(void *user, uint64_t cookie, const char *name, size_t len, uint
 	cof_buf_printf(l->text,
 		       "%u %llu %.*s %llu kind %u state %u mode %o size %llu mtime %lld ctime %lld "
 		       "hash %02x%02x%02x\n",
-		       l->depth, (unsigned long long)cookie, (int)len, name, (unsigned long long)ino,
-		       attr.kind, attr.state, attr.mode, (unsigned long long)attr.size,
-		       (long long)attr.mtime, (long long)attr.ctime, hash[0], hash[1], hash[2]);
+		       l->depth, (unsigned long long)cookie, (int)len, name,
+		       (unsigned long long)ino, attr.kind, attr.state, attr.mode,
+		       (unsigned long long)attr.size, (long long)attr.mtime, (long long)attr.ctime,
+		       hash[0], hash[1], hash[2]);
 	if (kind == COF_KIND_DIR) {
 		struct listing below = {l->text, l->at, l->depth + 1};
 
@@ -184,10 +186,29 @@ static uint64_t address_of(unsigned type, uint64_t object)
 	ck_abort_msg("no such frame");
 }
 
-/* One frame's payload is rotten: told of, passed over, the rest is there; its number is not given again. */
+static void rot(uint64_t at)
+{
+	store_close(&s);
+	ck_assert_int_eq(cof_sim_flip(s.sim, "log/00000000.seg", at, 1), 0);
+	s.alarm[0] = 0;
+	store_open(&s);
+}
+
+/* What a damaged place would have told, a later request could contradict: nothing is added any
+ * more. */
+static void must_be_read_only(void)
+{
+	ck_assert(s.opened.read_only);
+	ck_assert_ptr_nonnull(strstr(s.opened.text, "log/00000000.seg at offset"));
+	ck_assert_ptr_nonnull(strstr(s.opened.text, "coffer verify"));
+	ck_assert_int_eq(do_create(&s, AUDIT, "last", COF_KIND_FILE, NULL), -EROFS);
+}
+
+/* One frame's payload is rotten: told of, passed over, the rest is there; its number is not given
+ * again. */
 START_TEST(rotten_frame)
 {
-	uint64_t first, rotten, at, last;
+	uint64_t first, rotten, at;
 	struct cof_attr attr;
 
 	store_make(&s, STORE_SIM);
@@ -196,18 +217,47 @@ START_TEST(rotten_frame)
 	rotten = must_create(&s, AUDIT, "rotten", COF_KIND_FILE);
 	at = address_of(COF_CREATE, rotten);
 	ck_assert_int_eq(cof_archive_checkpoint(s.archive), 0);
-	store_close(&s);
-	ck_assert_int_eq(cof_sim_flip(s.sim, "log/00000000.seg", at + COF_FRAME_HEADER + 3, 1), 0);
-	s.alarm[0] = 0;
-	store_open(&s);
-	ck_assert(!s.opened.read_only);
-	ck_assert_ptr_nonnull(strstr(s.alarm, "create frame"));
-	ck_assert_ptr_nonnull(strstr(s.alarm, "coffer verify"));
+	rot(at + COF_FRAME_HEADER + 3);
+	must_be_read_only();
+	ck_assert_ptr_nonnull(strstr(s.opened.text, "create frame"));
 	must_hold(&s, first, "abc", 3);
 	ck_assert_int_eq(cof_archive_lookup(s.archive, COF_INDEX_NOW, AUDIT, "rotten", &attr),
 			 -ENOENT);
-	last = must_create(&s, AUDIT, "last", COF_KIND_FILE);
-	ck_assert_uint_gt(last, rotten);
+	ck_assert_uint_gt(atomic_load(&s.archive->next_ino), rotten);
+}
+END_TEST
+
+/* The frames of a segment that cannot be found: what lies behind them in a file stays in its place.
+ */
+START_TEST(lost_frames)
+{
+	static char much[30000];
+	uint8_t buf[8];
+	struct cof_attr attr;
+	uint64_t ino, other;
+	size_t n;
+
+	store_new(&s, STORE_SIM);
+	s.segment_size = 65536;
+	ck_assert_int_eq(store_init(&s, NULL), 0);
+	store_open(&s);
+	ino = must_create(&s, AUDIT, "a", COF_KIND_FILE);
+	must_write(&s, ino, 0, "abc", 3);
+	other = must_create(&s, AUDIT, "b", COF_KIND_FILE);
+	must_write(&s, other, 0, "lost", 4); /* with all that follows in its segment */
+	must_write(&s, ino, 3, "def", 3);
+	for (uint64_t at = 4; at < 4 + 3 * sizeof(much); at += sizeof(much))
+		must_write(&s, other, at, much, sizeof(much)); /* into the next segment */
+	must_write(&s, ino, 6, "ghi", 3);
+	rot(address_of(COF_APPEND, other) + 20);
+	must_be_read_only();
+	ck_assert_int_eq(cof_archive_getattr(s.archive, COF_INDEX_NOW, ino, &attr), 0);
+	ck_assert_uint_eq(attr.size, 9);
+	ck_assert_int_eq(cof_archive_read(s.archive, COF_INDEX_NOW, ino, buf, 3, 0, &n), 0);
+	ck_assert(!memcmp(buf, "abc", 3));
+	ck_assert_int_eq(cof_archive_read(s.archive, COF_INDEX_NOW, ino, buf, 3, 3, &n), -EIO);
+	ck_assert_int_eq(cof_archive_read(s.archive, COF_INDEX_NOW, ino, buf, 3, 6, &n), 0);
+	ck_assert(!memcmp(buf, "ghi", 3));
 }
 END_TEST
 
@@ -224,6 +274,7 @@ int main(void)
 	tcase_add_test(c, missed);
 	tcase_add_test(c, damaged);
 	tcase_add_test(c, rotten_frame);
+	tcase_add_test(c, lost_frames);
 	suite_add_tcase(suite, c);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
