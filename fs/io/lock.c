@@ -2,7 +2,7 @@
 /*
  * STORE/lock: flock(2) decides, the text only names the holder. flock belongs to the open file, so
  * a second store object in the same process is refused like a stranger, and the death of the holder
- * releases it.
+ * releases it. The directory is locked too, since somebody will remove a "stale" lock file one day.
  */
 #include <fcntl.h>
 #include <sys/file.h>
@@ -29,6 +29,20 @@ static int try_lock(int fd, int how)
 			return -errno;
 	}
 	return -EBUSY;
+}
+
+/* Where directories cannot be locked (NFS), the file has to do. */
+static int lock_dir(int dir, int how)
+{
+	int r = try_lock(dir, how);
+
+	return r == -EBADF || r == -EINVAL || r == -ENOLCK || r == -EOPNOTSUPP ? 0 : r;
+}
+
+static void unlock_dir(int dir)
+{
+	if (flock(dir, LOCK_UN)) /* where it was not locked either */
+		errno = 0;
 }
 
 /* The first line, printable bytes only: it goes into messages. */
@@ -76,10 +90,15 @@ static int take(struct cof_posix *p, const char *holder, char *ret_holder, size_
 		read_holder(fd, ret_holder, cap);
 	if (r)
 		return r;
+	r = lock_dir(p->dir, LOCK_EX);
+	if (r)
+		return r;
 	r = write_holder(fd, holder);
 	/* On a full disk the lock still holds: only its text is missing. */
-	if (r && r != -ENOSPC && r != -EDQUOT)
+	if (r && r != -ENOSPC && r != -EDQUOT) {
+		unlock_dir(p->dir);
 		return r;
+	}
 	p->lock_fd = fd;
 	fd = -1;
 	return 0;
@@ -105,6 +124,7 @@ void cof_posix_unlock(struct cof_io *io)
 		/* If it fails an old name stays in the text; nobody reads it without a holder. */
 		if (ftruncate(p->lock_fd, 0))
 			errno = 0;
+		unlock_dir(p->dir);
 		close(p->lock_fd);
 		p->lock_fd = -1;
 	}
@@ -123,16 +143,26 @@ int cof_posix_locked(struct cof_io *io, char *ret_holder, size_t cap)
 	pthread_mutex_unlock(&p->lock_mutex);
 	if (ours)
 		return 0;
-	fd = cof_path_open(p->dir, "lock", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
-	do
-		r = flock(fd, LOCK_SH | LOCK_NB);
-	while (r && errno == EINTR);
+	r = lock_dir(p->dir, LOCK_SH);
 	if (!r)
-		return 0;
-	if (errno != EWOULDBLOCK)
-		return -errno;
-	read_holder(fd, ret_holder, cap);
+		unlock_dir(p->dir);
+	else if (r != -EBUSY)
+		return r;
+	fd = cof_path_open(p->dir, "lock", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	if (fd < 0 && (!r || fd != -ENOENT))
+		return fd == -ENOENT ? 0 : fd;
+	if (!r) {
+		do
+			r = flock(fd, LOCK_SH | LOCK_NB);
+		while (r && errno == EINTR);
+		if (!r)
+			return 0;
+		if (errno != EWOULDBLOCK)
+			return -errno;
+	}
+	if (fd >= 0)
+		read_holder(fd, ret_holder, cap);
+	else if (cap)
+		ret_holder[0] = 0;
 	return 1;
 }
