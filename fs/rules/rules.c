@@ -165,7 +165,7 @@ static const struct {
 
 const char *cof_op_name(enum cof_op_kind kind)
 {
-	return (unsigned)kind < COF_OP_COUNT_ ? rules[kind].name : "unknown";
+	return (unsigned)kind < COF_OP_COUNT_ && rules[kind].name ? rules[kind].name : "unknown";
 }
 
 void cof_rule(const struct cof_policy *policy, const struct cof_object *object,
@@ -174,7 +174,7 @@ void cof_rule(const struct cof_policy *policy, const struct cof_object *object,
 {
 	struct cof_ruling rl;
 
-	if ((unsigned)op->kind >= COF_OP_COUNT_)
+	if ((unsigned)op->kind >= COF_OP_COUNT_ || !rules[op->kind].rule)
 		rule_error(&rl, -ENOSYS, "unknown", "This operation is not known.");
 	else if (object->state == RULE_REMOVED && op->kind != COF_OP_CREATE)
 		rule_error(&rl, -ENOENT, "removed", "This file has been removed.");

@@ -20,7 +20,10 @@ enum cof_op_kind {
 	COF_OP_UNLINK, COF_OP_RMDIR, /* parent, name; ino is what they name */
 	COF_OP_RENAME,	 /* parent, name, new_parent, new_name, flags: renameat2(2)'s; target_ino */
 	COF_OP_LINK, COF_OP_MKNOD,
-	COF_OP_COMMIT,
+	COF_OP_COMMIT,	 /* retain: what is asked, COF_RETAIN_NONE: the shelf's default */
+	COF_OP_RETAIN,	 /* retain: a later end for a committed file */
+	COF_OP_SHELF_ADD, /* name, policy text in data, length */
+	COF_OP_SHELF_SET, /* ino of the shelf, policy text in data, length: stronger only */
 	COF_OP_SETXATTR, COF_OP_REMOVEXATTR,
 	COF_OP_MMAP_WRITE, COF_OP_REFLINK,
 	COF_OP_COUNT_
@@ -41,6 +44,7 @@ struct cof_op {
 	uint64_t offset, length;
 	const void *data;
 	int64_t atime, mtime; /* ns */
+	int64_t retain;	      /* COMMIT, RETAIN: retention time in ns, or COF_RETAIN_... */
 	bool durable;	      /* O_SYNC, O_DSYNC or the shelf's policy */
 	bool resent;	      /* the kernel sends it a second time */
 };
@@ -52,14 +56,43 @@ struct cof_who { /* from the request; 0:0:0 with daemon set for the daemon's own
 
 enum cof_durability { COF_DURABLE_ON_SYNC = 0, COF_DURABLE_ON_WRITE = 1 };
 
+/* Retention: ends are retention times in ns, spans are ns. */
+#define COF_RETAIN_NONE INT64_MIN	/* no end was asked for, or none is kept */
+#define COF_RETAIN_INFINITE INT64_MAX
+
 struct cof_policy { /* of a shelf; grows with later capabilities */
 	enum cof_durability durability;
 	bool refuse_rofs; /* EROFS instead of EPERM */
+	/*
+	 * Retention spans from the commit on. Where retention is false (no key retention is given)
+	 * committed files are immutable and never end by themselves. Otherwise 0 <= min <= def <= max;
+	 * COF_RETAIN_INFINITE is a span too.
+	 */
+	bool retention, strict; /* strict: what is outside min and max is EINVAL instead of clamped */
+	int64_t retention_default, retention_min, retention_max;
+	int64_t autocommit;    /* idle span after which an open file with content counts as committed; 0: never */
+	uint64_t quota_bytes, quota_files; /* 0: none. EDQUOT */
+	bool staging;	       /* withdrawal of what was never committed: a later capability; recorded only */
+	char record_kind[64];  /* free text: "log", "certificate" … ; "" */
 };
 void cof_policy_default(struct cof_policy *ret);
-/* Readable INI without sections: "durability = sync|write", "refuse = perm|rofs". -EUCLEAN, with key and line */
+/*
+ * Readable INI without sections. -EUCLEAN with key and line.
+ *   durability = sync | write          refuse = perm | rofs
+ *   retention = SPAN | infinite        the default; required as soon as min or max is given
+ *   retention_min = SPAN | infinite    0 when not given
+ *   retention_max = SPAN | infinite    infinite when not given
+ *   strict = yes | no                  autocommit = SPAN
+ *   quota = BYTES[K|M|G|T]             quota_files = N
+ *   staging = yes | no                 record_kind = TEXT
+ * SPAN: a whole number and one of s, min, h, d, w, y (365 d). 0 is "0s".
+ */
 int cof_policy_parse(const char *text, size_t n, struct cof_policy *ret, struct cof_diag *diag);
 int cof_policy_text(const struct cof_policy *p, struct cof_buf *ret); /* canonical; parse reads it back */
+/* True when new promises everything that old does. Otherwise *ret_why names what would become weaker. */
+bool cof_policy_is_stronger(const struct cof_policy *old, const struct cof_policy *new_one, const char **ret_why);
+int cof_span_parse(const char *text, int64_t *ret); /* "10y", "infinite"; -EINVAL */
+void cof_span_text(int64_t span, char out[32]);	    /* the largest unit that says it exactly */
 
 struct cof_object { /* what the ruling is about; zero for CREATE */
 	uint8_t kind, state; /* enum cof_kind, enum cof_state (fs/index/index.h's numbers) */
@@ -74,13 +107,26 @@ struct cof_object { /* what the ruling is about; zero for CREATE */
 	/* RENAME of a committed file: this process committed it less than a minute ago and has not renamed
 	 * it since (rsync commits its temporary name, then renames). The archive remembers that. */
 	bool rename_once;
+	int64_t retain_until; /* of a committed file; COF_RETAIN_NONE */
+	int64_t asked_until;  /* of an open one: the access time that was set, else COF_RETAIN_NONE */
+	int64_t idle_since;   /* retention time of the last write, for autocommit */
+	bool has_writers;     /* somebody has it open for writing */
+	uint64_t shelf_bytes, shelf_files; /* used, for quotas */
 };
+
+/* The state as it is now: an open file whose autocommit is due is committed, a committed one whose
+ * retention is over is expired. */
+uint8_t cof_state_now(const struct cof_policy *policy, const struct cof_object *object, int64_t now);
+
 
 enum cof_effect {
 	COF_EFFECT_NONE,   /* accepted, nothing to record (repeated chmod, KEEP_SIZE) */
 	COF_EFFECT_APPEND, /* at the end */
 	COF_EFFECT_HOLE,   /* a hole up to offset first, then append (ftruncate upwards: the hole alone) */
 	COF_EFFECT_CREATE, COF_EFFECT_ATTR, COF_EFFECT_COMMIT, COF_EFFECT_RENAME, COF_EFFECT_REMOVE,
+	COF_EFFECT_EXTEND, /* a later end: an EXTEND frame */
+	COF_EFFECT_ASK,	   /* the access time of an open file: asked for, recorded in an ATTR frame */
+	COF_EFFECT_SHELF,  /* a SHELF frame */
 	COF_EFFECT_ECHO,   /* a resent write that is there already: acknowledge if the bytes are equal */
 };
 
@@ -90,6 +136,8 @@ struct cof_ruling {
 	bool record;	    /* a refusal that becomes an event */
 	const char *rule;   /* short stable name: "append-only", "committed", "no-hard-links" … */
 	const char *reason; /* a sentence for people; static */
+	int64_t retain_until, asked_until; /* COMMIT, EXTEND: granted and asked */
+	bool commit_first; /* autocommit was due: a COMMIT frame by the daemon comes before this */
 };
 
 void cof_rule(const struct cof_policy *policy, const struct cof_object *object,
