@@ -51,6 +51,8 @@ static int put_mount(struct cof_archive *a, struct cof_diag *diag)
 				"%s cannot be mounted, its MOUNT frame was not written: %s",
 				cof_io_where(a->io), strerror(-r));
 	r = cof_keys_advance(a->keys, a->io);
+	if ((r == -ENOSPC || r == -EDQUOT) && cof_io_unlink(a->io, "reserve") == 0)
+		r = cof_keys_advance(a->keys, a->io); /* a full disk has to be readable at least */
 	if (r < 0)
 		return cof_fail(diag, r, "%s/keys/epoch cannot be replaced: %s",
 				cof_io_where(a->io), strerror(-r));
@@ -170,7 +172,6 @@ static int open_log(struct cof_archive *a, struct cof_diag *diag)
 	if (r == -EUCLEAN) {
 		a->log = NULL;
 		read_only(a, &why);
-		r = 0;
 	} else if (r < 0) {
 		return cof_fail(diag, r, "%s",
 				why.text[0] ? why.text : "the log cannot be opened: out of memory");
@@ -309,7 +310,8 @@ static void tell(struct cof_archive *a)
 
 /* ---- all of it ---- */
 
-/* Who makes or renames goes first: many who look up would keep them out for ever. Nobody takes it twice. */
+/* Who makes or renames goes first: many who look up would keep them out for ever. Nobody takes it
+ * twice. */
 static void init_tree_lock(pthread_rwlock_t *tree)
 {
 	pthread_rwlockattr_t attr;

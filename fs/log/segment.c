@@ -164,7 +164,8 @@ void cof_reserve_renew(struct cof_log *log)
 		return;
 	if (cof_io_create(log->p.io, "reserve", &f) < 0)
 		return;
-	if (!cof_io_allocate(f, 0, 1u << 20))
-		log->reserve_given_up = false;
+	log->reserve_given_up = cof_io_allocate(f, 0, 1u << 20) < 0;
 	cof_io_close(f);
+	if (log->reserve_given_up)
+		(void)cof_io_unlink(log->p.io, "reserve"); /* or the next attempt finds it */
 }
