@@ -23,12 +23,12 @@ for round in $(seq "$rounds"); do
     stress write "$W/acks-one" "$a" 8 1 0 50 &
     one=$!
     child $one
-    stress write "$W/acks-own" "$b" 16 0 0 20 &
+    stress write "$W/acks-own" "$b" 16 0 0 4 &
     own=$!
     child $own
     # The place of the kill moves with the round.
     await 60 "lines to be written" written "$W/acks-one" $((200 + round * 37))
-    await 60 "lines to be written" written "$W/acks-own" $((200 + round * 53))
+    await 60 "lines to be written" written "$W/acks-own" $((100 + round * 53))
     kill_daemon
     code=0; wait $one || code=$?
     same "the writers to one file saw an error" 3 $code
