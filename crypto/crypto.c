@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Initialisation: locked memory, an undumpable process, libgcrypt, known answers; random bytes. */
 #include <pthread.h>
-#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -69,22 +68,6 @@ void cof_random(void *p, size_t n)
 	}
 }
 
-/* KiB that this process has locked, or -1 where /proc cannot tell. */
-static long locked_kib(void)
-{
-	char line[128];
-	long kib = -1;
-	FILE *f = fopen("/proc/self/status", "re");
-
-	if (!f)
-		return -1;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "VmLck: %ld kB", &kib) == 1)
-			break;
-	fclose(f);
-	return kib;
-}
-
 static int harden(struct cof_diag *diag)
 {
 	struct rlimit none = {0, 0};
@@ -106,12 +89,12 @@ static int init_once(size_t secure_bytes, struct cof_diag *diag)
 				strerror(errno));
 	if (gcry_control(GCRYCTL_ANY_INITIALIZATION_P))
 		return cof_fail(diag, -EBUSY, "libgcrypt is already in use in this process");
-	long before = locked_kib();
+	long before = cof_pool_locked_kib();
 	err = cof_pool_init(secure_bytes, diag);
 	if (err < 0)
 		return err;
 	/* Some sandboxes answer mlock with success and do nothing: believe the kernel's count. */
-	long after = locked_kib();
+	long after = cof_pool_locked_kib();
 	if (before >= 0 && after >= 0 && after - before < (long)(secure_bytes >> 10))
 		return cof_fail(
 		    diag, -EPERM,

@@ -181,7 +181,7 @@ static void make_siblings(const struct entry *e, uint64_t inode, struct entry *s
 
 int cof_keytree_puncture(struct cof_keytree *t, uint64_t inode)
 {
-	struct entry siblings[SIBLINGS_MAX];
+	struct entry siblings[SIBLINGS_MAX] = {0};
 	size_t at;
 
 	int err = find(t, inode, &at);

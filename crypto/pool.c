@@ -16,6 +16,7 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -348,4 +349,19 @@ int cof_pool_init(size_t bytes, struct cof_diag *diag)
 	gcry_set_allocation_handler(handle_alloc, handle_alloc_secure, handle_is_secure,
 				    handle_realloc, handle_free);
 	return 0;
+}
+
+long cof_pool_locked_kib(void)
+{
+	char line[128];
+	long kib = -1;
+	FILE *f = fopen("/proc/self/status", "re");
+
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "VmLck: %ld kB", &kib) == 1)
+			break;
+	fclose(f);
+	return kib;
 }

@@ -19,6 +19,8 @@
 
 /* Maps and locks the pool and hands it to libgcrypt. Before any other call of libgcrypt. */
 int cof_pool_init(size_t bytes, struct cof_diag *diag);
+/* KiB that this process has locked, or -1 where /proc cannot tell. */
+long cof_pool_locked_kib(void);
 /* True while an object of n bytes that lives long can be had without touching the reserve. */
 bool cof_pool_room(size_t n);
 

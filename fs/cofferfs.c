@@ -276,7 +276,7 @@ static int make_absolute(char path[PATH_MAX], struct cof_diag *diag)
 
 static int parse(struct daemon *d, int argc, char **argv, struct cof_diag *diag)
 {
-	unsigned sources;
+	unsigned sources = 0;
 	int c, err = 0;
 
 	while (err == 0 && (c = getopt(argc, argv, "+fo:")) != -1) {

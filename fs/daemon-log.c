@@ -34,28 +34,27 @@ void cof_daemon_log_to_system(struct cof_daemon_log *l)
 	pthread_mutex_unlock(&l->lock);
 }
 
-static int connect_log(struct cof_daemon_log *l)
+/* Or not: then fd stays as it is. */
+static void connect_log(struct cof_daemon_log *l)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
-		return -errno;
-	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
-		int err = -errno;
-
+		return;
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
 		close(fd);
-		return err;
-	}
-	l->fd = fd;
-	return 0;
+	else
+		l->fd = fd;
 }
 
 static int send_text(struct cof_daemon_log *l, const char *text)
 {
 	/* Once more after a new connection: the log daemon may have been restarted. */
 	for (int i = 0; i < 2; i++) {
-		if (l->fd < 0 && connect_log(l) < 0)
+		if (l->fd < 0)
+			connect_log(l);
+		if (l->fd < 0)
 			return -ENOTCONN;
 		if (send(l->fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 			return 0;

@@ -85,10 +85,12 @@ int secret_file_make(const char *path, const char *what, int *ret_fd, struct cof
 	if (fd < 0) {
 		err = -errno;
 		if (err == -EEXIST)
-			return cof_fail(diag, err,
-					"%s exists already; a new %s never replaces a file", path,
-					what);
-		return cof_fail(diag, err, "cannot make the %s %s: %s", what, path, strerror(-err));
+			cof_fail(diag, err, "%s exists already; a new %s never replaces a file",
+				 path, what);
+		else
+			cof_fail(diag, err, "cannot make the %s %s: %s", what, path,
+				 strerror(-err));
+		return err;
 	}
 	*ret_fd = fd;
 	return 0;
@@ -185,7 +187,7 @@ static int make_key_file(const char *path, const char *store, char *data, size_t
 
 	if (r == 0)
 		r = secret_file_make(path, "key file", &fd, diag);
-	if (r < 0)
+	if (r)
 		return r;
 	made = realpath(path, NULL);
 	cof_random(data, KEY_FILE_MIN);

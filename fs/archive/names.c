@@ -64,7 +64,8 @@ static int get_named(struct cof_archive *a, uint64_t dir, const char *name, uint
 	if (o->node.parent != dir || strcmp(o->node.name, name) ||
 	    o->node.state == COF_STATE_REMOVED) {
 		cof_obj_put(a, o);
-		return cof_ix(a, -EUCLEAN);
+		(void)cof_ix(a, -EUCLEAN);
+		return -COF_EINDEX;
 	}
 	*ret = o;
 	return 0;

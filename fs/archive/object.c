@@ -30,6 +30,17 @@ static void lru_remove(struct cof_obj *o)
 	o->lru_prev->lru_next = o->lru_next;
 }
 
+static struct cof_obj *lru_take_oldest(struct cof_archive *a)
+{
+	struct cof_obj *o = a->lru.lru_prev;
+
+	if (o == &a->lru)
+		return NULL;
+	a->lru.lru_prev = o->lru_prev;
+	o->lru_prev->lru_next = &a->lru;
+	return o;
+}
+
 static void lru_add(struct cof_archive *a, struct cof_obj *o) /* as the newest */
 {
 	o->lru_next = a->lru.lru_next;
@@ -103,18 +114,16 @@ static struct cof_obj *reference(struct cof_archive *a, uint64_t ino)
 
 static void unreference(struct cof_archive *a, struct cof_obj *o, bool keep)
 {
+	struct cof_obj *old;
+
 	pthread_mutex_lock(&a->cache_lock);
 	if (--o->refs == 0) {
 		if (keep)
 			lru_add(a, o);
 		else
 			drop(a, o);
-		while (a->n_objects > a->max_objects && a->lru.lru_prev != &a->lru) {
-			struct cof_obj *old = a->lru.lru_prev;
-
-			lru_remove(old);
+		while (a->n_objects > a->max_objects && (old = lru_take_oldest(a)))
 			drop(a, old);
-		}
 	}
 	pthread_mutex_unlock(&a->cache_lock);
 }

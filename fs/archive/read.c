@@ -343,7 +343,7 @@ static int read_some(struct cof_archive *a, uint64_t at, uint64_t ino, void *buf
 	} else {
 		r = cof_node_attr_at(a, at, ino, &attr);
 	}
-	if (r < 0)
+	if (r)
 		return r;
 	if (attr.kind != COF_KIND_FILE)
 		return attr.kind == COF_KIND_DIR ? -EISDIR : -EINVAL;

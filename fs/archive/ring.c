@@ -227,7 +227,7 @@ static int open_chunks(struct cof_ring *ring, const uint8_t archive_id[16], cons
 	const uint8_t *sealed = stored + f->public_length;
 	int r = cof_ring_take(ring, cof_frame_key_object(f), f->mount, &key);
 
-	if (r < 0)
+	if (r)
 		return r;
 	cof_sha256(stored, f->public_length, public_hash);
 	for (uint32_t k = 0, done = 0; done < f->length && r == 0; k++) {

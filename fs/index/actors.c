@@ -48,7 +48,7 @@ int cof_index_get_mount(struct cof_index *ix, uint32_t mount, struct cof_index_m
 	uint8_t plain[MOUNT_SIZE];
 	uint64_t sequence;
 	int r = get_once(ix, IX_MOUNT, mount, plain, sizeof(plain), &sequence);
-	if (r < 0)
+	if (r)
 		return r;
 	ret->sequence = sequence;
 	ret->address = cof_get_le64(plain);

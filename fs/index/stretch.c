@@ -231,7 +231,7 @@ int cof_index_stretches(struct cof_index *ix, uint64_t at, uint64_t ino, uint64_
 	ix_row_prefix(ix, IX_STRETCH, ino, NULL, 0, &prefix);
 	for (int i = 0; r == -EUCLEAN && i < ATTEMPTS; i++)
 		r = collect(ix, &prefix, ino, position, ret, max, &n);
-	if (r < 0)
+	if (r)
 		return r;
 	size_t k = 0;
 	while (k < n && ret[k].sequence < at)
@@ -274,7 +274,7 @@ static int stored_end(struct cof_index *ix, const struct ix_key *prefix, uint64_
 		*ret = 0;
 		return 0;
 	}
-	if (r < 0)
+	if (r)
 		return r;
 	end = run_end_at(run, at);
 	hi = run->position;

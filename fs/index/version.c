@@ -83,7 +83,7 @@ static int look(struct cof_index *ix, const struct ix_key *key, uint64_t at, str
 			r = -EBADMSG;
 	}
 	cof_buf_done(&row.value);
-	if (r < 0) {
+	if (r) {
 		cof_buf_done(&mem.value);
 		return r;
 	}
@@ -104,7 +104,7 @@ int ix_version_get(struct cof_index *ix, const struct ix_key *prefix, uint64_t a
 	 * seems damaged, once: the next look finds what superseded it in memory. */
 	for (int i = 0; r == -EBADMSG && i < ATTEMPTS; i++)
 		r = look(ix, &key, at, &row);
-	if (r < 0)
+	if (r)
 		return r;
 	ret->sequence = ix_key_sequence(&row.key);
 	ret->until = cof_get_le64(row.value.data);

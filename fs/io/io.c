@@ -3,6 +3,7 @@
  * The store interface: checks arguments, continues short writes, makes first errors final and lets
  * one sync of a file run at a time. What moves the bytes is behind struct cof_io_ops.
  */
+#include <assert.h>
 #include <limits.h>
 
 #include "fs/io/impl.h"
@@ -120,6 +121,7 @@ static int continue_write(struct cof_file *f, const struct iovec *iov, int count
 			skip -= iov[from++].iov_len;
 		for (int i = from; i < count; i++)
 			rest[n++] = iov[i];
+		assert(n > 0); /* done < total: some part is left */
 		rest[0].iov_base = (uint8_t *)rest[0].iov_base + skip;
 		rest[0].iov_len -= skip;
 		r = f->io->ops->writev(f, rest, n, off + done);

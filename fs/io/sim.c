@@ -129,7 +129,7 @@ static int change(struct sim_file *f, int kind, uint64_t off, const void *p, siz
 /* Where a failing or short write stops: anywhere before its end. */
 static size_t part_of(struct cof_sim *s, size_t n)
 {
-	return (size_t)(sim_random(s) % n);
+	return n ? (size_t)(sim_random(s) % n) : 0;
 }
 
 static ssize_t sim_writev(struct cof_file *file, const struct iovec *iov, int count, uint64_t off)

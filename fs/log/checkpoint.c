@@ -69,7 +69,7 @@ static int checkpoint(struct cof_log *log)
 	r = cof_log_sync(log, f.size - 1);
 	if (!r)
 		r = cof_checkpoint_write(log, &f, &note);
-	if (r < 0)
+	if (r)
 		return r;
 	pthread_mutex_lock(&log->chain);
 	log->checkpoint_size = f.size;

@@ -78,7 +78,7 @@ static int value(struct text *t, const char *key, char out[VALUE])
 /* Decimal, as printed: no sign, no leading zero. */
 static int number(struct text *t, const char *key, uint64_t max, uint64_t *ret)
 {
-	char v[VALUE];
+	char v[VALUE] = "";
 	uint64_t n = 0;
 	int r = value(t, key, v);
 
@@ -143,7 +143,7 @@ int cof_conf_parse(const char *text, size_t n, struct cof_conf *ret, struct cof_
 	struct text t = {text, text + n, diag};
 	struct cof_buf again COF_CLEANUP(cof_buf_done) = {0};
 	struct cof_conf c = {0};
-	uint64_t format;
+	uint64_t format = 0;
 	int r;
 
 	if (n > CONF_MAX)

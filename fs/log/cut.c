@@ -257,7 +257,7 @@ int cof_cut_position(struct scan *s, struct cof_diag *diag)
 		r = adopt_next(log, seg + 1);
 	if (!r && used)
 		r = cof_reader_header(log->reader, seg * size, &first, NULL, diag);
-	if (r < 0)
+	if (r)
 		return cof_fail(diag, r, "%s/log/%08llx.seg cannot be made ready: %s",
 				cof_io_where(log->p.io), (unsigned long long)seg, strerror(-r));
 	log->current->first = used ? first.sequence : s->sequence;

@@ -357,7 +357,7 @@ static int find_within(struct cof_reader *r, uint64_t segment, uint64_t sequence
 	if (!window)
 		return -ENOMEM;
 	while (end - at >= COF_FRAME_HEADER) {
-		struct cof_frame f;
+		struct cof_frame f = {0};
 		int err;
 
 		if (at < start || at - start + COF_FRAME_HEADER > have) {
@@ -368,7 +368,7 @@ static int find_within(struct cof_reader *r, uint64_t segment, uint64_t sequence
 		}
 		err = decode(r, at, window + (at - start),
 			     COF_MIN(have - (at - start), (size_t)COF_FRAME_HEADER), &f, diag);
-		if (err < 0)
+		if (err)
 			return err == -ENODATA ? -ENOENT : err;
 		if (f.sequence == sequence) {
 			*ret_address = at;

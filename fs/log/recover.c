@@ -204,7 +204,7 @@ static int start_at_checkpoint(struct scan *s, const struct cof_checkpoint *cp, 
 		r = cof_reader_payload(log->reader, s->address, &f, 0, s->payload, f.stored);
 	if (r == -ENOMEM || r == -EIO || r == -EMFILE || r == -ENFILE)
 		return r;
-	if (r < 0)
+	if (r)
 		return 0; /* the walk from the start says exactly what is missing */
 	cof_frame_leaf(raw, before, got);
 	if (!cof_equal(got, leaf, COF_HASH) || cof_payload_check(&f, s->payload) < 0)
