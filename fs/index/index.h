@@ -53,7 +53,7 @@ void cof_index_enter(struct cof_index *ix);
 void cof_index_leave(struct cof_index *ix);
 
 /* Writes out what is pending and commits, with fed = size(user), asked while nobody is inside
- * enter/leave. -ENOSPC, -EIO: nothing is lost, what is pending stays (bounded), and the next call tries again. */
+ * enter/leave; what it puts then is written with the rest. -ENOSPC, -EIO: nothing is lost, what is pending stays (bounded), and the next call tries again. */
 int cof_index_feed(struct cof_index *ix, uint64_t (*size)(void *user), void *user);
 /* Stretches that wait in memory; who feeds may use it to feed early. */
 uint32_t cof_index_pending(struct cof_index *ix);
@@ -72,7 +72,9 @@ struct cof_node {
 	uint64_t size;		 /* of a committed file, a symlink's target; open files: cof_index_end */
 	int64_t created, mtime, ctime; /* ns */
 	bool mtime_claimed;	 /* else mtime follows the appends */
-	int64_t retain_until;	 /* INT64_MIN: none */
+	int64_t retain_until;	 /* INT64_MIN: none, INT64_MAX: infinite */
+	int64_t asked_until;	 /* what was asked for, while open or at the commit; INT64_MIN: nothing */
+	int64_t committed;	 /* record time of the commit; 0 when not */
 	uint64_t created_sequence, commit_sequence; /* commit: 0 when not */
 	uint64_t shelf;		 /* inode of the shelf it lies in; 0 for the root */
 	uint16_t name_len;
@@ -88,6 +90,13 @@ int cof_index_put_value(struct cof_index *ix, uint64_t sequence, uint64_t ino, c
 			const void *p, size_t n); /* n 0: removed; at most 65536 */
 int cof_index_get_value(struct cof_index *ix, uint64_t at, uint64_t ino, const char *key,
 			struct cof_buf *ret); /* -ENOENT */
+
+/* What a shelf holds, as of all frames below `below`. One row, replaced: there is no history of it. */
+struct cof_index_use {
+	uint64_t bytes, files, below;
+};
+int cof_index_put_use(struct cof_index *ix, uint64_t shelf, const struct cof_index_use *u);
+int cof_index_get_use(struct cof_index *ix, uint64_t shelf, struct cof_index_use *ret); /* -ENOENT */
 
 /* ---- names ---- */
 

@@ -48,6 +48,7 @@ enum ix_tag {
 	IX_STRETCH = 's',
 	IX_MOUNT = 'm',
 	IX_ACTOR = 'a',
+	IX_USE = 'u', /* what a shelf holds */
 };
 
 struct ix_key {

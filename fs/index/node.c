@@ -4,14 +4,16 @@
  *
  * Plaintext of a node, little-endian, behind the version's `until`: parent u64, kind u8, state u8,
  * flags u8 (bit 0: mtime claimed), mode u32, uid u32, gid u32, size u64, created i64, mtime i64,
- * ctime i64, retain until i64, created sequence u64, commit sequence u64, shelf u64, name.
- * A value that was removed is an empty one.
+ * ctime i64, retain until i64, created sequence u64, commit sequence u64, shelf u64, asked until i64,
+ * committed i64, name. A value that was removed is an empty one. What a shelf holds is a row with
+ * sequence 0, replaced each time: bytes u64, files u64, below u64.
  */
 #include "fs/index/internal.h"
 
-#define NODE_FIXED 87
+#define NODE_FIXED 103
 #define CLAIMED 1
 #define VALUE_MAX 65536
+#define USE_SIZE 24
 
 static size_t encode(const struct cof_node *n, uint8_t out[NODE_FIXED + COF_NAME_MAX])
 {
@@ -30,6 +32,8 @@ static size_t encode(const struct cof_node *n, uint8_t out[NODE_FIXED + COF_NAME
 	cof_put_le64(out + 63, n->created_sequence);
 	cof_put_le64(out + 71, n->commit_sequence);
 	cof_put_le64(out + 79, n->shelf);
+	cof_put_le64(out + 87, (uint64_t)n->asked_until);
+	cof_put_le64(out + 95, (uint64_t)n->committed);
 	memcpy(out + NODE_FIXED, n->name, n->name_len);
 	return NODE_FIXED + n->name_len;
 }
@@ -57,6 +61,8 @@ static int decode(const struct cof_buf *b, uint64_t ino, struct cof_node *ret)
 	    .created_sequence = cof_get_le64(p + 63),
 	    .commit_sequence = cof_get_le64(p + 71),
 	    .shelf = cof_get_le64(p + 79),
+	    .asked_until = (int64_t)cof_get_le64(p + 87),
+	    .committed = (int64_t)cof_get_le64(p + 95),
 	    .name_len = (uint16_t)(b->len - NODE_FIXED),
 	};
 	memcpy(ret->name, p + NODE_FIXED, ret->name_len);
@@ -130,6 +136,36 @@ int cof_index_get_value(struct cof_index *ix, uint64_t at, uint64_t ino, const c
 		cof_buf_add(ret, v.value.data, v.value.len);
 		r = ret->failed ? -ENOMEM : 0;
 	}
+	cof_buf_done(&v.value);
+	return r;
+}
+
+int cof_index_put_use(struct cof_index *ix, uint64_t shelf, const struct cof_index_use *u)
+{
+	uint8_t plain[USE_SIZE];
+	struct ix_key prefix;
+	cof_put_le64(plain, u->bytes);
+	cof_put_le64(plain + 8, u->files);
+	cof_put_le64(plain + 16, u->below);
+	ix_row_prefix(ix, IX_USE, shelf, NULL, 0, &prefix);
+	ix_lock(&ix->put_lock);
+	int r = ix_version_put(ix, &prefix, 0, IX_PUT_LAST, plain, sizeof(plain));
+	ix_unlock(&ix->put_lock);
+	return r;
+}
+
+int cof_index_get_use(struct cof_index *ix, uint64_t shelf, struct cof_index_use *ret)
+{
+	struct ix_key prefix;
+	struct ix_version v = {0};
+	ix_row_prefix(ix, IX_USE, shelf, NULL, 0, &prefix);
+	int r = ix_version_get(ix, &prefix, COF_INDEX_NOW, &v);
+	if (!r && v.value.len != USE_SIZE)
+		r = -EBADMSG;
+	if (!r)
+		*ret = (struct cof_index_use){.bytes = cof_get_le64(v.value.data),
+					      .files = cof_get_le64(v.value.data + 8),
+					      .below = cof_get_le64(v.value.data + 16)};
 	cof_buf_done(&v.value);
 	return r;
 }

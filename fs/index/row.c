@@ -15,7 +15,7 @@
  */
 #include "fs/index/internal.h"
 
-#define META_VERSION 1
+#define META_VERSION 2
 #define META_PLAIN 17
 #define SEALED(n) ((n) + COF_NONCE + COF_TAG)
 
