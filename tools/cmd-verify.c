@@ -5,13 +5,14 @@
 #include "tools/output.h"
 #include "tools/store.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #define SECURE_BYTES (1u << 20)
 
-enum { OPT_VKEY, OPT_AUDITOR, OPT_JSON };
+enum { OPT_VKEY, OPT_AUDITOR, OPT_SINCE, OPT_JSON };
 
 static const struct tool_option options[] = {
     [OPT_VKEY] = {"vkey", "KEY",
@@ -21,6 +22,10 @@ static const struct tool_option options[] = {
 		     "recomputes the seal of every frame with the secret that "
 		     "coffer init --auditor-secret wrote",
 		     true},
+    [OPT_SINCE] = {"since", "CHECKPOINT",
+		   "a checkpoint of this archive that was kept (a file): proves that the newest "
+		   "one holds all that it covers, and verifies the frames from there on only",
+		   true},
     [OPT_JSON] = {"json", NULL, "one JSON object instead of text"},
     {0},
 };
@@ -33,6 +38,8 @@ struct verifying {
 	uint8_t *auditor_secret; /* secure memory, or NULL */
 	char holder[256];        /* who has the store mounted, or "" */
 	bool live;
+	void *since; /* the note, or NULL */
+	size_t since_len;
 	struct progress progress;
 	struct cof_json *findings;
 	struct cof_verified result;
@@ -43,6 +50,7 @@ static void verifying_done(struct verifying *v)
 	store_close(&v->store);
 	cof_secret_free(v->auditor_secret);
 	cof_json_free(v->findings);
+	free(v->since);
 }
 
 /* ---- running ---- */
@@ -95,6 +103,8 @@ static int verify_once(struct verifying *v, struct cof_diag *diag)
 	    .auditor_secret = v->auditor_secret,
 	    .auditor_archive_id = v->auditor_secret ? v->auditor_id : NULL,
 	    .live = v->live,
+	    .since = v->since,
+	    .since_len = v->since_len,
 	    .progress = on_progress,
 	    .finding = on_finding,
 	    .user = v,
@@ -106,6 +116,23 @@ static int verify_once(struct verifying *v, struct cof_diag *diag)
 			   : cof_fail(diag, -ENOMEM, "out of memory");
 }
 
+static int ignore(void *user COF_UNUSED, struct cof_json *line COF_UNUSED)
+{
+	return 0;
+}
+
+/* So that what was written until now is looked at too. Without an answer (only root may ask) the
+ * check ends where the newest checkpoint does, and the findings say so. */
+static void ask_for_checkpoint(struct verifying *v)
+{
+	cof_autojson struct cof_json *request = cof_json_object();
+	struct cof_diag why = {""};
+
+	cof_json_set_str(request, "verb", "checkpoint");
+	if (cof_conf_load(v->store.io, &v->store.conf, &why) == 0)
+		(void)store_ask(&v->store, request, ignore, NULL, &why);
+}
+
 /* A mount that began while we read would look like an unclean end, or worse: then once more, as
  * beside a daemon. */
 static int verify(struct verifying *v, struct cof_diag *diag)
@@ -115,6 +142,8 @@ static int verify(struct verifying *v, struct cof_diag *diag)
 	if (r < 0)
 		return r;
 	v->live = r > 0;
+	if (v->live)
+		ask_for_checkpoint(v);
 	r = verify_once(v, diag);
 	if (r < 0 || v->live || v->result.verdict == COF_INTACT)
 		return r;
@@ -123,6 +152,18 @@ static int verify(struct verifying *v, struct cof_diag *diag)
 		return r;
 	v->live = true;
 	return verify_once(v, diag);
+}
+
+static int load_since(struct verifying *v, const char *path, struct cof_diag *diag)
+{
+	cof_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int r = fd < 0 ? -errno : 0;
+
+	v->since = malloc(COF_NOTE_MAX);
+	if (!r)
+		r = v->since ? cof_read_all(fd, v->since, COF_NOTE_MAX, &v->since_len) : -ENOMEM;
+	return r < 0 ? cof_fail(diag, r, "cannot read the checkpoint %s: %s", path, strerror(-r))
+		     : 0;
 }
 
 static int prepare(struct verifying *v, const char *arg, const char *auditor, struct cof_diag *diag)
@@ -163,6 +204,10 @@ static void tell_json(struct verifying *v)
 		cof_json_set_uint(o, "checkpoint_size", r->checkpoint_size);
 		cof_json_set_str(o, "root", root);
 		cof_json_set_uint(o, "tail", r->tail);
+		if (r->since_size) {
+			cof_json_set_uint(o, "since_checkpoint", r->since_size);
+			cof_json_set_uint(o, "since", r->since);
+		}
 		cof_json_set_bool(o, "seal_checked", r->seal_checked);
 		if (r->seal_checked)
 			cof_json_set_uint(o, "seal_since", r->seal_since);
@@ -225,6 +270,11 @@ static void tell_limits(const struct verifying *v)
 {
 	char vkey[COF_VKEY_MAX];
 
+	if (v->result.since)
+		printf("Only frames from %" PRIu64
+		       " on were read. The ones before are those that the "
+		       "checkpoint\ngiven with --since covers; their bytes were not looked at.\n",
+		       v->result.since);
 	cof_vkey_text(&v->result.conf.vkey, vkey);
 	if (!v->vkey_given)
 		printf("The verifier key came from the archive itself. Compare it with your copy, "
@@ -265,7 +315,7 @@ static void tell_text(const struct verifying *v)
 /* ---- the verb ---- */
 
 static int take_options(const struct verb *self, int argc, char **argv, struct verifying *v,
-			const char **ret_auditor, bool *ret_json)
+			const char **ret_auditor, const char **ret_since, bool *ret_json)
 {
 	int option;
 
@@ -274,6 +324,8 @@ static int take_options(const struct verb *self, int argc, char **argv, struct v
 			*ret_json = true;
 		else if (option == OPT_AUDITOR)
 			*ret_auditor = optarg;
+		else if (option == OPT_SINCE)
+			*ret_since = optarg;
 		else if (cof_vkey_parse(optarg, &v->vkey) < 0)
 			return misuse(
 			    "--vkey takes a verifier key, NAME+ID+KEY, as coffer status prints it");
@@ -289,17 +341,19 @@ static int run(const struct verb *self, int argc, char **argv)
 {
 	struct verifying v = {.progress = PROGRESS_INIT};
 	struct cof_diag diag = {""};
-	const char *auditor = NULL;
+	const char *auditor = NULL, *since = NULL;
 	bool json = false;
 	int r, code;
 
 	/* a key id is a hash */
 	if (cof_crypto_init(SECURE_BYTES, &diag) < 0)
 		return failure(&diag);
-	code = take_options(self, argc, argv, &v, &auditor, &json);
+	code = take_options(self, argc, argv, &v, &auditor, &since, &json);
 	if (code >= 0)
 		return code;
-	r = prepare(&v, argv[optind], auditor, &diag);
+	r = since ? load_since(&v, since, &diag) : 0;
+	if (r == 0)
+		r = prepare(&v, argv[optind], auditor, &diag);
 	if (r == 0)
 		r = verify(&v, &diag);
 	progress_clear(&v.progress);
@@ -324,6 +378,9 @@ const struct verb verb_verify = {
 	"Reads every byte of the log and checks frames, chain, tree, checkpoint and tiles; with "
 	"--auditor-secret the seals too. It needs no key that opens the archive, changes nothing, "
 	"and works beside a mounted one.\n"
+	"\n"
+	"Example: check each night what came since the last one\n"
+	"  coffer verify STORE --since kept.note && cp STORE/checkpoint kept.note\n"
 	"\n"
 	"The exit code is the verdict:\n"
 	"   0  intact\n"

@@ -246,6 +246,11 @@ struct cof_verify_params {
 	const uint8_t *auditor_secret;	   /* 32 bytes or NULL */
 	const uint8_t *auditor_archive_id; /* 16 bytes, of the auditor's file */
 	bool live;			   /* a daemon is writing: the tail is a note */
+	/* A checkpoint of this archive (a note) that was kept: proven to be under the newest one by the
+	 * stored hashes, then only the frames behind it are verified. NULL: all. No checkpoint: -EUCLEAN, or
+	 * -EBADMSG. Where the stored hashes do not prove it all frames are verified, and the root compared. */
+	const void *since;
+	size_t since_len;
 	unsigned threads;		   /* 0: one per core */
 	void (*progress)(void *user, uint64_t done, uint64_t total); /* bytes; may be NULL */
 	void (*finding)(void *user, const struct cof_finding *f);
@@ -261,6 +266,8 @@ struct cof_verified {
 	bool seal_checked;
 	uint32_t mounts, recoveries;
 	uint64_t seal_since;   /* first sequence from which all tags hold */
+	uint64_t since_size;   /* of the checkpoint to go on from; 0: none was given */
+	uint64_t since;	       /* first sequence that was verified */
 };
 int cof_log_verify(const struct cof_verify_params *p, struct cof_verified *ret, struct cof_diag *diag);
 

@@ -182,6 +182,7 @@ void cof_verify_frame(struct verify *v, const struct cof_frame *f, const uint8_t
 
 	cof_tree_settle(v, raw);
 	cof_verify_covered(v);
+	cof_since_covered(v);
 	if (v->p->live && v->sequence >= v->covered) {
 		v->stopped = true;
 		return;

@@ -65,6 +65,8 @@ static void check_epoch(struct verify *v, uint64_t epoch, struct place place)
 		return;
 	if (v->resumed && epoch > last) /* mounts are among what is missing */
 		return;
+	if (v->since.epoch_unknown)
+		return;
 	cof_verify_say(v, cof_verify_weigh(v, v->sequence), place,
 		       "this mount is at epoch %llu, the one before it was at %llu: a mount is "
 		       "missing, or an old copy of keys/ was put back",
@@ -89,6 +91,7 @@ void cof_seal_mount(struct verify *v, const struct cof_frame *f, const uint8_t *
 		return;
 	}
 	check_epoch(v, epoch, place);
+	v->since.epoch_unknown = false;
 	v->seal.epoch = epoch;
 	enter_epoch(v, epoch, salt);
 }

@@ -96,7 +96,7 @@ bool cof_tree_stored(struct verify *v, unsigned level, uint64_t index, uint8_t o
 }
 
 /* Apart from the buffers, which the walk fills in order. */
-static int stored_anywhere(void *user, unsigned level, uint64_t index, uint8_t out[COF_HASH])
+int cof_tree_get(void *user, unsigned level, uint64_t index, uint8_t out[COF_HASH])
 {
 	struct verify *v = user;
 	struct level *l;
@@ -273,7 +273,7 @@ int cof_tree_root_at(struct verify *v, uint64_t size, uint8_t out[COF_HASH])
 		cof_frontier_root(&t->frontier, out);
 		return 0;
 	}
-	if (cof_frontier_load(&f, size, stored_anywhere, v) < 0)
+	if (cof_frontier_load(&f, size, cof_tree_get, v) < 0)
 		return -ERANGE;
 	cof_frontier_root(&f, out);
 	return 0;

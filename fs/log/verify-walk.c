@@ -249,7 +249,10 @@ static int walk_segment(struct verify *v, uint32_t number)
 {
 	struct walk s = {.v = v, .number = number};
 	int r = open_segment(&s);
+	bool inside = number == v->since.segment && v->since.offset;
 
+	if (inside)
+		s.off = COF_MIN(v->since.offset, s.size);
 	while (!r && s.off < s.size && !v->stopped && !s.err)
 		one_place(&s);
 	if (s.w)
@@ -260,14 +263,14 @@ static int walk_segment(struct verify *v, uint32_t number)
 	if (r < 0 || s.err < 0)
 		cof_verify_say(v, COF_TRUNCATED, here(&s, (int64_t)v->sequence, 0),
 			       "cannot be read from here on: %s", strerror(r < 0 ? -r : -s.err));
-	if (!r && !s.frames)
+	if (!r && !s.frames && !inside)
 		v->empty_before = true;
 	return 0;
 }
 
 int cof_verify_walk(struct verify *v)
 {
-	uint32_t expected = 0;
+	uint32_t expected = v->since.segment;
 	int r = 0;
 
 	for (size_t i = 0; i < v->segments && !r && !v->stopped; i++) {
@@ -285,5 +288,6 @@ int cof_verify_walk(struct verify *v)
 	cof_pool_drain(v);
 	cof_tree_settle(v, NULL);
 	cof_verify_covered(v);
+	cof_since_covered(v);
 	return r;
 }

@@ -159,7 +159,10 @@ static int run(struct verify *v)
 	if (!r)
 		r = cof_seal_start(v);
 	if (!r)
-		r = cof_pool_start(v);
+		r = cof_since_start(v);
+	if (r)
+		return r;
+	r = cof_pool_start(v);
 	if (!r)
 		r = cof_verify_walk(v);
 	if (r < 0)

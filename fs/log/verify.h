@@ -103,6 +103,14 @@ struct counters { /* nonce values of this mount that were not seen yet, below ne
 	struct gap gap[VERIFY_GAPS]; /* in ascending order */
 };
 
+struct since { /* where the walk begins, when not at frame 0 */
+	struct cof_checkpoint checkpoint; /* size 0: none was given */
+	bool compared;	    /* its root, with what the frames give */
+	bool epoch_unknown; /* no MOUNT frame was seen yet */
+	uint32_t segment;
+	uint64_t offset; /* in that segment */
+};
+
 struct verify {
 	const struct cof_verify_params *p;
 	struct cof_verified out;
@@ -137,6 +145,7 @@ struct verify {
 	struct tree tree;
 	struct seal seal;
 	struct counters counters;
+	struct since since;
 };
 
 /* verify.c */
@@ -183,6 +192,14 @@ bool cof_tree_bridge(struct verify *v, uint64_t to);
 int cof_tree_root_at(struct verify *v, uint64_t size, uint8_t out[COF_HASH]);
 void cof_tree_finish(struct verify *v, bool closed);
 uint64_t cof_tree_significant(struct verify *v, uint64_t from); /* frames from there on */
+
+/* For proofs: 0 or -errno. */
+int cof_tree_get(void *verify, unsigned level, uint64_t index, uint8_t out[COF_HASH]);
+
+/* verify-since.c: after tree and seal are there. 1: the verdict stands already. */
+int cof_since_start(struct verify *v);
+/* Compares its root once the chain has come to its size. */
+void cof_since_covered(struct verify *v);
 
 /* verify-seal.c */
 int cof_seal_start(struct verify *v);
