@@ -83,13 +83,14 @@ struct cof_attr {
 struct cof_reply {
 	struct cof_attr attr; /* of the object after the operation (CREATE: of the new one) */
 	uint64_t sequence;    /* of the last frame written for it; wait for this to be durable */
+	uint64_t length;      /* WRITE: how much of it is in */
 	bool wrote;	      /* there was such a frame */
 	bool durable;	      /* it has to be durable before the reply: cof_archive_sync_async first */
 };
 
 /* Rules, frames, index, events. 0 or -errno for the caller; a refusal is recorded before it returns. A write
- * larger than a frame takes several; all or an error (ENOSPC: nothing of it, or *what was written* only if
- * some frames were already acknowledged). Ordinary permissions are the kernel's (default_permissions). */
+ * larger than a frame takes several: when a later one fails (ENOSPC) it is a short write, and an error only when
+ * nothing of it was accepted. Ordinary permissions are the kernel's (default_permissions). */
 int cof_archive_do(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
 		   struct cof_reply *ret);
 

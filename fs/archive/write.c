@@ -212,6 +212,7 @@ static int put_hole(struct cof_archive *a, struct cof_obj *o, uint32_t actor, ui
 	return r;
 }
 
+/* What is accepted stays: an error after the first frame is a short write. */
 static int put_bytes(struct cof_archive *a, struct cof_obj *o, uint32_t actor, const void *data,
 		     uint64_t length, struct cof_reply *ret)
 {
@@ -243,7 +244,7 @@ static int put_bytes(struct cof_archive *a, struct cof_obj *o, uint32_t actor, c
 			length -= n;
 		}
 	}
-	return r;
+	return at == data ? r : 0;
 }
 
 /* A resent write whose beginning is there already: *ret_same bytes of it, when they are equal. */
@@ -339,8 +340,11 @@ int cof_do_write(struct cof_archive *a, const struct cof_who *who, const struct 
 	if (r < 0)
 		return r;
 	r = write_locked(a, o, who, op, ret, rl);
-	if (r == 0)
+	if (r == 0) {
 		cof_reply_fill(o, op, ret);
+		if (op->kind == COF_OP_WRITE)
+			ret->length = COF_MIN(o->size - op->offset, op->length);
+	}
 	cof_obj_put(a, o);
 	return r;
 }

@@ -120,7 +120,6 @@ struct cof_task {
 	fuse_req_t req;
 	enum cof_shape shape;
 	struct fuse_file_info fi; /* CREATE */
-	uint64_t offset, length;  /* WRITE */
 	struct cof_reply reply;
 	int error;
 	bool may_commit; /* counted in inval.committing until it is freed */

@@ -122,23 +122,11 @@ static void task_free(struct cof_task *t)
 	pthread_mutex_unlock(&m->lock);
 }
 
-/* How much of the write is in: all of it, unless the disk filled up between its frames. */
-static size_t written(const struct cof_task *t)
-{
-	uint64_t end = t->reply.attr.size;
-
-	if (end <= t->offset)
-		return 0;
-	return COF_MIN(end - t->offset, t->length);
-}
-
 /* A reply fails only when its request is gone with the connection; then nobody is left to tell. */
 void cof_task_send(struct cof_task *t)
 {
 	struct fuse_entry_param entry;
 
-	if (!t->error && t->shape == COF_SHAPE_WRITE && t->length > 0 && written(t) == 0)
-		t->error = -EIO; /* 0 would make programs write the same again for ever */
 	if (t->error) {
 		cof_reply_error(t->req, t->error);
 		task_free(t);
@@ -159,7 +147,7 @@ void cof_task_send(struct cof_task *t)
 		(void)fuse_reply_attr(t->req, &entry.attr, entry.attr_timeout);
 		break;
 	case COF_SHAPE_WRITE:
-		(void)fuse_reply_write(t->req, written(t));
+		(void)fuse_reply_write(t->req, t->reply.length);
 		break;
 	}
 	task_free(t);
@@ -197,6 +185,7 @@ static void finish(struct cof_task *t)
 static void merge(struct cof_reply *sum, const struct cof_reply *one)
 {
 	sum->attr = one->attr;
+	sum->length = one->length;
 	sum->durable |= one->durable;
 	sum->wrote |= one->wrote;
 	if (one->wrote)
@@ -235,8 +224,6 @@ void cof_act(fuse_req_t req, const struct cof_op *op, enum cof_shape shape,
 		t->fi = *fi;
 		t->fi.fh = 0;
 	}
-	t->offset = op->offset;
-	t->length = op->length;
 	run(t, op, 1);
 	/* A part of a failed write may be in, then the kernel's size is too small. A refused one
 	 * has no part that is in, and a flood of them must not cost the readers their cache. */

@@ -203,6 +203,35 @@ START_TEST(no_room)
 }
 END_TEST
 
+/* Several frames, of which the disk takes some: a short write, and then the rest. */
+START_TEST(room_for_a_part)
+{
+	size_t n = 12u << 20;
+	uint8_t *data = pattern(n);
+	struct cof_op op = {.kind = COF_OP_WRITE, .ino = file, .data = data, .length = n};
+	struct cof_reply reply = {0};
+	int r;
+
+	cof_sim_limit(s.sim, 6u << 20);
+	ck_assert_int_eq(cof_archive_do(s.archive, &alice, &op, &reply), 0);
+	ck_assert_uint_gt(reply.length, 0);
+	ck_assert_uint_lt(reply.length, n);
+	ck_assert_uint_eq(reply.attr.size, reply.length);
+	ck_assert(reply.wrote);
+	op.offset = reply.length;
+	op.data = data + reply.length;
+	op.length = n - reply.length;
+	ck_assert_int_eq(cof_archive_do(s.archive, &alice, &op, &reply), -ENOSPC);
+	cof_sim_limit(s.sim, 0);
+	while ((r = cof_archive_do(s.archive, &alice, &op, &reply)) == -ENOSPC)
+		usleep(10000); /* a new segment is tried five times a second */
+	ck_assert_int_eq(r, 0);
+	ck_assert_uint_eq(reply.length, op.length);
+	must_hold(&s, file, data, n);
+	free(data);
+}
+END_TEST
+
 /* ---- threads ---- */
 
 #define WRITERS 8
@@ -295,6 +324,7 @@ int main(void)
 	tcase_add_test(c, resent);
 	tcase_add_test(c, durable);
 	tcase_add_test(c, no_room);
+	tcase_add_test(c, room_for_a_part);
 	tcase_add_test(c, threads);
 	suite_add_tcase(suite, c);
 	srunner_run_all(runner, CK_NORMAL);

@@ -55,7 +55,7 @@ int fuse_lowlevel_notify_inval_inode(struct fuse_session *se, fuse_ino_t ino, of
 void cof_task_send(struct cof_task *t)
 {
 	pthread_mutex_lock(&lock);
-	add_log(SENT + t->offset);
+	add_log(SENT + t->reply.sequence);
 	pthread_mutex_unlock(&lock);
 	free(t);
 }
@@ -65,7 +65,7 @@ static struct cof_task *task(uint64_t number)
 	struct cof_task *t = malloc(sizeof(*t));
 
 	ck_assert_ptr_nonnull(t);
-	*t = (struct cof_task){.mount = m, .offset = number};
+	*t = (struct cof_task){.mount = m, .reply.sequence = number};
 	return t;
 }
 
