@@ -166,10 +166,13 @@ says 1 "no regular file" coffer blame "$shelf"
 equal "by a relative name" "$(wc -l < "$W/blame.text")" 3
 
 say "verify"
+for i in {1..40}; do echo "line $i" >> "$shelf/later.log"; done
 coffer verify "$MNT" --vkey "$vkey" --auditor-secret "$AUDITOR" --json > "$W/verify"
 python3 -m json.tool "$W/verify" > /dev/null
 equal "beside the daemon" "$(json 'j["verdict"], j["exit_code"], j["live"], j["seal_checked"]' < "$W/verify")" \
     "('intact', 0, True, True)"
+expect_fail "" grep "not looked at" "$W/verify"
+ok "what was just written is looked at"
 umount_archive
 await 10 "the follower to end" gone "$follower"
 wait $follower || fail "follow ended with $?"
@@ -271,7 +274,7 @@ complete_words() {
         printf "%s\n" "${COMPREPLY[@]}" | sort | tr "\n" " "' bash "$@"
 }
 equal "verbs" "$(complete_words coffer ver)" "verify version "
-equal "options" "$(complete_words coffer verify --)" "--auditor-secret --help --json --vkey "
+equal "options" "$(complete_words coffer verify --)" "--auditor-secret --help --json --since --vkey "
 equal "nothing for a plain value" "$(complete_words coffer init --shelf '')" " "
 equal "verbs of help" "$(complete_words coffer help bl)" "blame "
 equal "shells" "$(complete_words coffer completion '')" "bash "
