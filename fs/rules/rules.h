@@ -22,9 +22,11 @@ enum cof_op_kind {
 	COF_OP_LINK, COF_OP_MKNOD,
 	COF_OP_COMMIT,	 /* retain: what is asked, COF_RETAIN_NONE: the shelf's default */
 	COF_OP_RETAIN,	 /* retain: a later end for a committed file */
-	COF_OP_SHELF_ADD, /* name, policy text in data, length */
+	COF_OP_SHELF_ADD, /* name, policy text in data, length; the object is the root */
 	COF_OP_SHELF_SET, /* ino of the shelf, policy text in data, length: stronger only */
-	COF_OP_SETXATTR, COF_OP_REMOVEXATTR,
+	COF_OP_SETXATTR, /* name, value in data and length */
+	COF_OP_REMOVEXATTR,
+	COF_OP_SETFLAGS, /* flags: FS_IOC_SETFLAGS's, all that shall be set from now on (chattr) */
 	COF_OP_MMAP_WRITE, COF_OP_REFLINK,
 	COF_OP_COUNT_
 };
@@ -43,7 +45,7 @@ struct cof_op {
 	uint32_t mode, uid, gid, flags, valid;
 	uint64_t offset, length;
 	const void *data;
-	int64_t atime, mtime; /* ns */
+	int64_t atime, mtime; /* ns; what is beyond 2262 is INT64_MAX - 1 */
 	int64_t retain;	      /* COMMIT, RETAIN: retention time in ns, or COF_RETAIN_... */
 	bool durable;	      /* O_SYNC, O_DSYNC or the shelf's policy */
 	bool resent;	      /* the kernel sends it a second time */
@@ -89,10 +91,17 @@ void cof_policy_default(struct cof_policy *ret);
  */
 int cof_policy_parse(const char *text, size_t n, struct cof_policy *ret, struct cof_diag *diag);
 int cof_policy_text(const struct cof_policy *p, struct cof_buf *ret); /* canonical; parse reads it back */
-/* True when new promises everything that old does. Otherwise *ret_why names what would become weaker. */
+/*
+ * True when new promises everything that old does. Otherwise *ret_why says what would become weaker
+ * ("retention_min would be shorter"), static. A quota promises room: it may grow, never shrink. Without
+ * retention files never end, so only an infinite minimum may take its place.
+ */
 bool cof_policy_is_stronger(const struct cof_policy *old, const struct cof_policy *new_one, const char **ret_why);
 int cof_span_parse(const char *text, int64_t *ret); /* "10y", "infinite"; -EINVAL */
 void cof_span_text(int64_t span, char out[32]);	    /* the largest unit that says it exactly */
+/* An end as people and tools write it: RFC 3339 in UTC, "2031-01-02 03:04:05" (UTC) or "infinite". A zero
+ * byte or a line end may follow. -EINVAL; what is beyond 2262 is INT64_MAX - 1, never infinite. */
+int cof_retain_parse(const void *text, size_t n, int64_t *ret);
 
 struct cof_object { /* what the ruling is about; zero for CREATE */
 	uint8_t kind, state; /* enum cof_kind, enum cof_state (fs/index/index.h's numbers) */
@@ -104,6 +113,7 @@ struct cof_object { /* what the ruling is about; zero for CREATE */
 	bool target_exists, target_empty; /* an open file without content, or an empty directory */
 	uint8_t target_kind, target_state;
 	bool new_parent_is_root;
+	bool other_shelf; /* the new parent lies in another shelf: EXDEV, its policy promises something else */
 	/* RENAME of a committed file: this process committed it less than a minute ago and has not renamed
 	 * it since (rsync commits its temporary name, then renames). The archive remembers that. */
 	bool rename_once;
@@ -111,7 +121,8 @@ struct cof_object { /* what the ruling is about; zero for CREATE */
 	int64_t asked_until;  /* of an open one: the access time that was set, else COF_RETAIN_NONE */
 	int64_t idle_since;   /* retention time of the last write, for autocommit */
 	bool has_writers;     /* somebody has it open for writing */
-	uint64_t shelf_bytes, shelf_files; /* used, for quotas */
+	/* Used, for quotas (CREATE, WRITE, TRUNCATE): the sum of the sizes, and all nodes below the shelf. */
+	uint64_t shelf_bytes, shelf_files;
 };
 
 /* The state as it is now: an open file whose autocommit is due is committed, a committed one whose
@@ -125,7 +136,9 @@ enum cof_effect {
 	COF_EFFECT_HOLE,   /* a hole up to offset first, then append (ftruncate upwards: the hole alone) */
 	COF_EFFECT_CREATE, COF_EFFECT_ATTR, COF_EFFECT_COMMIT, COF_EFFECT_RENAME, COF_EFFECT_REMOVE,
 	COF_EFFECT_EXTEND, /* a later end: an EXTEND frame */
-	COF_EFFECT_ASK,	   /* the access time of an open file: asked for, recorded in an ATTR frame */
+	COF_EFFECT_ASK,	   /* the access time of an open file: asked_until, recorded in an ATTR frame; where
+			    * it is COF_RETAIN_NONE an earlier request is withdrawn. UTIMES: the mtime that
+			    * `valid` tells goes into the same frame */
 	COF_EFFECT_SHELF,  /* a SHELF frame */
 	COF_EFFECT_ECHO,   /* a resent write that is there already: acknowledge if the bytes are equal */
 };
@@ -136,12 +149,20 @@ struct cof_ruling {
 	bool record;	    /* a refusal that becomes an event */
 	const char *rule;   /* short stable name: "append-only", "committed", "no-hard-links" … */
 	const char *reason; /* a sentence for people; static */
-	int64_t retain_until, asked_until; /* COMMIT, EXTEND: granted and asked */
-	bool commit_first; /* autocommit was due: a COMMIT frame by the daemon comes before this */
+	/* COMMIT, EXTEND: granted and asked, and `rule` is what the frame says; ASK: asked. Else NONE. */
+	int64_t retain_until, asked_until;
+	/* Autocommit was due: a COMMIT frame by the daemon, as cof_rule_autocommit says, comes before this,
+	 * also before a refusal; the rest of the ruling is already that about the committed file. */
+	bool commit_first;
 };
 
 void cof_rule(const struct cof_policy *policy, const struct cof_object *object,
 	      const struct cof_op *op, const struct cof_who *who, int64_t now,
 	      struct cof_ruling *ret);
+
+/* Whether autocommit is due, and then the COMMIT ruling for it. For what is found on access, and for who looks
+ * through idle files. It never fails: what is out of bounds is clamped, also where the shelf is strict. */
+bool cof_rule_autocommit(const struct cof_policy *policy, const struct cof_object *object, int64_t now,
+			 struct cof_ruling *ret);
 
 #endif
