@@ -51,7 +51,7 @@ static int get_status(const char *arg, struct cof_json **ret, struct cof_diag *d
 {
 	autostore struct store s = {0};
 	struct cof_json *status = NULL;
-	bool dead;
+	bool dead, mute;
 	int r = cof_crypto_init(SECURE_BYTES, diag); /* signatures are checked */
 
 	if (r == 0)
@@ -61,9 +61,10 @@ static int get_status(const char *arg, struct cof_json **ret, struct cof_diag *d
 	r = ask(&s, &status, diag);
 	/* the kernel may still answer for such a mount, from what it remembers */
 	dead = r == -ENOTCONN && s.mount;
+	mute = r == -ETIMEDOUT; /* stopped, or hangs: then what the store itself says */
 	/* -EBUSY: somebody holds it who cannot be asked, an init or a daemon that is just starting
 	 */
-	if (r == -ENOTCONN || r == -EBUSY) {
+	if (r == -ENOTCONN || r == -EBUSY || mute) {
 		status = cof_json_object();
 		r = cof_store_status(s.io, status, diag);
 	}
@@ -74,6 +75,8 @@ static int get_status(const char *arg, struct cof_json **ret, struct cof_diag *d
 	cof_json_set_str(status, "store", s.path);
 	if (dead)
 		cof_json_set_str(status, "dead_mount", s.mount);
+	if (mute)
+		cof_json_set_bool(status, "no_answer", true);
 	*ret = status;
 	return 0;
 }
@@ -185,6 +188,9 @@ static void say_warnings(const struct cof_json *o)
 
 	if (dead)
 		warn_dead(dead, cof_json_str(o, "store"));
+	if (cof_json_bool(o, "no_answer"))
+		warn("its daemon does not answer: it was stopped, or hangs; this is what the store "
+		     "on the disk says");
 	if (cof_json_bool(o, "weak_opener"))
 		warn("a key file opens this archive: whoever copies it can read everything. Keep "
 		     "it on "

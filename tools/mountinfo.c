@@ -181,6 +181,18 @@ static int find_dead(const char *text, const char *path, struct mount_line *ret)
 	return 0;
 }
 
+int mount_named(const char *path, struct mount_line *ret, struct cof_diag *diag)
+{
+	cof_autofree char *name = plain_name(path);
+	cof_autofree char *text = NULL;
+	int r = -ENOMEM;
+
+	if (!name)
+		return cof_fail(diag, r, "out of memory");
+	text = read_mountinfo(&r, diag);
+	return text ? mount_find_at(text, name, ret) : r;
+}
+
 int mount_of(const char *path, struct mount_line *ret, uint64_t *ret_ino, struct cof_diag *diag)
 {
 	cof_autofree char *text = NULL;

@@ -30,9 +30,17 @@ static int resolve(const char *arg, struct store *s, struct cof_diag *diag)
 {
 	struct mount_line m = {0};
 	const char *dir = arg;
-	int r;
+	/* A mount point by its name alone: whoever looks at one whose daemon was stopped never
+	 * comes back. */
+	int r = mount_named(arg, &m, diag);
 
-	if (!holds_conf(arg)) {
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (r == 0) {
+		dir = m.source;
+		s->mount = m.point;
+		m.point = NULL;
+	} else if (!holds_conf(arg)) {
 		r = mount_of(arg, &m, NULL, diag);
 		if (!m.source && r != -ENOENT)
 			return r;

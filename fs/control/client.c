@@ -1,17 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The asking end of the control socket: one request, the lines of its answer, one connection. */
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "fs/control/control.h"
 #include "fs/control/wire.h"
 
 #define SEND_MS 30000
+/* How long a daemon may say nothing: one that was stopped would keep us for ever. */
+#define SILENCE_MS 5000
+#define SILENCE_DISK_MS 60000 /* while it waits for its disk on our behalf */
 #define READ_AT_ONCE 65536
 
-static int dial(const uint8_t archive_id[16], int *ret_fd, struct cof_diag *diag)
+static int silent(int ms, struct cof_diag *diag)
 {
+	return cof_fail(diag, -ETIMEDOUT,
+			"the daemon does not answer: it said nothing for %d seconds (stopped, or "
+			"very busy)",
+			(ms + 999) / 1000);
+}
+
+/* A listener that takes nobody lets us wait in connect, once its queue is full. */
+static int dial(const uint8_t archive_id[16], int silence_ms, int *ret_fd, struct cof_diag *diag)
+{
+	struct timeval limit = {.tv_sec = silence_ms / 1000, .tv_usec = silence_ms % 1000 * 1000};
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	cof_autoclose int fd = -1;
 	int err;
@@ -22,8 +38,12 @@ static int dial(const uint8_t archive_id[16], int *ret_fd, struct cof_diag *diag
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return cof_fail(diag, -errno, "no socket could be made: %s", strerror(errno));
+	if (silence_ms > 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)))
+		return cof_fail(diag, -errno, "no socket could be made: %s", strerror(errno));
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
 		err = -errno;
+		if (err == -EAGAIN)
+			return silent(silence_ms, diag);
 		return cof_fail(diag, err, "no daemon answers at %s: %s", addr.sun_path,
 				strerror(-err));
 	}
@@ -78,7 +98,29 @@ static int take_lines(struct cof_buf *b, size_t fresh, cof_show_fn fn, void *use
 	return done;
 }
 
-static int read_answer(int fd, cof_show_fn fn, void *user, struct cof_diag *diag)
+/* Until there is something to read. silence_ms 0: as long as it takes. */
+static int await_bytes(int fd, int silence_ms, struct cof_diag *diag)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	int64_t deadline = cof_now(CLOCK_MONOTONIC) / 1000000 + silence_ms;
+
+	if (silence_ms <= 0)
+		return 0;
+	for (;;) {
+		int64_t left = deadline - cof_now(CLOCK_MONOTONIC) / 1000000;
+		int n = left > 0 ? poll(&p, 1, (int)left) : 0;
+
+		if (n > 0)
+			return 0;
+		if (n == 0)
+			return silent(silence_ms, diag);
+		if (errno != EINTR)
+			return cof_fail(diag, -errno, "the daemon's answer broke off: %s",
+					strerror(errno));
+	}
+}
+
+static int read_answer(int fd, int silence_ms, cof_show_fn fn, void *user, struct cof_diag *diag)
 {
 	cof_autofree char *chunk = malloc(READ_AT_ONCE);
 	cof_autobuf struct cof_buf b = {0};
@@ -87,9 +129,12 @@ static int read_answer(int fd, cof_show_fn fn, void *user, struct cof_diag *diag
 	if (!chunk)
 		return -ENOMEM;
 	for (;;) {
-		ssize_t n = recv(fd, chunk, READ_AT_ONCE, 0);
-		int done;
+		int done = await_bytes(fd, silence_ms, diag);
+		ssize_t n;
 
+		if (done)
+			return done;
+		n = recv(fd, chunk, READ_AT_ONCE, 0);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -109,11 +154,11 @@ static int read_answer(int fd, cof_show_fn fn, void *user, struct cof_diag *diag
 	}
 }
 
-int cof_control_ask(const uint8_t archive_id[16], struct cof_json *request, cof_show_fn fn,
-		    void *user, struct cof_diag *diag)
+int cof_control_ask_within(const uint8_t archive_id[16], int silence_ms, struct cof_json *request,
+			   cof_show_fn fn, void *user, struct cof_diag *diag)
 {
 	cof_autoclose int fd = -1;
-	int err = dial(archive_id, &fd, diag);
+	int err = dial(archive_id, silence_ms, &fd, diag);
 
 	if (err)
 		return err;
@@ -122,5 +167,21 @@ int cof_control_ask(const uint8_t archive_id[16], struct cof_json *request, cof_
 	if (err && err != -EPIPE && err != -ECONNRESET)
 		return cof_fail(diag, err, "the daemon did not take the request: %s",
 				strerror(-err));
-	return read_answer(fd, fn, user, diag);
+	return read_answer(fd, silence_ms, fn, user, diag);
+}
+
+/* Who follows the log waits for what has not happened yet; a checkpoint waits for the disk. */
+static int silence_of(struct cof_json *request)
+{
+	const char *verb = cof_json_str(request, "verb");
+
+	if (cof_json_bool(request, "follow"))
+		return 0;
+	return verb && !strcmp(verb, "checkpoint") ? SILENCE_DISK_MS : SILENCE_MS;
+}
+
+int cof_control_ask(const uint8_t archive_id[16], struct cof_json *request, cof_show_fn fn,
+		    void *user, struct cof_diag *diag)
+{
+	return cof_control_ask_within(archive_id, silence_of(request), request, fn, user, diag);
 }

@@ -29,7 +29,8 @@ void cof_control_stop(struct cof_control *c); /* closes, joins, removes the sock
 
 void cof_control_path(const uint8_t archive_id[16], char out[108]);
 /* Sends one request and calls fn for each line of the answer but the last. -ECONNREFUSED or -ENOENT: no
- * daemon. The daemon's error comes back as -errno with its sentence in diag. request is borrowed. */
+ * daemon. The daemon's error comes back as -errno with its sentence in diag. request is borrowed. -ETIMEDOUT: it
+ * said nothing for 5 seconds (60 while it makes a checkpoint; who follows the log has no limit). */
 int cof_control_ask(const uint8_t archive_id[16], struct cof_json *request, cof_show_fn fn,
 		    void *user, struct cof_diag *diag);
 

@@ -39,6 +39,11 @@ int cof_control_send(int fd, struct cof_json *line, int timeout_ms);
 /* The last line: err 0 or -errno with its sentence. */
 int cof_control_send_end(int fd, int err, const char *sentence, int timeout_ms);
 
+/* cof_control_ask with a limit for the daemon's silence; 0: none. */
+int cof_control_ask_within(const uint8_t archive_id[16], int silence_ms, struct cof_json *request,
+			   int (*fn)(void *user, struct cof_json *entry), void *user,
+			   struct cof_diag *diag);
+
 /* The directory of sockets: COFFER_RUN_DIR (for tests: a path, no secret), else /run/coffer. */
 const char *cof_control_dir(void);
 

@@ -137,6 +137,20 @@ umount.fuse.coffer "$MNT"
 await 30 "the daemon to end" gone "$pid"
 verify_intact
 
+say "a stopped daemon"
+reset
+mount_archive
+pid=$(daemon_pid)
+kill -STOP "$pid"
+for what in "$STORE" "$MNT"; do
+    timeout 20 coffer status "$what" > "$W/status" || { kill -CONT "$pid"; fail "status of $what hangs or fails"; }
+    grep -q "does not answer" "$W/status" || { kill -CONT "$pid"; fail "$(cat "$W/status")"; }
+done
+kill -CONT "$pid"
+coffer status "$MNT" > "$W/status"
+! grep -q "does not answer" "$W/status" || fail "$(cat "$W/status")"
+umount_archive
+
 say "keys/epoch that cannot be replaced"
 for i in 1 2; do
     mount --bind "$STORE/keys" "$STORE/keys"

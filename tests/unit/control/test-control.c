@@ -11,6 +11,7 @@
 
 #include "../archive/support.h"
 #include "fs/control/control.h"
+#include "fs/control/wire.h"
 
 TCase *wire_case(void);
 
@@ -250,6 +251,35 @@ START_TEST(stale_socket)
 	ck_assert_msg(r == 0, "%s", diag.text);
 	ck_assert_int_eq(ask(request("status"), &l, &diag), 0);
 	cof_json_free(l.last);
+}
+END_TEST
+
+/* A stopped daemon: its socket takes connections until its queue is full, and nobody reads. */
+START_TEST(nobody_answers)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	cof_autojson struct cof_json *r = request("status");
+	struct lines l = {0};
+	int fd;
+
+	cof_control_stop(control);
+	control = NULL;
+	cof_control_path(s.archive_id, addr.sun_path);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	ck_assert_int_eq(listen(fd, 0), 0);
+	for (int i = 0; i < 2; i++) { /* the first is queued, the second does not get that far */
+		struct cof_diag diag = {""};
+		int64_t before = cof_now(CLOCK_MONOTONIC);
+
+		ck_assert_int_eq(cof_control_ask_within(s.archive_id, 100, r, take, &l, &diag),
+				 -ETIMEDOUT);
+		ck_assert_int_ge(cof_now(CLOCK_MONOTONIC) - before, COF_NSEC / 11);
+		ck_assert_ptr_nonnull(strstr(diag.text, "does not answer"));
+	}
+	ck_assert_int_eq(l.n, 0);
+	close(fd);
+	ck_assert_int_eq(unlink(addr.sun_path), 0);
 }
 END_TEST
 
@@ -520,6 +550,7 @@ int main(void)
 	tcase_add_test(c, no_daemon);
 	tcase_add_test(c, second_daemon);
 	tcase_add_test(c, stale_socket);
+	tcase_add_test(c, nobody_answers);
 	tcase_add_test(c, something_else_in_the_way);
 	tcase_add_test(c, oversized_line);
 	tcase_add_loop_test(c, garbage_lines, 0, COF_COUNT(garbage));
