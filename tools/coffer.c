@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 const struct verb *const verbs[] = {
-    &verb_init, &verb_status,  &verb_verify,     &verb_log, &verb_blame,
-    &verb_help, &verb_version, &verb_completion, NULL,
+    &verb_init,    &verb_status, &verb_verify,  &verb_log,        &verb_blame,
+    &verb_conform, &verb_help,   &verb_version, &verb_completion, NULL,
 };
 
 static const char *arg_verb; /* for messages */

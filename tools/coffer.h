@@ -30,7 +30,7 @@ struct verb {
 };
 
 extern const struct verb *const verbs[]; /* NULL-terminated */
-extern const struct verb verb_init, verb_status, verb_verify, verb_log, verb_blame, verb_help,
+extern const struct verb verb_init, verb_status, verb_verify, verb_log, verb_blame, verb_conform, verb_help,
     verb_version, verb_completion;
 
 const struct verb *verb_find(const char *name);
