@@ -109,10 +109,12 @@ uint8_t cof_state_now(const struct cof_policy *policy, const struct cof_object *
 bool cof_rule_autocommit(const struct cof_policy *policy, const struct cof_object *object, int64_t now,
 			 struct cof_ruling *ret)
 {
-	struct rule_in in = {.policy = policy, .o = object, .now = now};
+	struct rule_in in = {.policy = policy, .o = object};
 
 	if (!autocommit_due(policy, object, now))
 		return false;
+	/* As of the moment it was due: when somebody looks must not matter. */
+	in.now = rule_end(object->idle_since, policy->autocommit);
 	grant(&in, asked_by_atime(&in), false, ret);
 	ret->rule = "autocommit";
 	return true;

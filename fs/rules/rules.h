@@ -161,7 +161,8 @@ void cof_rule(const struct cof_policy *policy, const struct cof_object *object,
 	      struct cof_ruling *ret);
 
 /* Whether autocommit is due, and then the COMMIT ruling for it. For what is found on access, and for who looks
- * through idle files. It never fails: what is out of bounds is clamped, also where the shelf is strict. */
+ * through idle files. It never fails: what is out of bounds is clamped, also where the shelf is strict. The end
+ * counts from the moment it was due, whenever that is seen. */
 bool cof_rule_autocommit(const struct cof_policy *policy, const struct cof_object *object, int64_t now,
 			 struct cof_ruling *ret);
 

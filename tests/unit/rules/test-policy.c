@@ -22,7 +22,26 @@ static const struct {
     {"durability = never\n", -EUCLEAN, 0, false, "never"},
     {"durability = \n", -EUCLEAN, 0, false, "sync or write"},
     {"refuse = eperm\n", -EUCLEAN, 0, false, "perm or rofs"},
-    {"retention = 1y\n", -EUCLEAN, 0, false, "retention"},
+    {"retention = 1m\n", -EUCLEAN, 0, false, "min"},
+    {"retention_min = 1y\n", -EUCLEAN, 0, false, "the default"},
+    {"retention_max = 1y\n", -EUCLEAN, 0, false, "the default"},
+    {"strict = yes\n", -EUCLEAN, 0, false, "strict"},
+    {"strict = true\nretention = 1y\n", -EUCLEAN, 0, false, "yes or no"},
+    {"retention = 1y\nretention_min = 2y\n", -EUCLEAN, 0, false, "retention_min"},
+    {"retention = 1y\nretention_max = 1d\n", -EUCLEAN, 0, false, "retention_max"},
+    {"retention = infinite\nretention_max = 1d\n", -EUCLEAN, 0, false, "retention_max"},
+    {"retention = 1d\nretention_min = infinite\n", -EUCLEAN, 0, false, "retention_min"},
+    {"retention = 300y\n", -EUCLEAN, 0, false, "infinite"},
+    {"autocommit = infinite\n", -EUCLEAN, 0, false, "autocommit"},
+    {"quota = 1.5G\n", -EUCLEAN, 0, false, "size"},
+    {"quota = 9223372036854775808\n", -EUCLEAN, 0, false, "size"},
+    {"quota_files = 1K\n", -EUCLEAN, 0, false, "number"},
+    {"quota_files = -1\n", -EUCLEAN, 0, false, "number"},
+    {"staging = 1\n", -EUCLEAN, 0, false, "yes or no"},
+    {"record_kind = a\tb\n", -EUCLEAN, 0, false, "text"},
+    {"record_kind = 1234567890123456789012345678901234567890123456789012345678901234\n", -EUCLEAN, 0,
+     false, "63"},
+    {"key = 1\n", -EUCLEAN, 0, false, "autocommit"},
     {"Durability = sync\n", -EUCLEAN, 0, false, "Durability"},
     {"\ndurability = sync\ndurability = sync\n", -EUCLEAN, 0, false, "line 3"},
     {"[shelf]\nrefuse = perm\n", -EUCLEAN, 0, false, "sections"},
@@ -47,20 +66,88 @@ START_TEST(parsing)
 }
 END_TEST
 
+/* Each key is read into its field. */
+START_TEST(all_keys)
+{
+	static const char text[] = "durability = write\nrefuse = rofs\nretention = 10y\nretention_min = 1d\n"
+				   "retention_max = infinite\nstrict = yes\nautocommit = 90min\n"
+				   "quota = 500G\nquota_files = 1000\nstaging = yes\n"
+				   "record_kind = access log, web\n";
+	static const char canonical[] =
+	    "durability = write\nrefuse = rofs\nretention = 10y\nretention_min = 1d\nstrict = yes\n"
+	    "autocommit = 90min\nquota = 500G\nquota_files = 1000\nstaging = yes\n"
+	    "record_kind = access log, web\n";
+	const int64_t day = 86400 * COF_NSEC;
+	cof_autobuf struct cof_buf again = {0}, none = {0};
+	struct cof_policy p;
+
+	ck_assert_int_eq(cof_policy_parse(text, sizeof(text) - 1, &p, NULL), 0);
+	ck_assert(p.durability == COF_DURABLE_ON_WRITE && p.refuse_rofs && p.retention && p.strict);
+	ck_assert(p.retention_default == 3650 * day && p.retention_min == day);
+	ck_assert(p.retention_max == COF_RETAIN_INFINITE && p.autocommit == day / 16);
+	ck_assert(p.quota_bytes == 500ull << 30 && p.quota_files == 1000 && p.staging);
+	ck_assert_str_eq(p.record_kind, "access log, web");
+	ck_assert_int_eq(cof_policy_text(&p, &again), 0);
+	ck_assert_str_eq((char *)again.data, canonical);
+	p.retention_min = 2 * p.retention_default; /* nothing that could not be read again */
+	ck_assert_int_eq(cof_policy_text(&p, &none), -EINVAL);
+}
+END_TEST
+
+static uint64_t next(uint64_t *state)
+{
+	*state = *state * 6364136223846793005ull + 1442695040888963407ull;
+	return *state >> 33;
+}
+
+static int64_t any_span(uint64_t *s)
+{
+	static const int64_t units[] = {1, 60, 3600, 86400, 604800, 31536000};
+	uint64_t pick = next(s) % 7;
+
+	return pick == 6 ? COF_RETAIN_INFINITE : (int64_t)(next(s) % 100) * units[pick] * COF_NSEC;
+}
+
 START_TEST(there_and_back)
 {
-	for (int i = 0; i < 4; i++) {
-		struct cof_policy p = {
-		    .durability = i & 1 ? COF_DURABLE_ON_WRITE : COF_DURABLE_ON_SYNC,
-		    .refuse_rofs = i & 2};
-		struct cof_policy q;
+	uint64_t s = 7;
+
+	for (int i = 0; i < 3000; i++) {
+		struct cof_policy p, q;
 		cof_autobuf struct cof_buf text = {0}, again = {0};
+		int64_t a = any_span(&s), b = any_span(&s), c = any_span(&s);
+		struct cof_diag d = {""};
+
+		cof_policy_default(&p);
+		p.durability = i & 1 ? COF_DURABLE_ON_WRITE : COF_DURABLE_ON_SYNC;
+		p.refuse_rofs = i & 2;
+		p.staging = i & 4;
+		p.retention = i & 8;
+		if (p.retention) {
+			p.strict = i & 16;
+			p.retention_min = COF_MIN(a, COF_MIN(b, c));
+			p.retention_max = COF_MAX(a, COF_MAX(b, c));
+			p.retention_default =
+			    COF_MAX(COF_MIN(a, b), COF_MIN(COF_MAX(a, b), c)); /* the middle one */
+		}
+		p.autocommit = (int64_t)(next(&s) % 5000) * COF_NSEC * (i % 3);
+		p.quota_bytes = next(&s) << next(&s) % 30;
+		p.quota_files = next(&s) % 3;
+		if (i & 32)
+			strcpy(p.record_kind, "kind of; a = #thing");
 
 		ck_assert_int_eq(cof_policy_text(&p, &text), 0);
-		ck_assert_int_eq(
-		    cof_policy_parse((const char *)text.data, text.len, &q, NULL), 0);
-		ck_assert_int_eq(q.durability, p.durability);
-		ck_assert_int_eq(q.refuse_rofs, p.refuse_rofs);
+		ck_assert_msg(cof_policy_parse((const char *)text.data, text.len, &q, &d) == 0, "%s: %s",
+			      d.text, (char *)text.data);
+		ck_assert(q.durability == p.durability && q.refuse_rofs == p.refuse_rofs);
+		ck_assert(q.retention == p.retention && q.strict == p.strict && q.staging == p.staging);
+		ck_assert_int_eq(q.retention_default, p.retention_default);
+		ck_assert_int_eq(q.retention_min, p.retention_min);
+		ck_assert_int_eq(q.retention_max, p.retention_max);
+		ck_assert_int_eq(q.autocommit, p.autocommit);
+		ck_assert_uint_eq(q.quota_bytes, p.quota_bytes);
+		ck_assert_uint_eq(q.quota_files, p.quota_files);
+		ck_assert_str_eq(q.record_kind, p.record_kind);
 		ck_assert_int_eq(cof_policy_text(&q, &again), 0);
 		ck_assert_str_eq((char *)again.data, (char *)text.data);
 	}
@@ -70,8 +157,8 @@ END_TEST
 /* Any bytes are taken or refused, never more. */
 START_TEST(any_bytes)
 {
-	static const char base[] = "durability = write\nrefuse = rofs\n";
-	uint64_t state = 1;
+	static const char base[] = "durability = write\nretention = 10y\nretention_min = 5d\nquota = 5G\n";
+	uint64_t s = 1;
 
 	for (int i = 0; i < 20000; i++) {
 		char text[sizeof(base)];
@@ -80,10 +167,8 @@ START_TEST(any_bytes)
 		size_t n = sizeof(base) - 1;
 
 		memcpy(text, base, sizeof(base));
-		for (int k = 0; k < 1 + i % 3; k++) {
-			state = state * 6364136223846793005ull + 1442695040888963407ull;
-			text[(state >> 33) % n] = (char)(state >> 50);
-		}
+		for (int k = 0; k < 1 + i % 3; k++)
+			text[next(&s) % n] = (char)(next(&s) >> 17);
 		if (cof_policy_parse(text, n, &p, &diag) < 0)
 			ck_assert_uint_gt(strlen(diag.text), 5);
 	}
@@ -95,6 +180,7 @@ TCase *policy_case(void)
 	TCase *c = tcase_create("policy");
 
 	tcase_add_loop_test(c, parsing, 0, COF_COUNT(texts));
+	tcase_add_test(c, all_keys);
 	tcase_add_test(c, there_and_back);
 	tcase_add_test(c, any_bytes);
 	return c;
