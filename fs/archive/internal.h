@@ -266,6 +266,9 @@ struct cof_archive {
 
 	pthread_rwlock_t gate, tree;
 	int64_t repaired_at; /* boot time; gate */
+	int repair_failed;   /* what the last repair ended with; gate */
+	bool from_nothing;   /* the replay under way began with an empty index; gate */
+	bool log_damaged;    /* found by the last repair: it would find the same again; gate */
 	uint64_t load_at;    /* objects are read as at this size: COF_INDEX_NOW but during a replay */
 	uint64_t passed_over; /* frames that the last replay could not use; gate, as load_at */
 	struct cof_diag damage; /* the first of the log that a replay met; gate, as load_at */

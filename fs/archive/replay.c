@@ -225,6 +225,12 @@ static int replay_frame(struct cof_archive *a, const struct cof_frame *f, uint64
 	case -ENOENT:
 	case -ENOKEY:
 		return pass_over(a, f, address, r);
+	case -COF_EINDEX:
+		/* What an index that was built from nothing lacks, a mount's salt, the log lacks. */
+		if (!a->from_nothing)
+			return r;
+		atomic_store(&a->damaged, false);
+		return pass_over(a, f, address, -ENOKEY);
 	default:
 		return r;
 	}
@@ -326,6 +332,7 @@ int cof_replay(struct cof_archive *a)
 		return !a->log ? 0 : r == -ENOENT ? -EUCLEAN : r;
 	cof_obj_clear(a);
 	a->passed_over = 0;
+	a->from_nothing = !fed;
 	cof_index_bulk(a->ix, true);
 	r = walk(a, address, end, &replayed);
 	cof_index_bulk(a->ix, false);
@@ -403,14 +410,17 @@ int cof_archive_repair(struct cof_archive *a)
 {
 	int64_t now = cof_now(CLOCK_BOOTTIME);
 	bool damaged, stale;
+	bool wanted, again;
 	int r = 0;
 
 	pthread_rwlock_wrlock(&a->gate);
 	damaged = atomic_load(&a->damaged);
 	stale = atomic_load(&a->stale);
 	/* Another thread may have done it just now; and a place that stays wrong must not have the
-	 * index built again and again. */
-	if (stale || (damaged && (!a->repaired_at || now - a->repaired_at > 10 * COF_NSEC))) {
+	 * index built again and again: never, when it is the log that is damaged. */
+	again = !a->repaired_at || (!a->log_damaged && now - a->repaired_at > 10 * COF_NSEC);
+	wanted = (stale && !a->repair_failed) || ((stale || damaged) && again);
+	if (wanted) {
 		r = rebuild(a, damaged);
 		if (r == 0) {
 			atomic_store(&a->stale, false);
@@ -418,12 +428,17 @@ int cof_archive_repair(struct cof_archive *a)
 			atomic_store(&a->damaged, false);
 			atomic_fetch_add(&a->rebuilds, 1);
 		}
+		a->repair_failed = r;
+		if (damaged || r < 0)
+			a->log_damaged = a->passed_over > 0;
 		a->repaired_at = cof_now(CLOCK_BOOTTIME);
+	} else {
+		r = a->repair_failed;
 	}
 	pthread_rwlock_unlock(&a->gate);
-	if (damaged && r == 0)
+	if (wanted && damaged && r == 0)
 		cof_alarm(a, "The index was damaged and has been rebuilt from the log.");
-	else if (r < 0)
+	else if (wanted && r < 0)
 		cof_alarm(a, "The index cannot be rebuilt: %s.", strerror(-r));
 	return r;
 }

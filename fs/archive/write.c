@@ -62,6 +62,8 @@ static int make_room(struct cof_archive *a, bool system)
 	if (cof_index_pending(a->ix) >= PENDING_FEED)
 		r = cof_index_feed(a->ix, cof_archive_size, a);
 	pthread_mutex_unlock(&a->feed_lock);
+	if (cof_ix(a, r) == -COF_EINDEX) /* as cof_archive_feed */
+		cof_stale(a, cof_index_fed(a->ix));
 	/* Frames that touch no stretch may always go on. */
 	if (r < 0 && !system && cof_index_pending(a->ix) >= PENDING_STOP)
 		return -ENOSPC;

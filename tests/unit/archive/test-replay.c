@@ -227,6 +227,37 @@ START_TEST(rotten_frame)
 }
 END_TEST
 
+/* The mount's salt is lost with its frame: no index can help, and none is built again and again. */
+START_TEST(rebuilt_once)
+{
+	uint64_t at = 0, ino;
+	struct cof_frame f;
+	char buf[3];
+	size_t n;
+
+	store_make(&s, STORE_SIM);
+	ino = must_create(&s, AUDIT, "a", COF_KIND_FILE);
+	store_close(&s);
+	store_open(&s); /* the file is of the mount before */
+	must_write(&s, ino, 0, "abc", 3);
+	while (cof_reader_header(s.archive->reader, at, &f, NULL, NULL) == 0 &&
+	       (f.type != COF_MOUNT || f.mount != s.archive->mount))
+		ck_assert_int_eq(cof_reader_next(s.archive->reader, at, &f, &at), 0);
+	ck_assert_int_eq(f.type, COF_MOUNT);
+	ck_assert_int_eq(cof_archive_checkpoint(s.archive), 0);
+	rot(at + COF_FRAME_HEADER + 3);
+	ck_assert_msg(s.opened.read_only, "%s", s.opened.text);
+	for (unsigned i = 0; i < 3; i++) {
+		cof_ix(s.archive, -EBADMSG);
+		cof_archive_repair(s.archive);
+		ck_assert_int_eq(
+		    cof_archive_read(s.archive, COF_INDEX_NOW, ino, buf, 3, 0, &n), -EIO);
+		ck_assert_uint_eq(atomic_load(&s.archive->rebuilds), 1);
+		s.archive->repaired_at -= 60 * COF_NSEC;
+	}
+}
+END_TEST
+
 /* The frames of a segment that cannot be found: what lies behind them in a file stays in its place.
  */
 START_TEST(lost_frames)
@@ -274,6 +305,7 @@ int main(void)
 	tcase_add_test(c, missed);
 	tcase_add_test(c, damaged);
 	tcase_add_test(c, rotten_frame);
+	tcase_add_test(c, rebuilt_once);
 	tcase_add_test(c, lost_frames);
 	suite_add_tcase(suite, c);
 	srunner_run_all(runner, CK_NORMAL);
