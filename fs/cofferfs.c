@@ -71,7 +71,25 @@ static void on_alarm(void *user, const char *text)
 {
 	struct daemon *d = user;
 
-	cof_daemon_say(&d->log, LOG_CRIT, "%s", text);
+	cof_daemon_say_of(&d->log, LOG_CRIT, &(struct cof_said){.event = "alarm", .store = d->store}, "%s",
+			  text);
+}
+
+static void on_alarm_event(void *user, const char *text, const struct cof_alarm_info *info)
+{
+	struct daemon *d = user;
+	struct cof_said about = {.event = info->event,
+				 .operation = info->operation,
+				 .path = info->path,
+				 .rule = info->rule,
+				 .store = d->store};
+
+	if (info->who) {
+		about.has_who = true;
+		about.uid = info->who->uid;
+		about.pid = info->who->pid;
+	}
+	cof_daemon_say_of(&d->log, LOG_WARNING, &about, "%s", text);
 }
 
 static void on_changed(void *user, uint64_t ino)
@@ -135,6 +153,7 @@ static int open_archive(struct daemon *d, struct cof_diag *diag)
 {
 	struct cof_archive_params p = {.index_dir = d->options.index[0] ? d->options.index : NULL,
 				       .alarm = on_alarm,
+				       .alarm_event = on_alarm_event,
 				       .changed = on_changed,
 				       .user = d};
 	struct cof_opener_secret secret;

@@ -15,7 +15,8 @@
 struct cof_daemon_log {
 	pthread_mutex_t lock; /* guards what follows */
 	bool to_stderr;	      /* else to the system's log */
-	int fd;		      /* /dev/log, or -1 */
+	int fd;		      /* journald's socket or /dev/log, or -1 */
+	bool to_journal;      /* which of them */
 	unsigned dropped;     /* since the log last took one */
 };
 
@@ -25,6 +26,14 @@ void cof_daemon_log_to_system(struct cof_daemon_log *l);
 /* priority: LOG_CRIT … of syslog.h. Never waits: whoever reads the log may be waiting for us. */
 void cof_daemon_say(struct cof_daemon_log *l, int priority, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+struct cof_said { /* what a message is about, as fields for journald; NULL: does not apply */
+	const char *event, *operation, *path, *rule, *store;
+	bool has_who;
+	uint32_t uid, pid;
+};
+void cof_daemon_say_of(struct cof_daemon_log *l, int priority, const struct cof_said *about,
+		       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* ---- its secret (daemon-secret.c) ---- */
 

@@ -418,6 +418,47 @@ int cof_actor_use(struct cof_archive *a, const struct cof_who *who, bool system,
 	return use(a, who, system, true, ret);
 }
 
+/* What the ACTOR frame of another mount says. Text that does not fit is cut, as it was when it was observed. */
+static int read_observed(struct cof_archive *a, uint32_t mount, uint32_t ordinal, struct observed *o)
+{
+	cof_autobuf struct cof_buf fields = {0};
+	struct cof_frame f;
+	struct cof_field text;
+	uint64_t address;
+	int r = cof_index_get_actor(a->ix, mount, ordinal, &address);
+
+	if (r == 0)
+		r = cof_reader_header(a->reader, address, &f, NULL, NULL);
+	if (r == 0 && (f.type != COF_ACTOR || f.mount != mount || f.position != ordinal))
+		r = -EUCLEAN;
+	if (r == 0)
+		r = cof_frame_read(a->reader, a->ring, a->conf.id, address, &f, NULL, &fields);
+	if (r == 0)
+		r = cof_field_u32(fields.data, fields.len, COF_T_UID, &o->uid);
+	if (r == 0)
+		r = cof_field_u32(fields.data, fields.len, COF_T_GID, &o->gid);
+	if (r == 0)
+		r = cof_field_u32(fields.data, fields.len, COF_T_PID, &o->pid);
+	if (r < 0)
+		return r;
+	o->seen = cof_field_u64(fields.data, fields.len, COF_T_START_TIME, &o->start) == 0;
+	if (cof_field_u32(fields.data, fields.len, COF_T_LOGIN_UID, &o->login_uid) < 0)
+		o->login_uid = NO_LOGIN;
+	if (cof_field_find(fields.data, fields.len, COF_T_COMMAND, &text) == 0)
+		memcpy(o->command, text.value, COF_MIN(text.len, COMM_MAX - 1));
+	if (cof_field_find(fields.data, fields.len, COF_T_UNIT, &text) == 0)
+		memcpy(o->unit, text.value, COF_MIN(text.len, UNIT_MAX - 1));
+	return 0;
+}
+
+int cof_actor_adopt(struct cof_archive *a, uint32_t mount, uint32_t ordinal, uint32_t *ret)
+{
+	struct observed o = {0};
+	int r = read_observed(a, mount, ordinal, &o);
+
+	return r < 0 ? r : intern(a, &o, true, true, ret);
+}
+
 int cof_actor_known(struct cof_archive *a, const struct cof_who *who, uint32_t *ret)
 {
 	return use(a, who, true, false, ret);

@@ -43,6 +43,11 @@ int cof_archive_init(struct cof_io *io, const struct cof_init_params *p, struct 
 
 /* ---- opening one ---- */
 
+struct cof_alarm_info { /* what the text is about, for programs that read the system's log */
+	const char *event, *operation, *path, *rule; /* NULL: does not apply */
+	const struct cof_who *who;		      /* NULL: as these */
+};
+
 struct cof_archive_params {
 	struct cof_io *io;
 	const struct cof_opener_secret *secret;
@@ -50,6 +55,8 @@ struct cof_archive_params {
 	uint64_t cache_objects; /* bound of objects kept in memory; 0: 16384 */
 	/* Something that people should see at once (a refusal of a new kind, a fault). May be NULL. */
 	void (*alarm)(void *user, const char *text);
+	/* The same for what has more to say than its text: instead of alarm where it is set. */
+	void (*alarm_event)(void *user, const char *text, const struct cof_alarm_info *info);
 	/* Kernel caches to drop: attributes and data of an inode. Called without locks. May be NULL. */
 	void (*changed)(void *user, uint64_t ino);
 	void *user;

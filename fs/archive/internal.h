@@ -187,6 +187,8 @@ void cof_actors_free(struct cof_actors *s);
 int cof_actor_use(struct cof_archive *a, const struct cof_who *who, bool system, uint32_t *ret);
 /* As use, for one that has an ordinal already: -ENOENT otherwise, nothing is written. */
 int cof_actor_known(struct cof_archive *a, const struct cof_who *who, uint32_t *ret);
+/* One that an earlier mount knew: its ordinal in this one; writes an ACTOR frame with the same fields. */
+int cof_actor_adopt(struct cof_archive *a, uint32_t mount, uint32_t ordinal, uint32_t *ret);
 /* The process behind a thread id: -ESRCH when unknown. start: clock ticks after boot. */
 int cof_actor_process(uint32_t tid, uint32_t *ret_tgid, uint64_t *ret_start);
 
@@ -198,10 +200,15 @@ void cof_events_free(struct cof_events *e);
 /* Records a refusal. Call without object and tree locks, inside the gate. */
 void cof_event_refused(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
 		       const struct cof_ruling *rl);
-void cof_events_flush(struct cof_archive *a);
+void cof_events_flush(struct cof_archive *a); /* all of them */
+void cof_events_due(struct cof_archive *a);   /* those whose time has come */
+/* What a killed daemon left, and the ledger from then on. Before anything is acknowledged. */
+int cof_events_resume(struct cof_archive *a);
 /* Any other event: name and detail, by the daemon. */
 int cof_event_put(struct cof_archive *a, const char *event, const char *detail);
 void cof_alarm(struct cof_archive *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void cof_alarm_event(struct cof_archive *a, const struct cof_alarm_info *info, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* ---- the keeper, and the log's failure (keeper.c) ---- */
 

@@ -24,6 +24,20 @@ void cof_alarm(struct cof_archive *a, const char *fmt, ...)
 	a->p.alarm(a->p.user, text);
 }
 
+void cof_alarm_event(struct cof_archive *a, const struct cof_alarm_info *info, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (a->p.alarm_event)
+		a->p.alarm_event(a->p.user, text, info);
+	else if (a->p.alarm)
+		a->p.alarm(a->p.user, text);
+}
+
 void cof_log_stopped(void *archive, int err, const char *what)
 {
 	struct cof_archive *a = archive;
@@ -78,8 +92,10 @@ void cof_archive_tick(struct cof_archive *a)
 	cof_gate_enter(a);
 	if (a->log && !atomic_load(&a->failed)) {
 		record_clock_step(a);
-		if (a->p.no_threads || now - a->flushed_at >= FLUSH_NS) {
+		if (a->p.no_threads) {
 			cof_events_flush(a);
+		} else if (now - a->flushed_at >= FLUSH_NS) {
+			cof_events_due(a);
 			a->flushed_at = now;
 		}
 		feed(a);

@@ -18,6 +18,7 @@ enum form { /* how a field's bytes become a value */
 	FORM_MODE,
 	FORM_ERRNO,
 	FORM_LOGIN, /* a login uid; nothing when there was none */
+	FORM_NAMES, /* one of several: object, time, and a name that begins as the one before */
 };
 
 struct known {
@@ -56,6 +57,7 @@ static const struct known known[256] = {
 	[COF_T_FIRST] = {"first_time", FORM_TIME},
 	[COF_T_LAST] = {"last_time", FORM_TIME},
 	[COF_T_DETAIL] = {"detail", FORM_BYTES},
+	[COF_T_NAMES] = {"names", FORM_NAMES},
 	[COF_T_SALT] = {"salt", FORM_HEX},
 	[COF_T_COMMITMENT] = {"commitment", FORM_HEX},
 	[COF_T_BOOT_ID] = {"boot_id", FORM_HEX},
@@ -139,6 +141,28 @@ static const char *kind_name(uint8_t kind)
 	}
 }
 
+/* name: the one before in this frame, and then this one. */
+static bool add_name(struct cof_json *o, const struct cof_field *f, struct cof_buf *name)
+{
+	struct cof_json *list = cof_json_get(o, "names"), *entry;
+	size_t shared = f->len < 18 ? SIZE_MAX : cof_get_le16(f->value + 16);
+
+	if (shared > name->len)
+		return false;
+	if (!list) {
+		list = cof_json_array();
+		cof_json_set(o, "names", list);
+	}
+	entry = cof_json_object();
+	name->len = shared;
+	cof_buf_add(name, f->value + 18, f->len - 18);
+	cof_json_set_uint(entry, "object", cof_get_le64(f->value));
+	cof_json_set_time(entry, "time", (int64_t)cof_get_le64(f->value + 8));
+	cof_json_set_bytes(entry, "path", name->data, name->len);
+	cof_json_append(list, entry);
+	return !name->failed;
+}
+
 /* False when the length is not the field's. */
 static bool set_field(struct cof_json *o, const struct cof_field *f)
 {
@@ -175,12 +199,13 @@ static bool set_field(struct cof_json *o, const struct cof_field *f)
 
 static void set_fields(struct cof_json *o, const uint8_t *p, size_t n)
 {
+	cof_autobuf struct cof_buf name = {0};
 	struct cof_field f;
 	size_t off = 0;
 	int more;
 
 	while ((more = cof_field_next(p, n, &off, &f)) > 0) {
-		if (!set_field(o, &f))
+		if (known[f.tag].form == FORM_NAMES ? !add_name(o, &f, &name) : !set_field(o, &f))
 			cof_json_set_bool(o, "malformed", true);
 	}
 	if (more < 0)
