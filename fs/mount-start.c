@@ -90,13 +90,15 @@ static int told_error(const char *line, struct cof_diag *diag)
 	return code > 0 && code < 256 ? (int)code : EXIT_MOUNT;
 }
 
-static int listen_to(FILE *status, pid_t pid, void (*fn)(const char *note), struct cof_diag *diag)
+static int take_lines(FILE *status, char **buf, pid_t pid, void (*fn)(const char *note),
+		      struct cof_diag *diag)
 {
-	cof_autofree char *line = NULL;
 	size_t cap = 0;
 	ssize_t n;
 
-	while ((n = getline(&line, &cap, status)) > 0) {
+	while ((n = getline(buf, &cap, status)) > 0) {
+		char *line = *buf;
+
 		if (line[n - 1] == '\n')
 			line[n - 1] = '\0';
 		if (line[0] == 'R')
@@ -112,6 +114,15 @@ static int listen_to(FILE *status, pid_t pid, void (*fn)(const char *note), stru
 	}
 	describe_end(wait_for(pid), diag);
 	return EXIT_MOUNT;
+}
+
+static int listen_to(FILE *status, pid_t pid, void (*fn)(const char *note), struct cof_diag *diag)
+{
+	char *buf = NULL;
+	int code = take_lines(status, &buf, pid, fn, diag);
+
+	free(buf);
+	return code;
 }
 
 static int options_of(const struct cof_start *s, int status_fd, char **ret)

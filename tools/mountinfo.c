@@ -2,6 +2,8 @@
 /* Which archive lies behind a path: /proc/self/mountinfo. */
 #include "tools/store.h"
 
+#include "fs/mount/point.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -9,28 +11,6 @@
 
 #define MOUNTINFO "/proc/self/mountinfo"
 #define MOUNTINFO_MAX (16u << 20)
-#define FSTYPE "fuse.coffer"
-
-/* One word, with \040 and its like undone. */
-static char *unescape(const char *s, size_t n)
-{
-	char *out = malloc(n + 1), *o = out;
-
-	if (!out)
-		return NULL;
-	for (size_t i = 0; i < n; i++) {
-		if (s[i] == '\\' && n - i > 3 && s[i + 1] >= '0' && s[i + 1] <= '3' &&
-		    s[i + 2] >= '0' && s[i + 2] <= '7' && s[i + 3] >= '0' && s[i + 3] <= '7') {
-			*o++ = (char)((s[i + 1] - '0') << 6 | (s[i + 2] - '0') << 3 |
-				      (s[i + 3] - '0'));
-			i += 3;
-		} else {
-			*o++ = s[i];
-		}
-	}
-	*o = '\0';
-	return out;
-}
 
 void mount_line_done(struct mount_line *m)
 {
@@ -39,81 +19,40 @@ void mount_line_done(struct mount_line *m)
 	memset(m, 0, sizeof(*m));
 }
 
-struct words {
-	const char *at[32];
-	size_t len[32];
-	int n;
-};
-
-static void split(const char *line, size_t n, struct words *w)
+/* A mount of ours. */
+static bool parse_line(const char *line, size_t n, struct cof_mountinfo *ret)
 {
-	w->n = 0;
-	while (n && w->n < (int)COF_COUNT(w->at)) {
-		size_t len = 0;
+	cof_autofree char *text = strndup(line, n);
 
-		while (len < n && line[len] != ' ')
-			len++;
-		w->at[w->n] = line;
-		w->len[w->n++] = len;
-		line += len;
-		n -= len;
-		if (n) {
-			line++;
-			n--;
-		}
-	}
-}
-
-static bool word_is(const struct words *w, int i, const char *s)
-{
-	return i < w->n && w->len[i] == strlen(s) && !memcmp(w->at[i], s, w->len[i]);
-}
-
-/* id parent major:minor root point options [optional ...] - type source superoptions */
-static bool parse_line(const char *line, size_t n, unsigned *ret_major, unsigned *ret_minor,
-		       struct mount_line *ret)
-{
-	struct words w;
-	int dash = 6;
-
-	split(line, n, &w);
-	while (dash < w.n && !word_is(&w, dash, "-"))
-		dash++;
-	if (dash + 2 >= w.n || !word_is(&w, dash + 1, FSTYPE))
-		return false;
-	if (sscanf(w.at[2], "%u:%u", ret_major, ret_minor) != 2)
-		return false;
-	ret->point = unescape(w.at[4], w.len[4]);
-	ret->source = unescape(w.at[dash + 2], w.len[dash + 2]);
-	if (ret->point && ret->source)
-		return true;
-	mount_line_done(ret);
-	return false;
+	return text && cof_mountinfo_parse(text, ret) == 0 && !strcmp(ret->type, COF_MOUNT_TYPE);
 }
 
 /* point NULL: by device. The last one wins, as it covers the others. */
 static int find(const char *text, unsigned major, unsigned minor, const char *point,
 		struct mount_line *ret)
 {
-	struct mount_line best = {0}, m = {0};
-	unsigned have_major, have_minor;
+	struct mount_line best = {0};
+	struct cof_mountinfo m, last;
+	bool found = false;
 
 	for (const char *line = text; *line;) {
 		size_t n = strcspn(line, "\n");
 
-		if (parse_line(line, n, &have_major, &have_minor, &m)) {
-			bool hit = point ? !strcmp(point, m.point)
-					 : have_major == major && have_minor == minor;
-
-			mount_line_done(hit ? &best : &m);
-			if (hit)
-				best = m;
-			memset(&m, 0, sizeof(m));
+		if (parse_line(line, n, &m) &&
+		    (point ? !strcmp(point, m.mountpoint) : m.major == major && m.minor == minor)) {
+			last = m;
+			found = true;
 		}
 		line += n + (line[n] != '\0');
 	}
-	if (!best.point)
+	if (!found)
 		return -ENOENT;
+	best.point = strdup(last.mountpoint);
+	best.source = strdup(last.source);
+	if (!best.point || !best.source) {
+		mount_line_done(&best);
+		return -ENOMEM;
+	}
 	*ret = best;
 	return 0;
 }
@@ -152,11 +91,12 @@ static char *read_mountinfo(int *ret_err, struct cof_diag *diag)
 /* Absolute, without a slash at the end. */
 static char *plain_name(const char *path)
 {
-	cof_autofree char *cwd = *path == '/' ? NULL : getcwd(NULL, 0);
-	char *out = NULL;
+	char cwd[PATH_MAX] = "", *out = NULL;
 	size_t n;
 
-	if (asprintf(&out, "%s%s%s", cwd ? cwd : "", cwd ? "/" : "", path) < 0)
+	if (*path != '/' && !getcwd(cwd, sizeof(cwd)))
+		return NULL;
+	if (asprintf(&out, "%s%s%s", cwd, *cwd ? "/" : "", path) < 0)
 		return NULL;
 	for (n = strlen(out); n > 1 && out[n - 1] == '/'; n--)
 		out[n - 1] = '\0';

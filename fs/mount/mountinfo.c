@@ -89,7 +89,7 @@ typedef bool (*wanted_fn)(const struct cof_mountinfo *info, const void *what);
 static int find_last(FILE *f, wanted_fn wanted, const void *what, struct cof_mountinfo *ret)
 {
 	struct cof_mountinfo info;
-	char *line COF_CLEANUP(cof_freep) = NULL;
+	char *line = NULL;
 	size_t cap = 0;
 	ssize_t n;
 	int found = -ENOENT;
@@ -102,6 +102,7 @@ static int find_last(FILE *f, wanted_fn wanted, const void *what, struct cof_mou
 		*ret = info;
 		found = 0;
 	}
+	free(line);
 	return ferror(f) ? -EIO : found;
 }
 
