@@ -63,7 +63,8 @@ static bool is_it(const struct cof_frame *f, const struct cof_stretch *s, uint64
 
 static int damaged(struct cof_archive *a, const struct cof_stretch *s, uint64_t ino, int err)
 {
-	if (err == -ENOMEM || err == -ENOKEY || err == -COF_EINDEX)
+	if (err == -ENOMEM || err == -ENOKEY || err == -COF_EINDEX || err == -EMFILE ||
+	    err == -ENFILE) /* nothing is wrong with the log */
 		return err;
 	if (atomic_fetch_add(&a->alarmed_read, 1) < ALARMS)
 		cof_alarm(a,

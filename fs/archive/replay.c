@@ -249,21 +249,24 @@ static int find_last(void *user, const char *name)
 	return 0;
 }
 
-/* Behind a header that cannot be read nothing is found until a next segment begins. False: none
- * does. */
-static bool next_segment(struct cof_archive *a, uint64_t *address, struct cof_frame *f)
+/* Behind a header that cannot be read nothing is found until a next segment begins. 0: none does. */
+static int next_segment(struct cof_archive *a, uint64_t *address, struct cof_frame *f)
 {
 	uint64_t size = a->conf.segment_size, last = 0;
+	int r = cof_io_list(a->io, "log", find_last, &last);
 
-	if (cof_io_list(a->io, "log", find_last, &last) < 0)
-		return false;
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	for (uint64_t n = *address / size + 1; n <= last; n++) {
-		if (cof_reader_header(a->reader, n * size, f, NULL, NULL) < 0)
+		r = cof_reader_header(a->reader, n * size, f, NULL, NULL);
+		if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
+			return r; /* nothing is wrong with the log */
+		if (r < 0)
 			continue;
 		*address = n * size;
-		return true;
+		return 1;
 	}
-	return false;
+	return 0;
 }
 
 /* The next frame that is there: 1. 0: none is, before end. */
@@ -272,18 +275,20 @@ static int next_frame(struct cof_archive *a, uint64_t expected, uint64_t end, ui
 {
 	struct cof_diag why = {""};
 	uint64_t from = *at;
-	bool more = true;
-	int r = cof_reader_header(a->reader, from, ret, NULL, &why);
+	int r = cof_reader_header(a->reader, from, ret, NULL, &why), more = 1;
 
 	if (r == -ENODATA && (expected >= end || !a->log)) {
 		/* Without a log open for writing nobody says where it ends. */
-		if (expected >= end || !next_segment(a, at, ret))
-			return 0;
+		more = expected >= end ? 0 : next_segment(a, at, ret);
+		if (more <= 0)
+			return more;
 	} else if (r == -ENODATA || r == -EUCLEAN || r == -EOPNOTSUPP || r == -EIO) {
 		more = next_segment(a, at, ret);
 	} else if (r < 0) {
 		return r;
 	}
+	if (more < 0)
+		return more;
 	if (r < 0)
 		log_damage(a, from, "frame %llu cannot be read%s%s", (unsigned long long)expected,
 			   why.text[0] ? ": " : "", why.text);

@@ -72,6 +72,8 @@ struct cof_posix {
 	int dir;
 	pthread_mutex_t lock_mutex; /* guards lock_fd */
 	int lock_fd;                /* -1: not ours */
+	pthread_mutex_t spare_mutex; /* guards spare */
+	int spare[6];		     /* -1: in use */
 };
 
 struct cof_posix_file {
@@ -107,5 +109,17 @@ int cof_posix_space(struct cof_io *io, uint64_t *ret_free, uint64_t *ret_total);
 int cof_path_open(int dir, const char *path, int flags, mode_t mode);
 /* The directory that holds path's last component, and that component (a part of path). */
 int cof_path_parent(int dir, const char *path, const char **ret_name);
+
+/* ---- descriptors for when there are no others (spare.c) ---- */
+
+int cof_spare_init(struct cof_posix *p);
+void cof_spare_done(struct cof_posix *p);
+void cof_spare_fill(struct cof_posix *p); /* as far as there are any to be had */
+/* Gives one up if that may help against err: true, try again. */
+bool cof_spare_use(struct cof_posix *p, int err);
+/* As cof_path_open and cof_path_parent; at the end of the descriptors out of the spare ones. */
+int cof_spare_open(struct cof_posix *p, const char *path, int flags, mode_t mode);
+int cof_spare_parent(struct cof_posix *p, const char *path, const char **ret_name);
+void cof_spare_close(struct cof_posix *p, int fd); /* and fills up again; -1 is fine */
 
 #endif

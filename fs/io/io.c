@@ -78,7 +78,7 @@ int cof_io_create(struct cof_io *io, const char *path, struct cof_file **ret)
 
 int cof_io_open(struct cof_io *io, const char *path, int mode, struct cof_file **ret)
 {
-	if (mode != COF_IO_RDONLY && mode != COF_IO_RDWR)
+	if (mode != COF_IO_RDONLY && mode != COF_IO_RDWR && mode != COF_IO_VITAL)
 		return -EINVAL;
 	return open_file(io, path, mode, ret);
 }

@@ -19,7 +19,9 @@
 struct cof_io;	 /* a store directory */
 struct cof_file; /* an open file in it */
 
-enum { COF_IO_RDONLY = 0, COF_IO_RDWR = 1 };
+/* VITAL, with RDONLY: takes one of the descriptors kept back when no others are left (-EMFILE,
+ * -ENFILE otherwise); what writes always may. Close it soon. */
+enum { COF_IO_RDONLY = 0, COF_IO_RDWR = 1, COF_IO_VITAL = 4 };
 
 /* The directory must exist. Descriptors are O_CLOEXEC; nothing follows symbolic links. Opening sets
  * SIGXFSZ to be ignored where it had its default action: a write beyond a limit is -EFBIG. */

@@ -48,8 +48,12 @@ int cof_posix_init(struct cof_posix *io, const struct cof_io_ops *ops, const cha
 		r = -pthread_mutex_init(&io->lock_mutex, NULL);
 	if (r)
 		return cof_fail(diag, r, "cannot open the store %s: %s", dir, strerror(-r));
-	io->base.where = strdup(dir);
+	r = cof_spare_init(io);
+	if (!r)
+		io->base.where = strdup(dir);
 	if (!io->base.where) {
+		if (!r)
+			cof_spare_done(io);
 		pthread_mutex_destroy(&io->lock_mutex);
 		return cof_fail(diag, -ENOMEM, "cannot open the store %s: out of memory", dir);
 	}
@@ -57,6 +61,7 @@ int cof_posix_init(struct cof_posix *io, const struct cof_io_ops *ops, const cha
 	io->dir = fd;
 	io->lock_fd = -1;
 	fd = -1;
+	cof_spare_fill(io);
 	return 0;
 }
 
@@ -65,6 +70,7 @@ void cof_posix_free(struct cof_io *io)
 	struct cof_posix *p = store(io);
 	cof_posix_unlock(io);
 	pthread_mutex_destroy(&p->lock_mutex);
+	cof_spare_done(p);
 	close(p->dir);
 }
 
@@ -80,7 +86,10 @@ int cof_posix_open(struct cof_io *io, const char *path, int mode, struct cof_fil
 	if (mode & COF_IO_CREATE)
 		flags |= O_CREAT | O_EXCL;
 	/* O_NONBLOCK: a pipe or device put there by somebody must not stop us. */
-	fd = cof_path_open(store(io)->dir, path, flags | O_NONBLOCK | O_NOCTTY, 0600);
+	if (mode == COF_IO_RDONLY)
+		fd = cof_path_open(store(io)->dir, path, flags | O_NONBLOCK | O_NOCTTY, 0);
+	else
+		fd = cof_spare_open(store(io), path, flags | O_NONBLOCK | O_NOCTTY, 0600);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st))
@@ -100,7 +109,10 @@ int cof_posix_open(struct cof_io *io, const char *path, int mode, struct cof_fil
 
 void cof_posix_close(struct cof_file *f)
 {
-	close(fd_of(f));
+	if (f->writable)
+		cof_spare_close((struct cof_posix *)f->io, fd_of(f));
+	else
+		close(fd_of(f)); /* whoever closes to make room must find it */
 }
 
 ssize_t cof_posix_writev(struct cof_file *f, const struct iovec *iov, int count, uint64_t off)
@@ -181,72 +193,82 @@ int cof_posix_size(struct cof_file *f, uint64_t *ret)
 int cof_posix_mkdir(struct cof_io *io, const char *path)
 {
 	const char *name;
-	cof_autoclose int at = cof_path_parent(store(io)->dir, path, &name);
+	int at = cof_spare_parent(store(io), path, &name), r;
 	if (at < 0)
 		return at;
-	return mkdirat(at, name, 0700) ? -errno : 0;
+	r = mkdirat(at, name, 0700) ? -errno : 0;
+	cof_spare_close(store(io), at);
+	return r;
 }
 
 int cof_posix_rename(struct cof_io *io, const char *from, const char *to)
 {
 	const char *from_name, *to_name;
-	cof_autoclose int from_at = cof_path_parent(store(io)->dir, from, &from_name);
-	cof_autoclose int to_at = cof_path_parent(store(io)->dir, to, &to_name);
-	if (from_at < 0)
-		return from_at;
-	if (to_at < 0)
-		return to_at;
-	return renameat(from_at, from_name, to_at, to_name) ? -errno : 0;
+	int from_at = cof_spare_parent(store(io), from, &from_name);
+	int to_at = cof_spare_parent(store(io), to, &to_name);
+	int r = COF_MIN(COF_MIN(from_at, to_at), 0);
+
+	if (!r)
+		r = renameat(from_at, from_name, to_at, to_name) ? -errno : 0;
+	cof_spare_close(store(io), from_at);
+	cof_spare_close(store(io), to_at);
+	return r;
 }
 
 int cof_posix_unlink(struct cof_io *io, const char *path)
 {
 	const char *name;
-	cof_autoclose int at = cof_path_parent(store(io)->dir, path, &name);
+	int at = cof_spare_parent(store(io), path, &name), r;
 	if (at < 0)
 		return at;
-	return unlinkat(at, name, 0) ? -errno : 0;
+	r = unlinkat(at, name, 0) ? -errno : 0;
+	cof_spare_close(store(io), at);
+	return r;
 }
 
 int cof_posix_rmdir(struct cof_io *io, const char *path)
 {
 	const char *name;
-	cof_autoclose int at = cof_path_parent(store(io)->dir, path, &name);
+	int at = cof_spare_parent(store(io), path, &name), r;
 	if (at < 0)
 		return at;
-	return unlinkat(at, name, AT_REMOVEDIR) ? -errno : 0;
+	r = unlinkat(at, name, AT_REMOVEDIR) ? -errno : 0;
+	cof_spare_close(store(io), at);
+	return r;
 }
 
 /* "" is the store: "." through our own descriptor, so that nothing is looked up by name again. */
 static int open_dir(struct cof_io *io, const char *path)
 {
-	return cof_path_open(store(io)->dir, *path ? path : ".", O_RDONLY | O_DIRECTORY, 0);
+	return cof_spare_open(store(io), *path ? path : ".", O_RDONLY | O_DIRECTORY, 0);
 }
 
 int cof_posix_sync_dir(struct cof_io *io, const char *path)
 {
-	cof_autoclose int fd = open_dir(io, path);
-	int r;
+	int fd = open_dir(io, path), r;
 
 	if (fd < 0)
 		return fd;
 	do
 		r = fsync(fd);
 	while (r && errno == EINTR);
-	return r ? -errno : 0;
+	r = r ? -errno : 0;
+	cof_spare_close(store(io), fd);
+	return r;
 }
 
 int cof_posix_exists(struct cof_io *io, const char *path)
 {
 	const char *name;
-	cof_autoclose int at = cof_path_parent(store(io)->dir, path, &name);
+	int at = cof_spare_parent(store(io), path, &name), r = 1;
 	struct stat st;
 
 	if (at < 0)
 		return at == -ENOENT ? 0 : at;
-	if (!fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW))
-		return 1;
-	return errno == ENOENT ? 0 : -errno;
+	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW))
+		r = errno == ENOENT ? 0 : -errno;
+	cof_spare_close(store(io), at);
+	return r;
 }
 
 int cof_posix_list(struct cof_io *io, const char *path, struct cof_names *names)
@@ -275,6 +297,7 @@ int cof_posix_list(struct cof_io *io, const char *path, struct cof_names *names)
 			r = cof_names_add(names, e->d_name);
 	}
 	closedir(dir);
+	cof_spare_fill(store(io));
 	return r;
 }
 

@@ -48,7 +48,7 @@ int cof_io_load(struct cof_io *io, const char *path, size_t cap, uint8_t **ret, 
 	cof_autofree uint8_t *data = NULL;
 	uint64_t size;
 	size_t n;
-	int r = cof_io_open(io, path, COF_IO_RDONLY, &f);
+	int r = cof_io_open(io, path, COF_IO_VITAL, &f);
 
 	if (!r)
 		r = cof_io_size(f, &size);

@@ -80,24 +80,56 @@ static struct slot *lookup(struct cof_reader *r, uint32_t segment)
 	return NULL;
 }
 
-/* lock held. A slot that nobody uses, emptied; NULL when all are in use. */
-static struct slot *vacate(struct cof_reader *r)
+/* lock held. The slot used longest ago that nobody uses now. NULL: none. */
+static struct slot *idle(struct cof_reader *r)
 {
 	struct slot *oldest = NULL;
 
 	for (uint32_t i = 0; i < CACHE; i++) {
 		struct slot *s = &r->slot[i];
 
-		if (!s->file)
-			return s;
-		if (!s->users && (!oldest || s->used < oldest->used))
+		if (s->file && !s->users && (!oldest || s->used < oldest->used))
 			oldest = s;
 	}
-	if (oldest) {
-		cof_io_close(oldest->file);
-		*oldest = (struct slot){0};
-	}
 	return oldest;
+}
+
+/* lock held. One descriptor less; false: all are in use. */
+static bool evict(struct cof_reader *r)
+{
+	struct slot *s = idle(r);
+
+	if (!s)
+		return false;
+	cof_io_close(s->file);
+	*s = (struct slot){0};
+	return true;
+}
+
+/* lock held. An empty slot; NULL when all are in use. */
+static struct slot *vacate(struct cof_reader *r)
+{
+	for (int again = 0; again < 2; again++) {
+		for (uint32_t i = 0; i < CACHE; i++) {
+			if (!r->slot[i].file)
+				return &r->slot[i];
+		}
+		if (!evict(r))
+			break;
+	}
+	return NULL;
+}
+
+/* lock held. No descriptor left: ours go first, then one of those kept back. */
+static int open_segment(struct cof_reader *r, const char *path, struct cof_file **ret)
+{
+	int err = cof_io_open(r->io, path, COF_IO_RDONLY, ret);
+
+	while ((err == -EMFILE || err == -ENFILE) && evict(r))
+		err = cof_io_open(r->io, path, COF_IO_RDONLY, ret);
+	if (err == -EMFILE || err == -ENFILE)
+		err = cof_io_open(r->io, path, COF_IO_VITAL, ret);
+	return err;
 }
 
 static int acquire(struct cof_reader *r, uint64_t segment, struct lease *ret)
@@ -115,7 +147,7 @@ static int acquire(struct cof_reader *r, uint64_t segment, struct lease *ret)
 	if (!s) {
 		struct cof_file *file;
 
-		err = cof_io_open(r->io, path, COF_IO_RDONLY, &file);
+		err = open_segment(r, path, &file);
 		if (!err) {
 			ret->fresh = true;
 			ret->file = file;

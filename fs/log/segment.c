@@ -100,6 +100,9 @@ static int make_next(struct cof_log *log)
 	log->preparing = true;
 	pthread_mutex_unlock(&log->chain);
 	r = cof_segment_new(log, n, &s);
+	/* Full segments hold a descriptor each until they are synced. */
+	if ((r == -EMFILE || r == -ENFILE) && !cof_log_sync(log, atomic_load(&log->written) - 1))
+		r = cof_segment_new(log, n, &s);
 	pthread_mutex_lock(&log->chain);
 	log->preparing = false;
 	log->out_of_space = r == -ENOSPC || r == -EDQUOT || r == -EFBIG;

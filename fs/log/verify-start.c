@@ -34,7 +34,7 @@ static void from_frame(struct verify *v, struct identity *ret)
 	struct cof_frame frame;
 	size_t n = 0;
 
-	ret->err = buf ? cof_io_open(v->p->io, "log/00000000.seg", COF_IO_RDONLY, &f) : -ENOMEM;
+	ret->err = buf ? cof_io_open(v->p->io, "log/00000000.seg", COF_IO_VITAL, &f) : -ENOMEM;
 	if (!ret->err)
 		ret->err = cof_io_read(f, buf, COF_FRAME_HEADER + CONF_MAX, 0, &n);
 	if (ret->err < 0)
@@ -188,7 +188,7 @@ static int list_one(void *user, const char *name)
 		return 0;
 	}
 	snprintf(path, sizeof(path), "log/%08x.seg", n);
-	if (cof_io_open(v->p->io, path, COF_IO_RDONLY, &f) == 0) {
+	if (cof_io_open(v->p->io, path, COF_IO_VITAL, &f) == 0) {
 		if (cof_io_size(f, &bytes) == 0)
 			v->bytes_total += COF_MIN(bytes, v->out.conf.segment_size);
 		cof_io_close(f);

@@ -50,8 +50,8 @@ int cof_tree_start(struct verify *v)
 		r = cof_io_open(v->p->io, path, COF_IO_RDONLY, &level->file);
 		if (!r)
 			r = cof_io_size(level->file, &bytes);
-		if (r == -ENOMEM)
-			return r;
+		if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
+			return r; /* says nothing of the archive */
 		if (r < 0 && r != -ENOENT)
 			cof_verify_say(v, COF_INCOMPLETE, NOWHERE(path), "cannot be read: %s",
 				       strerror(-r));

@@ -244,7 +244,7 @@ static int open_segment(struct walk *s)
 	return 0;
 }
 
-/* -ENOMEM; everything else is a finding. */
+/* -ENOMEM, or no descriptor; everything else is a finding. */
 static int walk_segment(struct verify *v, uint32_t number)
 {
 	struct walk s = {.v = v, .number = number};
@@ -260,6 +260,9 @@ static int walk_segment(struct verify *v, uint32_t number)
 	cof_io_close(s.file);
 	if (r == -ENOMEM || s.err == -ENOMEM)
 		return -ENOMEM;
+	if (r == -EMFILE || r == -ENFILE) /* says nothing of the archive */
+		return cof_fail(v->diag, r, "log/%08x.seg cannot be opened: %s", number,
+				strerror(-r));
 	if (r < 0 || s.err < 0)
 		cof_verify_say(v, COF_TRUNCATED, here(&s, (int64_t)v->sequence, 0),
 			       "cannot be read from here on: %s", strerror(r < 0 ? -r : -s.err));

@@ -151,6 +151,24 @@ coffer status "$MNT" > "$W/status"
 ! grep -q "does not answer" "$W/status" || fail "$(cat "$W/status")"
 umount_archive
 
+say "no descriptors left"
+reset
+mount_archive
+pid=$(daemon_pid)
+cat "$d"/* > /dev/null # every segment was open once
+prlimit --pid "$pid" --nofile=$(($(find "/proc/$pid/fd" -mindepth 1 | wc -l) + 1))
+seq 100000 > "$d/many" # of the log's segments too
+same "content" "$(seq 100000 | sha256sum)" "$(sha256sum < "$d/many")"
+(cd "$d" && sha256sum --quiet -c "$W/sums") || fail "what was there before"
+! coffer log "$STORE" --events 2> /dev/null | grep -qi "cannot be read" || fail "taken for damage"
+umount_archive
+grep -qi "not closed cleanly" "$W/umount.out" && fail "$(cat "$W/umount.out")"
+verify_intact
+mount_archive
+same "content after" "$(seq 100000 | sha256sum)" "$(sha256sum < "$d/many")"
+! grep -qi "not closed cleanly" "$W/mount.out" || fail "$(cat "$W/mount.out")"
+umount_archive
+
 say "keys/epoch that cannot be replaced"
 for i in 1 2; do
     mount --bind "$STORE/keys" "$STORE/keys"

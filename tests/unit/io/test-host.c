@@ -227,6 +227,58 @@ START_TEST(holder_is_text)
 }
 END_TEST
 
+/* Every descriptor of the process is taken: what writes goes on, reading gives up its place. */
+START_TEST(no_descriptors)
+{
+	struct cof_file *f[8] = {NULL}, *reading = NULL;
+	int taken[600], n = 0, opened = 0;
+	struct rlimit limit = {.rlim_cur = 500, .rlim_max = 500};
+	uint8_t *data = NULL;
+	size_t len;
+	struct place p;
+
+	place_begin(&p, (enum kind)_i);
+	put_file(p.io, "a", "old");
+	ok(cof_io_mkdir(p.io, "log"));
+	ok(setrlimit(RLIMIT_NOFILE, &limit)); /* each test is a process of its own */
+	while ((taken[n] = fcntl(0, F_DUPFD, 0)) >= 0)
+		n++;
+	ck_assert_int_eq(errno, EMFILE);
+	for (int i = 0; i < 50; i++) { /* none of the spare ones is lost */
+		ck_assert_int_eq(cof_io_open(p.io, "a", COF_IO_RDONLY, &reading), -EMFILE);
+		ok(cof_io_replace(p.io, "a", "new", 3));
+		ok(cof_io_load(p.io, "a", 10, &data, &len));
+		ck_assert_uint_eq(len, 3);
+		free(data);
+		ok(cof_io_mkdir(p.io, "d"));
+		ok(cof_io_rename(p.io, "d", "log/d"));
+		ok(cof_io_rmdir(p.io, "log/d"));
+		ck_assert_int_eq(cof_io_exists(p.io, "a"), 1);
+		ok(cof_io_sync_dir(p.io, ""));
+		ok(cof_io_create(p.io, "log/next", &f[0]));
+		ok(cof_io_write(f[0], "x", 1, 0));
+		ok(cof_io_sync(f[0]));
+		cof_io_close(f[0]);
+		ok(cof_io_unlink(p.io, "log/next"));
+	}
+	ok(cof_io_open(p.io, "a", COF_IO_VITAL, &reading));
+	ck_assert_int_eq(cof_io_write(reading, "x", 1, 0), -EBADF);
+	cof_io_close(reading);
+	while (opened < 8 && cof_io_open(p.io, "a", COF_IO_RDWR, &f[opened]) == 0)
+		opened++;
+	ck_assert_int_ge(opened, 4);
+	ck_assert_int_lt(opened, 8);
+	close(taken[--n]);
+	ok(cof_io_open(p.io, "a", COF_IO_RDONLY, &reading));
+	cof_io_close(reading);
+	while (opened)
+		cof_io_close(f[--opened]);
+	while (n)
+		close(taken[--n]);
+	place_end(&p);
+}
+END_TEST
+
 TCase *host_case(void)
 {
 	TCase *t = io_case("host");
@@ -238,5 +290,6 @@ TCase *host_case(void)
 	tcase_add_loop_test(t, full_disk, 0, HOST_KINDS);
 	tcase_add_loop_test(t, holder_dies, 0, HOST_KINDS);
 	tcase_add_loop_test(t, holder_is_text, 0, HOST_KINDS);
+	tcase_add_loop_test(t, no_descriptors, 0, HOST_KINDS);
 	return t;
 }

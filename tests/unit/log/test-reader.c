@@ -2,6 +2,7 @@
 /* The reader over a written archive: by address, by sequence, beside a writer, over damage. */
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include "test-log.h"
 #include "world.h"
@@ -44,6 +45,65 @@ START_TEST(walks_to_the_end)
 	ck_assert_uint_eq(f.sequence, 302);
 	cof_reader_free(r);
 	world_end(&w);
+}
+END_TEST
+
+/* The descriptors run out: what is kept open goes, and what is read is right. */
+START_TEST(no_descriptors)
+{
+	char dir[] = "/tmp/coffer-test-XXXXXX", path[64];
+	struct rlimit limit = {.rlim_cur = 100, .rlim_max = 100};
+	struct cof_conf conf = {.segment_size = WORLD_SEGMENT};
+	struct cof_diag diag = {""};
+	struct cof_reader *r;
+	struct cof_io *io;
+	int taken[128], n = 0;
+	uint8_t mark[4];
+	size_t got;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(cof_io_plain(dir, &io, &diag), 0);
+	ck_assert_int_eq(cof_io_mkdir(io, "log"), 0);
+	for (uint32_t i = 0; i < 20; i++) {
+		snprintf(path, sizeof(path), "log/%08x.seg", i);
+		cof_put_le32(mark, i);
+		ck_assert_int_eq(cof_io_replace(io, path, mark, 4), 0);
+	}
+	ck_assert_int_eq(cof_reader_new(io, &conf, &r), 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	for (int round = 0; round < 2; round++) { /* with some of its segments open, with none */
+		if (round) {
+			cof_reader_free(r);
+			ck_assert_int_eq(cof_reader_new(io, &conf, &r), 0);
+		}
+		while ((taken[n] = dup(0)) >= 0)
+			n++;
+		for (uint32_t i = 0; i < 60; i++) {
+			ck_assert_int_eq(cof_reader_bytes(r, i * 7 % 20 * (uint64_t)WORLD_SEGMENT,
+							  mark, 4, &got),
+					 0);
+			ck_assert_uint_eq(got, 4);
+			ck_assert_uint_eq(cof_get_le32(mark), i * 7 % 20);
+		}
+		if (!round) { /* room for a few */
+			for (int k = 0; k < 5; k++)
+				close(taken[--n]);
+			for (uint32_t i = 0; i < 20; i++)
+				ck_assert_int_eq(cof_reader_bytes(r, i * (uint64_t)WORLD_SEGMENT,
+								  mark, 4, &got),
+						 0);
+		}
+	}
+	cof_reader_free(r);
+	while (n)
+		close(taken[--n]);
+	for (uint32_t i = 0; i < 20; i++) {
+		snprintf(path, sizeof(path), "log/%08x.seg", i);
+		ck_assert_int_eq(cof_io_unlink(io, path), 0);
+	}
+	ck_assert_int_eq(cof_io_rmdir(io, "log"), 0);
+	cof_io_free(io);
+	ck_assert_int_eq(rmdir(dir), 0);
 }
 END_TEST
 
@@ -203,6 +263,7 @@ TCase *reader_case(void)
 
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, walks_to_the_end);
+	tcase_add_test(t, no_descriptors);
 	tcase_add_test(t, finds_by_sequence);
 	tcase_add_test(t, parts_of_a_payload);
 	tcase_add_test(t, nothing_where_nothing_is);
