@@ -14,7 +14,8 @@ void rule_chmod(const struct rule_in *in, struct cof_ruling *rl)
 	const struct cof_object *o = in->o;
 	const struct cof_op *op = in->op;
 	uint32_t mode = op->mode & 07777;
-	/* Also when there was no write bit before: cp -p and tar create with 0400 and say chmod last. */
+	/* Also when there was no write bit before: cp -p and tar create with 0400 and say chmod
+	 * last. */
 	bool commits = o->kind == RULE_FILE && o->size && !(mode & WRITE_BITS);
 
 	if (o->is_root)
@@ -126,7 +127,8 @@ void rule_xattr(const struct rule_in *in, struct cof_ruling *rl)
 {
 	const char *name = in->op->name ? in->op->name : "";
 
-	if (!strcmp(name, "user.coffer.retain_until") || !strcmp(name, "system.coffer.retain_until"))
+	if (!strcmp(name, "user.coffer.retain_until") ||
+	    !strcmp(name, "system.coffer.retain_until"))
 		return xattr_retain(in, false, rl);
 	if (!strcmp(name, "user.immutable.until"))
 		return xattr_retain(in, true, rl);
@@ -139,18 +141,19 @@ void rule_xattr(const struct rule_in *in, struct cof_ruling *rl)
 		return rule_refuse(rl, -EPERM, "committed", rule_immutable);
 	if (strncmp(name, "user.", 5) || !name[5] ||
 	    (in->o->kind != RULE_FILE && in->o->kind != RULE_DIR))
-		return rule_error(rl, -EOPNOTSUPP, "attribute-names",
-				  "Only attributes under user. are kept, of files and directories.");
+		return rule_error(
+		    rl, -EOPNOTSUPP, "attribute-names",
+		    "Only attributes under user. are kept, of files and directories.");
 	if (in->o->is_root)
-		return rule_refuse(
-		    rl, -EPERM, "fixed-root",
-		    "The top directory's attributes are part of the format; use the shelf's instead.");
+		return rule_refuse(rl, -EPERM, "fixed-root",
+				   "The top directory's attributes are part of the format; use the "
+				   "shelf's instead.");
 	rule_accept(rl, COF_EFFECT_ATTR);
 }
 
 /*
- * chattr: an open file has the flag a, a committed one i. Flags can be added, never removed; of what can
- * be added, only i does anything. The kernel lets root alone change these two.
+ * chattr: an open file has the flag a, a committed one i. Flags can be added, never removed; of
+ * what can be added, only i does anything. The kernel lets root alone change these two.
  */
 void rule_setflags(const struct rule_in *in, struct cof_ruling *rl)
 {
@@ -163,9 +166,10 @@ void rule_setflags(const struct rule_in *in, struct cof_ruling *rl)
 			     : rule_accept(rl, COF_EFFECT_NONE);
 	if (!(flags & (kept | FS_IMMUTABLE_FL)))
 		return rule_refuse(rl, -EPERM, fixed ? "committed" : "append-only",
-				   fixed ? "A committed file stays immutable: the flag i cannot be "
-					   "removed."
-					 : "An open file grows only: the flag a cannot be removed.");
+				   fixed
+				       ? "A committed file stays immutable: the flag i cannot be "
+					 "removed."
+				       : "An open file grows only: the flag a cannot be removed.");
 	if (flags & ~(uint32_t)(FS_IMMUTABLE_FL | FS_APPEND_FL))
 		return rule_error(rl, -EOPNOTSUPP, "flags", "Only the flags a and i exist here.");
 	if (fixed || !(flags & FS_IMMUTABLE_FL))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rules about a file's content. An open file grows and never changes below its end; a committed file
- * never changes. A shelf's quota is asked before anything grows.
+ * Rules about a file's content. An open file grows and never changes below its end; a committed
+ * file never changes. A shelf's quota is asked before anything grows.
  */
 #include "fs/rules/internal.h"
 
@@ -63,7 +63,8 @@ void rule_write(const struct rule_in *in, struct cof_ruling *rl)
 		return rule_accept(rl, COF_EFFECT_NONE);
 	if (op->offset < o->size)
 		return rule_refuse(rl, -EPERM, "append-only", below_end);
-	grow(in, op->offset + op->length, op->offset > o->size ? COF_EFFECT_HOLE : COF_EFFECT_APPEND, rl);
+	grow(in, op->offset + op->length,
+	     op->offset > o->size ? COF_EFFECT_HOLE : COF_EFFECT_APPEND, rl);
 }
 
 void rule_truncate(const struct rule_in *in, struct cof_ruling *rl)

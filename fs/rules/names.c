@@ -17,14 +17,15 @@ void rule_create(const struct rule_in *in, struct cof_ruling *rl)
 		return rule_error(rl, -EINVAL, "kind",
 				  "Only files, directories and symbolic links exist here.");
 	if (o->in_root)
-		return rule_refuse(
-		    rl, -EPERM, "shelves-only",
-		    "The top directory holds shelves only, which coffer shelf add makes; create this "
-		    "inside a shelf.");
+		return rule_refuse(rl, -EPERM, "shelves-only",
+				   "The top directory holds shelves only, which coffer shelf add "
+				   "makes; create this "
+				   "inside a shelf.");
 	if (in->policy->quota_files && o->shelf_files >= in->policy->quota_files)
-		return rule_error(rl, -EDQUOT, "quota",
-				  "The shelf's quota of files is used up; it can be raised with coffer "
-				  "shelf set.");
+		return rule_error(
+		    rl, -EDQUOT, "quota",
+		    "The shelf's quota of files is used up; it can be raised with coffer "
+		    "shelf set.");
 	rule_accept(rl, COF_EFFECT_CREATE);
 }
 
@@ -115,8 +116,9 @@ void rule_rename(const struct rule_in *in, struct cof_ruling *rl)
 		    rl, -EPERM, "shelves-only",
 		    "The top directory holds shelves only; choose a name inside a shelf.");
 	if (o->other_shelf)
-		return rule_error(rl, -EXDEV, "other-shelf",
-				  "A file stays in its shelf, whose policy it was written under; copy it.");
+		return rule_error(
+		    rl, -EXDEV, "other-shelf",
+		    "A file stays in its shelf, whose policy it was written under; copy it.");
 	if (o->target_exists && (op->flags & RENAME_NOREPLACE))
 		return rule_error(rl, -EEXIST, "exists", "The new name is taken.");
 	if (rule_is_fixed(o->state)) {

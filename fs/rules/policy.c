@@ -144,12 +144,13 @@ static int one_key(void *user, const char *section, const char *key, const char 
 					line, key);
 		if (!keys[i].read(&p->policy, value))
 			return cof_fail(p->diag, -EUCLEAN,
-					"policy, line %d: '%s' is no value of %s; it takes %s", line,
-					value, key, keys[i].takes);
+					"policy, line %d: '%s' is no value of %s; it takes %s",
+					line, value, key, keys[i].takes);
 		p->seen |= 1u << i;
 		return 0;
 	}
-	return cof_fail(p->diag, -EUCLEAN, "policy, line %d: no key '%s'; known are " KNOWN, line, key);
+	return cof_fail(p->diag, -EUCLEAN, "policy, line %d: no key '%s'; known are " KNOWN, line,
+			key);
 }
 
 /* NULL, or what does not fit together. */
@@ -174,7 +175,8 @@ int cof_policy_parse(const char *text, size_t n, struct cof_policy *ret, struct 
 	r = cof_ini_parse(text, n, one_key, &p, diag);
 	if (r < 0)
 		return r;
-	/* One appliance's default was 30 years, and people locked disks for ever: it is always said. */
+	/* One appliance's default was 30 years, and people locked disks for ever: it is always
+	 * said. */
 	if (!p.policy.retention && seen(&p, "retention_min"))
 		wrong = "retention_min needs a retention, the default, beside it";
 	else if (!p.policy.retention && seen(&p, "retention_max"))

@@ -106,8 +106,8 @@ uint8_t cof_state_now(const struct cof_policy *policy, const struct cof_object *
 	return state == RULE_COMMITTED && is_over(until, now) ? RULE_EXPIRED : state;
 }
 
-bool cof_rule_autocommit(const struct cof_policy *policy, const struct cof_object *object, int64_t now,
-			 struct cof_ruling *ret)
+bool cof_rule_autocommit(const struct cof_policy *policy, const struct cof_object *object,
+			 int64_t now, struct cof_ruling *ret)
 {
 	struct rule_in in = {.policy = policy, .o = object};
 
@@ -126,23 +126,26 @@ void rule_extend(const struct rule_in *in, int64_t asked, struct cof_ruling *rl)
 	const char *bounded = NULL;
 
 	if (in->o->state == RULE_DESTROYED)
-		return rule_refuse(rl, -EPERM, "destroyed", "Its content is gone; nothing is retained.");
+		return rule_refuse(rl, -EPERM, "destroyed",
+				   "Its content is gone; nothing is retained.");
 	if (rule_same_end(asked, kept))
 		return rule_accept(rl, COF_EFFECT_NONE);
 	if (kept == COF_RETAIN_NONE && asked != COF_RETAIN_INFINITE)
 		return rule_refuse(rl, -EPERM, "no-end",
 				   "This file never ends by itself; an end would take from that.");
 	if (asked < kept)
-		return rule_refuse(rl, -EPERM, "retention",
-				   "A retention can be extended, never shortened; ask for a later end.");
+		return rule_refuse(
+		    rl, -EPERM, "retention",
+		    "A retention can be extended, never shortened; ask for a later end.");
 	if (asked <= in->now)
 		return rule_error(rl, -EINVAL, "retention-past",
 				  "The end asked for is over already.");
 	if (in->policy->retention)
 		until = clamp(in, asked, &bounded);
 	if (bounded && (in->policy->strict || until <= kept || kept == COF_RETAIN_NONE))
-		return rule_refuse(rl, -EINVAL, "retention-bounds",
-				   "The end asked for lies outside the shelf's minimum and maximum.");
+		return rule_refuse(
+		    rl, -EINVAL, "retention-bounds",
+		    "The end asked for lies outside the shelf's minimum and maximum.");
 	rule_accept(rl, COF_EFFECT_EXTEND);
 	rl->rule = bounded ? bounded : "asked";
 	rl->retain_until = until;
@@ -157,8 +160,9 @@ void rule_retain(const struct rule_in *in, struct cof_ruling *rl)
 		return rule_refuse(rl, -EPERM, "not-owner",
 				   "Only its owner and root can extend a file's retention.");
 	if (!rule_is_fixed(in->o->state))
-		return rule_error(rl, -EINVAL, "not-committed",
-				  "This file is open: commit it first (coffer commit, or chmod a-w).");
+		return rule_error(
+		    rl, -EINVAL, "not-committed",
+		    "This file is open: commit it first (coffer commit, or chmod a-w).");
 	if (in->op->retain == COF_RETAIN_NONE)
 		return rule_error(rl, -EINVAL, "retention-text", "No end is given.");
 	rule_extend(in, in->op->retain, rl);

@@ -166,4 +166,10 @@ void cof_rule(const struct cof_policy *policy, const struct cof_object *object,
 bool cof_rule_autocommit(const struct cof_policy *policy, const struct cof_object *object, int64_t now,
 			 struct cof_ruling *ret);
 
+/* True where Linux itself refuses before Coffer is asked, with its errno: permissions of the mode, ownership,
+ * what FUSE does not pass on. A model for explanations and tests, rule "linux". TRUNCATE is by name, writes are
+ * through a descriptor; permissions of directories on the way are left out. */
+bool cof_rule_kernel(const struct cof_object *object, const struct cof_op *op, const struct cof_who *who,
+		     struct cof_ruling *ret);
+
 #endif

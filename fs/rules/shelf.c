@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shelves: root makes them, and replaces a policy by a stronger one. What a policy promises is compared
- * key by key; the first promise that would be less than it was decides.
+ * Shelves: root makes them, and replaces a policy by a stronger one. What a policy promises is
+ * compared key by key; the first promise that would be less than it was decides.
  */
 #include "fs/rules/internal.h"
 
@@ -27,7 +27,8 @@ enum weaker_key {
 	}
 static const struct rule_weaker weaker[] = {
     [WEAKER_DURABILITY] = WEAKER("durability would no longer be that of each write"),
-    [WEAKER_NO_END] = WEAKER("files that never end would get an end (unless retention_min is infinite)"),
+    [WEAKER_NO_END] =
+	WEAKER("files that never end would get an end (unless retention_min is infinite)"),
     [WEAKER_NO_RETENTION] = WEAKER("retention would be taken away (for no end it can be infinite)"),
     [WEAKER_MIN] = WEAKER("retention_min would be shorter"),
     [WEAKER_DEFAULT] = WEAKER("retention would be shorter"),
@@ -91,7 +92,8 @@ static bool readable(const struct rule_in *in, struct cof_policy *ret, struct co
 		rule_refuse(rl, -EPERM, "root-only", "Shelves are made and changed by root.");
 		return false;
 	}
-	if (cof_policy_parse(op->data ? op->data : "", op->data ? (size_t)op->length : 0, ret, NULL) < 0) {
+	if (cof_policy_parse(op->data ? op->data : "", op->data ? (size_t)op->length : 0, ret,
+			     NULL) < 0) {
 		rule_error(rl, -EINVAL, "policy-text",
 			   "The policy cannot be read; coffer help shelf tells its keys.");
 		return false;

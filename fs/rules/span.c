@@ -7,7 +7,8 @@
 static const struct {
 	const char *name;
 	int64_t seconds;
-} units[] = {{"y", 365 * 86400}, {"w", 7 * 86400}, {"d", 86400}, {"h", 3600}, {"min", 60}, {"s", 1}};
+} units[] = {{"y", 365 * 86400}, {"w", 7 * 86400}, {"d", 86400},
+	     {"h", 3600},        {"min", 60},      {"s", 1}};
 
 int cof_span_parse(const char *text, int64_t *ret)
 {

@@ -23,8 +23,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	}
 	fuzz_check(p.durability == COF_DURABLE_ON_SYNC || p.durability == COF_DURABLE_ON_WRITE);
-	fuzz_check(!p.retention || (p.retention_min >= 0 && p.retention_min <= p.retention_default &&
-				    p.retention_default <= p.retention_max));
+	fuzz_check(!p.retention ||
+		   (p.retention_min >= 0 && p.retention_min <= p.retention_default &&
+		    p.retention_default <= p.retention_max));
 	fuzz_check(p.retention || !p.strict);
 	if (cof_policy_text(&p, &text) < 0)
 		return 0;

@@ -39,8 +39,8 @@ static const struct {
     {"quota_files = -1\n", -EUCLEAN, 0, false, "number"},
     {"staging = 1\n", -EUCLEAN, 0, false, "yes or no"},
     {"record_kind = a\tb\n", -EUCLEAN, 0, false, "text"},
-    {"record_kind = 1234567890123456789012345678901234567890123456789012345678901234\n", -EUCLEAN, 0,
-     false, "63"},
+    {"record_kind = 1234567890123456789012345678901234567890123456789012345678901234\n", -EUCLEAN,
+     0, false, "63"},
     {"key = 1\n", -EUCLEAN, 0, false, "autocommit"},
     {"Durability = sync\n", -EUCLEAN, 0, false, "Durability"},
     {"\ndurability = sync\ndurability = sync\n", -EUCLEAN, 0, false, "line 3"},
@@ -69,10 +69,11 @@ END_TEST
 /* Each key is read into its field. */
 START_TEST(all_keys)
 {
-	static const char text[] = "durability = write\nrefuse = rofs\nretention = 10y\nretention_min = 1d\n"
-				   "retention_max = infinite\nstrict = yes\nautocommit = 90min\n"
-				   "quota = 500G\nquota_files = 1000\nstaging = yes\n"
-				   "record_kind = access log, web\n";
+	static const char text[] =
+	    "durability = write\nrefuse = rofs\nretention = 10y\nretention_min = 1d\n"
+	    "retention_max = infinite\nstrict = yes\nautocommit = 90min\n"
+	    "quota = 500G\nquota_files = 1000\nstaging = yes\n"
+	    "record_kind = access log, web\n";
 	static const char canonical[] =
 	    "durability = write\nrefuse = rofs\nretention = 10y\nretention_min = 1d\nstrict = yes\n"
 	    "autocommit = 90min\nquota = 500G\nquota_files = 1000\nstaging = yes\n"
@@ -137,10 +138,11 @@ START_TEST(there_and_back)
 			strcpy(p.record_kind, "kind of; a = #thing");
 
 		ck_assert_int_eq(cof_policy_text(&p, &text), 0);
-		ck_assert_msg(cof_policy_parse((const char *)text.data, text.len, &q, &d) == 0, "%s: %s",
-			      d.text, (char *)text.data);
+		ck_assert_msg(cof_policy_parse((const char *)text.data, text.len, &q, &d) == 0,
+			      "%s: %s", d.text, (char *)text.data);
 		ck_assert(q.durability == p.durability && q.refuse_rofs == p.refuse_rofs);
-		ck_assert(q.retention == p.retention && q.strict == p.strict && q.staging == p.staging);
+		ck_assert(q.retention == p.retention && q.strict == p.strict &&
+			  q.staging == p.staging);
 		ck_assert_int_eq(q.retention_default, p.retention_default);
 		ck_assert_int_eq(q.retention_min, p.retention_min);
 		ck_assert_int_eq(q.retention_max, p.retention_max);
@@ -157,7 +159,8 @@ END_TEST
 /* Any bytes are taken or refused, never more. */
 START_TEST(any_bytes)
 {
-	static const char base[] = "durability = write\nretention = 10y\nretention_min = 5d\nquota = 5G\n";
+	static const char base[] =
+	    "durability = write\nretention = 10y\nretention_min = 5d\nquota = 5G\n";
 	uint64_t s = 1;
 
 	for (int i = 0; i < 20000; i++) {

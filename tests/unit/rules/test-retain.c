@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Retention: what a commit grants, what extends it, who may, what time does, and how ends are written. */
+/* Retention: what a commit grants, what extends it, who may, what time does, and how ends are
+ * written. */
 #include <check.h>
 #include <linux/fs.h>
 
@@ -14,8 +15,8 @@ TCase *retain_case(void);
 #define INF COF_RETAIN_INFINITE
 #define MOST (COF_RETAIN_INFINITE - 1)
 
-static const struct cof_who owner = {7, 7, 1, false}, other = {8, 7, 1, false}, root = {0, 0, 1, false},
-			    daemon_ = {0, 0, 0, true};
+static const struct cof_who owner = {7, 7, 1, false}, other = {8, 7, 1, false},
+			    root = {0, 0, 1, false}, daemon_ = {0, 0, 0, true};
 
 /* ---- policies ---- */
 
@@ -76,7 +77,8 @@ static const struct {
 
 static void check_grant(int i, const struct cof_ruling *rl, const char *by)
 {
-	ck_assert_msg(rl->error == grants[i].error, "%d by %s: error %d (%s)", i, by, rl->error, rl->rule);
+	ck_assert_msg(rl->error == grants[i].error, "%d by %s: error %d (%s)", i, by, rl->error,
+		      rl->rule);
 	ck_assert_msg(!strcmp(rl->rule, grants[i].rule), "%d by %s: rule %s", i, by, rl->rule);
 	if (rl->error) {
 		ck_assert(rl->record && rl->effect == COF_EFFECT_NONE);
@@ -84,7 +86,8 @@ static void check_grant(int i, const struct cof_ruling *rl, const char *by)
 		return;
 	}
 	ck_assert_int_eq(rl->effect, COF_EFFECT_COMMIT);
-	ck_assert_msg(rl->retain_until == grants[i].until, "%d by %s: %ld", i, by, (long)rl->retain_until);
+	ck_assert_msg(rl->retain_until == grants[i].until, "%d by %s: %ld", i, by,
+		      (long)rl->retain_until);
 	ck_assert_msg(rl->asked_until == grants[i].asked, "%d by %s: asked", i, by);
 	ck_assert(!rl->commit_first);
 }
@@ -113,13 +116,15 @@ static struct cof_object committed_file(int64_t until)
 	return o;
 }
 
-/* By each door the same: chmod, chattr and coffer commit after an access time, and by what commit asks. */
+/* By each door the same: chmod, chattr and coffer commit after an access time, and by what commit
+ * asks. */
 START_TEST(granting)
 {
 	struct cof_policy p = policy_of(grants[_i].policy);
 	struct cof_object o = open_file(grants[_i].asked), none = open_file(NOW + 6 * DAY);
-	const struct cof_op by_atime[] = {
-	    {COF_OP_CHMOD, .mode = 0444}, {COF_OP_SETFLAGS, .flags = FS_IMMUTABLE_FL}, {COF_OP_COMMIT}};
+	const struct cof_op by_atime[] = {{COF_OP_CHMOD, .mode = 0444},
+					  {COF_OP_SETFLAGS, .flags = FS_IMMUTABLE_FL},
+					  {COF_OP_COMMIT}};
 	struct cof_op commit = {COF_OP_COMMIT, .retain = grants[_i].asked};
 	struct cof_ruling rl;
 
@@ -167,7 +172,8 @@ START_TEST(asking_in_the_past)
 {
 	struct cof_policy p = policy_of(STRICT);
 	struct cof_object o = open_file(NOW - DAY);
-	struct cof_op chmod_ = {COF_OP_CHMOD, .mode = 0444}, commit = {COF_OP_COMMIT, .retain = NOW};
+	struct cof_op chmod_ = {COF_OP_CHMOD, .mode = 0444},
+		      commit = {COF_OP_COMMIT, .retain = NOW};
 	struct cof_ruling rl;
 
 	/* It was the future when it was asked. */
@@ -191,7 +197,8 @@ static const struct {
 	const char *rule;
 } extensions[] = {
     {OPEN_END, NOW + 10 * DAY, NOW + 11 * DAY, 0, COF_EFFECT_EXTEND, NOW + 11 * DAY, "asked"},
-    {OPEN_END, NOW + 10 * DAY, NOW + 10 * DAY + 1, 0, COF_EFFECT_EXTEND, NOW + 10 * DAY + 1, "asked"},
+    {OPEN_END, NOW + 10 * DAY, NOW + 10 * DAY + 1, 0, COF_EFFECT_EXTEND, NOW + 10 * DAY + 1,
+     "asked"},
     {OPEN_END, NOW + 10 * DAY, NOW + 10 * DAY, 0, COF_EFFECT_NONE, NONE, "allowed"},
     {OPEN_END, NOW + 10 * DAY, NOW + 10 * DAY - 1, -EPERM, COF_EFFECT_NONE, NONE, "retention"},
     {OPEN_END, NOW + 10 * DAY, NOW - DAY, -EPERM, COF_EFFECT_NONE, NONE, "retention"},
@@ -259,7 +266,8 @@ START_TEST(infinite_extends_all)
 	static const int64_t ends[] = {NONE, NOW - DAY, NOW + DAY, MOST};
 	struct cof_policy p = policy_of(OPEN_END);
 	struct cof_op retain = {COF_OP_RETAIN, .retain = INF};
-	/* The access time cannot say infinite: the farthest that it says is that of an infinite file. */
+	/* The access time cannot say infinite: the farthest that it says is that of an infinite
+	 * file. */
 	struct cof_op atime = {COF_OP_UTIMES, .atime = INF, .valid = COF_SET_ATIME};
 	struct cof_object forever = committed_file(INF), some = committed_file(NOW + DAY);
 	struct cof_ruling rl;
@@ -286,14 +294,16 @@ START_TEST(times_of_a_committed_file)
 	struct cof_object o = committed_file(NOW + DAY);
 
 	for (uint32_t valid = 0; valid < 64; valid++) {
-		struct cof_op op = {COF_OP_UTIMES, .atime = NOW + 5 * DAY, .mtime = NOW, .valid = valid};
+		struct cof_op op = {COF_OP_UTIMES, .atime = NOW + 5 * DAY, .mtime = NOW,
+				    .valid = valid};
 		struct cof_ruling rl;
 
 		cof_rule(&p, &o, &op, &root, NOW, &rl);
 		if (valid == COF_SET_ATIME)
 			ck_assert(!rl.error && rl.effect == COF_EFFECT_EXTEND);
 		else
-			ck_assert_msg(rl.error == -EPERM && rl.record, "valid %u: %d", valid, rl.error);
+			ck_assert_msg(rl.error == -EPERM && rl.record, "valid %u: %d", valid,
+				      rl.error);
 	}
 }
 END_TEST
@@ -328,7 +338,8 @@ START_TEST(asking_by_access_time)
 		struct cof_ruling rl;
 
 		cof_rule(NULL, &o, &op, &owner, NOW, &rl);
-		ck_assert_msg(!rl.error && rl.effect == asks[i].effect, "%zu: effect %d", i, rl.effect);
+		ck_assert_msg(!rl.error && rl.effect == asks[i].effect, "%zu: effect %d", i,
+			      rl.effect);
 		ck_assert_msg(rl.asked_until == asks[i].asked, "%zu: asked", i);
 		dir.kind = COF_KIND_DIR;
 		cof_rule(NULL, &dir, &op, &owner, NOW, &rl);
@@ -342,7 +353,10 @@ END_TEST
 START_TEST(who_may)
 {
 	static const char end[] = "2099-01-01T00:00:00Z";
-#define SET(n) {COF_OP_SETXATTR, .name = n, .data = end, .length = sizeof(end) - 1}
+#define SET(n)                                                                                     \
+	{                                                                                          \
+		COF_OP_SETXATTR, .name = n, .data = end, .length = sizeof(end) - 1                 \
+	}
 	static const struct cof_op committing[] = {{COF_OP_COMMIT},
 						   {COF_OP_SETFLAGS, .flags = FS_IMMUTABLE_FL},
 						   SET("user.coffer.retain_until"),
@@ -359,14 +373,18 @@ START_TEST(who_may)
 	for (size_t k = 0; k < 4; k++) {
 		for (size_t i = 0; i < COF_COUNT(may); i++) {
 			cof_rule(&p, &o, &committing[k], may[i], NOW, &rl);
-			ck_assert_msg(!rl.error && rl.effect == COF_EFFECT_COMMIT, "%zu: %s", k, rl.rule);
+			ck_assert_msg(!rl.error && rl.effect == COF_EFFECT_COMMIT, "%zu: %s", k,
+				      rl.rule);
 			cof_rule(&p, &c, &extending_[k], may[i], NOW, &rl);
-			ck_assert_msg(!rl.error && rl.effect == COF_EFFECT_EXTEND, "%zu: %s", k, rl.rule);
+			ck_assert_msg(!rl.error && rl.effect == COF_EFFECT_EXTEND, "%zu: %s", k,
+				      rl.rule);
 		}
 		cof_rule(&p, &o, &committing[k], &other, NOW, &rl);
-		ck_assert_msg(rl.error == -EPERM && rl.record && !strcmp(rl.rule, "not-owner"), "%zu", k);
+		ck_assert_msg(rl.error == -EPERM && rl.record && !strcmp(rl.rule, "not-owner"),
+			      "%zu", k);
 		cof_rule(&p, &c, &extending_[k], &other, NOW, &rl);
-		ck_assert_msg(rl.error == -EPERM && rl.record && !strcmp(rl.rule, "not-owner"), "%zu", k);
+		ck_assert_msg(rl.error == -EPERM && rl.record && !strcmp(rl.rule, "not-owner"),
+			      "%zu", k);
 	}
 #undef SET
 }
@@ -396,15 +414,16 @@ START_TEST(ends_by_attribute)
 	struct cof_policy p = policy_of(OPEN_END);
 
 	for (size_t i = 0; i < COF_COUNT(sets); i++) {
-		struct cof_object o = sets[i].committed ? committed_file(NOW + DAY) : open_file(NONE);
+		struct cof_object o =
+		    sets[i].committed ? committed_file(NOW + DAY) : open_file(NONE);
 		struct cof_object dir = {.kind = COF_KIND_DIR, .uid = 7};
 		struct cof_op op = {COF_OP_SETXATTR, .name = sets[i].name, .data = sets[i].value,
 				    .length = strlen(sets[i].value)};
 		struct cof_ruling rl;
 
 		cof_rule(&p, &o, &op, &owner, NOW, &rl);
-		ck_assert_msg(rl.error == sets[i].error && rl.effect == sets[i].effect, "%zu: %d, %s", i,
-			      rl.error, rl.rule);
+		ck_assert_msg(rl.error == sets[i].error && rl.effect == sets[i].effect,
+			      "%zu: %d, %s", i, rl.error, rl.rule);
 		cof_rule(&p, &dir, &op, &owner, NOW, &rl);
 		ck_assert_msg(rl.error < 0, "%zu: a directory", i);
 	}
@@ -450,7 +469,8 @@ START_TEST(reading_ends)
 		memcpy(exact, texts[i].text, n);
 		r = cof_retain_parse(exact, n, &end);
 		ck_assert_msg(r == texts[i].error, "'%s': %d", texts[i].text, r);
-		ck_assert_msg(end == (r ? 42 : texts[i].end), "'%s': %ld", texts[i].text, (long)end);
+		ck_assert_msg(end == (r ? 42 : texts[i].end), "'%s': %ld", texts[i].text,
+			      (long)end);
 		free(exact);
 	}
 }
@@ -488,7 +508,8 @@ END_TEST
 
 START_TEST(autocommit)
 {
-	struct cof_policy p = policy_of(BOUND "autocommit = 1d\nstrict = yes\n"), never = policy_of(BOUND);
+	struct cof_policy p = policy_of(BOUND "autocommit = 1d\nstrict = yes\n"),
+			  never = policy_of(BOUND);
 	struct cof_object o = open_file(NONE), x;
 	struct cof_op append = {COF_OP_WRITE, .offset = 100, .length = 1}, read = {COF_OP_OPEN};
 	struct cof_op extend = {COF_OP_UTIMES, .atime = NOW + 15 * DAY, .valid = COF_SET_ATIME};
@@ -530,7 +551,8 @@ START_TEST(autocommit)
 	cof_rule(&p, &o, &read, &other, NOW + DAY, &rl);
 	ck_assert(!rl.error && rl.commit_first);
 	cof_rule(&p, &o, &extend, &owner, NOW + DAY, &rl);
-	ck_assert(rl.commit_first && rl.effect == COF_EFFECT_EXTEND && rl.retain_until == NOW + 15 * DAY);
+	ck_assert(rl.commit_first && rl.effect == COF_EFFECT_EXTEND &&
+		  rl.retain_until == NOW + 15 * DAY);
 	cof_rule(&p, &o, &(struct cof_op){COF_OP_UNLINK}, &owner, NOW + 12 * DAY, &rl);
 	ck_assert(rl.error == -EPERM && rl.commit_first && !strcmp(rl.rule, "needs-approval"));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of what is allowed and what is refused, row by row, as a user and as root: nobody is exempt.
+ * The table of what is allowed and what is refused, row by row, as a user and as root: nobody is
+ * exempt.
  */
 #include <check.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 TCase *policy_case(void);
 TCase *retain_case(void);
 TCase *shelf_case(void);
+TCase *rows_case(void);
 
 /* ---- objects ---- */
 
@@ -21,45 +23,137 @@ TCase *shelf_case(void);
 #define FIXED FILE_MODE(0444), .size = 100, .retain_until = COF_RETAIN_NONE
 #define DIR_ .kind = COF_KIND_DIR, .ino = 9, .parent = 5, .mode = 0755
 #define LINK_ .kind = COF_KIND_SYMLINK, .ino = 9, .parent = 5, .mode = 0777, .size = 4
-#define EMPTY {FILE_}
-#define OPEN {FILE_, .size = 100}
-#define COMMITTED {FIXED, .state = COF_STATE_COMMITTED}
-#define EXPIRED {FIXED, .state = COF_STATE_EXPIRED}
-#define DESTROYED {FIXED, .state = COF_STATE_DESTROYED}
-#define REMOVED {FILE_, .state = COF_STATE_REMOVED}
-#define SYMLINK {LINK_}
-#define EMPTY_DIR {DIR_, .empty_dir = true}
-#define USED_DIR {DIR_}
-#define SHELF {DIR_, .is_shelf = true, .in_root = true, .empty_dir = true}
-#define ROOT {DIR_, .is_root = true}
-#define NONE {0}
-#define IN_ROOT {.in_root = true}
+#define EMPTY                                                                                      \
+	{                                                                                          \
+		FILE_                                                                              \
+	}
+#define OPEN                                                                                       \
+	{                                                                                          \
+		FILE_, .size = 100                                                                 \
+	}
+#define COMMITTED                                                                                  \
+	{                                                                                          \
+		FIXED, .state = COF_STATE_COMMITTED                                                \
+	}
+#define EXPIRED                                                                                    \
+	{                                                                                          \
+		FIXED, .state = COF_STATE_EXPIRED                                                  \
+	}
+#define DESTROYED                                                                                  \
+	{                                                                                          \
+		FIXED, .state = COF_STATE_DESTROYED                                                \
+	}
+#define REMOVED                                                                                    \
+	{                                                                                          \
+		FILE_, .state = COF_STATE_REMOVED                                                  \
+	}
+#define SYMLINK                                                                                    \
+	{                                                                                          \
+		LINK_                                                                              \
+	}
+#define EMPTY_DIR                                                                                  \
+	{                                                                                          \
+		DIR_, .empty_dir = true                                                            \
+	}
+#define USED_DIR                                                                                   \
+	{                                                                                          \
+		DIR_                                                                               \
+	}
+#define SHELF                                                                                      \
+	{                                                                                          \
+		DIR_, .is_shelf = true, .in_root = true, .empty_dir = true                         \
+	}
+#define ROOT                                                                                       \
+	{                                                                                          \
+		DIR_, .is_root = true                                                              \
+	}
+#define NONE                                                                                       \
+	{                                                                                          \
+		0                                                                                  \
+	}
+#define IN_ROOT                                                                                    \
+	{                                                                                          \
+		.in_root = true                                                                    \
+	}
 
 /* ---- operations ---- */
 
-#define WRITE_AT(o, n) {COF_OP_WRITE, .offset = (o), .length = (n)}
-#define RESENT_AT(o, n) {COF_OP_WRITE, .offset = (o), .length = (n), .resent = true}
-#define TRUNC(n) {COF_OP_TRUNCATE, .length = (n)}
-#define OPEN_WITH(f) {COF_OP_OPEN, .flags = (f)}
-#define ALLOC(m) {COF_OP_FALLOCATE, .flags = (m), .length = 10}
-#define MODE(m) {COF_OP_CHMOD, .mode = (m)}
-#define OWNER(u) {COF_OP_CHOWN, .uid = (u), .valid = COF_SET_UID}
-#define GROUP(g) {COF_OP_CHOWN, .gid = (g), .valid = COF_SET_GID}
-#define TIMES(v) {COF_OP_UTIMES, .mtime = 1, .atime = 1, .valid = (v)}
-#define CREATE(k) {COF_OP_CREATE, .node_kind = (k), .name = "n"}
-#define UNLINK {COF_OP_UNLINK, .name = "n"}
-#define RMDIR {COF_OP_RMDIR, .name = "n"}
-#define RENAME(f) {COF_OP_RENAME, .parent = 5, .new_parent = 5, .name = "n", .new_name = "m", .flags = (f)}
-#define MOVE(f) {COF_OP_RENAME, .parent = 5, .new_parent = 6, .name = "n", .new_name = "m", .flags = (f)}
-#define XATTR(n) {COF_OP_SETXATTR, .name = (n)}
-#define FLAGS(f) {COF_OP_SETFLAGS, .flags = (f)}
-#define UNXATTR(n) {COF_OP_REMOVEXATTR, .name = (n)}
+#define WRITE_AT(o, n)                                                                             \
+	{                                                                                          \
+		COF_OP_WRITE, .offset = (o), .length = (n)                                         \
+	}
+#define RESENT_AT(o, n)                                                                            \
+	{                                                                                          \
+		COF_OP_WRITE, .offset = (o), .length = (n), .resent = true                         \
+	}
+#define TRUNC(n)                                                                                   \
+	{                                                                                          \
+		COF_OP_TRUNCATE, .length = (n)                                                     \
+	}
+#define OPEN_WITH(f)                                                                               \
+	{                                                                                          \
+		COF_OP_OPEN, .flags = (f)                                                          \
+	}
+#define ALLOC(m)                                                                                   \
+	{                                                                                          \
+		COF_OP_FALLOCATE, .flags = (m), .length = 10                                       \
+	}
+#define MODE(m)                                                                                    \
+	{                                                                                          \
+		COF_OP_CHMOD, .mode = (m)                                                          \
+	}
+#define OWNER(u)                                                                                   \
+	{                                                                                          \
+		COF_OP_CHOWN, .uid = (u), .valid = COF_SET_UID                                     \
+	}
+#define GROUP(g)                                                                                   \
+	{                                                                                          \
+		COF_OP_CHOWN, .gid = (g), .valid = COF_SET_GID                                     \
+	}
+#define TIMES(v)                                                                                   \
+	{                                                                                          \
+		COF_OP_UTIMES, .mtime = 1, .atime = 1, .valid = (v)                                \
+	}
+#define CREATE(k)                                                                                  \
+	{                                                                                          \
+		COF_OP_CREATE, .node_kind = (k), .name = "n"                                       \
+	}
+#define UNLINK                                                                                     \
+	{                                                                                          \
+		COF_OP_UNLINK, .name = "n"                                                         \
+	}
+#define RMDIR                                                                                      \
+	{                                                                                          \
+		COF_OP_RMDIR, .name = "n"                                                          \
+	}
+#define RENAME(f)                                                                                  \
+	{                                                                                          \
+		COF_OP_RENAME, .parent = 5, .new_parent = 5, .name = "n", .new_name = "m",         \
+			       .flags = (f)                                                        \
+	}
+#define MOVE(f)                                                                                    \
+	{                                                                                          \
+		COF_OP_RENAME, .parent = 5, .new_parent = 6, .name = "n", .new_name = "m",         \
+			       .flags = (f)                                                        \
+	}
+#define XATTR(n)                                                                                   \
+	{                                                                                          \
+		COF_OP_SETXATTR, .name = (n)                                                       \
+	}
+#define FLAGS(f)                                                                                   \
+	{                                                                                          \
+		COF_OP_SETFLAGS, .flags = (f)                                                      \
+	}
+#define UNXATTR(n)                                                                                 \
+	{                                                                                          \
+		COF_OP_REMOVEXATTR, .name = (n)                                                    \
+	}
 
 /* ---- verdicts: error, effect, on record ---- */
 
 #define OK(effect) 0, COF_EFFECT_##effect, false
-#define REFUSED(e) -(e), COF_EFFECT_NONE, true  /* against what the archive promises */
-#define ERROR(e) -(e), COF_EFFECT_NONE, false   /* makes no sense here */
+#define REFUSED(e) -(e), COF_EFFECT_NONE, true /* against what the archive promises */
+#define ERROR(e) -(e), COF_EFFECT_NONE, false  /* makes no sense here */
 
 struct row {
 	const char *what;
@@ -208,34 +302,46 @@ static const struct row rows[] = {
     {"an open file", OPEN, RENAME(0), OK(RENAME)},
     {"an open file, elsewhere", OPEN, MOVE(0), OK(RENAME)},
     {"an open file, if free", OPEN, RENAME(RENAME_NOREPLACE), OK(RENAME)},
-    {"if free, but taken", {FILE_, .size = 1, .target_exists = true, .target_empty = true,
-			    .target_kind = COF_KIND_FILE},
-     RENAME(RENAME_NOREPLACE), ERROR(EEXIST)},
-    {"over an empty file", {FILE_, .size = 1, .target_exists = true, .target_empty = true,
-			    .target_kind = COF_KIND_FILE},
-     RENAME(0), OK(RENAME)},
-    {"over a file with content", {FILE_, .size = 1, .target_exists = true,
-				  .target_kind = COF_KIND_FILE},
-     RENAME(0), REFUSED(EPERM)},
-    {"over a committed file", {FILE_, .size = 1, .target_exists = true, .target_empty = true,
-			       .target_kind = COF_KIND_FILE,
-			       .target_state = COF_STATE_COMMITTED},
-     RENAME(0), REFUSED(EPERM)},
-    {"over a link", {FILE_, .size = 1, .target_exists = true, .target_empty = true,
-		     .target_kind = COF_KIND_SYMLINK},
-     RENAME(0), REFUSED(EPERM)},
-    {"a file over a directory", {FILE_, .target_exists = true, .target_empty = true,
-				 .target_kind = COF_KIND_DIR},
-     RENAME(0), ERROR(EISDIR)},
-    {"a directory over a file", {DIR_, .empty_dir = true, .target_exists = true,
-				 .target_empty = true, .target_kind = COF_KIND_FILE},
-     RENAME(0), ERROR(ENOTDIR)},
-    {"over an empty directory", {DIR_, .empty_dir = true, .target_exists = true,
-				 .target_empty = true, .target_kind = COF_KIND_DIR},
-     RENAME(0), OK(RENAME)},
-    {"over a directory in use", {DIR_, .empty_dir = true, .target_exists = true,
-				 .target_kind = COF_KIND_DIR},
-     RENAME(0), ERROR(ENOTEMPTY)},
+    {"if free, but taken",
+     {FILE_, .size = 1, .target_exists = true, .target_empty = true, .target_kind = COF_KIND_FILE},
+     RENAME(RENAME_NOREPLACE),
+     ERROR(EEXIST)},
+    {"over an empty file",
+     {FILE_, .size = 1, .target_exists = true, .target_empty = true, .target_kind = COF_KIND_FILE},
+     RENAME(0),
+     OK(RENAME)},
+    {"over a file with content",
+     {FILE_, .size = 1, .target_exists = true, .target_kind = COF_KIND_FILE},
+     RENAME(0),
+     REFUSED(EPERM)},
+    {"over a committed file",
+     {FILE_, .size = 1, .target_exists = true, .target_empty = true, .target_kind = COF_KIND_FILE,
+      .target_state = COF_STATE_COMMITTED},
+     RENAME(0),
+     REFUSED(EPERM)},
+    {"over a link",
+     {FILE_, .size = 1, .target_exists = true, .target_empty = true,
+      .target_kind = COF_KIND_SYMLINK},
+     RENAME(0),
+     REFUSED(EPERM)},
+    {"a file over a directory",
+     {FILE_, .target_exists = true, .target_empty = true, .target_kind = COF_KIND_DIR},
+     RENAME(0),
+     ERROR(EISDIR)},
+    {"a directory over a file",
+     {DIR_, .empty_dir = true, .target_exists = true, .target_empty = true,
+      .target_kind = COF_KIND_FILE},
+     RENAME(0),
+     ERROR(ENOTDIR)},
+    {"over an empty directory",
+     {DIR_, .empty_dir = true, .target_exists = true, .target_empty = true,
+      .target_kind = COF_KIND_DIR},
+     RENAME(0),
+     OK(RENAME)},
+    {"over a directory in use",
+     {DIR_, .empty_dir = true, .target_exists = true, .target_kind = COF_KIND_DIR},
+     RENAME(0),
+     ERROR(ENOTEMPTY)},
     {"exchange", OPEN, RENAME(RENAME_EXCHANGE), REFUSED(EPERM)},
     {"whiteout", OPEN, RENAME(RENAME_WHITEOUT), REFUSED(EPERM)},
     {"unknown flags", OPEN, RENAME(0x40), ERROR(EINVAL)},
@@ -247,16 +353,19 @@ static const struct row rows[] = {
     {"to another shelf", {FILE_, .size = 1, .other_shelf = true}, MOVE(0), ERROR(EXDEV)},
     {"a committed file", COMMITTED, RENAME(0), REFUSED(EPERM)},
     {"an expired file", EXPIRED, RENAME(0), REFUSED(EPERM)},
-    {"committed just now", {FILE_, .size = 1, .state = COF_STATE_COMMITTED, .rename_once = true},
-     RENAME(0), OK(RENAME)},
-    {"committed just now, elsewhere", {FILE_, .size = 1, .state = COF_STATE_COMMITTED,
-				       .rename_once = true},
-     MOVE(0), REFUSED(EPERM)},
-    {"committed just now, over an empty file", {FILE_, .size = 1, .state = COF_STATE_COMMITTED,
-						.rename_once = true, .target_exists = true,
-						.target_empty = true,
-						.target_kind = COF_KIND_FILE},
-     RENAME(0), REFUSED(EPERM)},
+    {"committed just now",
+     {FILE_, .size = 1, .state = COF_STATE_COMMITTED, .rename_once = true},
+     RENAME(0),
+     OK(RENAME)},
+    {"committed just now, elsewhere",
+     {FILE_, .size = 1, .state = COF_STATE_COMMITTED, .rename_once = true},
+     MOVE(0),
+     REFUSED(EPERM)},
+    {"committed just now, over an empty file",
+     {FILE_, .size = 1, .state = COF_STATE_COMMITTED, .rename_once = true, .target_exists = true,
+      .target_empty = true, .target_kind = COF_KIND_FILE},
+     RENAME(0),
+     REFUSED(EPERM)},
     {"once, but open", {FILE_, .size = 1, .rename_once = true}, MOVE(0), OK(RENAME)},
     /* extended attributes */
     {"our own", OPEN, XATTR("user.coffer.state"), REFUSED(EPERM)},
@@ -361,7 +470,8 @@ START_TEST(whole_table)
 }
 END_TEST
 
-/* Whatever the arguments, a fixed file is never changed, but for a later end; a ruling is complete. */
+/* Whatever the arguments, a fixed file is never changed, but for a later end; a ruling is complete.
+ */
 START_TEST(nothing_changes_a_fixed_file)
 {
 	static const char *const names[] = {"user.x", "user.coffer.retain_until",
@@ -384,7 +494,8 @@ START_TEST(nothing_changes_a_fixed_file)
 		p.strict = state >> 15 & 1;
 		o.state = 1 + (state >> 20) % 3;
 		o.mode = (uint32_t)(state >> 24) & 07777;
-		o.retain_until = state >> 36 & 1 ? (int64_t)(state >> 18 & 7) * COF_NSEC : COF_RETAIN_NONE;
+		o.retain_until =
+		    state >> 36 & 1 ? (int64_t)(state >> 18 & 7) * COF_NSEC : COF_RETAIN_NONE;
 		o.empty_dir = state >> 37 & 1;
 		o.target_empty = state >> 38 & 1;
 		o.target_exists = state >> 39 & 1;
@@ -435,6 +546,7 @@ int main(void)
 	suite_add_tcase(suite, policy_case());
 	suite_add_tcase(suite, retain_case());
 	suite_add_tcase(suite, shelf_case());
+	suite_add_tcase(suite, rows_case());
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -35,7 +35,8 @@ static const struct {
     {"", "retention = infinite\nretention_min = infinite\n", NULL},
     {"retention = infinite\n", "", "taken away"},
     {KEPT, "retention = 11d\nretention_min = 5d\nretention_max = 20d\n", NULL},
-    {KEPT, "retention = 9d\nretention_min = 5d\nretention_max = 20d\n", "retention would be shorter"},
+    {KEPT, "retention = 9d\nretention_min = 5d\nretention_max = 20d\n",
+     "retention would be shorter"},
     {KEPT, "retention = 10d\nretention_min = 6d\nretention_max = 20d\n", NULL},
     {KEPT, "retention = 10d\nretention_min = 4d\nretention_max = 20d\n", "retention_min"},
     {KEPT, "retention = 10d\nretention_max = 20d\n", "retention_min"},
@@ -66,14 +67,16 @@ START_TEST(stronger_only)
 {
 	struct cof_policy from = policy_of(changes[_i].from), to = policy_of(changes[_i].to);
 	struct cof_object shelf = {.kind = COF_KIND_DIR, .is_shelf = true, .in_root = true};
-	struct cof_op op = {COF_OP_SHELF_SET, .data = changes[_i].to, .length = strlen(changes[_i].to)};
+	struct cof_op op = {COF_OP_SHELF_SET, .data = changes[_i].to,
+			    .length = strlen(changes[_i].to)};
 	const char *why = "unset";
 	struct cof_ruling rl;
 	bool stronger = cof_policy_is_stronger(&from, &to, &why);
 
 	ck_assert_msg(stronger == !changes[_i].why, "%d: '%s' to '%s': %s", _i, changes[_i].from,
 		      changes[_i].to, why);
-	ck_assert_msg(strstr(why, changes[_i].why ? changes[_i].why : "unset") != NULL, "%d: %s", _i, why);
+	ck_assert_msg(strstr(why, changes[_i].why ? changes[_i].why : "unset") != NULL, "%d: %s",
+		      _i, why);
 	(void)cof_policy_is_stronger(&from, &to, NULL);
 
 	cof_rule(&from, &shelf, &op, &root, 0, &rl);
@@ -89,7 +92,8 @@ START_TEST(stronger_only)
 }
 END_TEST
 
-/* What is stronger than the second is stronger than the first: no two steps lead to a weaker one. */
+/* What is stronger than the second is stronger than the first: no two steps lead to a weaker one.
+ */
 START_TEST(no_way_round)
 {
 	struct cof_policy all[2 * COF_COUNT(changes)];
@@ -102,8 +106,9 @@ START_TEST(no_way_round)
 			for (size_t k = 0; k < n; k++)
 				if (cof_policy_is_stronger(&all[i], &all[j], NULL) &&
 				    cof_policy_is_stronger(&all[j], &all[k], NULL))
-					ck_assert_msg(cof_policy_is_stronger(&all[i], &all[k], NULL),
-						      "%zu, %zu, %zu", i, j, k);
+					ck_assert_msg(
+					    cof_policy_is_stronger(&all[i], &all[k], NULL),
+					    "%zu, %zu, %zu", i, j, k);
 }
 END_TEST
 
@@ -134,8 +139,8 @@ START_TEST(adding)
 	};
 
 	for (size_t i = 0; i < COF_COUNT(adds); i++) {
-		struct cof_object top = {.kind = COF_KIND_DIR, .is_root = true,
-					 .target_exists = adds[i].taken};
+		struct cof_object top = {
+		    .kind = COF_KIND_DIR, .is_root = true, .target_exists = adds[i].taken};
 		struct cof_op op = {COF_OP_SHELF_ADD, .name = adds[i].name, .data = adds[i].text,
 				    .length = adds[i].text ? strlen(adds[i].text) : 0};
 		struct cof_ruling rl;
@@ -150,7 +155,8 @@ END_TEST
 
 START_TEST(setting_what_is_no_shelf)
 {
-	struct cof_object dir = {.kind = COF_KIND_DIR}, shelf = {.kind = COF_KIND_DIR, .is_shelf = true};
+	struct cof_object dir = {.kind = COF_KIND_DIR},
+			  shelf = {.kind = COF_KIND_DIR, .is_shelf = true};
 	struct cof_op op = {COF_OP_SHELF_SET, .data = "nonsense", .length = 8};
 	struct cof_ruling rl;
 
@@ -184,8 +190,10 @@ START_TEST(quotas)
 	struct cof_ruling rl;
 
 	for (size_t i = 0; i < COF_COUNT(writes); i++) {
-		struct cof_object o = {.kind = COF_KIND_FILE, .size = 100, .shelf_bytes = writes[i].used};
-		struct cof_op w = {COF_OP_WRITE, .offset = writes[i].offset, .length = writes[i].length};
+		struct cof_object o = {
+		    .kind = COF_KIND_FILE, .size = 100, .shelf_bytes = writes[i].used};
+		struct cof_op w = {COF_OP_WRITE, .offset = writes[i].offset,
+				   .length = writes[i].length};
 		struct cof_op t = {COF_OP_TRUNCATE, .length = writes[i].offset + writes[i].length};
 
 		cof_rule(&p, &o, &w, &user, 0, &rl);
@@ -216,23 +224,40 @@ START_TEST(spans)
 		int64_t seconds;
 		const char *again;
 	} texts[] = {
-	    {"0s", 0, 0, "0s"},          {"0y", 0, 0, "0s"},        {"59s", 0, 59, "59s"},
-	    {"60s", 0, 60, "1min"},      {"90min", 0, 5400, "90min"}, {"24h", 0, 86400, "1d"},
-	    {"7d", 0, 604800, "1w"},     {"8d", 0, 691200, "8d"},   {"365d", 0, 31536000, "1y"},
-	    {"10y", 0, 315360000, "10y"}, {"292y", 0, 9208512000, "292y"},
-	    {"293y", -EINVAL, 0, NULL},  {"9223372036854775808s", -EINVAL, 0, NULL},
-	    {"99999999999999999999d", -EINVAL, 0, NULL}, {"", -EINVAL, 0, NULL},
-	    {"s", -EINVAL, 0, NULL},     {"10", -EINVAL, 0, NULL},  {"-1d", -EINVAL, 0, NULL},
-	    {"+1d", -EINVAL, 0, NULL},   {" 1d", -EINVAL, 0, NULL}, {"1 d", -EINVAL, 0, NULL},
-	    {"1d ", -EINVAL, 0, NULL},   {"1m", -EINVAL, 0, NULL},  {"1.5y", -EINVAL, 0, NULL},
-	    {"1D", -EINVAL, 0, NULL},    {"infinity", -EINVAL, 0, NULL},
+	    {"0s", 0, 0, "0s"},
+	    {"0y", 0, 0, "0s"},
+	    {"59s", 0, 59, "59s"},
+	    {"60s", 0, 60, "1min"},
+	    {"90min", 0, 5400, "90min"},
+	    {"24h", 0, 86400, "1d"},
+	    {"7d", 0, 604800, "1w"},
+	    {"8d", 0, 691200, "8d"},
+	    {"365d", 0, 31536000, "1y"},
+	    {"10y", 0, 315360000, "10y"},
+	    {"292y", 0, 9208512000, "292y"},
+	    {"293y", -EINVAL, 0, NULL},
+	    {"9223372036854775808s", -EINVAL, 0, NULL},
+	    {"99999999999999999999d", -EINVAL, 0, NULL},
+	    {"", -EINVAL, 0, NULL},
+	    {"s", -EINVAL, 0, NULL},
+	    {"10", -EINVAL, 0, NULL},
+	    {"-1d", -EINVAL, 0, NULL},
+	    {"+1d", -EINVAL, 0, NULL},
+	    {" 1d", -EINVAL, 0, NULL},
+	    {"1 d", -EINVAL, 0, NULL},
+	    {"1d ", -EINVAL, 0, NULL},
+	    {"1m", -EINVAL, 0, NULL},
+	    {"1.5y", -EINVAL, 0, NULL},
+	    {"1D", -EINVAL, 0, NULL},
+	    {"infinity", -EINVAL, 0, NULL},
 	};
 	char out[32];
 	int64_t v;
 
 	for (size_t i = 0; i < COF_COUNT(texts); i++) {
 		v = -5;
-		ck_assert_msg(cof_span_parse(texts[i].text, &v) == texts[i].error, "%s", texts[i].text);
+		ck_assert_msg(cof_span_parse(texts[i].text, &v) == texts[i].error, "%s",
+			      texts[i].text);
 		ck_assert_int_eq(v, texts[i].error ? -5 : texts[i].seconds * COF_NSEC);
 		if (texts[i].error)
 			continue;
