@@ -87,7 +87,7 @@ static int new_node(const struct parts *p, const struct cof_obj *dir, struct cof
 	n->state = COF_STATE_OPEN;
 	n->created = n->mtime = n->ctime = p->f->record_time;
 	n->created_sequence = p->f->sequence;
-	n->retain_until = INT64_MIN;
+	n->retain_until = n->asked_until = INT64_MIN;
 	if ((r = cof_field_u64(b, len, COF_T_PARENT, &n->parent)) < 0 ||
 	    (r = cof_field_u8(b, len, COF_T_KIND, &n->kind)) < 0 ||
 	    (r = cof_field_u32(b, len, COF_T_MODE, &n->mode)) < 0 ||
@@ -120,6 +120,7 @@ static int link_new(const struct parts *p, struct cof_obj *o, const struct cof_n
 	o->size = n->size;
 	o->mtime = o->put_mtime = n->mtime;
 	o->ctime = n->ctime;
+	o->written = INT64_MIN;
 	o->loaded = 1;
 	touched(p, o);
 	return put_row(p, o);
@@ -143,27 +144,42 @@ static int apply_create(const struct parts *p, const struct cof_applied *on)
 	else
 		r = 0;
 	if (r == 0)
-		r = cof_shelf_policy(p->a, n.shelf == n.ino ? 0 : n.shelf, &on->o->policy);
+		r = n.shelf == n.ino ? cof_shelf_new(p->a, n.ino, &on->o->shelf)
+				     : cof_shelf_get(p->a, n.shelf, &on->o->shelf);
 	if (r == 0)
 		r = link_new(p, on->o, &n);
 	if (r == 0)
 		r = touch_dir(p, on->dir);
+	if (r == 0 && n.shelf != n.ino)
+		cof_shelf_count(on->o->shelf, p->f->sequence, 0, 1, 0);
 	return r;
 }
 
-/* Follows the CREATE frame of the shelf's directory. */
+/* Follows the CREATE frame of the shelf's directory, and comes again when the policy becomes stronger. */
 static int apply_shelf(const struct parts *p, const struct cof_applied *on)
 {
 	struct cof_field policy;
+	struct cof_policy parsed;
 	int r = cof_field_find(p->public_part, p->public_len, COF_T_POLICY, &policy);
 
-	if (r < 0)
+	if (r < 0 || !on->o->shelf || on->o->node.parent != COF_ROOT_INO)
 		return -EUCLEAN;
-	r = cof_policy_parse((const char *)policy.value, policy.len, &on->o->policy, NULL);
+	r = cof_policy_parse((const char *)policy.value, policy.len, &parsed, NULL);
+	if (r == 0)
+		r = cof_shelf_set_policy(on->o->shelf, &parsed);
 	if (r < 0)
 		return r;
+	touched(p, on->o);
 	return cof_index_put_value(p->a->ix, p->f->sequence, p->f->object, "policy", policy.value,
 				   policy.len);
+}
+
+static void count_bytes(const struct parts *p, struct cof_obj *o, uint64_t n)
+{
+	uint64_t reserved = COF_MIN(o->reserved, n);
+
+	cof_shelf_count(o->shelf, p->f->sequence, (int64_t)n, 0, reserved);
+	o->reserved -= reserved;
 }
 
 static int apply_bytes(const struct parts *p, const struct cof_applied *on)
@@ -188,7 +204,10 @@ static int apply_bytes(const struct parts *p, const struct cof_applied *on)
 		return -EUCLEAN;
 	o->size += s.length;
 	o->mtime = o->ctime = p->f->record_time;
+	o->written = p->f->retention_time;
 	touched(p, o);
+	count_bytes(p, o, s.length);
+	cof_idle_note(p->a, o);
 	r = cof_index_add_stretch(p->a->ix, o->node.ino, &s);
 	if (r == 0 && o->node.mtime_claimed) {
 		/* The claim ends with the next byte, as on any filesystem. */
@@ -199,21 +218,53 @@ static int apply_bytes(const struct parts *p, const struct cof_applied *on)
 	return r;
 }
 
+/* Sets the two fields of ret; what a frame does not say was not asked for and is not kept. */
+static int get_retention(const struct parts *p, struct cof_node *ret)
+{
+	const uint8_t *b = p->public_part;
+	int r;
+
+	ret->retain_until = ret->asked_until = COF_RETAIN_NONE;
+	r = optional(cof_field_i64(b, p->public_len, COF_T_RETAIN_UNTIL, &ret->retain_until));
+	if (r == 0)
+		r = optional(cof_field_i64(b, p->public_len, COF_T_ASKED_UNTIL, &ret->asked_until));
+	return r;
+}
+
 static int apply_commit(const struct parts *p, const struct cof_applied *on)
 {
 	struct cof_obj *o = on->o;
 	uint32_t mode = o->node.mode;
+	struct cof_node until;
 	int r = cof_field_u32(p->private_part, p->private_len, COF_T_MODE, &mode);
 
-	if (optional(r) < 0 || mode > 07777 || o->node.kind != COF_KIND_FILE ||
+	if (get_retention(p, &until) < 0 || optional(r) < 0 || mode > 07777 || o->node.kind != COF_KIND_FILE ||
 	    p->f->position != o->size)
 		return -EUCLEAN;
 	o->node.mode = mode;
 	o->node.state = COF_STATE_COMMITTED;
+	o->node.retain_until = until.retain_until;
+	o->node.asked_until = until.asked_until;
+	o->node.committed = p->f->record_time;
 	o->node.commit_sequence = p->f->sequence;
 	o->node.size = o->size;
 	o->node.mtime = o->mtime;
 	o->node.ctime = o->ctime = p->f->record_time;
+	touched(p, o);
+	return put_row(p, o);
+}
+
+/* Only a later end counts: what a frame once promised no other takes back. */
+static int apply_extend(const struct parts *p, const struct cof_applied *on)
+{
+	struct cof_obj *o = on->o;
+	struct cof_node until;
+
+	if (get_retention(p, &until) < 0 || o->node.state != COF_STATE_COMMITTED)
+		return -EUCLEAN;
+	if (until.retain_until > o->node.retain_until || o->node.retain_until == COF_RETAIN_NONE)
+		o->node.retain_until = until.retain_until;
+	o->node.asked_until = until.asked_until;
 	touched(p, o);
 	return put_row(p, o);
 }
@@ -236,7 +287,8 @@ static int apply_attr(const struct parts *p, const struct cof_applied *on)
 		return r;
 	if (optional(cof_field_u32(b, len, COF_T_MODE, &n.mode)) < 0 ||
 	    optional(cof_field_u32(b, len, COF_T_UID, &n.uid)) < 0 ||
-	    optional(cof_field_u32(b, len, COF_T_GID, &n.gid)) < 0 || n.mode > 07777)
+	    optional(cof_field_u32(b, len, COF_T_GID, &n.gid)) < 0 || n.mode > 07777 ||
+	    optional(cof_field_i64(b, len, COF_T_ASKED_UNTIL, &n.asked_until)) < 0)
 		return -EUCLEAN;
 	r = cof_field_i64(b, len, COF_T_MTIME, &n.mtime);
 	if (optional(r) < 0)
@@ -253,6 +305,11 @@ static int apply_attr(const struct parts *p, const struct cof_applied *on)
 	return put_row(p, on->o);
 }
 
+static uint64_t file_size(const struct cof_obj *o)
+{
+	return o->node.kind == COF_KIND_FILE ? o->size : 0;
+}
+
 /* A name goes: the directory entry, and the inode with it, whose number is never used again. */
 static int remove_node(const struct parts *p, struct cof_obj *o, uint64_t parent, const void *name,
 		       uint16_t len)
@@ -261,6 +318,8 @@ static int remove_node(const struct parts *p, struct cof_obj *o, uint64_t parent
 
 	if (r < 0)
 		return r;
+	if (o->node.state != COF_STATE_REMOVED && o->node.shelf != o->node.ino)
+		cof_shelf_count(o->shelf, p->f->sequence, -(int64_t)file_size(o), -1, 0);
 	o->node.state = COF_STATE_REMOVED;
 	o->node.ctime = o->ctime = p->f->record_time;
 	touched(p, o);
@@ -308,8 +367,12 @@ static int apply_rename(const struct parts *p, const struct cof_applied *on)
 	set_name(n, new_name, new_len);
 	n->parent = new_parent;
 	if (on->new_dir && on->new_dir->node.shelf != n->shelf) {
+		int64_t size = (int64_t)file_size(on->o);
+
+		cof_shelf_count(on->o->shelf, p->f->sequence, -size, -1, 0);
 		n->shelf = on->new_dir->node.shelf;
-		on->o->policy = on->new_dir->policy;
+		on->o->shelf = on->new_dir->shelf;
+		cof_shelf_count(on->o->shelf, p->f->sequence, size, 1, 0);
 	}
 	if (n->state == COF_STATE_OPEN)
 		n->mtime = on->o->mtime;
@@ -361,6 +424,8 @@ int cof_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address
 		return apply_bytes(&p, on);
 	case COF_COMMIT:
 		return apply_commit(&p, on);
+	case COF_EXTEND:
+		return apply_extend(&p, on);
 	case COF_ATTR:
 		return apply_attr(&p, on);
 	case COF_REMOVE:

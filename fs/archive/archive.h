@@ -93,6 +93,8 @@ struct cof_reply {
 	uint64_t length;      /* WRITE: how much of it is in */
 	bool wrote;	      /* there was such a frame */
 	bool durable;	      /* it has to be durable before the reply: cof_archive_sync_async first */
+	bool committed;	      /* the file was committed by it, or before it since it was idle: also with an error */
+	bool changed;	      /* attributes that the kernel may have kept are others now */
 };
 
 /* Rules, frames, index, events. 0 or -errno for the caller; a refusal is recorded before it returns. A write
@@ -100,6 +102,10 @@ struct cof_reply {
  * nothing of it was accepted. Ordinary permissions are the kernel's (default_permissions). */
 int cof_archive_do(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
 		   struct cof_reply *ret);
+
+/* An OPEN or CREATE with write access that was accepted has to be followed by this when it is closed: a file
+ * that somebody has open for writing is not committed for being idle. */
+void cof_archive_release(struct cof_archive *a, uint64_t ino);
 
 /* done once everything written to the archive so far (ino 0) or to this inode is durable. */
 void cof_archive_sync_async(struct cof_archive *a, uint64_t sequence, cof_log_done done, void *user);

@@ -6,14 +6,15 @@
  * takes the write permission from its temporary name and renames it then. The memory is this run's only,
  * and holds the last COF_RECENT commits.
  */
+#include <fcntl.h>
+
 #include "fs/archive/internal.h"
 
 #define RENAME_ONCE_NS (60 * COF_NSEC)
-#define WRITE_BITS 0222u
 
 /* ---- commits that may still be renamed once ---- */
 
-static void recent_add(struct cof_archive *a, uint64_t ino, const struct cof_who *who)
+void cof_recent_add(struct cof_archive *a, uint64_t ino, const struct cof_who *who)
 {
 	struct cof_recent new = {.ino = ino, .deadline = cof_now(CLOCK_BOOTTIME) + RENAME_ONCE_NS};
 
@@ -79,7 +80,7 @@ static int put(struct change *c, struct cof_draft *d, const struct cof_buf *priv
 	return r;
 }
 
-static int change_attr(struct change *c)
+static int change_attr(struct change *c, const struct cof_ruling *rl)
 {
 	cof_autobuf struct cof_buf fields = {0};
 	struct cof_draft d = {.type = COF_ATTR};
@@ -97,9 +98,12 @@ static int change_attr(struct change *c)
 			cof_field_put_u32(&fields, COF_T_GID, op->gid);
 		break;
 	case COF_OP_UTIMES:
-		cof_field_put_i64(&fields, COF_T_MTIME,
-				  op->valid & COF_SET_MTIME_NOW ? cof_now(CLOCK_REALTIME)
-								: op->mtime);
+		if (rl->effect == COF_EFFECT_ASK)
+			cof_field_put_i64(&fields, COF_T_ASKED_UNTIL, rl->asked_until);
+		if (op->valid & (COF_SET_MTIME | COF_SET_MTIME_NOW))
+			cof_field_put_i64(&fields, COF_T_MTIME,
+					  op->valid & COF_SET_MTIME_NOW ? cof_now(CLOCK_REALTIME)
+									: op->mtime);
 		break;
 	case COF_OP_SETXATTR:
 	case COF_OP_REMOVEXATTR:
@@ -114,55 +118,57 @@ static int change_attr(struct change *c)
 	return put(c, &d, &fields);
 }
 
-/* Without a retention for now: the frame says so rather than nothing. */
-static int commit(struct change *c)
+/* An access time in the year 9999 stands for "infinite" where that is what is kept; to ask for infinity by
+ * a time is not possible: a copy of such a file must not be locked for ever by its copied times. */
+static void read_access_time(const struct cof_obj *o, struct cof_op *op)
 {
-	cof_autobuf struct cof_buf public_part = {0}, private_part = {0};
-	struct cof_draft d = {.type = COF_COMMIT, .position = c->o->size};
-	uint32_t mode = c->op->kind == COF_OP_CHMOD ? c->op->mode & 07777
-						    : c->o->node.mode & ~WRITE_BITS;
-	int r;
-
-	cof_field_put_i64(&public_part, COF_T_RETAIN_UNTIL, INT64_MIN);
-	cof_field_put_i64(&public_part, COF_T_ASKED_UNTIL, INT64_MIN);
-	cof_field_put_str(&public_part, COF_T_RULE, "none");
-	cof_field_put_u32(&private_part, COF_T_MODE, mode);
-	if (public_part.failed)
-		return -ENOMEM;
-	d.public_part = public_part.data;
-	d.public_len = (uint32_t)public_part.len;
-	r = put(c, &d, &private_part);
-	if (r == 0)
-		recent_add(c->a, c->o->node.ino, c->who);
-	return r;
+	if (op->kind == COF_OP_UTIMES && op->atime == COF_RETAIN_INFINITE &&
+	    o->node.retain_until != COF_RETAIN_INFINITE)
+		op->atime = COF_RETAIN_INFINITE - 1;
 }
 
 static int change(struct change *c, struct cof_ruling *rl)
 {
-	cof_judge(c->o, NULL, c->op, c->who, rl);
-	if (rl->error)
-		return rl->error;
+	int r = cof_judge(c->a, c->o, NULL, c->op, c->who, c->reply, rl);
+
+	if (r < 0)
+		return r;
 	switch (rl->effect) {
 	case COF_EFFECT_ATTR:
-		return change_attr(c);
+	case COF_EFFECT_ASK:
+		return change_attr(c, rl);
 	case COF_EFFECT_COMMIT:
-		return commit(c);
+		return cof_commit(c->a, c->o, c->who, c->op, rl, c->reply);
+	case COF_EFFECT_EXTEND:
+		return cof_extend(c->a, c->o, c->who, rl, c->reply);
+	case COF_EFFECT_SHELF:
+		return cof_shelf_frame(c->a, c->o, c->who, c->op, c->reply);
 	default:
 		return 0;
 	}
 }
 
+static bool opens_for_writing(const struct cof_op *op)
+{
+	return op->kind == COF_OP_OPEN && (op->flags & O_ACCMODE) != O_RDONLY;
+}
+
 int cof_do_attr(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
 		struct cof_reply *ret, struct cof_ruling *rl)
 {
-	struct change c = {.a = a, .who = who, .op = op, .reply = ret};
+	struct cof_op own = *op;
+	struct change c = {.a = a, .who = who, .op = &own, .reply = ret};
 	int r = cof_obj_get(a, op->ino, &c.o);
 
 	if (r < 0)
 		return r;
+	read_access_time(c.o, &own);
 	r = change(&c, rl);
-	if (r == 0)
-		cof_reply_fill(c.o, op, ret);
+	if (r == 0) {
+		if (opens_for_writing(op))
+			cof_writers_opened(a->writers, op->ino);
+		cof_reply_fill(a, c.o, op, ret);
+	}
 	cof_obj_put(a, c.o);
 	return r;
 }

@@ -31,6 +31,7 @@ static int act(struct cof_archive *a, const struct cof_who *who, const struct co
 	case COF_OP_RENAME:
 	case COF_OP_LINK:
 	case COF_OP_MKNOD:
+	case COF_OP_SHELF_ADD:
 		return cof_do_name(a, who, op, ret, rl);
 	default:
 		return cof_do_attr(a, who, op, ret, rl);
@@ -68,10 +69,15 @@ static int once(struct cof_archive *a, const struct cof_who *who, const struct c
 
 	if (read_only(a) && !only_reads(op))
 		return -EROFS; /* nothing can be recorded any more either */
+	if (op->kind == COF_OP_COMMIT || op->kind == COF_OP_RETAIN || op->kind == COF_OP_UNLINK ||
+	    op->kind == COF_OP_CHMOD)
+		cof_clock_look(&a->clock);
 	r = act(a, who, op, &reply, &rl);
 	if (r == 0)
 		*ret = reply;
-	else if (rl.error && rl.record && r == rl.error)
+	else /* what was idle may have been committed all the same */
+		*ret = (struct cof_reply){.committed = reply.committed, .changed = reply.changed};
+	if (r < 0 && rl.error && rl.record && r == rl.error)
 		record(a, who, op, &rl);
 	return r;
 }
@@ -79,8 +85,20 @@ static int once(struct cof_archive *a, const struct cof_who *who, const struct c
 int cof_archive_do(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
 		   struct cof_reply *ret)
 {
+	struct cof_reply reply = {0};
 	int r;
 
-	COF_GATED(a, r, once(a, who, op, ret));
+	COF_GATED(a, r, once(a, who, op, &reply));
+	if (reply.changed && a->p.changed)
+		a->p.changed(a->p.user, reply.attr.ino ? reply.attr.ino : op->ino);
+	if (r == 0)
+		*ret = reply;
+	else
+		ret->committed = reply.committed;
 	return r;
+}
+
+void cof_archive_release(struct cof_archive *a, uint64_t ino)
+{
+	cof_writers_closed(a->writers, ino, cof_clock_retention(&a->clock));
 }

@@ -11,7 +11,6 @@
 #define SEGMENT_DEFAULT ((uint64_t)64 << 20)
 #define SEGMENT_MIN ((uint64_t)65536)
 #define SEGMENT_MAX ((uint64_t)1 << 30)
-#define SHELF_MODE 0755u
 #define MSEC 1000000 /* archive.conf tells the time in milliseconds */
 
 struct making {
@@ -66,6 +65,8 @@ static int check_params(struct making *m)
 				(unsigned long long)size);
 	m->conf.segment_size = size;
 	m->conf.flags = p->flags;
+	if (cof_clock_check(&m->conf, &m->clock, m->diag) < 0)
+		return -EOPNOTSUPP;
 	m->conf.created = cof_now(CLOCK_REALTIME) / MSEC * MSEC;
 	cof_random(m->conf.id, sizeof(m->conf.id));
 	return 0;
@@ -249,7 +250,7 @@ static int put_shelf(struct making *m, uint64_t ino, const struct cof_shelf_spec
 	cof_field_put_u64(&create, COF_T_PARENT, COF_ROOT_INO);
 	cof_field_put_str(&create, COF_T_NAME, shelf->name);
 	cof_field_put_u8(&create, COF_T_KIND, COF_KIND_DIR);
-	cof_field_put_u32(&create, COF_T_MODE, SHELF_MODE);
+	cof_field_put_u32(&create, COF_T_MODE, COF_SHELF_MODE);
 	cof_field_put_u32(&create, COF_T_UID, geteuid());
 	cof_field_put_u32(&create, COF_T_GID, getegid());
 	r = put(m, COF_CREATE, ino, NULL, &create);

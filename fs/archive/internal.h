@@ -54,7 +54,14 @@ struct cof_clock {
 	int64_t base_retention, base_boottime; /* fixed once open */
 	int64_t offset;			       /* realtime - boottime at the last look (tick) */
 	uint8_t boot_id[16];
+	bool testing;		    /* an archive made with a test clock, and a build that has one */
+	atomic_int_fast64_t test_ns; /* what is added to the boot-time clock then; never less */
 };
+/* The boot-time clock that retention goes by: that of the system, but in tests. */
+int64_t cof_clock_boottime(const struct cof_clock *c);
+/* -EOPNOTSUPP: an archive made with a test clock, which this build does not have. */
+int cof_clock_check(const struct cof_conf *conf, struct cof_clock *c, struct cof_diag *diag);
+void cof_clock_look(struct cof_clock *c); /* reads the test clock's file again; else nothing */
 int cof_boot_id(uint8_t ret[16]);
 /* last_*: of the log's last frame and of its last MOUNT frame; mount_boot_id NULL: there is none. */
 void cof_clock_start(struct cof_clock *c, int64_t last_retention, int64_t mount_retention,
@@ -71,6 +78,40 @@ bool cof_clock_stepped(struct cof_clock *c, int64_t *ret_before, int64_t *ret_af
 int cof_mount_fields(struct cof_buf *ret, const struct cof_keys *keys, const uint8_t archive_id[16],
 		     uint32_t mount, const uint8_t salt[32], const struct cof_clock *clock);
 
+/* ---- shelves: policies, and what each holds (shelf.c) ---- */
+
+#define COF_SHELVES_MAX 1024
+#define COF_SHELF_MODE 0755u
+#define COF_SHELF_BUCKETS 64
+struct cof_obj;
+struct cof_shelf; /* lives until the table is cleared, with the gate held exclusively */
+/* *ret NULL for inode 0. new: its CREATE frame is being applied. */
+int cof_shelf_get(struct cof_archive *a, uint64_t ino, struct cof_shelf **ret);
+int cof_shelf_new(struct cof_archive *a, uint64_t ino, struct cof_shelf **ret);
+void cof_shelves_clear(struct cof_archive *a);
+const struct cof_policy *cof_shelf_policy(const struct cof_shelf *s); /* NULL: the default */
+int cof_shelf_set_policy(struct cof_shelf *s, const struct cof_policy *policy);
+/* A frame changes what it holds; reserved: of what was set aside for that frame. NULL is fine. */
+void cof_shelf_count(struct cof_shelf *s, uint64_t sequence, int64_t bytes, int64_t files,
+		     uint64_t reserved);
+/* False: the quota (0: none) would be exceeded. */
+bool cof_shelf_reserve(struct cof_shelf *s, uint64_t bytes, uint64_t quota);
+void cof_shelf_release(struct cof_shelf *s, uint64_t bytes);
+void cof_shelf_use(const struct cof_shelf *s, uint64_t *ret_bytes, uint64_t *ret_files);
+int cof_shelves_put(struct cof_archive *a, uint64_t below);
+/* A SHELF frame with the policy that op brings (SHELF_ADD, SHELF_SET); o: its directory. */
+int cof_shelf_frame(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who,
+		    const struct cof_op *op, struct cof_reply *ret);
+
+/* ---- who has a file open for writing (writers.c) ---- */
+
+struct cof_writers;
+int cof_writers_new(struct cof_writers **ret);
+void cof_writers_free(struct cof_writers *w);
+void cof_writers_opened(struct cof_writers *w, uint64_t ino);
+void cof_writers_closed(struct cof_writers *w, uint64_t ino, int64_t now);
+bool cof_writers_any(struct cof_writers *w, uint64_t ino, int64_t *ret_closed);
+
 /* ---- objects (object.c) ---- */
 
 struct cof_obj {
@@ -84,9 +125,15 @@ struct cof_obj {
 	int64_t mtime, ctime;
 	int64_t put_mtime; /* of directories: mtime of the newest row */
 	uint64_t last_sequence; /* last frame written about it in this run; 0: none */
+	int64_t written;	/* retention time of the last APPEND or HOLE; INT64_MIN: none */
+	uint64_t reserved;	/* bytes of its shelf's quota that the request under way took */
 	bool committed_key;	/* an APPEND of this mount carried the commitment */
-	struct cof_policy policy;
+	struct cof_shelf *shelf; /* NULL: the root */
 };
+static inline const struct cof_policy *cof_obj_policy(const struct cof_obj *o)
+{
+	return cof_shelf_policy(o->shelf);
+}
 
 /* Referenced and locked, loaded. -ENOENT, -COF_EINDEX, -ENOMEM. */
 int cof_obj_get(struct cof_archive *a, uint64_t ino, struct cof_obj **ret);
@@ -95,11 +142,11 @@ int cof_obj_new(struct cof_archive *a, uint64_t ino, struct cof_obj **ret);
 /* Unlocks. NULL is fine. One that was never filled (loaded is 0) is dropped. */
 void cof_obj_put(struct cof_archive *a, struct cof_obj *o);
 void cof_obj_clear(struct cof_archive *a); /* drops all; gate held exclusively */
-void cof_obj_attr(const struct cof_obj *o, struct cof_attr *ret);
-void cof_obj_rule_view(const struct cof_obj *o, struct cof_object *ret);
+void cof_obj_attr(struct cof_archive *a, const struct cof_obj *o, struct cof_attr *ret);
+void cof_obj_rule_view(struct cof_archive *a, const struct cof_obj *o, struct cof_object *ret);
+uint8_t cof_obj_state(struct cof_archive *a, const struct cof_obj *o); /* as it is now */
 int cof_cache_init(struct cof_archive *a, uint64_t max);
 void cof_cache_done(struct cof_archive *a);
-int cof_shelf_policy(struct cof_archive *a, uint64_t shelf, struct cof_policy *ret);
 /* Attributes at an earlier tree size, past the cache. */
 int cof_node_attr_at(struct cof_archive *a, uint64_t at, uint64_t ino, struct cof_attr *ret);
 
@@ -132,12 +179,26 @@ int cof_do_name(struct cof_archive *a, const struct cof_who *who, const struct c
 		struct cof_reply *ret, struct cof_ruling *rl);
 int cof_do_attr(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
 		struct cof_reply *ret, struct cof_ruling *rl);
-/* Asks cof_rule about a loaded object as it is. */
-void cof_judge(const struct cof_obj *o, const struct cof_object *view, const struct cof_op *op,
-	       const struct cof_who *who, struct cof_ruling *rl);
+/* Asks cof_rule about a loaded object as it is; a commit that was due is written first, and view follows it.
+ * view: NULL for what the object itself says. reply: NULL: nothing is written, the question is only asked.
+ * Returns the ruling's error, or that of writing the commit. */
+int cof_judge(struct cof_archive *a, struct cof_obj *o, struct cof_object *view,
+	      const struct cof_op *op, const struct cof_who *who, struct cof_reply *reply,
+	      struct cof_ruling *rl);
 /* Attributes of o into ret, and whether what was written has to be durable. */
-void cof_reply_fill(const struct cof_obj *o, const struct cof_op *op, struct cof_reply *ret);
+void cof_reply_fill(struct cof_archive *a, const struct cof_obj *o, const struct cof_op *op,
+		    struct cof_reply *ret);
 void cof_reply_wrote(struct cof_reply *ret, const struct cof_append *done);
+
+/* Commits and extensions (retain.c); o is held. rl: the ruling that grants it; op may be NULL. */
+int cof_commit(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who,
+	       const struct cof_op *op, const struct cof_ruling *rl, struct cof_reply *ret);
+int cof_extend(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who,
+	       const struct cof_ruling *rl, struct cof_reply *ret);
+/* Commits what has been idle for long enough: called when a ruling says that this is due. */
+int cof_commit_due(struct cof_archive *a, struct cof_obj *o, struct cof_reply *ret);
+void cof_idle_note(struct cof_archive *a, const struct cof_obj *o); /* the keeper looks at it then */
+void cof_idle_tick(struct cof_archive *a);			    /* inside the gate */
 
 /* Large scratch buffers, a bounded number. */
 void *cof_scratch_take(struct cof_archive *a);
@@ -221,8 +282,9 @@ void cof_log_stopped(void *archive, int err, const char *what); /* cof_log_param
 /* Within the gate, size known (not beyond it): fills all n bytes. */
 int cof_read_range(struct cof_archive *a, uint64_t at, uint64_t ino, uint64_t off, void *buf, size_t n);
 int cof_archive_salt(void *archive, uint32_t mount, uint8_t ret[32]); /* cof_salt_fn */
-/* The frame of a stretch's record time. */
-int cof_stretch_time(struct cof_archive *a, const struct cof_stretch *s, uint64_t ino, int64_t *ret);
+/* The times of a stretch's frame. */
+int cof_stretch_time(struct cof_archive *a, const struct cof_stretch *s, uint64_t ino,
+		     int64_t *ret_record, int64_t *ret_retention);
 
 /* ---- extended attributes that people set (xattr.c) ---- */
 
@@ -241,7 +303,16 @@ struct cof_recent {
 	int64_t deadline; /* CLOCK_BOOTTIME */
 };
 bool cof_recent_may(struct cof_archive *a, uint64_t ino, const struct cof_who *who);
+void cof_recent_add(struct cof_archive *a, uint64_t ino, const struct cof_who *who);
 void cof_recent_used(struct cof_archive *a, uint64_t ino);
+
+/* ---- files that may be committed for being idle, for the keeper (retain.c) ---- */
+
+#define COF_IDLE 1024 /* a place is taken over; who is forgotten is committed when somebody asks for it */
+struct cof_idle {
+	uint64_t ino;
+	int64_t due; /* retention time; not before then */
+};
 
 /* ---- the archive ---- */
 
@@ -287,11 +358,9 @@ struct cof_archive {
 	struct cof_obj lru; /* sentinel */
 
 	pthread_mutex_t shelf_lock;
-	struct {
-		uint64_t ino;
-		struct cof_policy policy;
-	} shelves[64];
-	unsigned n_shelves;
+	struct cof_shelf *shelves[COF_SHELF_BUCKETS];
+	struct cof_writers *writers;
+	struct cof_idle idle[COF_IDLE]; /* recent_lock */
 
 	pthread_mutex_t mounts_lock;
 	struct {

@@ -89,6 +89,7 @@ void cof_archive_tick(struct cof_archive *a)
 {
 	int64_t now = cof_now(CLOCK_BOOTTIME);
 
+	cof_clock_look(&a->clock);
 	cof_gate_enter(a);
 	if (a->log && !atomic_load(&a->failed)) {
 		record_clock_step(a);
@@ -98,6 +99,7 @@ void cof_archive_tick(struct cof_archive *a)
 			cof_events_due(a);
 			a->flushed_at = now;
 		}
+		cof_idle_tick(a);
 		feed(a);
 		if (a->p.no_threads)
 			(void)cof_log_checkpoint(a->log); /* what failed is found by the next one */

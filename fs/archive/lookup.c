@@ -21,7 +21,7 @@ static int attr_of(struct cof_archive *a, uint64_t at, uint64_t ino, struct cof_
 	r = cof_obj_get(a, ino, &o);
 	if (r < 0)
 		return r;
-	cof_obj_attr(o, ret);
+	cof_obj_attr(a, o, ret);
 	cof_obj_put(a, o);
 	return 0;
 }
@@ -62,7 +62,7 @@ static int follow(struct cof_archive *a, uint64_t dir, const char *name, uint64_
 	if (o->node.parent != dir || strcmp(o->node.name, name))
 		r = cof_ix(a, -EUCLEAN);
 	else
-		cof_obj_attr(o, ret);
+		cof_obj_attr(a, o, ret);
 	cof_obj_put(a, o);
 	return r;
 }

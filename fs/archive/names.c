@@ -138,16 +138,16 @@ static void create_fields(const struct cof_op *op, struct cof_buf *b)
 }
 
 /* The frame is accepted but the index missed it: the reply has to be right all the same. */
-static void fill_created(const struct cof_obj *o, const struct cof_obj *dir, const struct cof_op *op,
+static void fill_created(struct cof_archive *a, const struct cof_obj *o, const struct cof_obj *dir, const struct cof_op *op,
 			 struct cof_reply *ret)
 {
 	int64_t now = cof_now(CLOCK_REALTIME);
 
 	if (o->loaded == 1) {
-		cof_reply_fill(o, op, ret);
+		cof_reply_fill(a, o, op, ret);
 		return;
 	}
-	cof_reply_fill(dir, op, ret); /* durable: the directory's policy is the new one's */
+	cof_reply_fill(a, dir, op, ret); /* durable: the directory's policy is the new one's */
 	ret->attr = (struct cof_attr){
 	    .ino = o->node.ino,
 	    .kind = op->node_kind,
@@ -180,7 +180,7 @@ static int create_in(struct naming *n, struct cof_obj *dir)
 	r = put(n, COF_CREATE, ino, &fields, &on);
 	if (r == 0) {
 		atomic_store(&n->a->next_ino, ino + 1);
-		fill_created(on.o, dir, &n->op, n->reply);
+		fill_created(n->a, on.o, dir, &n->op, n->reply);
 	}
 	cof_obj_put(n->a, on.o);
 	return r;
@@ -210,8 +210,8 @@ static int do_create(struct naming *n)
 	else if (r == -ENOENT)
 		r = check_target(&n->op);
 	if (r == 0) {
-		cof_judge(dir, &view, &n->op, n->who, n->rl);
-		r = n->rl->error;
+		cof_shelf_use(dir->shelf, &view.shelf_bytes, &view.shelf_files);
+		r = cof_judge(n->a, dir, &view, &n->op, n->who, n->reply, n->rl);
 	}
 	if (r == 0)
 		r = create_in(n, dir);
@@ -228,18 +228,17 @@ static int remove_from(struct naming *n, struct cof_obj *dir, struct cof_obj *o)
 	struct cof_object view;
 	int r;
 
-	cof_obj_rule_view(o, &view);
+	cof_obj_rule_view(n->a, o, &view);
 	r = is_empty(n->a, o, &view.empty_dir);
+	if (r == 0)
+		r = cof_judge(n->a, o, &view, &n->op, n->who, n->reply, n->rl);
 	if (r < 0)
 		return r;
-	cof_judge(o, &view, &n->op, n->who, n->rl);
-	if (n->rl->error)
-		return n->rl->error;
 	cof_field_put_u64(&fields, COF_T_PARENT, n->op.parent);
 	cof_field_put_str(&fields, COF_T_NAME, n->op.name);
 	r = put(n, COF_REMOVE, o->node.ino, &fields, &on);
 	if (r == 0)
-		cof_reply_fill(o, &n->op, n->reply);
+		cof_reply_fill(n->a, o, &n->op, n->reply);
 	return r;
 }
 
@@ -267,10 +266,11 @@ static int rename_view(struct naming *n, const struct cof_applied *on, struct co
 {
 	int r;
 
-	cof_obj_rule_view(on->o, view);
+	cof_obj_rule_view(n->a, on->o, view);
 	r = is_empty(n->a, on->o, &view->empty_dir);
 	view->new_parent_is_root = n->op.new_parent == COF_ROOT_INO;
 	view->target_exists = n->op.target_ino != 0;
+	view->other_shelf = on->new_dir->shelf != on->o->shelf;
 	if (r == 0 && on->target) {
 		view->target_kind = on->target->node.kind;
 		view->target_state = on->target->node.state;
@@ -287,11 +287,10 @@ static int rename_found(struct naming *n, const struct cof_applied *on)
 	struct cof_object view;
 	int r = rename_view(n, on, &view);
 
+	if (r == 0)
+		r = cof_judge(n->a, on->o, &view, &n->op, n->who, n->reply, n->rl);
 	if (r < 0)
 		return r;
-	cof_judge(on->o, &view, &n->op, n->who, n->rl);
-	if (n->rl->error)
-		return n->rl->error;
 	cof_field_put_u64(&fields, COF_T_PARENT, n->op.parent);
 	cof_field_put_str(&fields, COF_T_NAME, n->op.name);
 	cof_field_put_u64(&fields, COF_T_NEW_PARENT, n->op.new_parent);
@@ -299,7 +298,7 @@ static int rename_found(struct naming *n, const struct cof_applied *on)
 	r = put(n, COF_RENAME, n->op.ino, &fields, on);
 	if (r == 0) {
 		cof_recent_used(n->a, n->op.ino);
-		cof_reply_fill(on->o, &n->op, n->reply);
+		cof_reply_fill(n->a, on->o, &n->op, n->reply);
 	}
 	return r;
 }
@@ -327,7 +326,7 @@ static int rename_between(struct naming *n, struct cof_applied *on)
 	if (r < 0)
 		return r;
 	if (op->ino == op->target_ino && !op->flags) { /* the same name: nothing to do */
-		cof_reply_fill(on->o, op, n->reply);
+		cof_reply_fill(a, on->o, op, n->reply);
 	} else {
 		if (op->target_ino && op->target_ino != op->ino)
 			r = get_named(a, op->new_parent, op->new_name, op->target_ino, &on->target);
@@ -361,6 +360,82 @@ static int do_rename(struct naming *n)
 	return r;
 }
 
+/* ---- a new shelf ---- */
+
+static int count_entry(void *user, uint64_t cookie COF_UNUSED, const char *name COF_UNUSED,
+		       size_t len COF_UNUSED, uint64_t ino COF_UNUSED, uint8_t kind COF_UNUSED)
+{
+	return ++*(unsigned *)user >= COF_SHELVES_MAX;
+}
+
+static int room_for_shelf(struct naming *n)
+{
+	unsigned shelves = 0;
+	int r = cof_ix(n->a, cof_index_readdir(n->a->ix, COF_INDEX_NOW, COF_ROOT_INO, 0,
+					       count_entry, &shelves));
+
+	return r < 0 ? r : shelves < COF_SHELVES_MAX ? 0 : -ENOSPC;
+}
+
+/* One whose SHELF frame was lost to a crash has a directory but no policy yet. */
+static int has_policy(struct naming *n, uint64_t ino, bool *ret)
+{
+	cof_autobuf struct cof_buf policy = {0};
+	int r = cof_ix(n->a, cof_index_get_value(n->a->ix, COF_INDEX_NOW, ino, "policy", &policy));
+
+	*ret = r == 0;
+	return r == -ENOENT ? 0 : r;
+}
+
+static int shelf_in(struct naming *n, struct cof_obj *root, uint64_t there)
+{
+	struct cof_op op = n->op;
+	struct cof_obj *o;
+	int r = there ? 0 : room_for_shelf(n);
+
+	n->op.node_kind = COF_KIND_DIR;
+	n->op.mode = COF_SHELF_MODE;
+	n->op.uid = n->who->uid;
+	n->op.gid = n->who->gid;
+	if (r == 0 && !there) {
+		r = create_in(n, root);
+		there = n->reply->attr.ino;
+	}
+	if (r == 0)
+		r = get_named(n->a, COF_ROOT_INO, op.name, there, &o);
+	if (r < 0)
+		return r;
+	r = cof_shelf_frame(n->a, o, n->who, &op, n->reply);
+	if (r == 0)
+		cof_reply_fill(n->a, o, &op, n->reply);
+	cof_obj_put(n->a, o);
+	return r;
+}
+
+static int do_shelf_add(struct naming *n)
+{
+	struct cof_object view;
+	struct cof_obj *root;
+	uint64_t there = 0;
+	int r = get_dir(n->a, COF_ROOT_INO, &root);
+
+	if (r < 0)
+		return r;
+	n->op.parent = COF_ROOT_INO;
+	cof_obj_rule_view(n->a, root, &view);
+	r = lookup(n->a, COF_ROOT_INO, n->op.name, &there);
+	if (r == 0)
+		r = has_policy(n, there, &view.target_exists);
+	else if (r == -ENOENT)
+		r = 0;
+	if (r == 0)
+		r = cof_judge(n->a, root, &view, &n->op, n->who, n->reply, n->rl);
+	if (r == 0)
+		r = shelf_in(n, root, there);
+	cof_obj_put(n->a, root);
+	return r;
+}
+
 /* ---- what never exists here ---- */
 
 static int do_refused(struct naming *n)
@@ -370,9 +445,9 @@ static int do_refused(struct naming *n)
 
 	if (r < 0)
 		return r;
-	cof_judge(o, NULL, &n->op, n->who, n->rl);
+	r = cof_judge(n->a, o, NULL, &n->op, n->who, n->reply, n->rl);
 	cof_obj_put(n->a, o);
-	return n->rl->error ? n->rl->error : -EPERM;
+	return r < 0 ? r : -EPERM;
 }
 
 int cof_do_name(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
@@ -394,6 +469,9 @@ int cof_do_name(struct cof_archive *a, const struct cof_who *who, const struct c
 		break;
 	case COF_OP_RENAME:
 		r = do_rename(&n);
+		break;
+	case COF_OP_SHELF_ADD:
+		r = do_shelf_add(&n);
 		break;
 	default:
 		r = do_refused(&n);

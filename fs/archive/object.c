@@ -73,9 +73,7 @@ void cof_obj_clear(struct cof_archive *a)
 		drop(a, o);
 	}
 	pthread_mutex_unlock(&a->cache_lock);
-	pthread_mutex_lock(&a->shelf_lock);
-	a->n_shelves = 0;
-	pthread_mutex_unlock(&a->shelf_lock);
+	cof_shelves_clear(a);
 }
 
 void cof_cache_done(struct cof_archive *a)
@@ -128,40 +126,6 @@ static void unreference(struct cof_archive *a, struct cof_obj *o, bool keep)
 	pthread_mutex_unlock(&a->cache_lock);
 }
 
-int cof_shelf_policy(struct cof_archive *a, uint64_t shelf, struct cof_policy *ret)
-{
-	cof_autobuf struct cof_buf text = {0};
-	int r;
-
-	cof_policy_default(ret);
-	if (!shelf)
-		return 0;
-	pthread_mutex_lock(&a->shelf_lock);
-	for (unsigned i = 0; i < a->n_shelves; i++)
-		if (a->shelves[i].ino == shelf) {
-			*ret = a->shelves[i].policy;
-			pthread_mutex_unlock(&a->shelf_lock);
-			return 0;
-		}
-	pthread_mutex_unlock(&a->shelf_lock);
-
-	r = cof_ix(a, cof_index_get_value(a->ix, COF_INDEX_NOW, shelf, "policy", &text));
-	if (r == -ENOENT)
-		return 0; /* its SHELF frame is still to come */
-	if (r < 0)
-		return r;
-	r = cof_policy_parse((const char *)text.data, text.len, ret, NULL);
-	if (r < 0)
-		return r;
-	pthread_mutex_lock(&a->shelf_lock);
-	if (a->n_shelves < COF_COUNT(a->shelves)) {
-		a->shelves[a->n_shelves].ino = shelf;
-		a->shelves[a->n_shelves++].policy = *ret;
-	}
-	pthread_mutex_unlock(&a->shelf_lock);
-	return 0;
-}
-
 /* The root exists without a CREATE frame. */
 static void root_node(struct cof_archive *a, struct cof_node *n)
 {
@@ -170,7 +134,7 @@ static void root_node(struct cof_archive *a, struct cof_node *n)
 	n->kind = COF_KIND_DIR;
 	n->mode = 0755;
 	n->created = n->mtime = n->ctime = a->conf.created;
-	n->retain_until = INT64_MIN;
+	n->retain_until = n->asked_until = INT64_MIN;
 }
 
 static int node_at(struct cof_archive *a, uint64_t at, uint64_t ino, struct cof_node *ret)
@@ -184,43 +148,45 @@ static int node_at(struct cof_archive *a, uint64_t at, uint64_t ino, struct cof_
 	return r;
 }
 
-/* Size and times of an open file follow its appends, which write no row of their own. */
+struct followed { /* what follows the appends of an open file, which write no row of their own */
+	uint64_t size;
+	int64_t mtime, ctime, written;
+};
+
 static int follow_appends(struct cof_archive *a, uint64_t at, const struct cof_node *n,
-			  uint64_t *ret_size, int64_t *ret_mtime, int64_t *ret_ctime)
+			  struct followed *ret)
 {
 	struct cof_stretch last;
-	uint64_t size;
-	int64_t time;
+	int64_t time = 0, written = 0;
 	size_t found = 0;
 	int r;
 
-	*ret_size = n->size;
-	*ret_mtime = n->mtime;
-	*ret_ctime = n->ctime;
+	*ret = (struct followed){n->size, n->mtime, n->ctime, INT64_MIN};
 	if (n->kind != COF_KIND_FILE || n->state != COF_STATE_OPEN)
 		return 0;
-	r = cof_ix(a, cof_index_end(a->ix, at, n->ino, &size));
-	if (r < 0)
+	r = cof_ix(a, cof_index_end(a->ix, at, n->ino, &ret->size));
+	if (r < 0 || !ret->size)
 		return r;
-	*ret_size = size;
-	if (!size || n->mtime_claimed)
-		return 0;
-	r = cof_ix(a, cof_index_stretches(a->ix, at, n->ino, size - 1, &last, 1, &found));
+	r = cof_ix(a, cof_index_stretches(a->ix, at, n->ino, ret->size - 1, &last, 1, &found));
 	if (r < 0)
 		return r;
 	if (!found)
 		return -COF_EINDEX;
-	r = cof_stretch_time(a, &last, n->ino, &time);
+	r = cof_stretch_time(a, &last, n->ino, &time, &written);
 	if (r < 0)
 		return r == -COF_EINDEX ? r : 0; /* a damaged frame spoils its bytes, not its name */
-	*ret_mtime = time;
+	ret->written = written;
+	if (n->mtime_claimed)
+		return 0;
+	ret->mtime = time;
 	if (last.sequence > n->created_sequence && time > n->ctime)
-		*ret_ctime = time;
+		ret->ctime = time;
 	return 0;
 }
 
 static int load(struct cof_archive *a, struct cof_obj *o)
 {
+	struct followed now;
 	struct cof_node node;
 	int r = node_at(a, a->load_at, o->node.ino, &node);
 
@@ -228,12 +194,16 @@ static int load(struct cof_archive *a, struct cof_obj *o)
 		return r;
 	if (node.ino != o->node.ino)
 		return -COF_EINDEX;
-	r = follow_appends(a, a->load_at, &node, &o->size, &o->mtime, &o->ctime);
+	r = follow_appends(a, a->load_at, &node, &now);
 	if (r == 0)
-		r = cof_shelf_policy(a, node.shelf, &o->policy);
+		r = cof_shelf_get(a, node.shelf, &o->shelf);
 	if (r < 0)
 		return r;
 	o->node = node;
+	o->size = now.size;
+	o->mtime = now.mtime;
+	o->ctime = now.ctime;
+	o->written = now.written;
 	o->put_mtime = node.mtime;
 	o->loaded = 1;
 	return 0;
@@ -280,6 +250,16 @@ void cof_obj_put(struct cof_archive *a, struct cof_obj *o)
 	unreference(a, o, keep);
 }
 
+/* An open file shows as access time what was asked for, a committed one what is kept. */
+static int64_t access_time(const struct cof_node *n, int64_t mtime)
+{
+	if (n->kind != COF_KIND_FILE)
+		return mtime;
+	if (n->state == COF_STATE_OPEN)
+		return n->asked_until != COF_RETAIN_NONE ? n->asked_until : mtime;
+	return n->retain_until != COF_RETAIN_NONE ? n->retain_until : mtime;
+}
+
 static void fill_attr(const struct cof_node *n, uint64_t size, int64_t mtime, int64_t ctime,
 		      struct cof_attr *ret)
 {
@@ -295,33 +275,55 @@ static void fill_attr(const struct cof_node *n, uint64_t size, int64_t mtime, in
 	    .nlink = n->state == COF_STATE_REMOVED ? 0 : 1,
 	    .mtime = mtime,
 	    .ctime = ctime,
-	    .atime = mtime,
+	    .atime = access_time(n, mtime),
 	    .created = n->created,
 	};
 }
 
-void cof_obj_attr(const struct cof_obj *o, struct cof_attr *ret)
+/* State follows from time: whether that has to be looked at. */
+static bool depends_on_time(const struct cof_obj *o)
+{
+	if (o->node.kind != COF_KIND_FILE)
+		return false;
+	if (o->node.state == COF_STATE_OPEN)
+		return cof_obj_policy(o)->autocommit != 0;
+	return o->node.state == COF_STATE_COMMITTED &&
+	       o->node.retain_until != COF_RETAIN_INFINITE;
+}
+
+uint8_t cof_obj_state(struct cof_archive *a, const struct cof_obj *o)
+{
+	struct cof_object view;
+
+	if (!depends_on_time(o))
+		return o->node.state;
+	cof_obj_rule_view(a, o, &view);
+	return cof_state_now(cof_obj_policy(o), &view, cof_clock_retention(&a->clock));
+}
+
+void cof_obj_attr(struct cof_archive *a, const struct cof_obj *o, struct cof_attr *ret)
 {
 	fill_attr(&o->node, o->size, o->mtime, o->ctime, ret);
+	ret->state = cof_obj_state(a, o);
 }
 
 int cof_node_attr_at(struct cof_archive *a, uint64_t at, uint64_t ino, struct cof_attr *ret)
 {
+	struct followed then;
 	struct cof_node n;
-	uint64_t size;
-	int64_t mtime, ctime;
 	int r = node_at(a, at, ino, &n);
 
 	if (r == 0)
-		r = follow_appends(a, at, &n, &size, &mtime, &ctime);
+		r = follow_appends(a, at, &n, &then);
 	if (r == 0)
-		fill_attr(&n, size, mtime, ctime, ret);
+		fill_attr(&n, then.size, then.mtime, then.ctime, ret);
 	return r;
 }
 
-void cof_obj_rule_view(const struct cof_obj *o, struct cof_object *ret)
+void cof_obj_rule_view(struct cof_archive *a, const struct cof_obj *o, struct cof_object *ret)
 {
 	const struct cof_node *n = &o->node;
+	int64_t closed = INT64_MIN;
 
 	*ret = (struct cof_object){
 	    .kind = n->kind,
@@ -335,5 +337,12 @@ void cof_obj_rule_view(const struct cof_obj *o, struct cof_object *ret)
 	    .is_root = n->ino == COF_ROOT_INO,
 	    .is_shelf = n->ino != COF_ROOT_INO && n->parent == COF_ROOT_INO,
 	    .in_root = n->parent == COF_ROOT_INO,
+	    .retain_until = n->state == COF_STATE_OPEN ? COF_RETAIN_NONE : n->retain_until,
+	    .asked_until = n->state == COF_STATE_OPEN ? n->asked_until : COF_RETAIN_NONE,
 	};
+	if (n->kind == COF_KIND_FILE && n->state == COF_STATE_OPEN)
+		ret->has_writers = cof_writers_any(a->writers, n->ino, &closed);
+	/* The idle time begins with the last byte, or when the last writer left. */
+	ret->idle_since = COF_MAX(o->written, closed);
+	cof_shelf_use(o->shelf, &ret->shelf_bytes, &ret->shelf_files);
 }

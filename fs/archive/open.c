@@ -27,7 +27,7 @@ int cof_mount_fields(struct cof_buf *ret, const struct cof_keys *keys, const uin
 	cof_field_put(ret, COF_T_SALT, salt, 32);
 	cof_field_put(ret, COF_T_COMMITMENT, commitment, sizeof(commitment));
 	cof_field_put(ret, COF_T_BOOT_ID, clock->boot_id, sizeof(clock->boot_id));
-	cof_field_put_i64(ret, COF_T_BOOT_TIME, cof_now(CLOCK_BOOTTIME));
+	cof_field_put_i64(ret, COF_T_BOOT_TIME, cof_clock_boottime(clock));
 	cof_field_put_u64(ret, COF_T_EPOCH, cof_keys_epoch(keys));
 	cof_field_put_u32(ret, COF_T_LINEAGE, cof_keys_lineage(keys));
 	cof_field_put_str(ret, COF_T_SOFTWARE, "coffer " COF_VERSION);
@@ -139,6 +139,8 @@ static int open_keys(struct cof_archive *a, struct cof_diag *diag)
 {
 	int r = cof_conf_load(a->io, &a->conf, diag);
 
+	if (r == 0)
+		r = cof_clock_check(&a->conf, &a->clock, diag);
 	if (r < 0)
 		return r;
 	return cof_keys_open(a->io, a->conf.id, a->p.secret, &a->keys, diag);
@@ -381,6 +383,7 @@ static void archive_free(struct cof_archive *a)
 {
 	cof_events_free(a->events);
 	cof_actors_free(a->actors);
+	cof_writers_free(a->writers);
 	cof_cache_done(a);
 	if (a->ix)
 		cof_index_close(a->ix);
@@ -410,6 +413,8 @@ static int open_parts(struct cof_archive *a, struct cof_diag *diag)
 		r = cof_cache_init(a, a->p.cache_objects);
 	if (r == 0)
 		r = cof_actors_new(&a->actors);
+	if (r == 0)
+		r = cof_writers_new(&a->writers);
 	if (r == 0)
 		r = cof_events_new(&a->events);
 	if (r < 0)

@@ -88,13 +88,16 @@ static int header_of(struct cof_archive *a, const struct cof_stretch *s, uint64_
 	return is_it(ret, s, ino) ? 0 : cof_ix(a, -EUCLEAN);
 }
 
-int cof_stretch_time(struct cof_archive *a, const struct cof_stretch *s, uint64_t ino, int64_t *ret)
+int cof_stretch_time(struct cof_archive *a, const struct cof_stretch *s, uint64_t ino,
+		     int64_t *ret_record, int64_t *ret_retention)
 {
 	struct cof_frame f;
 	int r = header_of(a, s, ino, &f);
 
-	if (r == 0)
-		*ret = f.record_time;
+	if (r == 0) {
+		*ret_record = f.record_time;
+		*ret_retention = f.retention_time;
+	}
 	return r;
 }
 
@@ -338,7 +341,7 @@ static int read_some(struct cof_archive *a, uint64_t at, uint64_t ino, void *buf
 	if (at == COF_INDEX_NOW) {
 		r = cof_obj_get(a, ino, &o);
 		if (r == 0) {
-			cof_obj_attr(o, &attr);
+			cof_obj_attr(a, o, &attr);
 			cof_obj_put(a, o); /* what is below the end stays as it is */
 		}
 	} else {

@@ -19,8 +19,11 @@ uint64_t cof_archive_size(void *archive)
 	struct cof_archive *a = archive;
 	uint64_t size = atomic_load(&a->size);
 
-	/* What the index missed must be asked for again. */
-	return atomic_load(&a->stale) ? COF_MIN(size, (uint64_t)atomic_load(&a->stale_from)) : size;
+	/* What the index missed must be asked for again, all from where it stands now: what the shelves
+	 * hold is not known as of any size in between. */
+	if (atomic_load(&a->stale) || cof_shelves_put(a, size) < 0)
+		return cof_index_fed(a->ix);
+	return size;
 }
 
 int cof_archive_feed(struct cof_archive *a)
@@ -37,9 +40,16 @@ int cof_archive_feed(struct cof_archive *a)
 	return r;
 }
 
+struct progress {
+	struct cof_archive *a;
+	uint64_t replayed;
+};
+
 static uint64_t progress(void *user)
 {
-	return *(uint64_t *)user;
+	struct progress *p = user;
+
+	return cof_shelves_put(p->a, p->replayed) < 0 ? cof_index_fed(p->a->ix) : p->replayed;
 }
 
 /* ---- one frame ---- */
@@ -52,6 +62,7 @@ static bool reads_payload(unsigned type)
 	case COF_SHELF:
 	case COF_HOLE:
 	case COF_COMMIT:
+	case COF_EXTEND:
 	case COF_ATTR:
 	case COF_REMOVE:
 	case COF_RENAME:
@@ -113,6 +124,7 @@ static int keep_number(struct cof_archive *a, const struct cof_frame *f)
 				.ctime = f->record_time,
 				.created_sequence = f->sequence,
 				.retain_until = INT64_MIN,
+				.asked_until = INT64_MIN,
 			    },
 			there;
 	int r;
@@ -298,21 +310,21 @@ static int next_frame(struct cof_archive *a, uint64_t expected, uint64_t end, ui
 	return more && ret->sequence < end;
 }
 
-static int walk(struct cof_archive *a, uint64_t address, uint64_t end, uint64_t *replayed)
+static int walk(struct cof_archive *a, uint64_t address, uint64_t end, struct progress *p)
 {
 	uint64_t count = 0, at = address;
 	struct cof_frame f;
 	int r;
 
-	while ((r = next_frame(a, *replayed, end, &at, &f)) > 0) {
-		if (f.sequence >= *replayed) { /* else it is a copy of one that was here */
+	while ((r = next_frame(a, p->replayed, end, &at, &f)) > 0) {
+		if (f.sequence >= p->replayed) { /* else it is a copy of one that was here */
 			r = replay_frame(a, &f, at);
 			if (r < 0)
 				return r;
-			*replayed = f.sequence + 1;
+			p->replayed = f.sequence + 1;
 		}
 		if (++count % FEED_EVERY == 0)
-			r = cof_index_feed(a->ix, progress, replayed);
+			r = cof_index_feed(a->ix, progress, p);
 		if (r >= 0)
 			r = cof_reader_next(a->reader, at, &f, &at);
 		if (r < 0)
@@ -325,7 +337,7 @@ int cof_replay(struct cof_archive *a)
 {
 	uint64_t fed = cof_index_fed(a->ix), address = 0;
 	uint64_t end = a->log ? atomic_load(&a->size) : UINT64_MAX;
-	uint64_t replayed = fed;
+	struct progress p = {a, fed};
 	struct cof_diag diag;
 	int r = 0;
 
@@ -339,17 +351,17 @@ int cof_replay(struct cof_archive *a)
 	a->passed_over = 0;
 	a->from_nothing = !fed;
 	cof_index_bulk(a->ix, true);
-	r = walk(a, address, end, &replayed);
+	r = walk(a, address, end, &p);
 	cof_index_bulk(a->ix, false);
 	a->load_at = COF_INDEX_NOW;
 	if (a->passed_over > ALARMS)
 		cof_alarm(a, "%llu frames in all cannot be used for the index.",
 			  (unsigned long long)a->passed_over);
-	cof_obj_clear(a);
 	if (r == 0)
-		r = cof_index_feed(a->ix, progress, &replayed);
-	if (r == 0 && atomic_load(&a->size) < replayed)
-		atomic_store(&a->size, replayed);
+		r = cof_index_feed(a->ix, progress, &p);
+	cof_obj_clear(a);
+	if (r == 0 && atomic_load(&a->size) < p.replayed)
+		atomic_store(&a->size, p.replayed);
 	if (atomic_load(&a->next_ino) <= cof_index_last_ino(a->ix))
 		atomic_store(&a->next_ino, cof_index_last_ino(a->ix) + 1);
 	return r;

@@ -167,16 +167,24 @@ int cof_archive_put(struct cof_archive *a, const struct cof_draft *d, const stru
 
 /* ---- writes ---- */
 
-void cof_judge(const struct cof_obj *o, const struct cof_object *view, const struct cof_op *op,
-	       const struct cof_who *who, struct cof_ruling *rl)
+int cof_judge(struct cof_archive *a, struct cof_obj *o, struct cof_object *view,
+	      const struct cof_op *op, const struct cof_who *who, struct cof_reply *reply,
+	      struct cof_ruling *rl)
 {
+	int64_t now = cof_clock_retention(&a->clock);
 	struct cof_object own;
+	int r;
 
 	if (!view) {
-		cof_obj_rule_view(o, &own);
+		cof_obj_rule_view(a, o, &own);
 		view = &own;
 	}
-	cof_rule(&o->policy, view, op, who, 0, rl);
+	cof_rule(cof_obj_policy(o), view, op, who, now, rl);
+	if (!rl->commit_first || !reply || !a->log || atomic_load(&a->failed))
+		return rl->error;
+	/* The rest of the ruling is about the committed file already. */
+	r = cof_commit_due(a, o, reply);
+	return rl->error ? rl->error : op->kind == COF_OP_OPEN ? 0 : r;
 }
 
 void cof_reply_wrote(struct cof_reply *ret, const struct cof_append *done)
@@ -185,10 +193,11 @@ void cof_reply_wrote(struct cof_reply *ret, const struct cof_append *done)
 	ret->sequence = done->ret_sequence;
 }
 
-void cof_reply_fill(const struct cof_obj *o, const struct cof_op *op, struct cof_reply *ret)
+void cof_reply_fill(struct cof_archive *a, const struct cof_obj *o, const struct cof_op *op,
+		    struct cof_reply *ret)
 {
-	cof_obj_attr(o, &ret->attr);
-	ret->durable = ret->wrote && (op->durable || o->policy.durability == COF_DURABLE_ON_WRITE);
+	cof_obj_attr(a, o, &ret->attr);
+	ret->durable = ret->wrote && (op->durable || cof_obj_policy(o)->durability == COF_DURABLE_ON_WRITE);
 }
 
 static int put_hole(struct cof_archive *a, struct cof_obj *o, uint32_t actor, uint64_t length,
@@ -271,13 +280,13 @@ static int compare_stored(struct cof_archive *a, const struct cof_obj *o, const 
 	return r;
 }
 
-static void judge_again(struct cof_obj *o, const struct cof_op *op, const struct cof_who *who,
-			struct cof_ruling *rl)
+static void judge_again(struct cof_archive *a, struct cof_obj *o, const struct cof_op *op,
+			const struct cof_who *who, struct cof_ruling *rl)
 {
 	struct cof_op plain = *op;
 
 	plain.resent = false;
-	cof_judge(o, NULL, &plain, who, rl);
+	(void)cof_judge(a, o, NULL, &plain, who, NULL, rl); /* rl says it */
 }
 
 /* What is left to write of it once the part that is there was found equal. */
@@ -288,7 +297,7 @@ static int resume(struct cof_archive *a, struct cof_obj *o, const struct cof_op 
 	int r = compare_stored(a, o, op, &same);
 
 	if (r == -EPERM) {
-		judge_again(o, op, who, rl);
+		judge_again(a, o, op, who, rl);
 		return rl->error ? rl->error : -EPERM;
 	}
 	if (r < 0)
@@ -298,10 +307,30 @@ static int resume(struct cof_archive *a, struct cof_obj *o, const struct cof_op 
 	ret_rest->length -= same;
 	ret_rest->data = (const uint8_t *)op->data + same;
 	if (ret_rest->length)
-		judge_again(o, ret_rest, who, rl);
+		judge_again(a, o, ret_rest, who, rl);
 	else
 		rl->effect = COF_EFFECT_NONE;
 	return rl->error;
+}
+
+/* What it will add is set aside before anything is chained, so that writers of other files in the
+ * shelf cannot take it meanwhile. */
+static int judge_and_reserve(struct cof_archive *a, struct cof_obj *o, const struct cof_op *op,
+			     const struct cof_who *who, struct cof_reply *ret,
+			     struct cof_ruling *rl)
+{
+	uint64_t end = op->kind == COF_OP_TRUNCATE ? op->length : op->offset + op->length;
+	int r;
+
+	for (;;) {
+		r = cof_judge(a, o, NULL, op, who, ret, rl);
+		if (r < 0 || (rl->effect != COF_EFFECT_APPEND && rl->effect != COF_EFFECT_HOLE))
+			return r;
+		if (cof_shelf_reserve(o->shelf, end - o->size, cof_obj_policy(o)->quota_bytes)) {
+			o->reserved = end - o->size;
+			return 0;
+		}
+	}
 }
 
 static int write_locked(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who,
@@ -313,9 +342,9 @@ static int write_locked(struct cof_archive *a, struct cof_obj *o, const struct c
 	uint32_t actor;
 	int r = 0;
 
-	cof_judge(o, NULL, op, who, rl);
-	if (rl->error)
-		return rl->error;
+	r = judge_and_reserve(a, o, op, who, ret, rl);
+	if (r < 0)
+		return r;
 	if (rl->effect == COF_EFFECT_ECHO) {
 		/* As the first time: what it wrote has to be durable when this one has to be. */
 		ret->wrote = o->last_sequence != 0;
@@ -342,8 +371,10 @@ int cof_do_write(struct cof_archive *a, const struct cof_who *who, const struct 
 	if (r < 0)
 		return r;
 	r = write_locked(a, o, who, op, ret, rl);
+	cof_shelf_release(o->shelf, o->reserved);
+	o->reserved = 0;
 	if (r == 0) {
-		cof_reply_fill(o, op, ret);
+		cof_reply_fill(a, o, op, ret);
 		if (op->kind == COF_OP_WRITE)
 			ret->length = COF_MIN(o->size - op->offset, op->length);
 	}

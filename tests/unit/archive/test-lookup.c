@@ -32,6 +32,8 @@ static void changer_done(void)
 
 /* ---- who changes ---- */
 
+static uint64_t other; /* a directory */
+
 static void *renames(void *user)
 {
 	unsigned self = *(unsigned *)user;
@@ -43,9 +45,9 @@ static void *renames(void *user)
 		complain("create");
 	for (int i = 1; i <= 5 * ROUNDS && !atomic_load(&stop); i++) {
 		snprintf(to, sizeof(to), "r%u-%d", self, i % NAMES);
-		if (do_rename(&s, AUDIT, from, i % 3 ? AUDIT : KEYS, to))
+		if (do_rename(&s, AUDIT, from, i % 3 ? AUDIT : other, to))
 			complain("rename there");
-		if (i % 3 == 0 && do_rename(&s, KEYS, to, AUDIT, to))
+		if (i % 3 == 0 && do_rename(&s, other, to, AUDIT, to))
 			complain("rename back");
 		strcpy(from, to);
 	}
@@ -194,6 +196,7 @@ START_TEST(beside_each_other)
 	struct cof_json *status = cof_json_object();
 
 	store_make(&s, (enum store_kind)_i);
+	other = must_create(&s, AUDIT, "other", COF_KIND_DIR);
 	atomic_store(&changers, (int)COF_COUNT(change));
 	for (unsigned i = 0; i < COF_COUNT(change); i++) {
 		number[i] = i;

@@ -299,7 +299,7 @@ static const struct {
 } renames[] = {
     {AUDIT, "full", AUDIT, "free", 0, 0},
     {AUDIT, "full", AUDIT, "free", RENAME_NOREPLACE, 0},
-    {AUDIT, "full", KEYS, "free", 0, 0},
+    {AUDIT, "full", KEYS, "free", 0, -EXDEV},
     {AUDIT, "full", AUDIT, "none", 0, 0},
     {AUDIT, "full", AUDIT, "none", RENAME_NOREPLACE, -EEXIST},
     {AUDIT, "full", AUDIT, "full", 0, 0},
@@ -313,7 +313,7 @@ static const struct {
     {AUDIT, "full", AUDIT, "free", RENAME_WHITEOUT, -EPERM},
     {AUDIT, "full", AUDIT, "free", 64, -EINVAL},
     {AUDIT, "fixed", AUDIT, "free", 0, -EPERM},
-    {AUDIT, "fixed", KEYS, "free", 0, -EPERM},
+    {AUDIT, "fixed", KEYS, "free", 0, -EXDEV},
     {AUDIT, "full", AUDIT, "dir", 0, -EISDIR},
     {AUDIT, "dir", AUDIT, "full", 0, -ENOTDIR},
     {AUDIT, "dir", AUDIT, "free", 0, 0},
@@ -410,22 +410,24 @@ START_TEST(rename_into_itself)
 }
 END_TEST
 
-START_TEST(policy_follows_the_shelf)
+/* Each file is under the policy of the shelf that it was made in, for good. */
+START_TEST(stays_in_its_shelf)
 {
-	struct cof_reply reply = {0};
-	uint64_t ino = must_create(&s, AUDIT, "f", COF_KIND_FILE);
-	struct cof_op op = {.kind = COF_OP_WRITE, .ino = ino, .length = 1, .data = "x"};
+	static const uint64_t shelf[] = {AUDIT, KEYS};
 
-	ck_assert_int_eq(cof_archive_do(s.archive, &root_user, &op, &reply), 0);
-	ck_assert(!reply.durable);
-	ck_assert_int_eq(do_rename(&s, AUDIT, "f", KEYS, "f"), 0);
-	op.offset = 1;
-	ck_assert_int_eq(cof_archive_do(s.archive, &root_user, &op, &reply), 0);
-	ck_assert(reply.durable);
-	reopen();
-	op.offset = 2;
-	ck_assert_int_eq(cof_archive_do(s.archive, &root_user, &op, &reply), 0);
-	ck_assert(reply.durable);
+	for (int i = 0; i < 2; i++) {
+		struct cof_reply reply = {0};
+		uint64_t ino = must_create(&s, shelf[i], "f", COF_KIND_FILE);
+		struct cof_op op = {.kind = COF_OP_WRITE, .ino = ino, .length = 1, .data = "x"};
+
+		for (int again = 0; again < 2; again++) {
+			op.offset = (uint64_t)again;
+			ck_assert_int_eq(cof_archive_do(s.archive, &root_user, &op, &reply), 0);
+			ck_assert(reply.durable == (shelf[i] == KEYS));
+			ck_assert_int_eq(do_rename(&s, shelf[i], "f", shelf[1 - i], "g"), -EXDEV);
+			reopen();
+		}
+	}
 }
 END_TEST
 
@@ -580,7 +582,7 @@ int main(void)
 	tcase_add_test(c, rotation);
 	tcase_add_loop_test(c, renaming, 0, COF_COUNT(renames));
 	tcase_add_test(c, rename_into_itself);
-	tcase_add_test(c, policy_follows_the_shelf);
+	tcase_add_test(c, stays_in_its_shelf);
 	tcase_add_test(c, links_and_nodes);
 	tcase_add_test(c, many_entries);
 	tcase_add_test(c, paths);

@@ -354,7 +354,7 @@ START_TEST(wrong_stretch)
 	cof_index_enter(s.archive->ix);
 	ck_assert_int_eq(cof_index_add_stretch(s.archive->ix, m.ino, &st), 0);
 	cof_index_leave(s.archive->ix);
-	ck_assert_int_eq(cof_stretch_time(s.archive, &st, m.ino, &time), -COF_EINDEX);
+	ck_assert_int_eq(cof_stretch_time(s.archive, &st, m.ino, &time, &time), -COF_EINDEX);
 	ck_assert_int_eq(cof_read_range(s.archive, COF_INDEX_NOW, m.ino, 0, buf, 30), -COF_EINDEX);
 	cof_obj_clear(s.archive); /* nobody holds one */
 	must_read_repaired(&m);
