@@ -226,23 +226,24 @@ static uint64_t log_bytes(void)
 /* Endless names: the log grows by the budget and no more. */
 START_TEST(endless_names)
 {
-	uint64_t before = log_bytes(), n = 60000, ino;
-	char name[128];
+	uint64_t before = log_bytes(), n = 60000, told = 0, ino;
+	char name[256];
 	struct cof_json *list;
 
 	for (uint64_t i = 0; i < n; i++) {
-		snprintf(name, sizeof(name),
-			 "%08llx-with-a-name-that-is-rather-long-so-that-it-costs",
-			 (unsigned long long)i);
+		snprintf(name, sizeof(name), "%08x%0200d", (unsigned)(i * 2654435761u), 0);
 		ck_assert_int_eq(do_create(&s, COF_ROOT_INO, name, COF_KIND_DIR, &ino), -EPERM);
 	}
 	cof_events_flush(s.archive);
 	ck_assert_uint_lt(log_bytes() - before, 1 << 20);
 	ck_assert_int_eq(sum_of_counts(), (int64_t)n);
 	list = entries_of(&s, "event");
-	ck_assert_ptr_nonnull(
-	    strstr(cof_json_str(cof_json_at(list, cof_json_count(list) - 1), "detail"),
-		   "too many to list"));
+	for (size_t i = 0; i < cof_json_count(list); i++) {
+		const char *detail = cof_json_str(cof_json_at(list, i), "detail");
+
+		told += detail && strstr(detail, "too many to list");
+	}
+	ck_assert_uint_gt(told, 0);
 	cof_json_free(list);
 }
 END_TEST
