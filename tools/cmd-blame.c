@@ -44,14 +44,8 @@ static int find_file(const char *path, struct mount_line *m, uint64_t *ret_ino,
 		     struct cof_diag *diag)
 {
 	struct stat st;
-	int r = mount_of(path, m, ret_ino, diag);
+	int r = archive_of(path, m, ret_ino, diag);
 
-	if (r == -ENOENT && access(path, F_OK) == 0)
-		return cof_fail(
-		    diag, r,
-		    "%s is not on a mounted archive; mount it first: mount -t coffer STORE "
-		    "MOUNTPOINT",
-		    path);
 	if (r < 0)
 		return r;
 	if (stat(path, &st) < 0)

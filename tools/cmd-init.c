@@ -4,6 +4,7 @@
 #include "tools/coffer.h"
 #include "tools/init.h"
 #include "tools/output.h"
+#include "tools/shelf-policy.h"
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -12,7 +13,6 @@
 #include <sys/stat.h>
 
 #define SECURE_BYTES (4u << 20)
-#define POLICY_MAX 65536
 
 enum {
 	OPT_SHELF,
@@ -24,12 +24,16 @@ enum {
 	OPT_AUDITOR,
 	OPT_SEGMENT,
 	OPT_POLICY,
+#ifdef COFFER_TEST_CLOCK
+	OPT_TEST_CLOCK,
+#endif
 };
 
 static const struct tool_option options[] = {
-    [OPT_SHELF] = {"shelf", "NAME",
-		   "a shelf of the archive: a directory at its top that files go into. "
-		   "May be given several times; at least one is needed"},
+    [OPT_SHELF] =
+	{"shelf", "NAME",
+	 "a shelf of the archive: a directory at its top that files go into. May be given "
+	 "several times; at least one is needed. NAME:FILE takes its policy from FILE"},
     [OPT_KEY_FILE] = {"key-file", "FILE",
 		      "the archive is opened by this file's content (32 to 4096 "
 		      "bytes). It may not lie in STORE",
@@ -53,22 +57,53 @@ static const struct tool_option options[] = {
     [OPT_SEGMENT] = {"segment-size", "N",
 		     "bytes of one segment of the log, 64K to 1G; default 64M"},
     [OPT_POLICY] = {"policy", "SHELF=FILE",
-		    "the shelf's policy, as lines of \"key = value\" (durability, "
-		    "refuse)",
+		    "the shelf's policy, as lines of \"key = value\" (retention, autocommit, "
+		    "durability, quota and others; see coffer-shelf(1))",
 		    true},
+#ifdef COFFER_TEST_CLOCK
+    [OPT_TEST_CLOCK] =
+	{"test-clock", NULL,
+	 "an archive whose retention clock can be moved: for tests only, and it says so "
+	 "for ever"},
+#endif
     {0},
 };
 
 /* ---- options ---- */
 
-static int add_shelf(struct init *in, const char *name)
+static int add_policy(struct init *in, const char *shelf, const char *file)
 {
+	if (in->n_policies == COF_COUNT(in->policies))
+		return misuse("at most %zu policies can be given", COF_COUNT(in->policies));
+	in->policies[in->n_policies].shelf = shelf;
+	in->policies[in->n_policies++].file = file;
+	return EXIT_OK;
+}
+
+/* NAME, or NAME:POLICYFILE; the argument is ours to cut. */
+static int add_shelf(struct init *in, char *name)
+{
+	char *colon = strchr(name, ':');
+
 	if (in->n_shelves == SHELVES_MAX)
 		return misuse("at most %d shelves can be made at once", SHELVES_MAX);
 	in->shelves[in->n_shelves].name = name;
 	cof_policy_default(&in->shelves[in->n_shelves].policy);
 	in->n_shelves++;
-	return EXIT_OK;
+	if (!colon)
+		return EXIT_OK;
+	*colon = '\0';
+	return add_policy(in, name, colon + 1);
+}
+
+static int take_policy(struct init *in, char *arg)
+{
+	char *equals = strchr(arg, '=');
+
+	if (!equals)
+		return misuse("--policy takes SHELF=FILE");
+	*equals = '\0';
+	return add_policy(in, arg, equals + 1);
 }
 
 static int take_option(struct init *in, int option)
@@ -100,10 +135,12 @@ static int take_option(struct init *in, int option)
 			return misuse("--segment-size takes a size such as 64M");
 		break;
 	case OPT_POLICY:
-		if (in->n_policies == SHELVES_MAX)
-			return misuse("at most %d policies can be given", SHELVES_MAX);
-		in->policies[in->n_policies++] = optarg;
+		return take_policy(in, optarg);
+#ifdef COFFER_TEST_CLOCK
+	case OPT_TEST_CLOCK:
+		in->flags |= COF_ARCHIVE_TEST_CLOCK;
 		break;
+#endif
 	default:
 		break;
 	}
@@ -128,38 +165,31 @@ static int check_options(const struct init *in)
 
 /* ---- policies ---- */
 
-static struct cof_shelf_spec *shelf_named(struct init *in, const char *name, size_t n)
+static struct cof_shelf_spec *shelf_named(struct init *in, const char *name)
 {
 	for (size_t i = 0; i < in->n_shelves; i++) {
-		if (strlen(in->shelves[i].name) == n && !memcmp(in->shelves[i].name, name, n))
+		if (!strcmp(in->shelves[i].name, name))
 			return &in->shelves[i];
 	}
 	return NULL;
 }
 
-static int load_policy(struct init *in, const char *arg, struct cof_diag *diag)
+static int load_policy(struct init *in, const char *name, const char *file, struct cof_diag *diag)
 {
-	const char *equals = strchr(arg, '=');
-	struct cof_shelf_spec *shelf = equals ? shelf_named(in, arg, (size_t)(equals - arg)) : NULL;
-	cof_autofree char *text = malloc(POLICY_MAX);
-	cof_autoclose int fd = -1;
+	struct cof_shelf_spec *shelf = shelf_named(in, name);
+	cof_autobuf struct cof_buf text = {0};
 	struct cof_diag why = {""};
-	size_t n = 0;
 	int r;
 
-	if (!equals)
-		return cof_fail(diag, -EINVAL, "--policy takes SHELF=FILE, not '%s'", arg);
 	if (!shelf)
-		return cof_fail(diag, -EINVAL, "--policy %s: no --shelf has that name", arg);
-	fd = open(equals + 1, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return cof_fail(diag, -errno, "cannot open the policy %s: %s", equals + 1,
-				strerror(errno));
-	r = text ? cof_read_all(fd, text, POLICY_MAX, &n) : -ENOMEM;
+		return cof_fail(diag, -EINVAL, "--policy %s=%s: no --shelf has that name", name,
+				file);
+	r = policy_load(file, &text, diag);
 	if (r < 0)
-		return cof_fail(diag, r, "cannot read the policy %s: %s", equals + 1, strerror(-r));
-	r = cof_policy_parse(text, n, &shelf->policy, &why);
-	return r < 0 ? cof_fail(diag, r, "%s: %s", equals + 1, why.text) : 0;
+		return r;
+	r = cof_policy_parse(text.data ? (const char *)text.data : "", text.len, &shelf->policy,
+			     &why);
+	return r < 0 ? cof_fail(diag, r, "%s: %s", file, why.text) : 0;
 }
 
 /* ---- the directory ---- */
@@ -300,6 +330,7 @@ static int make_archive(struct init *in, struct cof_diag *diag)
 	struct cof_init_params p = {
 	    .origin = in->origin,
 	    .segment_size = in->segment_size,
+	    .flags = in->flags,
 	    .secret = &in->opener.secret,
 	    .shelves = in->shelves,
 	    .n_shelves = in->n_shelves,
@@ -360,7 +391,7 @@ static int make(struct init *in, const char *arg, struct cof_diag *diag)
 	int r = cof_crypto_init(SECURE_BYTES, diag);
 
 	for (size_t i = 0; i < in->n_policies && r == 0; i++)
-		r = load_policy(in, in->policies[i], diag);
+		r = load_policy(in, in->policies[i].shelf, in->policies[i].file, diag);
 	/* who writes to the descriptor may take long, and Ctrl-C has to work until then */
 	if (r == 0 && in->opener_args.passphrase_fd < 0)
 		hold_signals();

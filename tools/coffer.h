@@ -17,6 +17,7 @@ struct tool_option {
 	const char *arg;  /* what stands for the value, or NULL */
 	const char *help; /* one paragraph, wrapped by who prints it */
 	bool files;       /* completion offers file names */
+	char letter;      /* the same in one letter, or 0 */
 };
 
 struct verb {
@@ -30,7 +31,7 @@ struct verb {
 };
 
 extern const struct verb *const verbs[]; /* NULL-terminated */
-extern const struct verb verb_init, verb_status, verb_verify, verb_log, verb_blame, verb_conform, verb_help,
+extern const struct verb verb_init, verb_status, verb_verify, verb_log, verb_blame, verb_ls, verb_find_files, verb_commit, verb_retain, verb_explain, verb_shelf, verb_conform, verb_help,
     verb_version, verb_completion;
 
 const struct verb *verb_find(const char *name);
@@ -48,6 +49,8 @@ enum { OPTION_END = -1, OPTION_HELP = -2, OPTION_BAD = -3 };
 int option_next(const struct verb *v, int argc, char **argv);
 /* Exactly this many operands, or a message naming what is missing or too much. */
 bool operands_are(const struct verb *v, int argc, char **argv, int count);
+/* As operands_are, for any number between these; most < 0: no upper bound. */
+bool operands_within(const struct verb *v, int argc, char **argv, int least, int most);
 /* The exit code for OPTION_HELP and OPTION_BAD. */
 static inline int option_exit(int option)
 {

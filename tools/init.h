@@ -11,11 +11,14 @@
 struct init {
 	struct opener_args opener_args;
 	const char *origin, *auditor;      /* auditor: the file, or NULL */
-	const char *policies[SHELVES_MAX]; /* "SHELF=FILE" */
+	struct {
+		const char *shelf, *file;
+	} policies[2 * SHELVES_MAX];
 	size_t n_policies;
 	struct cof_shelf_spec shelves[SHELVES_MAX];
 	size_t n_shelves;
 	uint64_t segment_size;
+	uint32_t flags;
 
 	/* as it goes on */
 	char *store; /* absolute */

@@ -67,6 +67,30 @@ static size_t long_options(const struct verb *v, struct option *out)
 	return n + 1;
 }
 
+static void short_options(const struct verb *v, char *out)
+{
+	*out++ = ':';
+	*out++ = 'h';
+	for (const struct tool_option *o = v->options; o && o->name; o++) {
+		if (o->letter) {
+			*out++ = o->letter;
+			if (o->arg)
+				*out++ = ':';
+		}
+	}
+	*out = '\0';
+}
+
+/* The index of the option with this letter: getopt gave it, so there is one. */
+static int lettered(const struct verb *v, int letter)
+{
+	int n = 0;
+
+	while (v->options[n].letter != letter)
+		n++;
+	return n;
+}
+
 static void bad_option(const struct verb *v, const char *word, const struct option *options,
 		       size_t n)
 {
@@ -92,10 +116,12 @@ int option_next(const struct verb *v, int argc, char **argv)
 {
 	struct option options[OPTIONS_MAX];
 	size_t n = long_options(v, options);
+	char letters[2 * OPTIONS_MAX + 3];
 	int at = optind ? optind : 1, c;
 
 	opterr = 0;
-	c = getopt_long(argc, argv, ":h", options, NULL);
+	short_options(v, letters);
+	c = getopt_long(argc, argv, letters, options, NULL);
 	if (c == -1)
 		return OPTION_END;
 	if (c == 'h') {
@@ -108,6 +134,8 @@ int option_next(const struct verb *v, int argc, char **argv)
 	}
 	if (c >= FIRST)
 		return c - FIRST;
+	if (c != '?')
+		return lettered(v, c);
 	if (optopt >= FIRST) {
 		misuse("option '--%s' takes no value", options[optopt - FIRST].name);
 		return OPTION_BAD;
@@ -117,18 +145,23 @@ int option_next(const struct verb *v, int argc, char **argv)
 	return OPTION_BAD;
 }
 
-bool operands_are(const struct verb *v, int argc, char **argv, int count)
+bool operands_within(const struct verb *v, int argc, char **argv, int least, int most)
 {
 	int have = argc - optind;
 
-	if (have == count)
+	if (have >= least && (most < 0 || have <= most))
 		return true;
-	if (have < count)
+	if (have < least)
 		misuse("%s is missing", v->args);
 	else {
-		cof_autofree char *shown = escaped(argv[optind + count]);
+		cof_autofree char *shown = escaped(argv[optind + most]);
 
 		misuse("too many arguments: '%s'", shown ? shown : "?");
 	}
 	return false;
+}
+
+bool operands_are(const struct verb *v, int argc, char **argv, int count)
+{
+	return operands_within(v, argc, argv, count, count);
 }

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 
 void store_close(struct store *s)
 {
@@ -112,4 +113,38 @@ int store_ask(const struct store *s, struct cof_json *request, cof_show_fn fn, v
 				"the archive is mounted, and only root may ask its daemon: %s",
 				own.text);
 	return r < 0 ? cof_fail(diag, r, "%s", own.text[0] ? own.text : strerror(-r)) : 0;
+}
+
+int archive_of(const char *path, struct mount_line *ret, uint64_t *ret_ino, struct cof_diag *diag)
+{
+	int r = mount_of(path, ret, ret_ino, diag);
+
+	if (r == -ENOENT && access(path, F_OK) == 0)
+		return cof_fail(
+		    diag, r,
+		    "%s is not on a mounted archive; mount it first: mount -t coffer STORE "
+		    "MOUNTPOINT",
+		    path);
+	return r;
+}
+
+static int keep_retention(void *user, struct cof_json *entry)
+{
+	const char *text = cof_json_str(entry, "retention_time");
+	int64_t *ret = user;
+
+	if (text)
+		(void)cof_time_parse(text, ret); /* else it stays what it was */
+	return 0;
+}
+
+int64_t store_retention_now(const struct store *s)
+{
+	cof_autojson struct cof_json *request = cof_json_object();
+	int64_t now = 0;
+
+	cof_json_set_str(request, "verb", "status");
+	if (store_ask(s, request, keep_retention, &now, NULL) < 0 || !now)
+		return cof_now(CLOCK_REALTIME);
+	return now;
 }

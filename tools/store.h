@@ -24,6 +24,9 @@ void store_close(struct store *s);
 int store_ask(const struct store *s, struct cof_json *request, cof_show_fn fn, void *user,
 	      struct cof_diag *diag);
 
+/* The daemon's clock of retention (ns), or the wall clock where it cannot be asked. */
+int64_t store_retention_now(const struct store *s);
+
 /* ---- mountinfo, for store.c and blame ---- */
 
 struct mount_line {
@@ -41,5 +44,7 @@ int mount_named(const char *path, struct mount_line *ret, struct cof_diag *diag)
 /* The mount that path lies on. -ENOENT: not on an archive; -ENOTCONN: the daemon there is dead
  * (ret is filled all the same). ret_ino may be NULL. */
 int mount_of(const char *path, struct mount_line *ret, uint64_t *ret_ino, struct cof_diag *diag);
+/* As mount_of; what is on no archive is told how it would be mounted. */
+int archive_of(const char *path, struct mount_line *ret, uint64_t *ret_ino, struct cof_diag *diag);
 
 #endif

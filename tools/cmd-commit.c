@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * coffer commit and coffer retain: through the mount, so that the archive sees and records who
+ * asks, and everybody may who could do it with chmod and touch. The daemon is asked only for what
+ * has no other way: committing an empty file, and the clock that spans count from.
+ */
+#include "tools/coffer.h"
+#include "tools/item.h"
+#include "tools/output.h"
+#include "tools/store.h"
+#include "tools/when.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <sys/xattr.h>
+
+enum { OPT_UNTIL, OPT_FOR, OPT_INFINITE, OPT_JSON };
+
+static const struct tool_option options[] = {
+    [OPT_UNTIL] = {"until", "DATE",
+		   "keeps it until then: 2031-01-02, or 2031-01-02T03:04:05Z (UTC)"},
+    [OPT_FOR] = {"for", "SPAN", "keeps it that long from now on: 10y, 90d, 12h"},
+    [OPT_INFINITE] = {"infinite", NULL, "keeps it for ever"},
+    [OPT_JSON] = {"json", NULL, "one JSON object a line instead of text"},
+    {0},
+};
+
+struct committing {
+	bool extend, json; /* extend: coffer retain */
+	struct end_args end;
+};
+
+/* ---- one file ---- */
+
+static int ask_commit(const struct mount_line *m, uint64_t ino, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *request = cof_json_object();
+	autostore struct store s = {0};
+	int r = store_open(m->source, &s, diag);
+
+	cof_json_set_str(request, "verb", "commit");
+	cof_json_set_uint(request, "ino", ino);
+	return r < 0 ? r : store_ask(&s, request, NULL, NULL, diag);
+}
+
+static int64_t span_begin(const struct mount_line *m)
+{
+	autostore struct store s = {0};
+
+	if (store_open(m->source, &s, NULL) < 0)
+		return cof_now(CLOCK_REALTIME);
+	return store_retention_now(&s);
+}
+
+static int set_end(const char *path, int64_t end)
+{
+	char text[32];
+
+	when_text(end, text);
+	return setxattr(path, "system.coffer.retain_until", text, strlen(text), 0) < 0 ? -errno : 0;
+}
+
+static int refused(const struct committing *c, const char *path, int r, struct cof_diag *diag)
+{
+	if (r == -EPERM || r == -EROFS)
+		return cof_fail(diag, r, "%s: refused; for the reason: coffer explain %s %s", path,
+				c->extend ? "retain" : "commit", path);
+	return cof_fail(diag, r, "%s: %s", path, strerror(-r));
+}
+
+static int apply(const struct committing *c, const struct item *i, const struct mount_line *m,
+		 struct cof_diag *diag)
+{
+	int64_t end = end_of(&c->end, c->end.span ? span_begin(m) : 0);
+	int r;
+
+	if (end != COF_RETAIN_NONE)
+		r = set_end(i->path, end);
+	else if (i->st.st_size)
+		r = chmod(i->path, i->st.st_mode & 07555) < 0 ? -errno : 0;
+	else
+		return ask_commit(m, i->st.st_ino, diag); /* chmod commits no empty file */
+	return r < 0 ? refused(c, i->path, r, diag) : 0;
+}
+
+static int look(const char *path, struct item *ret, struct cof_diag *diag)
+{
+	*ret = (struct item){.path = path, .name = path, .dir = AT_FDCWD};
+	if (stat(path, &ret->st) < 0)
+		return cof_fail(diag, -errno, "cannot look at %s: %s", path, strerror(errno));
+	if (!S_ISREG(ret->st.st_mode))
+		return cof_fail(diag, -EINVAL, "%s is no regular file: only those are committed",
+				path);
+	item_attr(ret, "state", ret->state);
+	item_attr(ret, "retain_until", ret->until);
+	item_attr(ret, "time", ret->time);
+	item_attr(ret, "index", ret->leaf);
+	return 0;
+}
+
+static int one_file(const struct committing *c, const char *path, struct item *ret,
+		    struct cof_diag *diag)
+{
+	struct mount_line m = {0};
+	int r = archive_of(path, &m, NULL, diag);
+
+	if (r == 0)
+		r = look(path, ret, diag);
+	if (r == 0 && !c->extend && strcmp(ret->state, "open"))
+		r = cof_fail(diag, -EEXIST, "%s is %s already; coffer retain keeps it longer", path,
+			     ret->state);
+	if (r == 0 && c->extend && !strcmp(ret->state, "open"))
+		r = cof_fail(diag, -EINVAL, "%s is open: coffer commit commits it", path);
+	if (r == 0)
+		r = apply(c, ret, &m, diag);
+	if (r == 0)
+		r = look(path, ret, diag);
+	if (r == 0 && !strcmp(ret->state, "open"))
+		r = cof_fail(diag, -EIO, "%s is still open", path);
+	mount_line_done(&m);
+	return r;
+}
+
+/* ---- telling ---- */
+
+/* Asked and granted differ by more than the digits that are not shown. */
+static bool was_clamped(const char *asked, const char *until)
+{
+	return *asked && strcmp(asked, "none") && strncmp(asked, until, 19) != 0;
+}
+
+static void tell(const struct committing *c, const struct item *i)
+{
+	cof_autofree char *shown = escaped(i->path), *until = escaped(i->until);
+	char asked[ITEM_ATTR];
+	const char *word = c->extend ? "extended" : "committed";
+
+	item_attr(i, "asked_until", asked);
+	if (c->json) {
+		cof_autojson struct cof_json *o = item_json(i, false);
+
+		cof_json_set_bool(o, "ok", true);
+		if (print_json(o, false) == -ENOMEM)
+			complain("out of memory");
+		return;
+	}
+	printf("%s %s", word, shown ? shown : "?");
+	if (!strcmp(i->until, "infinite") || !strcmp(i->until, "none"))
+		printf(", kept for ever");
+	else if (until && *until)
+		printf(", kept until %s", until);
+	if (was_clamped(asked, i->until))
+		printf(" (%s was asked for; the shelf's policy allows this)", asked);
+	putchar('\n');
+}
+
+static void tell_failure(const struct committing *c, const char *path, int r,
+			 const struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *o = NULL;
+
+	if (!c->json) {
+		(void)failure(diag);
+		return;
+	}
+	o = cof_json_object();
+	cof_json_set_str(o, "path", path);
+	cof_json_set_bool(o, "ok", false);
+	cof_json_set_str(o, "errno", strerrorname_np(-r));
+	cof_json_set_str(o, "error", diag->text);
+	if (print_json(o, false) == -ENOMEM)
+		complain("out of memory");
+}
+
+/* ---- the verbs ---- */
+
+static int take_options(const struct verb *self, int argc, char **argv, struct committing *c)
+{
+	const char *conflict;
+	int option;
+
+	while ((option = option_next(self, argc, argv)) >= 0) {
+		if (option == OPT_UNTIL)
+			c->end.until = optarg;
+		else if (option == OPT_FOR)
+			c->end.span = optarg;
+		else if (option == OPT_INFINITE)
+			c->end.infinite = true;
+		else
+			c->json = true;
+	}
+	if (option != OPTION_END)
+		return option_exit(option);
+	if (!operands_within(self, argc, argv, 1, -1))
+		return EXIT_USAGE;
+	conflict = end_conflict(&c->end);
+	if (*conflict)
+		return misuse("%s", conflict);
+	if (c->extend && !c->end.until && !c->end.span && !c->end.infinite)
+		return misuse("say until when: --until, --for or --infinite");
+	return -1;
+}
+
+static int run(const struct verb *self, int argc, char **argv)
+{
+	struct committing c = {.extend = self == &verb_retain};
+	int code = take_options(self, argc, argv, &c);
+
+	if (code >= 0)
+		return code;
+	code = EXIT_OK;
+	for (int k = optind; k < argc && !output_broken(); k++) {
+		struct cof_diag diag = {""};
+		struct item i;
+		int r = one_file(&c, argv[k], &i, &diag);
+
+		if (r < 0) {
+			tell_failure(&c, argv[k], r, &diag);
+			code = EXIT_FAILED;
+		} else {
+			tell(&c, &i);
+		}
+	}
+	return code;
+}
+
+const struct verb verb_commit = {
+    .name = "commit",
+    .args = "FILE...",
+    .summary = "makes files immutable, with a retention",
+    .text =
+	"Commits each FILE, which lies on a mounted archive: from then on nothing in it changes, "
+	"and it "
+	"is kept until its retention ends. Without a date the retention is what the access time "
+	"asks "
+	"for, if it lies in the future, or else the shelf's default; what is asked for is clamped "
+	"to "
+	"what the shelf's policy allows, or refused where that is strict. What was asked for and "
+	"what "
+	"was granted are both recorded.\n"
+	"\n"
+	"Owner and root may; it is the same as chmod a-w, which an empty file needs this command "
+	"instead of (as root).\n"
+	"\n"
+	"Examples:\n"
+	"  coffer commit /mnt/store/audit/2026-11.log\n"
+	"  coffer commit --for 10y /mnt/store/audit/*.pdf\n"
+	"\n"
+	"Exit code: 0 all are committed, 1 at least one is not, 2 wrong usage.",
+    .options = options,
+    .run = run,
+    .takes_files = true,
+};
+
+const struct verb verb_retain = {
+    .name = "retain",
+    .args = "FILE...",
+    .summary = "keeps committed files longer",
+    .text =
+	"Extends the retention of each FILE, which is committed and lies on a mounted archive. A "
+	"retention is never shortened: an earlier end is refused, and the attempt recorded.\n"
+	"\n"
+	"Examples:\n"
+	"  coffer retain --until 2040-01-01 /mnt/store/audit/2026-11.log\n"
+	"  coffer retain --infinite /mnt/store/audit/charter.pdf\n"
+	"\n"
+	"Exit code: 0 all are kept that long, 1 at least one is not, 2 wrong usage.",
+    .options = options,
+    .run = run,
+    .takes_files = true,
+};
