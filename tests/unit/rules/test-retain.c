@@ -168,6 +168,21 @@ START_TEST(bounds_hold)
 }
 END_TEST
 
+/* A finite span never leads to the number that means infinite. */
+START_TEST(finite_stays_finite)
+{
+	struct cof_policy p = policy_of(OPEN_END);
+	struct cof_object o = open_file(NONE);
+	struct cof_op op = {COF_OP_COMMIT};
+	struct cof_ruling rl;
+
+	for (int64_t off = -2; off <= 2; off++) {
+		cof_rule(&p, &o, &op, &root, INF - 10 * DAY + off, &rl);
+		ck_assert_int_eq(rl.retain_until, COF_MIN(INF + COF_MIN(off, (int64_t)0), MOST));
+	}
+}
+END_TEST
+
 START_TEST(asking_in_the_past)
 {
 	struct cof_policy p = policy_of(STRICT);
@@ -265,6 +280,8 @@ START_TEST(infinite_extends_all)
 {
 	static const int64_t ends[] = {NONE, NOW - DAY, NOW + DAY, MOST};
 	struct cof_policy p = policy_of(OPEN_END);
+	struct cof_policy bound = policy_of(BOUND);
+	struct cof_object endless = committed_file(NONE);
 	struct cof_op retain = {COF_OP_RETAIN, .retain = INF};
 	/* The access time cannot say infinite: the farthest that it says is that of an infinite
 	 * file. */
@@ -284,6 +301,9 @@ START_TEST(infinite_extends_all)
 	ck_assert(!rl.error && rl.effect == COF_EFFECT_NONE);
 	cof_rule(&p, &some, &atime, &root, NOW, &rl);
 	ck_assert(rl.effect == COF_EFFECT_EXTEND && rl.retain_until == MOST);
+	/* Where there is a maximum it would give an end to what has none. */
+	cof_rule(&bound, &endless, &retain, &root, NOW, &rl);
+	ck_assert(rl.error == -EINVAL && !strcmp(rl.rule, "retention-bounds"));
 }
 END_TEST
 
@@ -564,6 +584,7 @@ TCase *retain_case(void)
 
 	tcase_add_loop_test(c, granting, 0, COF_COUNT(grants));
 	tcase_add_test(c, bounds_hold);
+	tcase_add_test(c, finite_stays_finite);
 	tcase_add_test(c, asking_in_the_past);
 	tcase_add_loop_test(c, extending, 0, COF_COUNT(extensions));
 	tcase_add_test(c, infinite_extends_all);

@@ -547,6 +547,7 @@ int main(void)
 	suite_add_tcase(suite, retain_case());
 	suite_add_tcase(suite, shelf_case());
 	suite_add_tcase(suite, rows_case());
+	srunner_set_fork_status(runner, CK_NOFORK); /* hundreds of rows, each a moment */
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
