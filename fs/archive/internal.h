@@ -238,6 +238,12 @@ void cof_gate_leave(struct cof_archive *a);
 int cof_ix(struct cof_archive *a, int err);
 void cof_stale(struct cof_archive *a, uint64_t sequence); /* the index missed this frame */
 
+/* ---- what the log lost (damage.c) ---- */
+
+int cof_incomplete_mark(struct cof_archive *a); /* the index is built over gaps: lasts with it */
+bool cof_incomplete_marked(struct cof_archive *a);
+void cof_incomplete_settle(struct cof_archive *a); /* once the index is filled */
+
 /* ---- actors (actor.c) ---- */
 
 #define COF_ACTOR_SHARDS 16
@@ -339,6 +345,8 @@ struct cof_archive {
 	atomic_bool stale;	       /* the index missed a frame: it is fed again before anything goes on */
 	atomic_uint_fast64_t stale_from; /* the first such sequence; UINT64_MAX: none */
 	atomic_bool damaged;	       /* the index said something impossible */
+	atomic_bool incomplete;	       /* the ends of open files are not known: frames are missing */
+	bool behind, fresh_index;      /* the log is older than keys/epoch; no index was there */
 	atomic_uint rebuilds;	       /* since open */
 	atomic_uint_fast64_t refused;  /* refusals since open */
 

@@ -212,6 +212,7 @@ static void check_epoch(struct cof_archive *a)
 		    "%s/keys/epoch is at epoch %llu, mount %u, the last in the log, was at %llu: "
 		    "later frames are missing, or an old copy of the log was put back",
 		    where, (unsigned long long)here, f.mount, (unsigned long long)there);
+	a->behind = here > there;
 	cof_log_abandon(a->log);
 	a->log = NULL;
 	read_only(a, &why);
@@ -245,14 +246,18 @@ static int open_index(struct cof_archive *a, struct cof_diag *diag)
 	r = cof_index_open(&ip, &a->ix, &fresh, diag);
 	if (r < 0)
 		return r;
-	if (a->log && cof_index_fed(a->ix) > a->opened.recovered.size) {
+	if (a->log && (cof_index_fed(a->ix) > a->opened.recovered.size ||
+		       cof_incomplete_marked(a))) {
 		/* It tells of frames that this log does not have: another copy's, or an older
-		 * one's. */
+		 * one's. Or it was built over gaps: perhaps they are closed. */
 		r = cof_index_reset(a->ix);
 		if (r < 0)
 			return cof_fail(diag, r, "the index cannot be emptied: %s", strerror(-r));
 		fresh = true;
 	}
+	if (cof_incomplete_marked(a))
+		atomic_store(&a->incomplete, true);
+	a->fresh_index = fresh;
 	/* The first mount after init has nothing to build anew. */
 	a->opened.index_rebuilt = fresh && a->opened.recovered.last_mount > 1;
 	return 0;
@@ -264,6 +269,7 @@ static int fill_index(struct cof_archive *a, struct cof_diag *diag)
 
 	if (cof_ix(a, r) == -COF_EINDEX) {
 		a->opened.index_rebuilt = true;
+		atomic_store(&a->incomplete, false);
 		r = cof_index_reset(a->ix);
 		if (r == 0)
 			r = cof_replay(a);
@@ -276,6 +282,7 @@ static int fill_index(struct cof_archive *a, struct cof_diag *diag)
 				cof_io_where(a->io), strerror(-r));
 	if (a->damage.text[0] && !a->opened.read_only)
 		read_only(a, &a->damage);
+	cof_incomplete_settle(a);
 	if (atomic_load(&a->next_ino) <= cof_index_last_ino(a->ix))
 		atomic_store(&a->next_ino, cof_index_last_ino(a->ix) + 1);
 	if (atomic_load(&a->size) < cof_index_fed(a->ix)) /* read-only: the log did not say */

@@ -353,6 +353,8 @@ static int read_some(struct cof_archive *a, uint64_t at, uint64_t ino, void *buf
 		return attr.kind == COF_KIND_DIR ? -EISDIR : -EINVAL;
 	if (attr.state == COF_STATE_DESTROYED)
 		return -ENODATA;
+	if (n && off >= attr.size && attr.state == COF_STATE_OPEN && atomic_load(&a->incomplete))
+		return -EIO; /* there may have been more */
 	n = off < attr.size ? (size_t)COF_MIN((uint64_t)n, attr.size - off) : 0;
 	r = n ? cof_read_range(a, at, ino, off, buf, n) : 0;
 	if (r == 0)

@@ -205,7 +205,9 @@ static int fetch_and_apply(struct cof_archive *a, const struct cof_frame *f, uin
 		r = cof_obj_new(a, f->object, &on.o);
 	else if (touches_objects(f->type))
 		r = cof_obj_get(a, f->object, &on.o);
-	if (r == 0 && (f->type == COF_APPEND || f->type == COF_HOLE) && f->position > on.o->size)
+	if (r == 0 &&
+	    (f->type == COF_APPEND || f->type == COF_HOLE || f->type == COF_COMMIT) &&
+	    f->position > on.o->size)
 		r = bridge(a, on.o, f, address);
 	if (r == 0)
 		r = fetch_others(a, f, private_part, &on);
@@ -323,7 +325,9 @@ static int walk(struct cof_archive *a, uint64_t address, uint64_t end, struct pr
 				return r;
 			p->replayed = f.sequence + 1;
 		}
-		if (++count % FEED_EVERY == 0)
+		if (a->passed_over)
+			r = cof_incomplete_mark(a);
+		if (r >= 0 && ++count % FEED_EVERY == 0)
 			r = cof_index_feed(a->ix, progress, p);
 		if (r >= 0)
 			r = cof_reader_next(a->reader, at, &f, &at);
@@ -354,6 +358,8 @@ int cof_replay(struct cof_archive *a)
 	r = walk(a, address, end, &p);
 	cof_index_bulk(a->ix, false);
 	a->load_at = COF_INDEX_NOW;
+	if (r == 0 && a->passed_over)
+		r = cof_incomplete_mark(a);
 	if (a->passed_over > ALARMS)
 		cof_alarm(a, "%llu frames in all cannot be used for the index.",
 			  (unsigned long long)a->passed_over);
@@ -415,6 +421,7 @@ static int rebuild(struct cof_archive *a, bool damaged)
 		if (r < 0)
 			return r;
 		cof_obj_clear(a);
+		atomic_store(&a->incomplete, false);
 		r = cof_index_reset(a->ix);
 		if (r == 0)
 			r = cof_replay(a);

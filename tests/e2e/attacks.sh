@@ -104,7 +104,8 @@ right_or_error
 umount_archive
 
 say "segments, without an index"
-for damage in removed swapped header; do
+for damage in removed swapped header end; do
+    last=
     reset
     rm -r "$STORE/index"
     case $damage in
@@ -115,13 +116,28 @@ for damage in removed swapped header; do
         mv "$W/one" "$STORE/log/00000002.seg"
         ;;
     header) flip log/00000001.seg 8 ;;
+    end)
+        last=$(for f in "$STORE"/log/*.seg; do [ "$(head -c 4 "$f")" != COFR ] || echo "${f##*/}"; done | tail -n 1)
+        truncate -s 8000 "$STORE/log/$last"
+        ;;
     esac
+    for index in none built; do # the second mount finds an index that the first has built
+        mount_archive
+        grep -q "Mounted read-only" "$W/mount.out" || fail "$damage, index $index: $(cat "$W/mount.out")"
+        grep -q "log/0000000[0-9].seg at offset" "$W/mount.out" || fail "$damage, where: $(cat "$W/mount.out")"
+        expect_fail EROFS touch "$d/new"
+        right_or_error
+        umount_archive
+    done
+    coffer verify "$STORE" > "$W/out" && fail "$damage: verified"
+    [ $damage = end ] || expect_code 13 coffer verify "$STORE"
+    for f in 00000001.seg 00000002.seg $last; do # the right ones are found again
+        cp -a "$W/base/log/$f" "$STORE/log/"
+    done
     mount_archive
-    grep -q "Mounted read-only" "$W/mount.out" || fail "$damage: $(cat "$W/mount.out")"
-    grep -q "log/0000000[012].seg at offset" "$W/mount.out" || fail "$damage, where: $(cat "$W/mount.out")"
-    expect_fail EROFS touch "$d/new"
+    ! grep -q "read-only" "$W/mount.out" || fail "$damage, restored: $(cat "$W/mount.out")"
+    (cd "$d" && sha256sum --quiet -c "$W/sums") || fail "$damage, restored"
     umount_archive
-    expect_code 13 coffer verify "$STORE"
     ok "$damage"
 done
 

@@ -265,7 +265,7 @@ START_TEST(lost_frames)
 	static char much[30000];
 	uint8_t buf[8];
 	struct cof_attr attr;
-	uint64_t ino, other;
+	uint64_t ino, other, done;
 	size_t n;
 
 	store_new(&s, STORE_SIM);
@@ -274,12 +274,16 @@ START_TEST(lost_frames)
 	store_open(&s);
 	ino = must_create(&s, AUDIT, "a", COF_KIND_FILE);
 	must_write(&s, ino, 0, "abc", 3);
+	done = must_create(&s, AUDIT, "c", COF_KIND_FILE);
+	must_write(&s, done, 0, "abc", 3);
 	other = must_create(&s, AUDIT, "b", COF_KIND_FILE);
 	must_write(&s, other, 0, "lost", 4); /* with all that follows in its segment */
 	must_write(&s, ino, 3, "def", 3);
+	must_write(&s, done, 3, "def", 3);
 	for (uint64_t at = 4; at < 4 + 3 * sizeof(much); at += sizeof(much))
 		must_write(&s, other, at, much, sizeof(much)); /* into the next segment */
 	must_write(&s, ino, 6, "ghi", 3);
+	ck_assert_int_eq(do_chmod(&s, done, 0444), 0);
 	rot(address_of(COF_APPEND, other) + 20);
 	must_be_read_only();
 	ck_assert_int_eq(cof_archive_getattr(s.archive, COF_INDEX_NOW, ino, &attr), 0);
@@ -289,6 +293,15 @@ START_TEST(lost_frames)
 	ck_assert_int_eq(cof_archive_read(s.archive, COF_INDEX_NOW, ino, buf, 3, 3, &n), -EIO);
 	ck_assert_int_eq(cof_archive_read(s.archive, COF_INDEX_NOW, ino, buf, 3, 6, &n), 0);
 	ck_assert(!memcmp(buf, "ghi", 3));
+	/* its last frames may be gone too: nobody knows that it ends there */
+	ck_assert_int_eq(cof_archive_read(s.archive, COF_INDEX_NOW, ino, buf, 3, 9, &n), -EIO);
+	/* the commit says where that one ends */
+	ck_assert_int_eq(cof_archive_getattr(s.archive, COF_INDEX_NOW, done, &attr), 0);
+	ck_assert_uint_eq(attr.size, 6);
+	ck_assert_int_eq(cof_archive_read(s.archive, COF_INDEX_NOW, done, buf, 3, 0, &n), 0);
+	ck_assert_int_eq(cof_archive_read(s.archive, COF_INDEX_NOW, done, buf, 3, 3, &n), -EIO);
+	ck_assert_int_eq(cof_archive_read(s.archive, COF_INDEX_NOW, done, buf, 3, 6, &n), 0);
+	ck_assert_uint_eq(n, 0);
 }
 END_TEST
 
