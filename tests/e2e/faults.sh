@@ -1,0 +1,452 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Faults of the disk and of other resources, by real means, through the mount: what was acknowledged is there afterwards, errors are
+# the right ones and not hidden, reading goes on, the daemon ends as it should. Each fault by its name.
+#   faults.sh [NAME …]   only these
+. "$(dirname "$0")/lib.sh"
+
+alarms=$W/alarms
+mkdir "$W/fusectl" "$W/backing"
+
+# ---- helpers ----
+
+# append FILE N [sync]: lines until an error; prints how many were acknowledged and the errno's name, or "none".
+cat > "$W/append.py" <<'PY'
+import errno, os, sys
+path, n, sync = sys.argv[1], int(sys.argv[2]), len(sys.argv) > 3
+done = 0
+try:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for i in range(n):
+        line = b"%07d %s\n" % (i, b"x" * 1015)
+        got = os.write(fd, line)
+        assert got == len(line), got
+        if sync:
+            os.fdatasync(fd)
+        done = i + 1
+    os.close(fd)
+    print(done, "none")
+except OSError as e:
+    print(done, errno.errorcode[e.errno])
+PY
+append() { python3 "$W/append.py" "$@"; }
+# whole FILE N: at least N lines of append, all of them right and in order
+whole() {
+    python3 - "$@" <<'PY' || fail "$1: not what was acknowledged"
+import sys
+data = open(sys.argv[1], "rb").read()
+assert len(data) % 1024 == 0, len(data)
+assert len(data) >= 1024 * int(sys.argv[2]), "%d lines of %s" % (len(data) // 1024, sys.argv[2])
+for i in range(len(data) // 1024):
+    assert data[i * 1024:(i + 1) * 1024] == b"%07d %s\n" % (i, b"x" * 1015), i
+PY
+}
+# What the daemon has to say goes to a socket of ours.
+cat > "$W/listen.py" <<'PY'
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+out = open(sys.argv[2], "ab", buffering=0)
+while True:
+    out.write(s.recv(65536) + b"\n")
+PY
+mkdir -p /run/systemd
+mount -t tmpfs tmpfs /run/systemd
+mkdir /run/systemd/journal
+python3 "$W/listen.py" /run/systemd/journal/socket "$alarms" &
+child $!
+await 10 "a listener" test -S /run/systemd/journal/socket
+alarmed() { await 20 "an alarm that says \"$1\"" grep -q "$1" "$alarms"; }
+
+# begin NAME: a store of its own in $W/NAME, or in a directory that is given
+begin() {
+    local name=$1
+    shift
+    say "$name"
+    : > "$alarms"
+    STORE=${1:-$W/$name/store}
+    mkdir -p "$(dirname "$STORE")"
+    [ $# = 0 ] || shift
+    make_store audit -- --segment-size 1048576
+}
+finish() { # unmount, verify, mount again: a clean end
+    umount_archive
+    verify_intact
+}
+state() { coffer status "$STORE" --json | json "j[\"$1\"]"; }
+end_disk() { umount "$W/disk" 2> /dev/null || umount -l "$W/disk"; }
+make_disk() { # make_disk SIZE [options of mkfs]: an ext4 image at $W/disk
+    local size=$1
+    shift
+    mkdir -p "$W/disk"
+    rm -f "$W/disk.img"
+    truncate -s "$size" "$W/disk.img"
+    mkfs.ext4 -q "$@" "$W/disk.img"
+    mount -o loop,errors=remount-ro "$W/disk.img" "$W/disk" || skip "no loop device can be mounted here"
+}
+# A block device whose writes, or reads, fail while $W/failing exists.
+failing_disk() { # failing_disk write|read
+    local rate=error-pwrite-rate loop
+    [ "$1" = write ] || rate=error-pread-rate
+    command -v nbdkit > /dev/null && command -v nbdfuse > /dev/null || return 1
+    rm -f "$W/failing" "$W/nbd.sock"
+    mkdir -p "$W/disk"
+    nbdkit -f -U "$W/nbd.sock" --filter=error memory 96M error=EIO "$rate=100%" "error-file=$W/failing" &
+    child $!
+    await 10 "nbdkit" test -S "$W/nbd.sock"
+    : > "$W/nbd-disk"
+    nbdfuse "$W/nbd-disk" --unix "$W/nbd.sock" > "$W/nbdfuse.out" 2>&1 &
+    nbdfuse=$!
+    child $nbdfuse
+    await 10 "nbdfuse" sh -c "[ \$(stat -c %s '$W/nbd-disk') = 100663296 ]"
+    loop=$(losetup -f --show "$W/nbd-disk") || return 1
+    mkfs.ext4 -q -O ^has_journal "$loop"
+    mount "$loop" "$W/disk"
+    losetup -d "$loop" # when it is unmounted
+}
+end_failing_disk() {
+    rm -f "$W/failing"
+    end_disk
+    umount -l "$W/nbd-disk" 2> /dev/null || true
+}
+
+# ---- the faults, by their number in the list of what has to be survived ----
+
+eio_on_write() { # 9 and 10: the first error is final, a later sync that would succeed changes nothing
+    failing_disk write || { say "eio_on_write: skipped, needs nbdkit and nbdfuse"; return; }
+    begin eio_on_write "$W/disk/store"
+    mount_archive
+    local f=$MNT/audit/f
+    read -r n err <<< "$(append "$f" 200 sync)"
+    same "before" "200 none" "$n $err"
+    touch "$W/failing"
+    read -r more err <<< "$(append "$MNT/audit/g" 100000 sync)"
+    same "a sync that fails" EIO "$err"
+    rm "$W/failing"
+    alarmed "read-only from now on"
+    # The disk is well again: still nothing is accepted.
+    read -r n err <<< "$(append "$MNT/audit/h" 1)"
+    same "writing after it" "0 EROFS" "$n $err"
+    same "status" True "$(state read_only)"
+    whole "$f" 200
+    umount.fuse.coffer "$MNT" > /dev/null 2>&1 || true
+    await 30 "the daemon to end" sh -c "! grep -q '$MNT ' /proc/self/mounts"
+    mount_archive
+    whole "$f" 200
+    [ "$more" = 0 ] || whole "$MNT/audit/g" "$more"
+    read -r n err <<< "$(append "$MNT/audit/h" 10 sync)"
+    same "writing after the next mount" "10 none" "$n $err"
+    finish
+    end_failing_disk
+}
+
+eio_on_read() { # 11: of the file that lies there; writing and other files go on
+    failing_disk read || { say "eio_on_read: skipped, needs nbdkit and nbdfuse"; return; }
+    begin eio_on_read "$W/disk/store"
+    mount_archive
+    local f=$MNT/audit/f
+    read -r n err <<< "$(append "$f" 3000 sync)"
+    same "before" "3000 none" "$n $err"
+    coffer checkpoint "$STORE" > /dev/null 2>&1 || true
+    sync -f "$W/disk"
+    python3 - "$STORE/log" <<'PY'
+import os, sys
+for name in os.listdir(sys.argv[1]): # not the pages of the disk, those of the files
+    fd = os.open(os.path.join(sys.argv[1], name), os.O_RDONLY)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+PY
+    blockdev --flushbufs "$(findmnt -n -o SOURCE "$W/disk")"
+    touch "$W/failing"
+    expect_fail EIO cat "$f"
+    alarmed "log/0"
+    rm "$W/failing"
+    whole "$f" 3000
+    finish
+    end_failing_disk
+}
+
+backing_read_only() { # 12
+    make_disk 64M
+    begin backing_read_only "$W/disk/store"
+    mount_archive
+    read -r n err <<< "$(append "$MNT/audit/f" 300 sync)"
+    same "before" "300 none" "$n $err"
+    local dev
+    dev=$(basename "$(findmnt -n -o SOURCE "$W/disk")")
+    [ -w "/sys/fs/ext4/$dev/trigger_fs_error" ] || { say "skipped: no trigger_fs_error"; finish; end_disk; return; }
+    echo 1 > "/sys/fs/ext4/$dev/trigger_fs_error"
+    # What is allocated already may still be taken; in the end it is an error, and then it stays one.
+    read -r n err <<< "$(append "$MNT/audit/g" 100000 sync)"
+    [ "$err" = EROFS ] || [ "$err" = EIO ] || fail "a backing store that is read-only: $n $err"
+    alarmed "read-only from now on"
+    read -r n err <<< "$(append "$MNT/audit/h" 1)"
+    same "writers" "0 EROFS" "$n $err"
+    expect_fail EROFS rm -f "$MNT/audit/f"
+    whole "$MNT/audit/f" 300
+    umount.fuse.coffer "$MNT" > /dev/null 2>&1 || true
+    await 30 "the daemon to end" sh -c "! grep -q '$MNT ' /proc/self/mounts"
+    end_disk
+    e2fsck -fy "$W/disk.img" > /dev/null 2>&1 || true
+    mount -o loop "$W/disk.img" "$W/disk"
+    mount_archive
+    whole "$MNT/audit/f" 300
+    finish
+    end_disk
+}
+
+no_inodes() { # 13: a segment that cannot be made
+    make_disk 64M -N 64
+    begin no_inodes "$W/disk/store"
+    mount_archive
+    read -r n err <<< "$(append "$MNT/audit/f" 200 sync)"
+    same "before" "200 none" "$n $err"
+    local i=0
+    mkdir "$W/disk/ballast"
+    while touch "$W/disk/ballast/$i" 2> /dev/null; do i=$((i + 1)); done
+    read -r n err <<< "$(append "$MNT/audit/g" 100000)"
+    same "no inode" ENOSPC "$err"
+    [ "$n" -gt 100 ] || fail "only $n lines were accepted"
+    expect_fail EPERM rm -f "$MNT/audit/f"
+    coffer log "$STORE" --events --json | grep -q '"operation":"unlink"' || fail "the refusal is not on record"
+    rm -r "$W/disk/ballast"
+    await 30 "writing to go on" sh -c "echo > $MNT/audit/again"
+    whole "$MNT/audit/f" 200
+    whole "$MNT/audit/g" "$n"
+    finish
+    end_disk
+}
+
+file_too_large() { # 13: EFBIG, and no SIGXFSZ that ends the daemon
+    begin file_too_large
+    mount_archive
+    prlimit --pid "$(daemon_pid)" --fsize=524288
+    read -r n err <<< "$(append "$MNT/audit/f" 100000)"
+    # Within a segment that was allocated before the limit it is a write that failed: final, as any.
+    case $err in EFBIG | ENOSPC | EIO) ;; *) fail "a limit of file size: $n $err" ;; esac
+    [ -n "$(daemon_pid)" ] || fail "the daemon ended"
+    prlimit --pid "$(daemon_pid)" --fsize=unlimited
+    if [ "$(state read_only)" = True ]; then
+        umount.fuse.coffer "$MNT" > /dev/null 2>&1 || true
+        mount_archive
+    fi
+    whole "$MNT/audit/f" "$n"
+    await 30 "writing to go on" sh -c "echo > $MNT/audit/again"
+    finish
+}
+
+quota() { # 13, 14: no space for the index; the log goes on
+    begin index_full
+    mkdir "$W/index"
+    mount -t tmpfs -o size=512k tmpfs "$W/index"
+    mount_archive "index=$W/index"
+    for i in $(seq 2000); do : > "$MNT/audit/a-name-that-takes-room-$i" || fail "file $i with a full index"; done
+    read -r n err <<< "$(append "$MNT/audit/f" 3000 sync)"
+    same "appends with a full index" "3000 none" "$n $err"
+    whole "$MNT/audit/f" 3000
+    umount.fuse.coffer "$MNT" > "$W/umount.out" 2>&1 || true
+    await 30 "the daemon to end" sh -c "! grep -q '$MNT ' /proc/self/mounts"
+    umount "$W/index"
+    verify_intact
+    mount_archive
+    whole "$MNT/audit/f" 3000
+    same "files" 2001 "$(find "$MNT/audit" -type f | wc -l)"
+    finish
+}
+
+no_descriptors() { # 15
+    begin no_descriptors
+    mount_archive
+    python3 - "$MNT/audit" "$(daemon_pid)" <<'PY' || fail "the writer"
+import errno, os, resource, sys
+fds = [os.open("%s/f%d" % (sys.argv[1], i), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) for i in range(100)]
+pid = int(sys.argv[2])
+old = resource.prlimit(pid, resource.RLIMIT_NOFILE, (20, 20))
+for round in range(40): # 4 MB: several segments
+    for fd in fds:
+        assert os.write(fd, b"y" * 1024) == 1024
+errors = set()
+for i in range(200):
+    try:
+        os.close(os.open("%s/n%d" % (sys.argv[1], i), os.O_WRONLY | os.O_CREAT, 0o644))
+    except OSError as e:
+        errors.add(errno.errorcode[e.errno])
+assert errors <= {"EMFILE", "ENFILE"}, errors
+for fd in fds:
+    os.fsync(fd)
+    os.close(fd)
+resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
+PY
+    same "read-only" False "$(state read_only)"
+    for i in 0 50 99; do same "f$i" 40960 "$(wc -c < "$MNT/audit/f$i")"; done
+    finish
+}
+
+many_open_files() { # 16
+    local files=5000
+    [ -z "$LONG" ] || files=100000
+    begin many_open_files
+    mount_archive
+    python3 - "$MNT/audit" "$(daemon_pid)" $files <<'PY' || fail "many open files"
+import os, resource, sys
+n, pid = int(sys.argv[3]), sys.argv[2]
+resource.setrlimit(resource.RLIMIT_NOFILE, (n + 100, n + 100))
+def held():
+    rss = [int(l.split()[1]) for l in open("/proc/%s/status" % pid) if l.startswith("RssAnon")][0]
+    return len(os.listdir("/proc/%s/fd" % pid)), rss
+fds = []
+def more(to):
+    while len(fds) < to:
+        fds.append(os.open("%s/f%06d" % (sys.argv[1], len(fds)), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644))
+        os.write(fds[-1], b"line\n")
+more(n // 5)
+a = held()
+more(n)
+b = held()
+for fd in fds[::97]:
+    os.write(fd, b"again\n")
+for fd in fds:
+    os.close(fd)
+print("-- %d files open: %d descriptors, %d KiB; %d files open: %d descriptors, %d KiB" % ((n // 5,) + a + (n,) + b))
+assert b[0] <= a[0] + 8, "descriptors grow"
+assert b[1] - a[1] < 32768, "memory grows"
+PY
+    finish
+}
+
+no_memory() { # 17: allocations fail; then the kernel kills it
+    begin no_memory
+    mount_archive
+    local pid size
+    pid=$(daemon_pid)
+    append "$MNT/audit/f" 100 sync > /dev/null
+    size=$(awk '/^VmSize/ {print $2 * 1024}' "/proc/$pid/status")
+    prlimit --pid "$pid" --as=$((size + 262144))
+    python3 - "$MNT/audit" <<'PY' || fail "without memory"
+import errno, os, sys
+seen = {}
+for i in range(2000):
+    try:
+        fd = os.open("%s/m%d" % (sys.argv[1], i), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.write(fd, b"z" * (1 << (i % 20)))
+        os.close(fd)
+    except OSError as e:
+        seen[errno.errorcode[e.errno]] = seen.get(errno.errorcode[e.errno], 0) + 1
+print("-- without memory:", seen or "no error")
+assert set(seen) <= {"ENOMEM"}, seen
+PY
+    [ "$(daemon_pid)" = "$pid" ] || fail "the daemon ended"
+    prlimit --pid "$pid" --as=unlimited
+    same "read-only" False "$(state read_only)"
+    whole "$MNT/audit/f" 100
+    finish
+
+    say "out_of_memory_killed"
+    local group=/sys/fs/cgroup/memory/coffer-test.$$ limit=memory.limit_in_bytes
+    if [ -e /sys/fs/cgroup/cgroup.controllers ]; then group=/sys/fs/cgroup/coffer-test.$$ limit=memory.max; fi
+    mkdir "$group" 2> /dev/null || { say "skipped: no memory control group"; return; }
+    mount_archive
+    pid=$(daemon_pid)
+    echo "$pid" > "$group/cgroup.procs"
+    read -r n err <<< "$(append "$MNT/audit/g" 2000 sync)"
+    same "in the group" "2000 none" "$n $err"
+    # What it has stays charged where it was; what it takes from now on is too much.
+    echo 65536 > "$group/$limit" 2> /dev/null || true
+    append "$MNT/audit/h" 20000 sync > "$W/appended" &
+    local writer=$!
+    child $writer
+    if wait_gone "$pid" 15; then say "it was killed"; else say "it went on within the limit"; fi
+    echo -1 > "$group/$limit" 2> /dev/null || echo max > "$group/$limit"
+    wait $writer || true
+    read -r more err < "$W/appended"
+    if [ -z "$(daemon_pid)" ]; then mount_archive; fi
+    whole "$MNT/audit/g" 2000
+    [ "$more" = 0 ] || whole "$MNT/audit/h" "$more"
+    finish
+    await 10 "the group to be empty" rmdir "$group"
+}
+wait_gone() {
+    local end=$((SECONDS + $2))
+    while [ $SECONDS -lt $end ]; do
+        ! gone "$1" || return 0
+        read -rt 0.1 <> <(:) || true
+    done
+    return 1
+}
+
+stopped_and_aborted() { # 18
+    begin stopped_and_aborted
+    mount_archive
+    local pid writer
+    pid=$(daemon_pid)
+    append "$MNT/audit/f" 3000 > "$W/appended" &
+    writer=$!
+    child $writer
+    await 20 "some lines" sh -c "[ \$(stat -c %s '$MNT/audit/f') -gt 20480 ]"
+    kill -STOP "$pid"
+    read -rt 1 <> <(:) || true
+    kill -0 $writer 2> /dev/null || [ "$(cut -d' ' -f1 "$W/appended")" = 3000 ] || fail "the writer did not wait"
+    kill -CONT "$pid"
+    wait $writer
+    same "a daemon that was stopped" "3000 none" "$(cat "$W/appended")"
+    same "nothing twice" $((3000 * 1024)) "$(stat -c %s "$MNT/audit/f")"
+    whole "$MNT/audit/f" 3000
+
+    append "$MNT/audit/g" 1000000 > "$W/appended" &
+    writer=$!
+    child $writer
+    await 20 "some lines" sh -c "[ \$(stat -c %s '$MNT/audit/g') -gt 20480 ]"
+    mount -t fusectl fusectl "$W/fusectl"
+    local number
+    number=$(mountpoint -d "$MNT")
+    echo 1 > "$W/fusectl/${number#*:}/abort"
+    umount "$W/fusectl"
+    wait $writer || true
+    read -r n err < "$W/appended"
+    [ "$err" != none ] || fail "a connection that was aborted: $n $err"
+    await 30 "the daemon to end" gone "$pid"
+    verify_intact
+    mount_archive
+    grep -qi "not closed cleanly" "$W/mount.out" && fail "it did not end cleanly: $(cat "$W/mount.out")"
+    whole "$MNT/audit/f" 3000
+    whole "$MNT/audit/g" "$n"
+
+    pid=$(daemon_pid)
+    append "$MNT/audit/h" 5000 > "$W/appended" &
+    writer=$!
+    child $writer
+    await 20 "some lines" sh -c "[ \$(stat -c %s '$MNT/audit/h') -gt 20480 ]"
+    umount -l "$MNT"
+    wait $writer
+    same "a lazy unmount while one writes" "5000 none" "$(cat "$W/appended")"
+    await 30 "the daemon to end" gone "$pid"
+    verify_intact
+    mount_archive
+    whole "$MNT/audit/h" 5000
+    same "nothing twice" $((5000 * 1024)) "$(stat -c %s "$MNT/audit/h")"
+    finish
+}
+
+two_daemons() { # 19
+    begin two_daemons
+    mount_archive
+    append "$MNT/audit/f" 100 sync > /dev/null
+    local before
+    mkdir "$W/mnt2"
+    before=$(cd "$STORE" && sha256sum log/* keys/* archive.conf | sha256sum)
+    expect_fail "pid $(daemon_pid)" mount.coffer "$STORE" "$W/mnt2" -o "keyfile=$KEY"
+    same "the store" "$before" "$(cd "$STORE" && sha256sum log/* keys/* archive.conf | sha256sum)"
+    # In a namespace of its own, under another host's name, as from another machine that shares the directory.
+    expect_fail "pid $(daemon_pid)" unshare -u sh -c "hostname elsewhere; mount.coffer '$STORE' '$W/mnt2' -o 'keyfile=$KEY'"
+    read -r n err <<< "$(append "$MNT/audit/g" 100 sync)"
+    same "the first goes on" "100 none" "$n $err"
+    finish
+}
+
+faults="eio_on_write eio_on_read backing_read_only no_inodes file_too_large quota no_descriptors many_open_files no_memory
+    stopped_and_aborted two_daemons"
+[ $# = 0 ] || faults=$*
+for fault in $faults; do
+    began=$SECONDS
+    $fault
+    ok "$fault, $((SECONDS - began)) s"
+done
