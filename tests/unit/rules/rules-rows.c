@@ -137,6 +137,12 @@ const struct row_attempt row_attempts[] = {
      F,
      {COF_OP_UTIMES, .atime = ROW_NOW - 900 * ROW_DAY, .valid = COF_SET_ATIME}},
     {NULL,
+     "atime-withdraw",
+     "a past access time, after a later one was asked for",
+     1u << ROW_EMPTY | 1u << ROW_OPEN,
+     {COF_OP_UTIMES, .atime = ROW_NOW - ROW_DAY, .valid = COF_SET_ATIME},
+     .more = {.asked_until = ROW_NOW + 15 * 365 * ROW_DAY}},
+    {NULL,
      "atime-above",
      "an access time above the shelf's maximum",
      F,
@@ -350,7 +356,9 @@ static void make_object(const struct row_attempt *a, enum row_state state, struc
 	o->parent = 5;
 	o->uid = o->gid = 7;
 	o->mode = 0644;
-	o->retain_until = o->asked_until = COF_RETAIN_NONE;
+	o->retain_until = COF_RETAIN_NONE;
+	if (!o->asked_until)
+		o->asked_until = COF_RETAIN_NONE;
 	o->idle_since = ROW_NOW - 2 * ROW_DAY;
 	o->size = state == ROW_EMPTY ? 0 : 100;
 	if (state == ROW_COMMITTED || state == ROW_EXPIRED) {

@@ -80,7 +80,9 @@ static void put_verdict(struct cof_buf *b, const struct verdict *v)
 			       v->kernel ? "kernel" : "Coffer", rl->rule, rl->reason);
 	else
 		cof_buf_printf(b, "– | %s%s%s | Coffer | %s | |\n", first, *first ? "; " : "",
-			       effects[rl->effect].text,
+			       rl->effect == COF_EFFECT_ASK && rl->asked_until == COF_RETAIN_NONE
+				   ? "what was asked for is withdrawn"
+				   : effects[rl->effect].text,
 			       strcmp(rl->rule, "allowed") ? rl->rule : "");
 }
 
@@ -179,8 +181,18 @@ static const char head[] =
     "- **Decided by** the kernel (before Coffer is asked: permissions of the mode, ownership, what "
     "FUSE\n"
     "  does not pass on) or by Coffer.\n"
-    "- **Rule** is the short name in events; in COMMIT and EXTEND frames it says how the end was "
-    "found.\n\n"
+    "- **Rule** is the short name of the refusal in events. In COMMIT and EXTEND frames it tells "
+    "how the\n"
+    "  end was found: *default* (nothing was asked for), *asked*, *clamped-min* and *clamped-max* "
+    "(the shelf's\n"
+    "  bounds moved what was asked for), *autocommit*, *none* (the shelf has no retention: such "
+    "files never\n"
+    "  end). What was asked for and what was granted both stand in the frame.\n\n"
+    "Ends are judged in retention time, which only goes forward and never follows the wall clock. "
+    "A file\n"
+    "with `autocommit` due counts as committed from then on, also before the frame that says so is "
+    "written.\n"
+    "Holds, approvals, withdrawal from staging and destruction are not in this version.\n\n"
     "The shelf's policy, where nothing else is said:\n\n";
 
 static void put_page(struct cof_buf *b)
