@@ -107,6 +107,12 @@ int cof_archive_do(struct cof_archive *a, const struct cof_who *who, const struc
  * that somebody has open for writing is not committed for being idle. */
 void cof_archive_release(struct cof_archive *a, uint64_t ino);
 
+/* What the rules would say, and about what: no effect, no event. Of UNLINK, RMDIR and RENAME either ino or
+ * parent and name. An error only when the object cannot be found or read; a refusal is in *ret. ret_view may be
+ * NULL; its state is the one by now. */
+int cof_archive_explain(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
+			struct cof_ruling *ret, struct cof_object *ret_view);
+
 /* done once everything written to the archive so far (ino 0) or to this inode is durable. */
 void cof_archive_sync_async(struct cof_archive *a, uint64_t sequence, cof_log_done done, void *user);
 int cof_archive_fsync_sequence(struct cof_archive *a, uint64_t ino, uint64_t *ret_sequence); /* what to wait for */
@@ -132,6 +138,13 @@ int cof_archive_resolve(struct cof_archive *a, const char *path, uint64_t *ret_i
 int cof_archive_getxattr(struct cof_archive *a, uint64_t ino, const char *name, struct cof_buf *ret);
 int cof_archive_listxattr(struct cof_archive *a, uint64_t ino, struct cof_buf *ret);
 
+/* Everything that is known of one object: ino, path, shelf, kind, mode, uid, gid, size, created, mtime, time, index
+ * (a leaf); of files state, archived_at, retain_until and asked_until ("infinite", "none") too. */
+int cof_archive_info(struct cof_archive *a, uint64_t ino, struct cof_json *into);
+/* SHA-256 of a committed file: all of it is read. -ENODATA: it is none. */
+int cof_archive_digest(struct cof_archive *a, uint64_t ino, uint8_t ret[COF_HASH]);
+const char *cof_state_name(uint8_t state); /* "open", "committed", "expired", … */
+
 struct cof_usage {
 	uint64_t bytes, free_bytes, total_bytes; /* of frames; of the disk */
 	uint64_t files; /* inodes ever made */
@@ -147,6 +160,8 @@ int cof_archive_show_log(struct cof_archive *a, uint64_t from, cof_show_fn fn, v
 /* One for each run of a file by one actor at one time: offset, length, time, uid, login_uid, pid, command, unit, sequence. */
 int cof_archive_blame(struct cof_archive *a, uint64_t ino, cof_show_fn fn, void *user);
 int cof_archive_status(struct cof_archive *a, struct cof_json *into);
+/* One for each shelf: ino, name, policy (text), bytes and files that it holds, quotas, created. */
+int cof_archive_shelves(struct cof_archive *a, cof_show_fn fn, void *user);
 /* The same two without a daemon: read-only, no lock, nothing written. */
 int cof_store_show_log(struct cof_io *io, const struct cof_opener_secret *secret, uint64_t from,
 		       cof_show_fn fn, void *user, uint64_t *ret_next, struct cof_diag *diag);

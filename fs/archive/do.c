@@ -91,6 +91,8 @@ int cof_archive_do(struct cof_archive *a, const struct cof_who *who, const struc
 	COF_GATED(a, r, once(a, who, op, &reply));
 	if (reply.changed && a->p.changed)
 		a->p.changed(a->p.user, reply.attr.ino ? reply.attr.ino : op->ino);
+	if (r == 0 && op->kind == COF_OP_SHELF_ADD && a->p.changed)
+		a->p.changed(a->p.user, COF_ROOT_INO);
 	if (r == 0)
 		*ret = reply;
 	else

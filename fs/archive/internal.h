@@ -200,6 +200,8 @@ int cof_commit_due(struct cof_archive *a, struct cof_obj *o, struct cof_reply *r
 void cof_idle_note(struct cof_archive *a, const struct cof_obj *o); /* the keeper looks at it then */
 void cof_idle_tick(struct cof_archive *a);			    /* inside the gate */
 
+int cof_obj_is_empty(struct cof_archive *a, const struct cof_obj *o, bool *ret); /* names.c */
+
 /* Large scratch buffers, a bounded number. */
 void *cof_scratch_take(struct cof_archive *a);
 void cof_scratch_give(struct cof_archive *a, void *buf);
@@ -291,6 +293,26 @@ int cof_archive_salt(void *archive, uint32_t mount, uint8_t ret[32]); /* cof_sal
 /* The times of a stretch's frame. */
 int cof_stretch_time(struct cof_archive *a, const struct cof_stretch *s, uint64_t ino,
 		     int64_t *ret_record, int64_t *ret_retention);
+
+/* ---- what is known of one object (info.c) ---- */
+
+struct cof_facts { /* taken together; node with the retention as it is by now */
+	struct cof_node node;
+	uint64_t size;
+	int64_t mtime, ctime;
+	uint8_t state; /* as it is now */
+};
+int cof_facts_get(struct cof_archive *a, uint64_t ino, struct cof_facts *ret);
+/* Of the commit, else of the last frame; and the frame that made it what it is. */
+static inline int64_t cof_facts_time(const struct cof_facts *f)
+{
+	return f->node.committed ? f->node.committed : f->ctime;
+}
+static inline uint64_t cof_facts_leaf(const struct cof_facts *f)
+{
+	return f->node.commit_sequence ? f->node.commit_sequence : f->node.created_sequence;
+}
+void cof_until_text(int64_t until, char out[32]); /* RFC 3339, "infinite" or "none" */
 
 /* ---- extended attributes that people set (xattr.c) ---- */
 

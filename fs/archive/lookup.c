@@ -74,8 +74,10 @@ static int find(struct cof_archive *a, uint64_t at, uint64_t dir, const char *na
 	size_t len = strlen(name);
 	int r = 0;
 
-	if (!strcmp(name, "."))
-		return attr_of(a, at, dir, ret);
+	if (!strcmp(name, ".")) { /* any inode, by number: a handle that was kept */
+		r = attr_of(a, at, dir, ret);
+		return r == 0 && ret->state == COF_STATE_REMOVED ? -ENOENT : r;
+	}
 	if (!strcmp(name, "..")) {
 		r = parent_of(a, at, dir, &ino);
 		return r < 0 ? r : attr_of(a, at, ino, ret);

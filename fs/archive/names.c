@@ -3,6 +3,7 @@
  * Names: making, removing, renaming. All of it under the exclusive tree lock, so that what a name stands
  * for, and whether a directory is empty, stays true from the verdict to the frame.
  */
+#include <fcntl.h>
 #include <limits.h>
 
 #include "fs/archive/internal.h"
@@ -78,7 +79,7 @@ static int first_entry(void *user, uint64_t cookie COF_UNUSED, const char *name 
 	return 1;
 }
 
-static int is_empty(struct cof_archive *a, const struct cof_obj *o, bool *ret)
+int cof_obj_is_empty(struct cof_archive *a, const struct cof_obj *o, bool *ret)
 {
 	int r = 0;
 
@@ -181,6 +182,8 @@ static int create_in(struct naming *n, struct cof_obj *dir)
 	if (r == 0) {
 		atomic_store(&n->a->next_ino, ino + 1);
 		fill_created(n->a, on.o, dir, &n->op, n->reply);
+		if (n->op.node_kind == COF_KIND_FILE && (n->op.flags & O_ACCMODE) != O_RDONLY)
+			cof_writers_opened(n->a->writers, ino);
 	}
 	cof_obj_put(n->a, on.o);
 	return r;
@@ -229,7 +232,7 @@ static int remove_from(struct naming *n, struct cof_obj *dir, struct cof_obj *o)
 	int r;
 
 	cof_obj_rule_view(n->a, o, &view);
-	r = is_empty(n->a, o, &view.empty_dir);
+	r = cof_obj_is_empty(n->a, o, &view.empty_dir);
 	if (r == 0)
 		r = cof_judge(n->a, o, &view, &n->op, n->who, n->reply, n->rl);
 	if (r < 0)
@@ -267,14 +270,14 @@ static int rename_view(struct naming *n, const struct cof_applied *on, struct co
 	int r;
 
 	cof_obj_rule_view(n->a, on->o, view);
-	r = is_empty(n->a, on->o, &view->empty_dir);
+	r = cof_obj_is_empty(n->a, on->o, &view->empty_dir);
 	view->new_parent_is_root = n->op.new_parent == COF_ROOT_INO;
 	view->target_exists = n->op.target_ino != 0;
 	view->other_shelf = on->new_dir->shelf != on->o->shelf;
 	if (r == 0 && on->target) {
 		view->target_kind = on->target->node.kind;
 		view->target_state = on->target->node.state;
-		r = is_empty(n->a, on->target, &view->target_empty);
+		r = cof_obj_is_empty(n->a, on->target, &view->target_empty);
 	}
 	if (on->o->node.state == COF_STATE_COMMITTED)
 		view->rename_once = cof_recent_may(n->a, n->op.ino, n->who);

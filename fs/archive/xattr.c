@@ -136,17 +136,9 @@ void cof_xattr_fields(const struct cof_op *op, struct cof_buf *fields)
 
 /* ---- those of the archive's own ---- */
 
-struct facts { /* about one inode, taken together */
-	uint8_t kind, state;
-	int64_t created, changed;
-	uint64_t sequence; /* of the frame that made it what it is */
-};
-
-static const char *state_name(uint8_t state)
+static void put_text(struct cof_buf *b, const char *text)
 {
-	static const char *const names[] = {"open", "committed", "expired", "destroyed", "removed"};
-
-	return state < COF_COUNT(names) ? names[state] : "unknown";
+	cof_buf_add(b, text, strlen(text));
 }
 
 static void put_time(struct cof_buf *b, int64_t ns)
@@ -154,81 +146,126 @@ static void put_time(struct cof_buf *b, int64_t ns)
 	char text[32];
 
 	cof_time_text(ns, text);
-	cof_buf_add(b, text, strlen(text));
+	put_text(b, text);
 }
 
-static int put_state(const struct facts *f, struct cof_buf *b)
+static int put_state(const struct cof_facts *f, struct cof_buf *b)
 {
-	const char *name = state_name(f->state);
-
-	cof_buf_add(b, name, strlen(name));
+	put_text(b, cof_state_name(f->state));
 	return 0;
 }
 
-static int put_created(const struct facts *f, struct cof_buf *b)
+static int put_created(const struct cof_facts *f, struct cof_buf *b)
 {
-	put_time(b, f->created);
+	put_time(b, f->node.created);
 	return 0;
 }
 
-static int put_index(const struct facts *f, struct cof_buf *b)
+static int put_index(const struct cof_facts *f, struct cof_buf *b)
 {
-	cof_buf_printf(b, "%llu", (unsigned long long)f->sequence);
+	cof_buf_printf(b, "%llu", (unsigned long long)cof_facts_leaf(f));
 	return 0;
 }
 
 /* When it took its final form; an open file has none yet. */
-static int put_archived(const struct facts *f, struct cof_buf *b)
+static int put_archived(const struct cof_facts *f, struct cof_buf *b)
 {
-	if (f->state == COF_STATE_OPEN)
+	if (!f->node.committed)
 		return -ENODATA;
-	put_time(b, f->changed);
+	put_time(b, f->node.committed);
+	return 0;
+}
+
+static int put_last_time(const struct cof_facts *f, struct cof_buf *b)
+{
+	put_time(b, cof_facts_time(f));
+	return 0;
+}
+
+static int put_retain(const struct cof_facts *f, struct cof_buf *b)
+{
+	char text[32];
+
+	cof_until_text(f->state == COF_STATE_OPEN ? COF_RETAIN_NONE : f->node.retain_until, text);
+	put_text(b, text);
+	return 0;
+}
+
+static int put_asked(const struct cof_facts *f, struct cof_buf *b)
+{
+	char text[32];
+
+	cof_until_text(f->node.asked_until, text);
+	put_text(b, text);
+	return 0;
+}
+
+/* As backup programs write it: a date and a time in UTC, nothing where nothing is kept. */
+static int put_immutable(const struct cof_facts *f, struct cof_buf *b)
+{
+	char text[32];
+
+	if (f->state == COF_STATE_OPEN || f->node.retain_until == COF_RETAIN_NONE)
+		return -ENODATA;
+	cof_until_text(f->node.retain_until, text);
+	if (text[0] != 'i') {
+		text[10] = ' ';
+		text[19] = 0;
+	}
+	put_text(b, text);
+	return 0;
+}
+
+static int put_holds(const struct cof_facts *f COF_UNUSED, struct cof_buf *b)
+{
+	put_text(b, "0");
 	return 0;
 }
 
 static const struct {
 	const char *name;
-	int (*put)(const struct facts *f, struct cof_buf *b);
+	int (*put)(const struct cof_facts *f, struct cof_buf *b);
 } own[] = {
     {"user.coffer.state", put_state},
     {"user.coffer.created", put_created},
     {"user.coffer.index", put_index},
     {"user.coffer.archived_at", put_archived},
+    {"user.coffer.time", put_last_time},
+    {"user.coffer.retain_until", put_retain},
+    {"user.coffer.asked_until", put_asked},
+    {"user.coffer.holds", put_holds},
+    {"system.coffer.retain_until", put_retain},
+    {"user.immutable.until", put_immutable},
 };
-
-static int get_facts(struct cof_archive *a, uint64_t ino, struct facts *ret)
-{
-	struct cof_obj *o;
-	int r = cof_obj_get(a, ino, &o);
-
-	if (r < 0)
-		return r;
-	*ret = (struct facts){
-	    .kind = o->node.kind,
-	    .state = o->node.state,
-	    .created = o->node.created,
-	    .changed = o->ctime,
-	    .sequence = o->node.commit_sequence ? o->node.commit_sequence
-						: o->node.created_sequence,
-	};
-	cof_obj_put(a, o);
-	return 0;
-}
 
 /* ---- telling ---- */
 
 static int own_value(struct cof_archive *a, uint64_t ino, size_t which, struct cof_buf *ret)
 {
-	struct facts f;
-	int r = get_facts(a, ino, &f);
+	struct cof_facts f;
+	int r = cof_facts_get(a, ino, &f);
 
 	if (r < 0)
 		return r;
-	if (f.kind != COF_KIND_FILE)
+	if (f.node.kind != COF_KIND_FILE)
 		return -ENODATA;
 	ret->len = 0;
 	r = own[which].put(&f, ret);
 	return r == 0 && ret->failed ? -ENOMEM : r;
+}
+
+static int put_digest(struct cof_archive *a, uint64_t ino, struct cof_buf *ret)
+{
+	uint8_t digest[COF_HASH];
+	char hex[2 * COF_HASH + 1];
+	int r = cof_archive_digest(a, ino, digest);
+
+	if (r < 0)
+		return r;
+	cof_hex(digest, sizeof(digest), hex);
+	ret->len = 0;
+	put_text(ret, hex);
+	return ret->failed ? -ENOMEM : 0;
 }
 
 static int other_value(struct cof_archive *a, uint64_t ino, const char *name, struct cof_buf *ret)
@@ -264,6 +301,8 @@ int cof_archive_getxattr(struct cof_archive *a, uint64_t ino, const char *name, 
 {
 	int r;
 
+	if (!strcmp(name, "user.coffer.digest"))
+		return put_digest(a, ino, ret);
 	COF_GATED(a, r, value_of(a, ino, name, ret));
 	return r;
 }

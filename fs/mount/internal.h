@@ -3,7 +3,8 @@
  * Private to fs/mount: the session, its workers, parked replies, the queue of caches to drop.
  *
  * No handle and no node carries state: a node id is an inode number, fh is 0, lookup counts are not
- * kept. Whatever a request needs it brings along.
+ * kept. Whatever a request needs it brings along. The archive counts who can write to a file, by the
+ * flags that OPEN, CREATE and RELEASE bring.
  *
  * Lock order: each lock here is a leaf; nothing of fs/archive is called under one.
  */
@@ -12,12 +13,14 @@
 
 #include "fs/mount/mount.h"
 
+#include <fcntl.h>
 #include <fuse3/fuse_lowlevel.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
 /* Nothing changes behind the kernel's back without an invalidation, so what it knows may last. */
 #define COF_CACHE_SECONDS (30.0 * 86400)
+#define COF_FOREVER_SECOND 253402300799LL /* 9999-12-31T23:59:59Z stands for an infinite retention */
 #define COF_BLOCK 65536 /* st_blksize: one chunk of a frame, so that stdio fills whole ones */
 
 /* ---- cookies of directory entries ---- */
@@ -110,7 +113,8 @@ enum cof_shape {
 	COF_SHAPE_ENTRY,
 	COF_SHAPE_CREATE,
 	COF_SHAPE_ATTR,
-	COF_SHAPE_WRITE
+	COF_SHAPE_WRITE,
+	COF_SHAPE_IOCTL
 };
 
 /* A request on its way: made before anything is done, so that no reply fails for want of memory. */
@@ -126,6 +130,10 @@ struct cof_task {
 	bool committed;  /* the kernel's pages go before the reply */
 };
 
+static inline bool cof_opens_for_writing(const struct fuse_file_info *fi)
+{
+	return (fi->flags & O_ACCMODE) != O_RDONLY;
+}
 static inline struct cof_mount *cof_mount_of(fuse_req_t req)
 {
 	return fuse_req_userdata(req);
@@ -175,6 +183,7 @@ void cof_ops_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 void cof_ops_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
 
 void cof_ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void cof_ops_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void cof_ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		  struct fuse_file_info *fi);
 void cof_ops_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off,

@@ -42,7 +42,7 @@ static void init_session(void *user, struct fuse_conn_info *conn)
 	atomic_store(&m->init_seen, true);
 }
 
-/* No flush, release, opendir, access, lseek, poll, lock or copy_file_range handler: the kernel does
+/* No flush, opendir, access, lseek, poll, lock or copy_file_range handler: the kernel does
  * without them by itself, as wanted. No forget: nothing is counted. */
 static const struct fuse_lowlevel_ops operations = {
     .init = init_session,
@@ -58,6 +58,7 @@ static const struct fuse_lowlevel_ops operations = {
     .rename = cof_ops_rename,
     .link = cof_ops_link,
     .open = cof_ops_open,
+    .release = cof_ops_release,
     .read = cof_ops_read,
     .write = cof_ops_write,
     .fsync = cof_ops_fsync,

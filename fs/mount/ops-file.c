@@ -24,7 +24,17 @@ void cof_ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fi->direct_io = reply.attr.state == COF_STATE_OPEN;
 	/* Pages from before the commit that are yet to be dropped must not be kept. */
 	fi->keep_cache = !fi->direct_io && !cof_inval_pending(m, ino);
-	(void)fuse_reply_open(req, fi);
+	/* An open that was given up meanwhile (-ENOENT) is never released. */
+	if (fuse_reply_open(req, fi) != 0 && cof_opens_for_writing(fi))
+		cof_archive_release(m->archive, ino);
+}
+
+/* The archive wants to know whether anybody can still write; nothing else hangs on a handle. */
+void cof_ops_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	if (cof_opens_for_writing(fi))
+		cof_archive_release(cof_mount_of(req)->archive, ino);
+	(void)fuse_reply_err(req, 0);
 }
 
 void cof_ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)

@@ -49,8 +49,10 @@ void cof_ops_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 static int64_t from_timespec(struct timespec t)
 {
+	if (t.tv_sec == COF_FOREVER_SECOND)
+		return COF_RETAIN_INFINITE;
 	if (t.tv_sec > INT64_MAX / COF_NSEC - 1)
-		return INT64_MAX;
+		return INT64_MAX - 1; /* as far as our time goes, and not infinite */
 	if (t.tv_sec < INT64_MIN / COF_NSEC + 1)
 		return INT64_MIN;
 	return (int64_t)t.tv_sec * COF_NSEC + t.tv_nsec;

@@ -75,6 +75,32 @@ static void flags_of(const struct cof_attr *a, uint32_t *ret_flags, struct fsxat
 	ret_x->fsx_xflags = a->state == COF_STATE_OPEN ? FS_XFLAG_APPEND : FS_XFLAG_IMMUTABLE;
 }
 
+/* What is set is all that shall be set from now on; the kernel has asked for what there is. */
+static void set_flags(fuse_req_t req, fuse_ino_t ino, unsigned cmd, const void *in, size_t in_size)
+{
+	struct cof_op op = {.kind = COF_OP_SETFLAGS, .ino = ino};
+	struct fsxattr x;
+
+	if (cmd == (unsigned)FS_IOC_SETFLAGS && in_size >= sizeof(op.flags)) {
+		memcpy(&op.flags, in, sizeof(op.flags));
+	} else if (cmd == (unsigned)FS_IOC_FSSETXATTR && in_size >= sizeof(x)) {
+		memcpy(&x, in, sizeof(x));
+		if (x.fsx_xflags & FS_XFLAG_APPEND)
+			op.flags |= FS_APPEND_FL;
+		if (x.fsx_xflags & FS_XFLAG_IMMUTABLE)
+			op.flags |= FS_IMMUTABLE_FL;
+		if ((x.fsx_xflags & ~(uint32_t)(FS_XFLAG_APPEND | FS_XFLAG_IMMUTABLE)) ||
+		    x.fsx_projid || x.fsx_extsize || x.fsx_cowextsize) {
+			cof_reply_error(req, -EOPNOTSUPP);
+			return;
+		}
+	} else {
+		cof_reply_error(req, -EINVAL);
+		return;
+	}
+	cof_act(req, &op, COF_SHAPE_IOCTL, NULL);
+}
+
 void cof_ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg,
 		   struct fuse_file_info *fi, unsigned flags, const void *in, size_t in_size,
 		   size_t out_size)
@@ -87,9 +113,11 @@ void cof_ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg,
 	(void)arg;
 	(void)fi;
 	(void)flags;
-	(void)in;
-	(void)in_size;
 	(void)out_size; /* 0 where the kernel asks for itself, which knows what it wants */
+	if (cmd == (unsigned)FS_IOC_SETFLAGS || cmd == (unsigned)FS_IOC_FSSETXATTR) {
+		set_flags(req, ino, cmd, in, in_size);
+		return;
+	}
 	if (cmd != (unsigned)FS_IOC_GETFLAGS && cmd != (unsigned)FS_IOC_FSGETXATTR) {
 		cof_reply_error(req, -ENOTTY);
 		return;

@@ -45,6 +45,8 @@ static struct timespec to_timespec(int64_t ns)
 {
 	struct timespec t = {.tv_sec = ns / COF_NSEC, .tv_nsec = ns % COF_NSEC};
 
+	if (ns == COF_RETAIN_INFINITE)
+		return (struct timespec){.tv_sec = COF_FOREVER_SECOND};
 	if (t.tv_nsec < 0) {
 		t.tv_nsec += COF_NSEC;
 		t.tv_sec--;
@@ -128,6 +130,9 @@ void cof_task_send(struct cof_task *t)
 	struct fuse_entry_param entry;
 
 	if (t->error) {
+		/* Made, but not durable: nobody gets to use the handle. */
+		if (t->shape == COF_SHAPE_CREATE && t->reply.attr.ino && cof_opens_for_writing(&t->fi))
+			cof_archive_release(t->mount->archive, t->reply.attr.ino);
 		cof_reply_error(t->req, t->error);
 		task_free(t);
 		return;
@@ -141,10 +146,15 @@ void cof_task_send(struct cof_task *t)
 		(void)fuse_reply_entry(t->req, &entry);
 		break;
 	case COF_SHAPE_CREATE:
-		(void)fuse_reply_create(t->req, &entry, &t->fi);
+		/* One that was given up meanwhile is never released. */
+		if (fuse_reply_create(t->req, &entry, &t->fi) != 0 && cof_opens_for_writing(&t->fi))
+			cof_archive_release(t->mount->archive, t->reply.attr.ino);
 		break;
 	case COF_SHAPE_ATTR:
 		(void)fuse_reply_attr(t->req, &entry.attr, entry.attr_timeout);
+		break;
+	case COF_SHAPE_IOCTL:
+		(void)fuse_reply_ioctl(t->req, 0, NULL, 0);
 		break;
 	case COF_SHAPE_WRITE:
 		(void)fuse_reply_write(t->req, t->reply.length);
@@ -157,7 +167,7 @@ void cof_task_send(struct cof_task *t)
  * that whoever sees the commit's success never sees them. */
 static void send_or_drop_caches(struct cof_task *t)
 {
-	if (t->committed && !t->error)
+	if (t->committed && !t->error && t->reply.attr.ino)
 		cof_inval_queue(t->mount, t->reply.attr.ino, t);
 	else
 		cof_task_send(t);
@@ -202,12 +212,24 @@ static void run(struct cof_task *t, const struct cof_op *ops, size_t n)
 
 		op.resent = cof_worker_self(t->req)->resent;
 		t->error = cof_archive_do(t->mount->archive, &who, &op, &one);
+		/* Also where it was refused, since the file had been idle for long enough. */
+		t->committed |= one.committed;
 		if (t->error)
 			break;
 		merge(&t->reply, &one);
-		if (one.wrote && one.attr.state == COF_STATE_COMMITTED &&
-		    one.attr.kind == COF_KIND_FILE)
-			t->committed = true;
+	}
+}
+
+static bool may_commit(const struct cof_op *op)
+{
+	switch (op->kind) {
+	case COF_OP_CHMOD:
+		return (op->mode & 0222) == 0;
+	case COF_OP_SETXATTR:
+	case COF_OP_SETFLAGS:
+		return true;
+	default:
+		return false; /* what was idle: nothing of it was cached since its last byte */
 	}
 }
 
@@ -224,6 +246,9 @@ void cof_act(fuse_req_t req, const struct cof_op *op, enum cof_shape shape,
 		t->fi = *fi;
 		t->fi.fh = 0;
 	}
+	t->may_commit = may_commit(op);
+	if (t->may_commit)
+		atomic_fetch_add(&t->mount->inval.committing, 1);
 	run(t, op, 1);
 	/* A part of a failed write may be in, then the kernel's size is too small. A refused one
 	 * has no part that is in, and a flood of them must not cost the readers their cache. */
@@ -241,7 +266,7 @@ void cof_act_all(fuse_req_t req, const struct cof_op *ops, size_t n, enum cof_sh
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
-		t->may_commit |= ops[i].kind == COF_OP_CHMOD && (ops[i].mode & 0222) == 0;
+		t->may_commit |= may_commit(&ops[i]);
 	if (t->may_commit)
 		atomic_fetch_add(&t->mount->inval.committing, 1);
 	run(t, ops, n);
