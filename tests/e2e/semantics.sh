@@ -97,9 +97,9 @@ cp -a "$W/from" "$d/to/cp"
 equal_trees "$d/to/cp" "cp -a"
 same "cp -a: times" "$(stat -c %Y.%y "$W/from/f1")" "$(stat -c %Y.%y "$d/to/cp/f1")"
 same "cp -a: modes" 640 "$(stat -c %a "$d/to/cp/f2")"
-# cp and tar make the copy of a read-only file without any write bit: nothing is taken away, so nothing is committed.
+# cp and tar make the copy of a read-only file without any write bit, and set its mode once it is complete: that commits.
 same "cp -a of a read-only file" 444 "$(stat -c %a "$d/to/cp/f3")"
-same "its state" open "$(state "$d/to/cp/f3")"
+same "its state" committed "$(state "$d/to/cp/f3")"
 cp --sparse=always "$W/from/sparse" "$d/to/sparse"
 cmp "$W/from/sparse" "$d/to/sparse"
 install -p -m 0600 "$W/from/f1" "$d/to/installed"
