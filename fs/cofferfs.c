@@ -155,6 +155,7 @@ static int open_archive(struct daemon *d, struct cof_diag *diag)
 				       .alarm = on_alarm,
 				       .alarm_event = on_alarm_event,
 				       .changed = on_changed,
+				       .read_only = d->options.read_only,
 				       .user = d};
 	struct cof_opener_secret secret;
 	void *data = NULL;

@@ -60,6 +60,9 @@ struct cof_archive_params {
 	/* Kernel caches to drop: attributes and data of an inode. Called without locks. May be NULL. */
 	void (*changed)(void *user, uint64_t ino);
 	void *user;
+	/* Only to be read: then the store may lie on a read-only filesystem. Nothing is written there, the index
+	 * is in memory, frames behind the checkpoint count as far as they are whole. */
+	bool read_only;
 	bool no_threads; /* tests: no keeper; the caller drives cof_archive_tick */
 };
 

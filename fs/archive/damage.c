@@ -25,7 +25,7 @@ bool cof_incomplete_marked(struct cof_archive *a)
 }
 
 /* How many frames there were once, as far as a signature says so; 0: none does. */
-static uint64_t signed_size(struct cof_archive *a)
+uint64_t cof_signed_size(struct cof_archive *a)
 {
 	cof_autofree uint8_t *note = NULL;
 	struct cof_checkpoint cp;
@@ -45,7 +45,7 @@ void cof_incomplete_settle(struct cof_archive *a)
 		atomic_store(&a->incomplete, true);
 	if (a->log || a->behind || !a->opened.read_only)
 		return;
-	size = signed_size(a);
+	size = cof_signed_size(a);
 	if (size ? fed < size : a->fresh_index)
 		atomic_store(&a->incomplete, true);
 }

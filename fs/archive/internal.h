@@ -244,6 +244,7 @@ void cof_stale(struct cof_archive *a, uint64_t sequence); /* the index missed th
 
 int cof_incomplete_mark(struct cof_archive *a); /* the index is built over gaps: lasts with it */
 bool cof_incomplete_marked(struct cof_archive *a);
+uint64_t cof_signed_size(struct cof_archive *a); /* of the newest checkpoint whose signature holds; or 0 */
 void cof_incomplete_settle(struct cof_archive *a); /* once the index is filled */
 
 /* ---- actors (actor.c) ---- */
@@ -368,6 +369,8 @@ struct cof_archive {
 	atomic_uint_fast64_t stale_from; /* the first such sequence; UINT64_MAX: none */
 	atomic_bool damaged;	       /* the index said something impossible */
 	atomic_bool incomplete;	       /* the ends of open files are not known: frames are missing */
+	bool passive;		       /* nothing is written to the store, not even an index */
+	uint64_t covered;	       /* passive: frames below are signed; behind, the first torn one is the end */
 	bool behind, fresh_index;      /* the log is older than keys/epoch; no index was there */
 	atomic_uint rebuilds;	       /* since open */
 	atomic_uint_fast64_t refused;  /* refusals since open */

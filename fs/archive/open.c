@@ -128,11 +128,20 @@ static int take_lock(struct cof_archive *a, struct cof_diag *diag)
 {
 	struct utsname host;
 	char holder[128];
+	int r;
 
 	if (uname(&host) < 0)
 		snprintf(host.nodename, sizeof(host.nodename), "this host");
 	snprintf(holder, sizeof(holder), "pid %ld on %.64s", (long)getpid(), host.nodename);
-	return cof_io_lock(a->io, holder, diag);
+	r = cof_io_lock(a->io, holder, diag);
+	if (r != -EROFS)
+		return r;
+	if (!a->p.read_only)
+		return cof_fail(diag, r,
+				"%s lies on a read-only filesystem: mount it with -o ro to read it",
+				cof_io_where(a->io));
+	a->passive = true;
+	return cof_io_lock_shared(a->io, diag);
 }
 
 static int open_keys(struct cof_archive *a, struct cof_diag *diag)
@@ -169,6 +178,10 @@ static int open_log(struct cof_archive *a, struct cof_diag *diag)
 
 	if (!s)
 		return cof_fail(diag, -ENOMEM, "no memory left that can be locked");
+	if (a->passive) {
+		a->covered = cof_signed_size(a);
+		return cof_reader_new(a->io, &a->conf, &a->reader);
+	}
 	cof_keys_log_secrets(a->keys, s);
 	r = cof_log_open(&lp, s, &a->log, &a->opened.recovered, &why);
 	if (r == -EUCLEAN) {
@@ -226,7 +239,7 @@ static int index_durable(void *user, uint64_t size)
 	return a->log && size ? cof_log_sync(a->log, size - 1) : 0;
 }
 
-static int open_index(struct cof_archive *a, struct cof_diag *diag)
+static int open_index_in(struct cof_archive *a, const char *dir, struct cof_diag *diag)
 {
 	struct cof_index_params ip = {
 	    .key = cof_keys_index(a->keys),
@@ -238,7 +251,7 @@ static int open_index(struct cof_archive *a, struct cof_diag *diag)
 	bool fresh = false;
 	int r;
 
-	ip.dir = a->p.index_dir;
+	ip.dir = dir;
 	if (!ip.dir) {
 		snprintf(path, sizeof(path), "%s/index", cof_io_where(a->io));
 		ip.dir = path;
@@ -263,9 +276,35 @@ static int open_index(struct cof_archive *a, struct cof_diag *diag)
 	return 0;
 }
 
-static int fill_index(struct cof_archive *a, struct cof_diag *diag)
+static bool no_space(int err)
+{
+	return err == -ENOSPC || err == -EDQUOT;
+}
+
+/* Where there is no room for it: in memory, for this time. */
+static int open_index(struct cof_archive *a, struct cof_diag *diag)
+{
+	int r = open_index_in(a, a->passive ? "" : a->p.index_dir, diag);
+
+	return no_space(r) ? open_index_in(a, "", diag) : r;
+}
+
+static int replay_all(struct cof_archive *a, struct cof_diag *diag)
 {
 	int r = cof_replay(a);
+
+	if (!no_space(r))
+		return r;
+	cof_obj_clear(a);
+	cof_index_close(a->ix);
+	a->ix = NULL;
+	r = open_index_in(a, "", diag);
+	return r < 0 ? r : cof_replay(a);
+}
+
+static int fill_index(struct cof_archive *a, struct cof_diag *diag)
+{
+	int r = replay_all(a, diag);
 
 	if (cof_ix(a, r) == -COF_EINDEX) {
 		a->opened.index_rebuilt = true;
@@ -447,8 +486,9 @@ static int go_on(struct cof_archive *a, struct cof_diag *diag)
 	return r;
 }
 
-int cof_archive_open(const struct cof_archive_params *p, struct cof_archive **ret,
-		     struct cof_opened *ret_opened, struct cof_diag *diag)
+/* passive: why nothing may be written; NULL for a mount as usual. */
+static int try_open(const struct cof_archive_params *p, const char *passive,
+		    struct cof_archive **ret, struct cof_diag *diag)
 {
 	struct cof_archive *a = archive_new(p);
 	struct cof_diag why = {""};
@@ -456,11 +496,18 @@ int cof_archive_open(const struct cof_archive_params *p, struct cof_archive **re
 
 	if (!a)
 		return cof_fail(diag, -ENOMEM, "out of memory");
+	a->passive = passive;
 	r = take_lock(a, diag);
 	if (r < 0) {
 		done_locks(a);
 		free(a);
 		return r;
+	}
+	if (a->passive) {
+		cof_fail(&why, 0, "%s",
+			 passive ? passive : "The store lies on a read-only filesystem.");
+		read_only(a, &why);
+		why.text[0] = 0;
 	}
 	r = open_parts(a, &why);
 	if (r == 0)
@@ -476,10 +523,27 @@ int cof_archive_open(const struct cof_archive_params *p, struct cof_archive **re
 				why.text[0] ? why.text
 					    : "the archive cannot be opened: out of memory");
 	}
-	tell(a);
 	*ret = a;
+	return 0;
+}
+
+int cof_archive_open(const struct cof_archive_params *p, struct cof_archive **ret,
+		     struct cof_opened *ret_opened, struct cof_diag *diag)
+{
+	struct cof_diag why = {""}, full = {""};
+	int r = try_open(p, NULL, ret, &why);
+
+	if (no_space(r)) { /* what is there can be read all the same */
+		cof_fail(&full, 0,
+			 "The disk is full (%.300s): make room on it, and mount the archive again.",
+			 why.text);
+		r = try_open(p, full.text, ret, &why);
+	}
+	if (r < 0)
+		return cof_fail(diag, r, "%s", why.text);
+	tell(*ret);
 	if (ret_opened)
-		*ret_opened = a->opened;
+		*ret_opened = (*ret)->opened;
 	return 0;
 }
 

@@ -283,6 +283,20 @@ static int next_segment(struct cof_archive *a, uint64_t *address, struct cof_fra
 	return 0;
 }
 
+/* Where nobody cut it off, a torn tail is the end and no damage: is this the first frame of one? */
+static bool torn(struct cof_archive *a, uint64_t expected, uint64_t at, const struct cof_frame *f,
+		 int err)
+{
+	cof_autobuf struct cof_buf b = {0};
+
+	if (!a->passive || expected < a->covered)
+		return false;
+	if (err < 0 || f->sequence != expected)
+		return err == 0 || err == -EUCLEAN || err == -EOPNOTSUPP || err == -ENODATA;
+	err = cof_frame_read(a->reader, NULL, a->conf.id, at, f, &b, NULL);
+	return err == -EUCLEAN || err == -EBADMSG;
+}
+
 /* The next frame that is there: 1. 0: none is, before end. */
 static int next_frame(struct cof_archive *a, uint64_t expected, uint64_t end, uint64_t *at,
 		      struct cof_frame *ret)
@@ -291,6 +305,8 @@ static int next_frame(struct cof_archive *a, uint64_t expected, uint64_t end, ui
 	uint64_t from = *at;
 	int r = cof_reader_header(a->reader, from, ret, NULL, &why), more = 1;
 
+	if (torn(a, expected, from, ret, r))
+		return 0;
 	if (r == -ENODATA && (expected >= end || !a->log)) {
 		/* Without a log open for writing nobody says where it ends. */
 		more = expected >= end ? 0 : next_segment(a, at, ret);

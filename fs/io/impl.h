@@ -46,7 +46,7 @@ struct cof_io_ops {
 	int (*exists)(struct cof_io *io, const char *path);
 	int (*list)(struct cof_io *io, const char *path, struct cof_names *names); /* any order */
 
-	/* *ret_holder: what the lock's text says when somebody else has it (-EBUSY). */
+	/* holder NULL: shared, for reading; nothing is written. *ret_holder: what the lock's text says when somebody else has it (-EBUSY). */
 	int (*lock)(struct cof_io *io, const char *holder, char *ret_holder, size_t cap);
 	void (*unlock)(struct cof_io *io);
 	int (*locked)(struct cof_io *io, char *ret_holder, size_t cap);
@@ -70,8 +70,9 @@ struct cof_file {
 struct cof_posix {
 	struct cof_io base;
 	int dir;
-	pthread_mutex_t lock_mutex; /* guards lock_fd */
+	pthread_mutex_t lock_mutex; /* guards the next two */
 	int lock_fd;                /* -1: not ours */
+	bool lock_shared;	    /* ours, for reading */
 	pthread_mutex_t spare_mutex; /* guards spare */
 	int spare[6];		     /* -1: in use */
 };

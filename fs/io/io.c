@@ -318,6 +318,17 @@ int cof_io_lock(struct cof_io *io, const char *holder, struct cof_diag *diag)
 	return 0;
 }
 
+int cof_io_lock_shared(struct cof_io *io, struct cof_diag *diag)
+{
+	char other[256] = "";
+	int r = io->ops->lock(io, NULL, other, sizeof(other));
+
+	if (r == -EBUSY)
+		return cof_fail(diag, r, "%s is in use by %s: stop it first", io->where,
+				*other ? other : "another process");
+	return r ? cof_fail(diag, r, "cannot lock %s: %s", io->where, strerror(-r)) : 0;
+}
+
 void cof_io_unlock(struct cof_io *io)
 {
 	io->ops->unlock(io);

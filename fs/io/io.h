@@ -71,6 +71,8 @@ int cof_io_load(struct cof_io *io, const char *path, size_t cap, uint8_t **ret, 
 /* Takes STORE/lock (flock, exclusive) and writes holder ("pid 123 on host") into it. -EBUSY with
  * the other holder named in diag. Released by cof_io_unlock or the death of the process. */
 int cof_io_lock(struct cof_io *io, const char *holder, struct cof_diag *diag);
+/* As cof_io_lock on a read-only filesystem: shared with others who only read, nothing is written. */
+int cof_io_lock_shared(struct cof_io *io, struct cof_diag *diag);
 void cof_io_unlock(struct cof_io *io);
 /* 1 and the holder's text when somebody else holds it, 0 when nobody does. */
 int cof_io_locked(struct cof_io *io, char *ret_holder, size_t cap);

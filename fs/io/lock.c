@@ -75,13 +75,30 @@ static int write_holder(int fd, const char *holder)
 	return 0;
 }
 
+/* The directory alone, which takes no writing. Whoever writes holds it exclusively. */
+static int take_shared(struct cof_posix *p, char *ret_holder, size_t cap)
+{
+	int r = lock_dir(p->dir, LOCK_SH);
+
+	if (r == -EBUSY) {
+		cof_autoclose int fd = cof_path_open(p->dir, "lock", O_RDONLY | O_NONBLOCK, 0);
+
+		if (fd >= 0)
+			read_holder(fd, ret_holder, cap);
+	}
+	p->lock_shared = !r;
+	return r;
+}
+
 static int take(struct cof_posix *p, const char *holder, char *ret_holder, size_t cap)
 {
 	cof_autoclose int fd = -1;
 	int r;
 
-	if (p->lock_fd >= 0)
+	if (p->lock_fd >= 0 || p->lock_shared)
 		return -EALREADY;
+	if (!holder)
+		return take_shared(p, ret_holder, cap);
 	fd = cof_path_open(p->dir, "lock", O_RDWR | O_CREAT | O_NONBLOCK | O_NOCTTY, 0600);
 	if (fd < 0)
 		return fd;
@@ -120,6 +137,9 @@ void cof_posix_unlock(struct cof_io *io)
 	struct cof_posix *p = (struct cof_posix *)io;
 
 	pthread_mutex_lock(&p->lock_mutex);
+	if (p->lock_shared)
+		unlock_dir(p->dir);
+	p->lock_shared = false;
 	if (p->lock_fd >= 0) {
 		/* If it fails an old name stays in the text; nobody reads it without a holder. */
 		if (ftruncate(p->lock_fd, 0))
@@ -139,7 +159,7 @@ int cof_posix_locked(struct cof_io *io, char *ret_holder, size_t cap)
 	int r;
 
 	pthread_mutex_lock(&p->lock_mutex);
-	ours = p->lock_fd >= 0;
+	ours = p->lock_fd >= 0 || p->lock_shared;
 	pthread_mutex_unlock(&p->lock_mutex);
 	if (ours)
 		return 0;

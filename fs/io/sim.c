@@ -403,7 +403,7 @@ static int sim_lock(struct cof_io *io, const char *holder, char *ret_holder, siz
 		return -EBUSY;
 	}
 	s->lock_owner = io;
-	snprintf(s->holder, sizeof(s->holder), "%s", holder);
+	snprintf(s->holder, sizeof(s->holder), "%s", holder ? holder : "a reader");
 	return 0;
 }
 

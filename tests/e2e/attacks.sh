@@ -167,6 +167,48 @@ coffer status "$MNT" > "$W/status"
 ! grep -q "does not answer" "$W/status" || fail "$(cat "$W/status")"
 umount_archive
 
+say "a store on a read-only filesystem"
+for tail in none torn; do
+    reset
+    if [ $tail = torn ]; then # as a kill leaves it: half a frame behind the last
+        mount_archive
+        seq 5 > "$d/more"
+        sync "$d/more"
+        kill_daemon
+        umount -l "$MNT"
+        python3 - "$STORE" <<'PY'
+import glob, sys
+for path in sorted(glob.glob(sys.argv[1] + "/log/*.seg")):
+    b = open(path, "rb").read()
+    if b[:4] == b"COFR":
+        last = path, b
+path, b = last
+at = len(b.rstrip(b"\0")) + 8
+f = open(path, "r+b")
+f.seek((at + 127) // 128 * 128)
+f.write(b"half a frame" * 9)
+PY
+    fi
+    before=$(cd "$STORE" && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)
+    mount --bind "$STORE" "$STORE"
+    mount -o remount,bind,ro "$STORE"
+    expect_fail "mount it with -o ro" mount.coffer "$STORE" "$MNT" -o "keyfile=$KEY"
+    mount_archive ro
+    grep -q "read-only filesystem" "$W/mount.out" || fail "$(cat "$W/mount.out")"
+    expect_fail EROFS touch "$d/new"
+    (cd "$d" && sha256sum --quiet -c "$W/sums") || fail "content"
+    [ $tail = none ] || same "the last lines" "$(seq 5)" "$(cat "$d/more")"
+    pid=$(pgrep -f "cofferfs.*$STORE" | head -n 1)
+    umount.fuse.coffer "$MNT"
+    await 30 "the daemon to end" gone "$pid"
+    umount "$STORE"
+    same "the store" "$before" "$(cd "$STORE" && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)"
+done
+mount_archive
+same "the last lines" "$(seq 5)" "$(cat "$d/more")"
+umount_archive
+verify_intact
+
 say "no descriptors left"
 reset
 mount_archive
@@ -208,6 +250,22 @@ if mount -o loop "$W/disk.img" "$W/disk" 2> /dev/null; then
     umount_archive
     dd if=/dev/zero of="$W/disk/fill" bs=4k status=none 2> /dev/null || true
     mount_archive
+    same "content" x "$(cat "$d/x")"
+    umount_archive
+    verify_intact
+    say "and one that stays full, without a reserve"
+    for i in 1 2 3; do
+        rm -f "$STORE/reserve"
+        rm -rf "$STORE/index"
+        dd if=/dev/zero of="$W/disk/fill$i" bs=512 status=none 2> /dev/null || true
+        mount_archive
+        same "content" x "$(cat "$d/x")"
+        umount_archive
+    done
+    grep -q "read-only.*disk is full" "$W/mount.out" || fail "$(cat "$W/mount.out")"
+    rm "$W"/disk/fill*
+    mount_archive
+    echo y > "$d/y"
     same "content" x "$(cat "$d/x")"
     umount_archive
     verify_intact
