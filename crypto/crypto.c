@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Initialisation: locked memory, an undumpable process, libgcrypt, known answers; random bytes. */
 #include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -77,6 +79,23 @@ static int harden(struct cof_diag *diag)
 	return 0;
 }
 
+/* Where libgcrypt cannot say that memory is short (its big numbers) it would end the process. It
+ * asks here first: the signature waits, as anything may on a machine without memory; nothing is
+ * lost by that. For a minute. */
+static int wait_for_memory(void *user, size_t n, unsigned int flags)
+{
+	static atomic_llong began, last; /* of this wait, which other threads may share */
+	long long now = cof_now(CLOCK_MONOTONIC);
+
+	(void)user;
+	(void)n;
+	(void)flags;
+	if (now - atomic_exchange(&last, now) > COF_NSEC)
+		atomic_store(&began, now);
+	nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+	return now - atomic_load(&began) < 60 * COF_NSEC;
+}
+
 static int init_once(size_t secure_bytes, struct cof_diag *diag)
 {
 	uint8_t probe[16];
@@ -103,6 +122,7 @@ static int init_once(size_t secure_bytes, struct cof_diag *diag)
 	if (!gcry_check_version("1.10.0"))
 		return cof_fail(diag, -EOPNOTSUPP, "libgcrypt %s is older than 1.10",
 				gcry_check_version(NULL));
+	gcry_set_outofcore_handler(wait_for_memory, NULL);
 	if (gcry_control(GCRYCTL_DISABLE_PRIV_DROP, 0) ||
 	    gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0) ||
 	    !gcry_control(GCRYCTL_INITIALIZATION_FINISHED_P))
