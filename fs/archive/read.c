@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading a file: the right bytes or an error. The index says where a stretch lies; what it says is checked
- * against the frame's header, and each chunk is authenticated before a byte of it is given.
+ * Reading a file: the right bytes or an error. The index says where a stretch lies; what it says is
+ * checked against the frame's header, and each chunk is authenticated before a byte of it is given.
  *
- * Whose fault something is decides what follows. A frame that is well formed but another one than the index
- * says: the index is wrong, it is rebuilt and the read repeated. A frame that is no frame, or a chunk that
- * does not authenticate: the log was damaged, the reader gets -EIO and an alarm says where.
+ * Whose fault something is decides what follows. A frame that is well formed but another one than
+ * the index says: the index is wrong, it is rebuilt and the read repeated. A frame that is no
+ * frame, or a chunk that does not authenticate: the log was damaged, the reader gets -EIO and an
+ * alarm says where.
  *
- * Small frames that lie near each other are read through one window: a log of short lines would cost a
- * system call for each line otherwise.
+ * Small frames that lie near each other are read through one window: a log of short lines would
+ * cost a system call for each line otherwise.
  */
 #include "fs/archive/internal.h"
 
 #define STRETCHES 256
 #define WINDOW (512u << 10) /* bytes of log read at once */
-#define GAP 8192u	    /* to skip inside a window is cheaper than another system call */
-#define ALARMS 16	    /* of damaged places, in one run */
+#define GAP 8192u           /* to skip inside a window is cheaper than another system call */
+#define ALARMS 16           /* of damaged places, in one run */
 
 _Static_assert(COF_CHUNK + COF_TAG + WINDOW <= COF_SCRATCH, "a scratch buffer holds both");
 
@@ -67,14 +68,15 @@ static int damaged(struct cof_archive *a, const struct cof_stretch *s, uint64_t 
 	    err == -ENFILE) /* nothing is wrong with the log */
 		return err;
 	if (atomic_fetch_add(&a->alarmed_read, 1) < ALARMS)
-		cof_alarm(a,
-			  "A part of a file cannot be read: inode %llu, offset %llu, %llu bytes, in "
-			  "segment %08llx at offset %llu: %s. Run coffer verify.",
-			  (unsigned long long)ino, (unsigned long long)s->position,
-			  (unsigned long long)s->length,
-			  (unsigned long long)(s->address / a->conf.segment_size),
-			  (unsigned long long)(s->address % a->conf.segment_size),
-			  err == -EBADMSG ? "it does not authenticate" : strerror(-err));
+		cof_alarm(
+		    a,
+		    "A part of a file cannot be read: inode %llu, offset %llu, %llu bytes, in "
+		    "segment %08llx at offset %llu: %s. Run coffer verify.",
+		    (unsigned long long)ino, (unsigned long long)s->position,
+		    (unsigned long long)s->length,
+		    (unsigned long long)(s->address / a->conf.segment_size),
+		    (unsigned long long)(s->address % a->conf.segment_size),
+		    err == -EBADMSG ? "it does not authenticate" : strerror(-err));
 	return -EIO;
 }
 
@@ -84,7 +86,7 @@ static int header_of(struct cof_archive *a, const struct cof_stretch *s, uint64_
 	int r = cof_reader_header(a->reader, s->address, ret, NULL, NULL);
 
 	if (r < 0)
-		return damaged(a, s, ino, r == -ENODATA ? -EUCLEAN : r);
+		return r == -ENODATA ? -EUCLEAN : r;
 	return is_it(ret, s, ino) ? 0 : cof_ix(a, -EUCLEAN);
 }
 
@@ -98,7 +100,7 @@ int cof_stretch_time(struct cof_archive *a, const struct cof_stretch *s, uint64_
 		*ret_record = f.record_time;
 		*ret_retention = f.retention_time;
 	}
-	return r;
+	return r < 0 ? damaged(a, s, ino, r) : 0;
 }
 
 /* ---- a read under way ---- */
@@ -106,12 +108,12 @@ int cof_stretch_time(struct cof_archive *a, const struct cof_stretch *s, uint64_
 struct reading {
 	struct cof_archive *a;
 	uint64_t ino;
-	uint64_t pos, end; /* what is still wanted of the file */
-	uint8_t *out;	   /* where pos goes */
+	uint64_t pos, end;        /* what is still wanted of the file */
+	uint8_t *out;             /* where pos goes */
 	struct cof_ring_key *key; /* of key_mount, kept from frame to frame */
 	uint32_t key_mount;
 	uint8_t *chunk, *window; /* parts of one scratch buffer */
-	uint64_t window_at;	 /* address of its first byte */
+	uint64_t window_at;      /* address of its first byte */
 	size_t window_len;
 };
 
@@ -188,8 +190,8 @@ static int public_hash_of(struct reading *rd, uint64_t address, const struct cof
 	if (f->public_length > WINDOW)
 		return -EUCLEAN;
 	if (f->public_length) {
-		int r = cof_reader_payload(rd->a->reader, address, f, 0, rd->window,
-					   f->public_length);
+		int r =
+		    cof_reader_payload(rd->a->reader, address, f, 0, rd->window, f->public_length);
 
 		if (r < 0)
 			return r;
@@ -298,7 +300,7 @@ static int give_stretches(struct reading *rd, const struct cof_stretch *s, size_
 		else
 			r = give_large(rd, &s[i]);
 		if (r < 0)
-			return r == -EIO ? r : damaged(rd->a, &s[i], rd->ino, r);
+			return damaged(rd->a, &s[i], rd->ino, r);
 	}
 	return 0;
 }
@@ -353,7 +355,8 @@ static int read_some(struct cof_archive *a, uint64_t at, uint64_t ino, void *buf
 		return attr.kind == COF_KIND_DIR ? -EISDIR : -EINVAL;
 	if (attr.state == COF_STATE_DESTROYED)
 		return -ENODATA;
-	if (n && off >= attr.size && attr.state == COF_STATE_OPEN && atomic_load(&a->incomplete))
+	if (n && off >= attr.size && attr.state != COF_STATE_COMMITTED &&
+	    attr.state != COF_STATE_EXPIRED && atomic_load(&a->incomplete))
 		return -EIO; /* there may have been more */
 	n = off < attr.size ? (size_t)COF_MIN((uint64_t)n, attr.size - off) : 0;
 	r = n ? cof_read_range(a, at, ino, off, buf, n) : 0;
