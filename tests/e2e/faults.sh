@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 alarms=$W/alarms
-mkdir "$W/fusectl" "$W/backing"
+mkdir "$W/fusectl"
 
 # ---- helpers ----
 
@@ -64,7 +64,7 @@ begin() {
     shift
     say "$name"
     : > "$alarms"
-    STORE=${1:-$W/$name/store}
+    STORE=${1:-$W/$name/store} AUDITOR=$W/$name-auditor
     mkdir -p "$(dirname "$STORE")"
     [ $# = 0 ] || shift
     make_store audit -- --segment-size 1048576
@@ -94,12 +94,12 @@ failing_disk() { # failing_disk write|read
     nbdkit -f -U "$W/nbd.sock" --filter=error memory 96M error=EIO "$rate=100%" "error-file=$W/failing" &
     child $!
     await 10 "nbdkit" test -S "$W/nbd.sock"
-    : > "$W/nbd-disk"
-    nbdfuse "$W/nbd-disk" --unix "$W/nbd.sock" > "$W/nbdfuse.out" 2>&1 &
+    : > "/run/systemd/nbd-disk"
+    nbdfuse "/run/systemd/nbd-disk" --unix "$W/nbd.sock" > "$W/nbdfuse.out" 2>&1 &
     nbdfuse=$!
     child $nbdfuse
-    await 10 "nbdfuse" sh -c "[ \$(stat -c %s '$W/nbd-disk') = 100663296 ]"
-    loop=$(losetup -f --show "$W/nbd-disk") || return 1
+    await 10 "nbdfuse" sh -c "[ \$(stat -c %s '/run/systemd/nbd-disk') = 100663296 ]"
+    loop=$(losetup -f --show "/run/systemd/nbd-disk") || return 1
     mkfs.ext4 -q -O ^has_journal "$loop"
     mount "$loop" "$W/disk"
     losetup -d "$loop" # when it is unmounted
@@ -107,7 +107,7 @@ failing_disk() { # failing_disk write|read
 end_failing_disk() {
     rm -f "$W/failing"
     end_disk
-    umount -l "$W/nbd-disk" 2> /dev/null || true
+    umount -l "/run/systemd/nbd-disk" 2> /dev/null || true
 }
 
 # ---- the faults, by their number in the list of what has to be survived ----
@@ -240,17 +240,17 @@ quota() { # 13, 14: no space for the index; the log goes on
     mkdir "$W/index"
     mount -t tmpfs -o size=512k tmpfs "$W/index"
     mount_archive "index=$W/index"
-    for i in $(seq 2000); do : > "$MNT/audit/a-name-that-takes-room-$i" || fail "file $i with a full index"; done
-    read -r n err <<< "$(append "$MNT/audit/f" 3000 sync)"
-    same "appends with a full index" "3000 none" "$n $err"
-    whole "$MNT/audit/f" 3000
+    for i in $(seq 1500); do : > "$MNT/audit/a-name-that-takes-room-$i" || fail "file $i with a full index"; done
+    read -r n err <<< "$(append "$MNT/audit/f" 1000 sync)"
+    same "appends with a full index" "1000 none" "$n $err"
+    whole "$MNT/audit/f" 1000
     umount.fuse.coffer "$MNT" > "$W/umount.out" 2>&1 || true
     await 30 "the daemon to end" sh -c "! grep -q '$MNT ' /proc/self/mounts"
     umount "$W/index"
     verify_intact
     mount_archive
-    whole "$MNT/audit/f" 3000
-    same "files" 2001 "$(find "$MNT/audit" -type f | wc -l)"
+    whole "$MNT/audit/f" 1000
+    same "files" 1501 "$(find "$MNT/audit" -type f | wc -l)"
     finish
 }
 
@@ -349,11 +349,11 @@ PY
     mount_archive
     pid=$(daemon_pid)
     echo "$pid" > "$group/cgroup.procs"
-    read -r n err <<< "$(append "$MNT/audit/g" 2000 sync)"
-    same "in the group" "2000 none" "$n $err"
+    read -r n err <<< "$(append "$MNT/audit/g" 500 sync)"
+    same "in the group" "500 none" "$n $err"
     # What it has stays charged where it was; what it takes from now on is too much.
     echo 65536 > "$group/$limit" 2> /dev/null || true
-    append "$MNT/audit/h" 3000 sync > "$W/appended" &
+    append "$MNT/audit/h" 1000 sync > "$W/appended" &
     local writer=$!
     child $writer
     if wait_gone "$pid" 3; then say "it was killed"; else say "it went on within the limit"; fi
@@ -361,7 +361,7 @@ PY
     wait $writer || true
     read -r more err < "$W/appended"
     if [ -z "$(daemon_pid)" ]; then mount_archive; fi
-    whole "$MNT/audit/g" 2000
+    whole "$MNT/audit/g" 500
     [ "$more" = 0 ] || whole "$MNT/audit/h" "$more"
     finish
     await 10 "the group to be empty" rmdir "$group"
