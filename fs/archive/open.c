@@ -63,6 +63,15 @@ static int put_mount(struct cof_archive *a, struct cof_diag *diag)
 	return 0;
 }
 
+static const char *recovery_reason(const struct cof_recovered *rec)
+{
+	if (rec->checkpoint == COF_CHECKPOINT_MISSING)
+		return "the file checkpoint was missing, the newest one in the chain counts";
+	if (rec->checkpoint == COF_CHECKPOINT_OLD)
+		return "the file checkpoint was an old copy, the newest one in the chain counts";
+	return rec->torn_segments ? "unclean end, a torn tail was set aside" : "unclean end";
+}
+
 static int put_recovery(struct cof_archive *a, struct cof_diag *diag)
 {
 	const struct cof_recovered *rec = &a->opened.recovered;
@@ -80,9 +89,7 @@ static int put_recovery(struct cof_archive *a, struct cof_diag *diag)
 	if (rec->torn_segments)
 		cof_field_put(&fields, COF_T_DIGEST, rec->digest, sizeof(rec->digest));
 	cof_field_put_u64(&fields, COF_T_COUNT, rec->kept);
-	cof_field_put_str(&fields, COF_T_REASON,
-			  rec->torn_segments ? "unclean end, a torn tail was set aside"
-					     : "unclean end");
+	cof_field_put_str(&fields, COF_T_REASON, recovery_reason(rec));
 	d.public_part = fields.data;
 	d.public_len = (uint32_t)fields.len;
 	r = fields.failed ? -ENOMEM : cof_archive_put(a, &d, NULL, NULL);
@@ -335,7 +342,15 @@ static void tell(struct cof_archive *a)
 	char *text = a->opened.text;
 	size_t cap = sizeof(a->opened.text), n = strlen(text);
 
-	if (a->log && !rec->clean && rec->torn_segments)
+	if (a->log && rec->checkpoint != COF_CHECKPOINT_THERE)
+		n += (size_t)snprintf(
+		    text + n, cap - n,
+		    "The file checkpoint %s; the newest one that the log repeats counts (%llu "
+		    "frames, all there) and was written again.",
+		    rec->checkpoint == COF_CHECKPOINT_MISSING ? "was missing"
+							      : "was an old copy",
+		    (unsigned long long)rec->checkpoint_size);
+	else if (a->log && !rec->clean && rec->torn_segments)
 		n += (size_t)snprintf(
 		    text + n, cap - n,
 		    "The archive was not closed cleanly: %llu frames behind the last "

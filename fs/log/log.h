@@ -144,6 +144,10 @@ struct cof_log_secrets { /* copied into secure memory by open */
 	uint8_t epoch_secret[COF_KEY];
 };
 
+enum cof_recovered_checkpoint {
+	COF_CHECKPOINT_THERE, COF_CHECKPOINT_MISSING, COF_CHECKPOINT_OLD,
+};
+
 struct cof_recovered { /* what open found behind the checkpoint */
 	bool clean;		  /* ended with UNMOUNT, or is new */
 	uint64_t checkpoint_size, kept, size; /* frames covered; frames behind; sum */
@@ -155,6 +159,9 @@ struct cof_recovered { /* what open found behind the checkpoint */
 	uint64_t last_mount_address, end_address;
 	int64_t last_retention, last_record;
 	bool tiles_rebuilt;
+	/* The file was missing, or older than one that the chain repeats: that one counts, proves, and
+	 * was written again. Not clean then. */
+	enum cof_recovered_checkpoint checkpoint;
 };
 
 struct cof_log_params {

@@ -9,6 +9,7 @@
  */
 #include <stdio.h>
 
+#include "fs/log/chained.h"
 #include "fs/log/cut.h"
 #include "fs/log/scan.h"
 
@@ -118,8 +119,28 @@ static int check_conf(struct cof_log *log, uint8_t *payload, struct cof_diag *di
 	return 0;
 }
 
-static int load_checkpoint(struct cof_log *log, struct cof_checkpoint *ret, struct cof_diag *diag)
+/* The file is missing: what the chain repeats does as well, if all below it is there. */
+static int newest_chained(struct scan *s, struct cof_recovered *rec, struct cof_checkpoint *ret,
+			  struct cof_diag *diag)
 {
+	struct cof_log *log = s->log;
+	int r = cof_chained_find(log, s->payload, ret, log->checkpoint_text);
+
+	if (r == -ENOENT)
+		return damaged(log, diag,
+			       "the file checkpoint is missing, and none is repeated in the log");
+	if (r < 0)
+		return cof_fail(diag, r, "%s/log cannot be read: %s", cof_io_where(log->p.io),
+				strerror(-r));
+	log->checkpoint_size = ret->size;
+	rec->checkpoint = COF_CHECKPOINT_MISSING;
+	return 0;
+}
+
+static int load_checkpoint(struct scan *s, struct cof_recovered *rec, struct cof_checkpoint *ret,
+			   struct cof_diag *diag)
+{
+	struct cof_log *log = s->log;
 	cof_autofree uint8_t *note = NULL;
 	uint8_t public_key[32];
 	size_t n;
@@ -133,7 +154,7 @@ static int load_checkpoint(struct cof_log *log, struct cof_checkpoint *ret, stru
 			       "keys/ does not belong to the log that archive.conf names");
 	r = cof_io_load(log->p.io, "checkpoint", COF_NOTE_MAX, &note, &n);
 	if (r == -ENOENT)
-		return damaged(log, diag, "the file checkpoint is missing");
+		return newest_chained(s, rec, ret, diag);
 	if (r == -EFBIG)
 		return damaged(log, diag, "the file checkpoint is too large to be one");
 	if (r < 0)
@@ -367,7 +388,8 @@ static void report(struct scan *s, struct cof_recovered *rec)
 	rec->checkpoint_size = log->checkpoint_size;
 	rec->size = s->sequence;
 	rec->kept = s->sequence - log->checkpoint_size;
-	rec->clean = s->significant == COF_UNMOUNT && !rec->torn_segments;
+	rec->clean = s->significant == COF_UNMOUNT && !rec->torn_segments &&
+		     rec->checkpoint == COF_CHECKPOINT_THERE;
 	rec->last_mount = s->mount;
 	rec->end_address = s->address;
 	rec->last_retention = s->retention;
@@ -377,25 +399,22 @@ static void report(struct scan *s, struct cof_recovered *rec)
 		rec->last_mount_address = 0;
 }
 
-static int recover(struct scan *s, struct cof_recovered *rec, struct cof_diag *diag)
+/* Proves what the checkpoint covers, then goes on to where the frames end. */
+static int prove_and_scan(struct scan *s, const struct cof_checkpoint *cp,
+			  struct cof_recovered *rec, struct cof_diag *diag)
 {
 	struct cof_log *log = s->log;
-	struct cof_checkpoint cp;
 	bool proven = false;
-	int r = check_conf(log, s->payload, diag);
+	int r = 0;
 
-	if (!r)
-		r = load_checkpoint(log, &cp, diag);
-	if (!r)
-		r = cof_tiles_open(log, diag);
 	log->tiles.held = true;
-	if (!r && tiles_hold(log, &cp))
-		r = start_at_checkpoint(s, &cp, &proven, diag);
+	if (tiles_hold(log, cp))
+		r = start_at_checkpoint(s, cp, &proven, diag);
 	if (r < 0)
 		return r;
 	if (!proven) {
 		rec->tiles_rebuilt = true;
-		r = walk_to_checkpoint(s, &cp, diag);
+		r = walk_to_checkpoint(s, cp, diag);
 		if (r < 0)
 			return r;
 	}
@@ -403,16 +422,61 @@ static int recover(struct scan *s, struct cof_recovered *rec, struct cof_diag *d
 	if (r < 0)
 		return cof_fail(diag, r, "%s/tile cannot be written: %s", cof_io_where(log->p.io),
 				strerror(-r));
+	s->newer = 0;
 	s->unsure = s->address;
 	r = cof_scan_run(s, UINT64_MAX);
+	return r < 0 ? unreadable(s, r, diag) : 0;
+}
+
+/* A CHECKPOINT frame comes after the file, so an older file was put back: the frame counts. */
+static int take_newer(struct scan *s, struct cof_recovered *rec, struct cof_diag *diag)
+{
+	struct cof_log *log = s->log;
+	struct cof_checkpoint cp;
+	char text[COF_CHAINED_TEXT];
+	int r = cof_chained_load(log, s->newer, s->payload, &cp, text);
+
+	if (r == -ENOENT || (!r && cp.size <= log->checkpoint_size))
+		return 0; /* not the log's own: what the chain is worth is for verify to say */
 	if (r < 0)
 		return unreadable(s, r, diag);
-	if (s->torn) {
+	log->checkpoint_size = cp.size;
+	memcpy(log->checkpoint_text, text, sizeof(text));
+	rec->checkpoint = COF_CHECKPOINT_OLD;
+	*s = (struct scan){.log = log, .payload = s->payload};
+	return prove_and_scan(s, &cp, rec, diag);
+}
+
+static int write_checkpoint_again(struct cof_log *log, struct cof_diag *diag)
+{
+	const char *text = log->checkpoint_text;
+	int r = cof_io_replace(log->p.io, "checkpoint", text, strlen(text));
+
+	return r < 0 ? cof_fail(diag, r, "%s/checkpoint cannot be written: %s",
+				cof_io_where(log->p.io), strerror(-r))
+		     : 0;
+}
+
+static int recover(struct scan *s, struct cof_recovered *rec, struct cof_diag *diag)
+{
+	struct cof_log *log = s->log;
+	struct cof_checkpoint cp;
+	int r = check_conf(log, s->payload, diag);
+
+	if (!r)
+		r = load_checkpoint(s, rec, &cp, diag);
+	if (!r)
+		r = cof_tiles_open(log, diag);
+	if (!r)
+		r = prove_and_scan(s, &cp, rec, diag);
+	if (!r && s->newer)
+		r = take_newer(s, rec, diag);
+	if (!r && s->torn)
 		r = cof_cut_tail(s, rec, diag);
-		if (r < 0)
-			return r;
-	}
-	r = take_position(s, diag);
+	if (!r)
+		r = take_position(s, diag);
+	if (!r && rec->checkpoint != COF_CHECKPOINT_THERE)
+		r = write_checkpoint_again(log, diag);
 	if (!r)
 		report(s, rec);
 	return r;

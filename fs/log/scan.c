@@ -133,6 +133,8 @@ static int one_frame(struct scan *s, bool *ret_valid)
 	s->record = f.record_time;
 	if (f.type != COF_CHECKPOINT && f.type != COF_COSIGN)
 		s->significant = f.type;
+	if (f.type == COF_CHECKPOINT && f.position > log->checkpoint_size)
+		s->newer = s->address;
 	s->address += COF_FRAME_HEADER + f.stored;
 	*ret_valid = true;
 	return 0;

@@ -82,6 +82,24 @@ cp "$W/base/checkpoint" "$STORE/checkpoint"
 expect_code 12 coffer verify "$STORE"
 read_only "that the checkpoint covers is missing"
 
+say "checkpoint removed, or an older one put back: the chain repeats the newest"
+for how in missing old; do
+    reset
+    if [ $how = missing ]; then
+        rm "$STORE/checkpoint"
+        expect_code 11 coffer verify "$STORE"
+    else
+        cp "$W/after1/checkpoint" "$STORE/checkpoint"
+    fi
+    mount_archive
+    grep -q "checkpoint was .*$how.*written again" "$W/mount.out" || fail "$how: $(cat "$W/mount.out")"
+    (cd "$d" && sha256sum --quiet -c "$W/sums") || fail "content"
+    echo on > "$d/on"
+    coffer log "$STORE" --json | grep -q "the newest one in the chain counts" || fail "$how is not on record"
+    umount_archive
+    verify_intact
+done
+
 say "archive.conf"
 reset
 sed -i 's/^segment_size = .*/segment_size = 131072/' "$STORE/archive.conf"

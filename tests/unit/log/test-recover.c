@@ -235,8 +235,71 @@ START_TEST(an_altered_checkpoint_is_refused)
 		refused(&w, "signature");
 		ck_assert_int_eq(cof_sim_flip(w.sim, "checkpoint", off, off % 7), 0);
 	}
+	world_end(&w);
+}
+END_TEST
+
+/* The chain repeats it, with its signature: that one counts, and the file is there again. */
+START_TEST(a_missing_checkpoint_is_in_the_chain)
+{
+	struct world w;
+	int r;
+
+	make_crashed(&w, _i ? 400 : 10, 2);
 	world_replace(&w, "checkpoint", NULL, 0);
-	refused(&w, "missing");
+	if (_i)
+		world_replace(&w, "tile/0", "", 0);
+	r = world_reopen(&w);
+	ck_assert_int_eq(r, 0);
+	ck_assert_int_eq(w.rec.checkpoint, COF_CHECKPOINT_MISSING);
+	ck_assert(!w.rec.clean);
+	ck_assert_uint_eq(w.rec.kept, 3); /* the CHECKPOINT frame and the tail */
+	ck_assert_int_eq(cof_io_exists(w.io, "checkpoint"), 1);
+	ck_assert_int_eq(world_mount(&w), 0);
+	world_close(&w);
+	ck_assert_int_eq(world_verify(&w, NULL), COF_INTACT);
+	world_end(&w);
+}
+END_TEST
+
+/* What the newest one in the chain covers must be there. */
+START_TEST(a_missing_checkpoint_does_not_hide_damage)
+{
+	struct world w;
+
+	make_crashed(&w, 20, 2);
+	world_replace(&w, "checkpoint", NULL, 0);
+	ck_assert_int_eq(cof_sim_flip(w.sim, "log/00000000.seg", 1000, 3), 0);
+	ck_assert_int_eq(cof_sim_flip(w.sim, "tile/0", 100, 3), 0);
+	refused(&w, "missing"); /* nothing behind the damage is found */
+	world_end(&w);
+}
+END_TEST
+
+START_TEST(an_old_checkpoint_is_not_believed)
+{
+	cof_autofree uint8_t *old = NULL;
+	struct world w;
+	size_t n;
+
+	ck_assert_int_eq(world_begin(&w, 21), 0);
+	for (unsigned i = 0; i < 5; i++)
+		ck_assert_int_eq(world_put(&w, i, 500, false, NULL), 0);
+	ck_assert_int_eq(cof_log_checkpoint(w.log), 0);
+	ck_assert_int_eq(cof_io_load(w.io, "checkpoint", COF_NOTE_MAX, &old, &n), 0);
+	for (unsigned i = 0; i < 5; i++)
+		ck_assert_int_eq(world_put(&w, i, 500, false, NULL), 0);
+	ck_assert_int_eq(cof_log_checkpoint(w.log), 0);
+	cof_log_abandon(w.log);
+	w.log = NULL;
+	world_replace(&w, "checkpoint", old, n);
+	ck_assert_int_eq(world_reopen(&w), 0);
+	ck_assert_int_eq(w.rec.checkpoint, COF_CHECKPOINT_OLD);
+	ck_assert_uint_eq(w.rec.checkpoint_size, 13);
+	ck_assert(!w.rec.clean);
+	ck_assert_int_eq(world_mount(&w), 0);
+	world_close(&w);
+	ck_assert_int_eq(world_verify(&w, NULL), COF_INTACT);
 	world_end(&w);
 }
 END_TEST
@@ -409,6 +472,9 @@ int main(void)
 	tcase_add_test(t, a_truncated_log_is_refused);
 	tcase_add_test(t, a_damaged_covered_frame_is_refused);
 	tcase_add_test(t, an_altered_checkpoint_is_refused);
+	tcase_add_loop_test(t, a_missing_checkpoint_is_in_the_chain, 0, 2);
+	tcase_add_test(t, a_missing_checkpoint_does_not_hide_damage);
+	tcase_add_test(t, an_old_checkpoint_is_not_believed);
 	tcase_add_test(t, a_checkpoint_of_other_frames_is_refused);
 	tcase_add_test(t, other_keys_are_refused);
 	tcase_add_loop_test(t, lost_hashes_are_made_again, 0, TILE_SPOILS);
