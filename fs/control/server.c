@@ -21,6 +21,7 @@
 #include <sys/un.h>
 
 #include "fs/control/control.h"
+#include "fs/control/verbs.h"
 #include "fs/control/wire.h"
 
 #define CLIENTS 8
@@ -52,6 +53,19 @@ struct cof_control {
 	struct slot slots[CLIENTS];
 	unsigned followers;
 };
+
+/* Who connected, as the kernel knows it. */
+static bool peer_of(int fd, struct cof_who *ret)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) || len != sizeof(peer))
+		return false;
+	*ret = (struct cof_who){
+	    .uid = peer.uid, .gid = peer.gid, .pid = peer.pid > 0 ? (uint32_t)peer.pid : 0};
+	return true;
+}
 
 /* ---- one request ---- */
 
@@ -127,10 +141,11 @@ static int answer_follow(struct cof_control *c, int fd, const struct cof_control
 	return err;
 }
 
-static int answer(struct cof_control *c, int fd, const struct cof_control_request *r,
+static int answer(struct cof_control *c, int fd, struct cof_control_request *r,
 		  struct cof_diag *diag)
 {
 	struct answer to = {c, fd};
+	struct cof_who who;
 
 	switch (r->verb) {
 	case COF_VERB_STATUS:
@@ -141,6 +156,19 @@ static int answer(struct cof_control *c, int fd, const struct cof_control_reques
 		return cof_archive_blame(c->p.archive, r->ino, send_entry, &to);
 	case COF_VERB_CHECKPOINT:
 		return cof_archive_checkpoint(c->p.archive);
+	case COF_VERB_COMMIT:
+	case COF_VERB_RETAIN:
+	case COF_VERB_SHELF_ADD:
+	case COF_VERB_SHELF_SET:
+		if (!peer_of(fd, &who))
+			return -EACCES;
+		return cof_verb_act(c->p.archive, &who, r, send_entry, &to, diag);
+	case COF_VERB_EXPLAIN:
+		return cof_verb_explain(c->p.archive, r, send_entry, &to, diag);
+	case COF_VERB_SHELVES:
+		return cof_archive_shelves(c->p.archive, send_entry, &to);
+	case COF_VERB_LS:
+		return cof_verb_ls(c->p.archive, r, send_entry, &to, diag);
 	case COF_VERB_STOP:
 		return 0; /* after the answer, which would not come through later */
 	}
@@ -149,12 +177,9 @@ static int answer(struct cof_control *c, int fd, const struct cof_control_reques
 
 static bool peer_allowed(int fd)
 {
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
+	struct cof_who who;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) || len != sizeof(peer))
-		return false;
-	return peer.uid == 0 || peer.uid == geteuid();
+	return peer_of(fd, &who) && (who.uid == 0 || who.uid == geteuid());
 }
 
 static void serve(struct cof_control *c, int fd)
@@ -186,6 +211,7 @@ static void serve(struct cof_control *c, int fd)
 	(void)sent;
 	if (r.verb == COF_VERB_STOP && c->p.stop)
 		c->p.stop(c->p.user);
+	cof_control_request_done(&r);
 }
 
 static void *client_main(void *arg)

@@ -34,7 +34,158 @@ void cof_control_path(const uint8_t archive_id[16], char out[COF_CONTROL_PATH])
 static const char *const verbs[] = {
 	[COF_VERB_STATUS] = "status",	  [COF_VERB_LOG] = "log",	[COF_VERB_BLAME] = "blame",
 	[COF_VERB_CHECKPOINT] = "checkpoint", [COF_VERB_STOP] = "stop",
+	[COF_VERB_COMMIT] = "commit",	  [COF_VERB_RETAIN] = "retain",
+	[COF_VERB_EXPLAIN] = "explain",	  [COF_VERB_SHELF_ADD] = "shelf-add",
+	[COF_VERB_SHELF_SET] = "shelf-set", [COF_VERB_SHELVES] = "shelves",
+	[COF_VERB_LS] = "ls",
 };
+
+/* A number that may be missing: *ret stays as it is then. */
+static int number(const struct cof_json *o, const char *key, int64_t min, int64_t max, int64_t *ret,
+		  struct cof_diag *diag)
+{
+	int64_t v = 0;
+
+	if (!cof_json_get(o, key))
+		return 0;
+	if (cof_json_int(o, key, &v) || v < min || v > max)
+		return cof_fail(diag, -EINVAL, "\"%s\" is a number from %lld to %lld", key,
+				(long long)min, (long long)max);
+	*ret = v;
+	return 0;
+}
+
+static int inode(const struct cof_json *o, const char *key, uint64_t *ret, struct cof_diag *diag)
+{
+	int64_t v = 0;
+	int err = number(o, key, 1, INT64_MAX, &v, diag);
+
+	*ret = (uint64_t)v;
+	return err;
+}
+
+/* The object: ino, or a path in the archive. */
+static int parse_object(const struct cof_json *o, struct cof_control_request *r, bool needed,
+			struct cof_diag *diag)
+{
+	int err = inode(o, "ino", &r->op.ino, diag);
+
+	r->path = cof_json_str(o, "path");
+	if (!err && needed && !r->op.ino && !r->path)
+		return cof_fail(diag, -EINVAL, "\"ino\" or \"path\" says of what");
+	return err;
+}
+
+static int parse_retain(const struct cof_json *o, struct cof_control_request *r, bool needed,
+			struct cof_diag *diag)
+{
+	const char *text = cof_json_str(o, "retain");
+
+	r->op.retain = COF_RETAIN_NONE;
+	if (!text && !needed)
+		return 0;
+	if (!text || cof_retain_parse(text, strlen(text), &r->op.retain))
+		return cof_fail(diag, -EINVAL,
+				"\"retain\" is a time like 2031-01-02T03:04:05Z, or infinite");
+	return 0;
+}
+
+static int parse_policy(const struct cof_json *o, struct cof_control_request *r,
+			struct cof_diag *diag)
+{
+	const char *text = cof_json_str(o, "policy");
+	struct cof_policy policy;
+
+	if (!text)
+		return cof_fail(diag, -EINVAL, "\"policy\" is the shelf's policy as text");
+	r->op.data = text;
+	r->op.length = strlen(text);
+	return cof_policy_parse(text, strlen(text), &policy, diag) < 0 ? -EINVAL : 0;
+}
+
+static int parse_op(const char *name, enum cof_op_kind *ret, struct cof_diag *diag)
+{
+	for (int k = 0; k < COF_OP_COUNT_ && name; k++)
+		if (!strcmp(name, cof_op_name((enum cof_op_kind)k))) {
+			*ret = (enum cof_op_kind)k;
+			return 0;
+		}
+	return cof_fail(diag, -EINVAL, "\"op\" is the name of an operation, such as write");
+}
+
+/* What an operation takes, all of it optional: what is missing is zero. */
+static int parse_explain(const struct cof_json *o, struct cof_control_request *r,
+			 struct cof_diag *diag)
+{
+	int64_t uid = 0, gid = 0, offset = -1, length = 0, mode = 0, flags = 0, kind = 1;
+	int err = parse_op(cof_json_str(o, "op"), &r->op.kind, diag);
+	struct cof_op *op = &r->op;
+
+	if (!err)
+		err = parse_object(o, r, false, diag);
+	if (!err)
+		err = parse_retain(o, r, false, diag);
+	if (err || (err = inode(o, "parent", &op->parent, diag)) ||
+	    (err = inode(o, "new_parent", &op->new_parent, diag)) ||
+	    (err = number(o, "uid", 0, UINT32_MAX, &uid, diag)) ||
+	    (err = number(o, "gid", 0, UINT32_MAX, &gid, diag)) ||
+	    (err = number(o, "offset", 0, INT64_MAX, &offset, diag)) ||
+	    (err = number(o, "length", 0, INT64_MAX, &length, diag)) ||
+	    (err = number(o, "mode", 0, 07777, &mode, diag)) ||
+	    (err = number(o, "flags", 0, UINT32_MAX, &flags, diag)) ||
+	    (err = number(o, "kind", 1, 3, &kind, diag)))
+		return err;
+	op->name = cof_json_str(o, "name");
+	op->new_name = cof_json_str(o, "new_name");
+	op->data = cof_json_str(o, "data");
+	op->length = op->data ? strlen(op->data) : (uint64_t)length;
+	op->offset = offset < 0 ? 0 : (uint64_t)offset;
+	r->at_end = offset < 0;
+	op->mode = (uint32_t)mode;
+	op->flags = (uint32_t)flags;
+	op->node_kind = (uint8_t)kind;
+	r->who = (struct cof_who){.uid = (uint32_t)uid, .gid = (uint32_t)gid};
+	return 0;
+}
+
+/* The verbs about files and shelves. */
+static int parse_acting(const struct cof_json *o, struct cof_control_request *r,
+			struct cof_diag *diag)
+{
+	int err;
+
+	switch (r->verb) {
+	case COF_VERB_COMMIT:
+	case COF_VERB_RETAIN:
+		r->op.kind = r->verb == COF_VERB_COMMIT ? COF_OP_COMMIT : COF_OP_RETAIN;
+		err = parse_object(o, r, true, diag);
+		return err ? err : parse_retain(o, r, r->verb == COF_VERB_RETAIN, diag);
+	case COF_VERB_SHELF_ADD:
+		r->op.kind = COF_OP_SHELF_ADD;
+		r->op.ino = r->op.parent = 1;
+		r->op.name = cof_json_str(o, "name");
+		if (!r->op.name)
+			return cof_fail(diag, -EINVAL, "\"name\" is that of the new shelf");
+		return parse_policy(o, r, diag);
+	case COF_VERB_SHELF_SET:
+		r->op.kind = COF_OP_SHELF_SET;
+		err = parse_object(o, r, true, diag);
+		return err ? err : parse_policy(o, r, diag);
+	case COF_VERB_EXPLAIN:
+		return parse_explain(o, r, diag);
+	default: /* ls */
+		r->recursive = cof_json_bool(o, "recursive");
+		r->digest = cof_json_bool(o, "digest");
+		r->state = cof_json_str(o, "state");
+		return parse_object(o, r, false, diag);
+	}
+}
+
+void cof_control_request_done(struct cof_control_request *r)
+{
+	cof_json_free(r->json);
+	*r = (struct cof_control_request){0};
+}
 
 static int parse_arguments(const struct cof_json *o, struct cof_control_request *r,
 			   struct cof_diag *diag)
@@ -55,6 +206,13 @@ static int parse_arguments(const struct cof_json *o, struct cof_control_request 
 			return cof_fail(diag, -EINVAL, "blame: \"ino\" is an inode number, from 1 on");
 		r->ino = (uint64_t)v;
 		return 0;
+	case COF_VERB_COMMIT:
+	case COF_VERB_RETAIN:
+	case COF_VERB_EXPLAIN:
+	case COF_VERB_SHELF_ADD:
+	case COF_VERB_SHELF_SET:
+	case COF_VERB_LS:
+		return parse_acting(o, r, diag);
 	default:
 		return 0;
 	}
@@ -85,6 +243,10 @@ int cof_control_parse(const char *line, size_t n, struct cof_control_request *re
 	err = parse_arguments(o, &r, diag);
 	if (err)
 		return err;
+	if (r.verb >= COF_VERB_COMMIT) { /* strings in it are pointed to */
+		r.json = o;
+		o = NULL;
+	}
 	*ret = r;
 	return 0;
 }

@@ -9,6 +9,7 @@
 #define COF_CONTROL_WIRE_H
 
 #include "base/json.h"
+#include "fs/rules/rules.h"
 
 #define COF_CONTROL_REQUEST_MAX 65536
 #define COF_CONTROL_ANSWER_MAX (16u << 20) /* a line that a client takes */
@@ -16,6 +17,8 @@
 
 enum cof_control_verb {
 	COF_VERB_STATUS, COF_VERB_LOG, COF_VERB_BLAME, COF_VERB_CHECKPOINT, COF_VERB_STOP,
+	COF_VERB_COMMIT, COF_VERB_RETAIN, COF_VERB_EXPLAIN, COF_VERB_SHELF_ADD, COF_VERB_SHELF_SET,
+	COF_VERB_SHELVES, COF_VERB_LS,
 };
 
 struct cof_control_request {
@@ -23,7 +26,15 @@ struct cof_control_request {
 	uint64_t from; /* log */
 	bool follow;   /* log */
 	uint64_t ino;  /* blame */
+	struct cof_op op;   /* commit, retain, explain, shelf-add, shelf-set; ls: ino */
+	struct cof_who who; /* explain: about whom */
+	bool at_end;	    /* explain: no offset was given */
+	const char *path;   /* instead of op.ino: in the archive */
+	bool recursive, digest; /* ls */
+	const char *state;	/* ls: only files in it */
+	struct cof_json *json;	/* what the strings lie in, or NULL */
 };
+void cof_control_request_done(struct cof_control_request *r);
 
 /* One line, without its newline. -EUCLEAN: no JSON object · -EOPNOTSUPP: no such verb · -EINVAL: an
  * argument is missing or impossible; diag has the sentence for the client. */

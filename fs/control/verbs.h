@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Private to fs/control: the verbs about files and shelves, each one function of fs/archive. */
+#ifndef COF_CONTROL_VERBS_H
+#define COF_CONTROL_VERBS_H
+
+#include "fs/archive/archive.h"
+#include "fs/control/wire.h"
+
+/* who: the peer. The request is the peer's own; nothing in it says who asks. */
+int cof_verb_act(struct cof_archive *a, const struct cof_who *who, struct cof_control_request *r,
+		 cof_show_fn fn, void *user, struct cof_diag *diag);
+int cof_verb_explain(struct cof_archive *a, struct cof_control_request *r, cof_show_fn fn,
+		     void *user, struct cof_diag *diag);
+int cof_verb_ls(struct cof_archive *a, struct cof_control_request *r, cof_show_fn fn, void *user,
+		struct cof_diag *diag);
+
+#endif
