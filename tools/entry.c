@@ -89,6 +89,7 @@ static void add_actor(struct cof_buf *b, const struct cof_json *entry)
 static void add_event(struct cof_buf *b, const struct cof_json *e)
 {
 	const char *event = cof_json_str(e, "event");
+	struct cof_json *names = cof_json_get(e, "names");
 	int64_t v;
 
 	add_text(b, " ", event);
@@ -101,6 +102,8 @@ static void add_event(struct cof_buf *b, const struct cof_json *e)
 		add(b, ")");
 	if (number(e, "count", &v) && v > 1)
 		cof_buf_printf(b, ", %" PRId64 " times", v);
+	if (names)
+		cof_buf_printf(b, ", %zu names for the first time", cof_json_count(names));
 }
 
 static void add_rename(struct cof_buf *b, const struct cof_json *e)
