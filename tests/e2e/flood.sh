@@ -141,3 +141,4 @@ sys.exit("no such entry")
 PY
 umount_archive
 verify_intact
+second_reader --list > "$W/list"
