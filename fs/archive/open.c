@@ -6,6 +6,7 @@
  * wrong with it, it is built anew.
  */
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include "fs/archive/internal.h"
@@ -255,12 +256,18 @@ static int open_index_in(struct cof_archive *a, const char *dir, struct cof_diag
 	    .user = a,
 	};
 	char path[4096];
+	struct stat st;
 	bool fresh = false;
 	int r;
 
 	ip.dir = dir;
 	if (!ip.dir) {
 		snprintf(path, sizeof(path), "%s/index", cof_io_where(a->io));
+		if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+			return cof_fail(diag, -ELOOP,
+					"%s is a symbolic link, and is not followed: remove it, or "
+					"name the directory with -o index=DIR",
+					path);
 		ip.dir = path;
 	}
 	r = cof_index_open(&ip, &a->ix, &fresh, diag);

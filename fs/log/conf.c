@@ -184,6 +184,11 @@ int cof_conf_load(struct cof_io *io, struct cof_conf *ret, struct cof_diag *diag
 	if (r == -EFBIG)
 		return cof_fail(diag, -EUCLEAN, "%s/archive.conf is longer than %d bytes",
 				cof_io_where(io), CONF_MAX);
+	if (r == -ELOOP || r == -EINVAL || r == -EISDIR || r == -ENXIO)
+		return cof_fail(diag, -EUCLEAN,
+				"%s/archive.conf is no regular file (a link, a pipe, a directory): put "
+				"the archive's own back",
+				cof_io_where(io));
 	if (r < 0)
 		return cof_fail(diag, r, "%s/archive.conf cannot be read: %s", cof_io_where(io),
 				strerror(-r));

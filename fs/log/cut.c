@@ -8,6 +8,8 @@
 #include "fs/log/cut.h"
 
 #define PIECE (1u << 20)
+#define JUNK_MAX ((uint64_t)1 << 30) /* bytes of one file that recovery sets aside */
+#define JUNK_FILES 256u		     /* segments behind a gap */
 
 struct copy {
 	struct scan *s;
@@ -134,21 +136,200 @@ static int renew_reader(struct cof_log *log)
 	return 0;
 }
 
+/* ---- what no reader of frames ever sees: bytes behind a segment's end, segments behind a gap ---- */
+
+/* The segment that the next frame goes to. */
+static uint64_t current_segment(struct scan *s)
+{
+	uint64_t size = s->log->conf.segment_size, seg = s->address / size;
+
+	return s->address % size == 0 && seg && !segment_exists(s->log, seg) ? seg - 1 : seg;
+}
+
+struct junk {
+	struct cof_log *log;
+	uint64_t next;	       /* the first number that is missing */
+	uint64_t first, bytes; /* the first segment from the current one on that is too long; by how much */
+	uint64_t from;	       /* the current one */
+	uint32_t behind[JUNK_FILES];
+	unsigned n;
+};
+
+static int look_at_segment(void *user, const char *name)
+{
+	struct junk *j = user;
+	uint64_t size = 0;
+	unsigned number;
+	char path[32];
+	struct cof_file *f;
+	int end = 0, r;
+
+	if (sscanf(name, "%8x.seg%n", &number, &end) != 1 || end != 12 || name[12])
+		return 0;
+	if (number != j->next) {
+		if (j->n == JUNK_FILES)
+			return -EFBIG;
+		j->behind[j->n++] = number;
+		return 0;
+	}
+	j->next++;
+	if (number < j->from || j->bytes)
+		return 0;
+	cof_segment_path(number, path);
+	r = cof_io_open(j->log->p.io, path, COF_IO_RDONLY, &f);
+	if (r < 0)
+		return r;
+	r = cof_io_size(f, &size);
+	cof_io_close(f);
+	if (!r && size > j->log->conf.segment_size) {
+		j->first = number;
+		j->bytes = size - j->log->conf.segment_size;
+	}
+	return r;
+}
+
+static int find_junk(struct scan *s, struct junk *j)
+{
+	*j = (struct junk){.log = s->log, .from = current_segment(s)};
+	return cof_io_list(s->log->p.io, "log", look_at_segment, j);
+}
+
+int cof_cut_wanted(struct scan *s, struct cof_diag *diag)
+{
+	struct junk j;
+	int r = find_junk(s, &j);
+
+	if (r == -ENOMEM || r == -EIO || r == -EMFILE || r == -ENFILE)
+		return r;
+	if (r < 0 || j.bytes > JUNK_MAX)
+		return cof_fail(diag, -EUCLEAN,
+				"%s/log holds what recovery does not set aside: more than %u "
+				"segments behind a gap, more than 1 GiB behind the end of a "
+				"segment, or no regular file; nothing will be written to this "
+				"archive. Run: coffer verify %s",
+				cof_io_where(s->log->p.io), JUNK_FILES, cof_io_where(s->log->p.io));
+	return s->torn || j.bytes || j.n;
+}
+
+/* Bytes of a segment's file from an offset to its last one that is not zero. */
+static int junk_bytes(struct copy *c, struct cof_file *f, uint64_t from, uint64_t *ret)
+{
+	uint64_t have, last = from;
+	int r = cof_io_size(f, &have);
+
+	if (!r && have > from && have - from > JUNK_MAX)
+		return -EFBIG;
+	for (uint64_t at = from; !r && at < have;) {
+		size_t n;
+
+		r = cof_io_read(f, c->buf, (size_t)COF_MIN(PIECE, have - at), at, &n);
+		if (r < 0 || !n)
+			break;
+		for (size_t i = n; i > 0; i--) {
+			if (c->buf[i - 1]) {
+				last = at + i;
+				break;
+			}
+		}
+		at += n;
+	}
+	*ret = last - from;
+	return r;
+}
+
+static int junk_aside(struct copy *c, uint64_t number, uint64_t from)
+{
+	cof_autofile struct cof_file *f = NULL, *to = NULL;
+	uint64_t n = 0;
+	char path[32];
+	int r;
+
+	cof_segment_path((uint32_t)number, path);
+	r = cof_io_open(c->s->log->p.io, path, COF_IO_RDONLY, &f);
+	if (!r)
+		r = junk_bytes(c, f, from, &n);
+	if (r < 0 || !n)
+		return r;
+	r = fresh_aside(c->s->log->p.io, number, from, &to);
+	for (uint64_t done = 0; !r && done < n;) {
+		size_t got;
+
+		r = cof_io_read(f, c->buf, (size_t)COF_MIN(PIECE, n - done), from + done, &got);
+		if (!r && !got)
+			r = -EIO;
+		if (!r)
+			r = cof_io_write(to, c->buf, got, done);
+		if (!r)
+			cof_sha256_update(c->hash, c->buf, got);
+		done += got;
+	}
+	if (!r)
+		r = cof_io_sync(to);
+	if (!r && !c->rec->torn_segments++) {
+		c->rec->segment = (uint32_t)number;
+		c->rec->offset = from;
+	}
+	c->rec->bytes += r ? 0 : n;
+	return r;
+}
+
+static int all_junk_aside(struct copy *c, const struct junk *j)
+{
+	uint64_t size = c->s->log->conf.segment_size;
+	int r = 0;
+
+	for (uint64_t seg = j->first; !r && j->bytes && seg < j->next; seg++)
+		r = junk_aside(c, seg, size);
+	for (unsigned i = 0; !r && i < j->n; i++)
+		r = junk_aside(c, j->behind[i], 0);
+	return r ? r : cof_io_sync_dir(c->s->log->p.io, "aside");
+}
+
+/* The current segment's end is where it belongs; segments behind it that are too long go later. */
+static int clear_junk(struct copy *c, const struct junk *j)
+{
+	struct cof_log *log = c->s->log;
+	cof_autofile struct cof_file *f = NULL;
+	uint64_t have;
+	char path[32];
+	int r = 0;
+
+	for (unsigned i = j->n; !r && i > 0; i--)
+		r = remove_segment(log, j->behind[i - 1]);
+	cof_segment_path((uint32_t)j->from, path);
+	if (!r)
+		r = cof_io_sync_dir(log->p.io, "log");
+	if (!r)
+		r = cof_io_open(log->p.io, path, COF_IO_RDWR, &f);
+	if (!r)
+		r = cof_io_size(f, &have);
+	if (r < 0 || have <= log->conf.segment_size)
+		return r;
+	r = cof_io_truncate(f, log->conf.segment_size);
+	return r < 0 ? r : cof_io_sync(f);
+}
+
 int cof_cut_tail(struct scan *s, struct cof_recovered *rec, struct cof_diag *diag)
 {
 	struct copy c = {.s = s, .rec = rec, .hash = cof_sha256_new(), .buf = malloc(PIECE)};
 	struct cof_log *log = s->log;
-	uint64_t behind;
-	int r = c.hash && c.buf ? 0 : -ENOMEM;
+	struct junk junk = {0};
+	uint64_t behind = 0;
+	int r = c.hash && c.buf ? find_junk(s, &junk) : -ENOMEM;
 
-	if (!r)
-		r = set_all_aside(&c, &behind);
-	if (!r) {
-		cof_sha256_final(c.hash, rec->digest);
+	if (!r && s->torn) {
 		rec->segment = (uint32_t)(s->address / log->conf.segment_size);
 		rec->offset = s->address % log->conf.segment_size;
-		r = clear(s, behind);
+		r = set_all_aside(&c, &behind);
 	}
+	if (!r)
+		r = all_junk_aside(&c, &junk);
+	if (!r) {
+		cof_sha256_final(c.hash, rec->digest);
+		r = clear_junk(&c, &junk);
+	}
+	if (!r && s->torn)
+		r = clear(s, behind);
 	if (!r)
 		r = renew_reader(log);
 	cof_sha256_free(c.hash);

@@ -5,7 +5,10 @@
 
 #include "fs/log/scan.h"
 
-/* Copies everything from scan->address on to aside/, makes that durable, then clears it from log/. */
+/* 1: there is something to cut: a torn tail, bytes behind the end of a segment, segments behind a
+ * gap. -EUCLEAN: more of it than recovery touches. */
+int cof_cut_wanted(struct scan *s, struct cof_diag *diag);
+/* Copies all of that to aside/, makes it durable there, then clears it from log/. */
 int cof_cut_tail(struct scan *s, struct cof_recovered *rec, struct cof_diag *diag);
 /* Opens the segment that the next frame goes to, and adopts or removes what lies behind it. */
 int cof_cut_position(struct scan *s, struct cof_diag *diag);

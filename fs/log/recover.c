@@ -157,6 +157,8 @@ static int load_checkpoint(struct scan *s, struct cof_recovered *rec, struct cof
 		return newest_chained(s, rec, ret, diag);
 	if (r == -EFBIG)
 		return damaged(log, diag, "the file checkpoint is too large to be one");
+	if (r == -ELOOP || r == -EINVAL || r == -EISDIR || r == -ENXIO)
+		return damaged(log, diag, "checkpoint is no regular file");
 	if (r < 0)
 		return cof_fail(diag, r, "%s/checkpoint cannot be read: %s",
 				cof_io_where(log->p.io), strerror(-r));
@@ -471,7 +473,9 @@ static int recover(struct scan *s, struct cof_recovered *rec, struct cof_diag *d
 		r = prove_and_scan(s, &cp, rec, diag);
 	if (!r && s->newer)
 		r = take_newer(s, rec, diag);
-	if (!r && s->torn)
+	if (!r)
+		r = cof_cut_wanted(s, diag);
+	if (r > 0)
 		r = cof_cut_tail(s, rec, diag);
 	if (!r)
 		r = take_position(s, diag);

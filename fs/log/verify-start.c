@@ -122,6 +122,10 @@ static int load_checkpoint(struct verify *v)
 		cof_verify_say(v, COF_INCOMPLETE, place, "is missing");
 		return 0;
 	}
+	if (r == -ELOOP || r == -EINVAL || r == -EISDIR || r == -ENXIO) {
+		cof_verify_say(v, COF_TAMPERED, place, "is no regular file");
+		return 0;
+	}
 	if (r < 0) {
 		cof_verify_say(v, r == -EFBIG ? COF_TAMPERED : COF_INCOMPLETE, place,
 			       "cannot be read: %s", strerror(-r));

@@ -100,6 +100,31 @@ for how in missing old; do
     verify_intact
 done
 
+say "links and pipes in the place of files"
+for how in link pipe; do
+    for name in checkpoint archive.conf seal/file-1 keys/top keys/epoch; do
+        reset
+        cp "$STORE/$name" "$W/real"
+        rm "$STORE/$name"
+        if [ $how = link ]; then ln -s "$W/real" "$STORE/$name"; else mkfifo "$STORE/$name"; fi
+        code=0
+        timeout 20 coffer verify "$STORE" > "$W/out" 2>&1 || code=$?
+        case $name in checkpoint) same "verdict, $how" 13 $code ;; *) [ $code != 124 ] || fail "verify hangs: $name" ;; esac
+        if [ $name = checkpoint ]; then
+            read_only "checkpoint is no regular file"
+            continue
+        fi
+        code=0
+        timeout 20 mount.coffer "$STORE" "$MNT" -o "keyfile=$KEY" > "$W/mount.out" 2>&1 || code=$?
+        [ $code != 0 ] && [ $code != 124 ] || fail "$how for $name: $(cat "$W/mount.out")"
+        grep -q "$name" "$W/mount.out" || [ $name = archive.conf ] || fail "$how for $name: $(cat "$W/mount.out")"
+    done
+done
+reset
+mv "$STORE/index" "$W/elsewhere"
+ln -s "$W/elsewhere" "$STORE/index"
+expect_fail "is a symbolic link" mount.coffer "$STORE" "$MNT" -o "keyfile=$KEY"
+
 say "archive.conf"
 reset
 sed -i 's/^segment_size = .*/segment_size = 131072/' "$STORE/archive.conf"

@@ -325,6 +325,36 @@ START_TEST(a_checkpoint_of_other_frames_is_refused)
 }
 END_TEST
 
+/* Where no frame can be: set aside, and gone from the log. */
+START_TEST(junk_is_set_aside)
+{
+	uint8_t digest[COF_HASH];
+	struct world w;
+
+	make_crashed(&w, 10, _i == 2 ? 2 : 0);
+	if (_i != 1)
+		write_at(&w, "log/00000000.seg", WORLD_SEGMENT, "behind", 6);
+	if (_i != 0)
+		world_replace(&w, "log/00000009.seg", "a gap", 5);
+	ck_assert_int_eq(world_reopen(&w), 0);
+	ck_assert_uint_eq(w.rec.torn_segments, _i == 2 ? 2 : 1);
+	ck_assert_uint_eq(w.rec.bytes, _i == 0 ? 6 : _i == 1 ? 5 : 11);
+	ck_assert_uint_eq(w.rec.segment, _i == 1 ? 9 : 0);
+	ck_assert_uint_eq(w.rec.offset, _i == 1 ? 0 : WORLD_SEGMENT);
+	cof_sha256(_i == 0 ? "behind" : _i == 1 ? "a gap" : "behinda gap", w.rec.bytes, digest);
+	ck_assert_mem_eq(digest, w.rec.digest, COF_HASH);
+	ck_assert_int_eq(cof_io_exists(w.io, "log/00000009.seg"), 0);
+	if (_i != 1)
+		ck_assert_int_eq(cof_io_exists(w.io, "aside/00000000-10000-0"), 1);
+	if (_i != 0)
+		ck_assert_int_eq(cof_io_exists(w.io, "aside/00000009-0-0"), 1);
+	ck_assert_int_eq(world_mount(&w), 0);
+	world_close(&w);
+	ck_assert_int_eq(world_verify(&w, NULL), COF_INTACT);
+	world_end(&w);
+}
+END_TEST
+
 START_TEST(other_keys_are_refused)
 {
 	struct world w;
@@ -476,6 +506,7 @@ int main(void)
 	tcase_add_test(t, a_missing_checkpoint_does_not_hide_damage);
 	tcase_add_test(t, an_old_checkpoint_is_not_believed);
 	tcase_add_test(t, a_checkpoint_of_other_frames_is_refused);
+	tcase_add_loop_test(t, junk_is_set_aside, 0, 3);
 	tcase_add_test(t, other_keys_are_refused);
 	tcase_add_loop_test(t, lost_hashes_are_made_again, 0, TILE_SPOILS);
 	tcase_add_test(t, whole_hashes_are_kept);
