@@ -116,8 +116,10 @@ static void tell_until(const char *label, const char *text)
 {
 	cof_autofree char *shown = text ? escaped(text) : NULL;
 
-	if (shown && strcmp(shown, "none"))
-		printf("%s %s\n", label, strcmp(shown, "infinite") ? shown : "for ever");
+	if (shown && !strcmp(shown, "infinite"))
+		printf("  %s for ever\n", label);
+	else if (shown && strcmp(shown, "none"))
+		printf("  %s until %s\n", label, shown);
 }
 
 static void tell(const struct cof_json *a)
@@ -138,8 +140,8 @@ static void tell(const struct cof_json *a)
 		printf("  what happens: %s\n", effect);
 	if (state)
 		printf("  the file is %s\n", state);
-	tell_until("  it is kept until", cof_json_str(a, "retain_until"));
-	tell_until("  it would be kept until", cof_json_str(a, "would_retain_until"));
+	tell_until("it is kept", cof_json_str(a, "retain_until"));
+	tell_until("it would be kept", cof_json_str(a, "would_retain_until"));
 	if (change)
 		printf("  what would have to change: %s\n", change);
 }

@@ -135,13 +135,13 @@ static void writes(struct conform *c)
 	append = conform_open(c, "open", O_WRONLY | O_APPEND);
 	if (c->err)
 		return;
+	if (fd >= 0 && pwrite(fd, "x", 1, 0) < 0 && errno == EROFS)
+		c->refusal = EROFS; /* this mount says it that way, throughout */
 	no_append(c, append);
 	if (fd < 0) {
 		conform_skip(c, "writes into what is there", "it cannot be opened for that here");
 		return;
 	}
-	if (pwrite(fd, "x", 1, 0) < 0 && errno == EROFS)
-		c->refusal = EROFS; /* this mount says it that way, throughout */
 	REFUSES(c, "a write at offset 0", EPERM, pwrite(fd, "x", 1, 0));
 	REFUSES(c, "a write in the middle", EPERM, pwrite(fd, "x", 1, CONFORM_CONTENT / 2));
 	REFUSES(c, "a write over the last byte and beyond", EPERM,
