@@ -55,6 +55,7 @@ int cof_clock_check(const struct cof_conf *conf, struct cof_clock *c, struct cof
 	if (!(conf->flags & COF_ARCHIVE_TEST_CLOCK))
 		return 0;
 #ifdef COFFER_TEST_CLOCK
+	(void)diag;
 	c->testing = true;
 	cof_clock_look(c);
 	return 0;
