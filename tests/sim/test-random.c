@@ -107,6 +107,13 @@ static void grow_file(struct play *p, struct node *n)
 	}
 }
 
+static bool same_shelf(const char *a, const char *b)
+{
+	size_t n = strcspn(a, "/");
+
+	return n == strcspn(b, "/") && !strncmp(a, b, n);
+}
+
 static void rename_something(struct play *p)
 {
 	struct node *n = some(p, dice(p, 3) ? OPEN_FILE : EMPTY_DIRECTORY), *to;
@@ -117,11 +124,11 @@ static void rename_something(struct play *p)
 	snprintf(from, sizeof(from), "%s", n->path);
 	if (n->kind == COF_KIND_FILE && dice(p, 4) == 0) {
 		to = some(p, EMPTY_FILE);
-		if (!to || to == n)
+		if (!to || to == n || !same_shelf(to->path, from))
 			return;
 		snprintf(path, sizeof(path), "%s", to->path);
 		world_rename_over(&p->w, from, path);
-	} else if (fresh_path(p, n, path)) {
+	} else if (fresh_path(p, n, path) && same_shelf(path, from)) {
 		world_rename(&p->w, from, path);
 	}
 }
@@ -145,6 +152,26 @@ static void remove_something(struct play *p)
 	world_remove(&p->w, path);
 }
 
+/* Some end in this century, later than any that the file has. */
+static int64_t later(struct play *p, int64_t than)
+{
+	int64_t base = than == COF_RETAIN_NONE ? 4000000000000000000 : than;
+
+	return base + 1 + (int64_t)dice(p, 1000000000000);
+}
+
+static void promise_something(struct play *p)
+{
+	struct node *n = some(p, ANY_FILE);
+
+	if (dice(p, 4) == 0)
+		world_raise_quota(&p->w);
+	else if (n && !n->committed)
+		world_ask(&p->w, n->path, later(p, n->asked));
+	else if (n && n->until != COF_RETAIN_NONE && n->until != COF_RETAIN_INFINITE)
+		world_extend(&p->w, n->path, dice(p, 5) ? later(p, n->until) : COF_RETAIN_INFINITE);
+}
+
 static void operate(struct play *p)
 {
 	uint64_t what = dice(p, 100);
@@ -160,9 +187,11 @@ static void operate(struct play *p)
 		remove_something(p);
 	else if (what < 70 && (n = some(p, OPEN_FILE)) && n->size)
 		world_commit(&p->w, n->path);
-	else if (what < 76)
+	else if (what < 74)
+		promise_something(p);
+	else if (what < 78)
 		world_fsync(&p->w, (n = some(p, ANY_FILE)) && dice(p, 2) ? n->path : NULL);
-	else if (what < 80 && (n = some(p, ANY_FILE)) && n->size)
+	else if (what < 81 && (n = some(p, ANY_FILE)) && n->size)
 		world_overwrite(&p->w, n->path);
 	else if (what < 85)
 		world_tick(&p->w);

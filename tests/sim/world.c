@@ -9,7 +9,9 @@
 
 char world_doing[256];
 
-static const struct cof_who somebody = {1000, 1000, 0, false};
+#define WORLD_QUOTA 1 /* MiB, of audit at first */
+
+static const struct cof_who somebody = {1000, 1000, 0, false}, root = {0, 0, 0, false};
 
 /* ---- the model ---- */
 
@@ -31,16 +33,16 @@ static int by_path(const void *a, const void *b)
 	return strcmp(((const struct node *)a)->path, ((const struct node *)b)->path);
 }
 
-static void add_line(struct cof_buf *b, const char *path, uint8_t kind, bool committed,
-		     const void *data, size_t n)
+static void add_line(struct cof_buf *b, const struct node *n)
 {
 	uint8_t hash[32];
 	char hex[65];
 
-	cof_sha256(data, n, hash);
+	cof_sha256(n->data, n->size, hash);
 	cof_hex(hash, 8, hex);
-	cof_buf_printf(b, "%s kind %u %s %zu bytes %s\n", path, kind,
-		       committed ? "committed" : "open", n, hex);
+	cof_buf_printf(b, "%s kind %u %s %zu bytes %s until %lld asked %lld quota %u\n", n->path,
+		       n->kind, n->committed ? "committed" : "open", n->size, hex,
+		       (long long)n->until, (long long)n->asked, n->quota);
 }
 
 static char *model_text(struct world *w)
@@ -51,8 +53,7 @@ static char *model_text(struct world *w)
 	memcpy(sorted, w->node, sizeof(w->node));
 	qsort(sorted, w->nodes, sizeof(sorted[0]), by_path);
 	for (size_t i = 0; i < w->nodes; i++)
-		add_line(&b, sorted[i].path, sorted[i].kind, sorted[i].committed, sorted[i].data,
-			 sorted[i].size);
+		add_line(&b, &sorted[i]);
 	free(sorted);
 	return b.data ? (char *)b.data : strdup("");
 }
@@ -90,6 +91,7 @@ static struct node *add_node(struct world *w, const char *path, uint8_t kind, ui
 	snprintf(n->path, sizeof(n->path), "%s", path);
 	n->kind = kind;
 	n->ino = ino;
+	n->until = n->asked = COF_RETAIN_NONE;
 	return n;
 }
 
@@ -129,6 +131,63 @@ static int on_entry(void *user, uint64_t cookie, const char *name, size_t len, u
 	return 0;
 }
 
+static bool in_shelf(const struct node *n, const char *shelf)
+{
+	size_t len = strlen(shelf);
+
+	return !strncmp(n->path, shelf, len) && n->path[len] == '/';
+}
+
+/* What is kept and asked for, and a shelf's quota. */
+static void read_promises(struct world *w, struct node *n)
+{
+	struct cof_facts facts;
+	struct cof_obj *o;
+
+	ck_assert_int_eq(cof_facts_get(w->archive, n->ino, &facts), 0);
+	n->until = facts.node.retain_until;
+	n->asked = facts.node.asked_until;
+	if (facts.node.parent != COF_ROOT_INO)
+		return;
+	ck_assert_int_eq(cof_obj_get(w->archive, n->ino, &o), 0);
+	n->quota = (unsigned)(cof_obj_policy(o)->quota_bytes >> 20);
+	cof_obj_put(w->archive, o);
+}
+
+static uint64_t held(const struct world *w, const char *shelf, uint64_t *ret_files)
+{
+	uint64_t bytes = 0;
+
+	*ret_files = 0;
+	for (size_t i = 0; i < w->nodes; i++)
+		if (in_shelf(&w->node[i], shelf)) {
+			bytes += w->node[i].size;
+			++*ret_files;
+		}
+	return bytes;
+}
+
+/* What quotas go by is what is there. */
+static void check_use(struct world *w)
+{
+	for (size_t i = 0; i < w->nodes; i++) {
+		uint64_t bytes, files, b, f;
+		struct cof_obj *o;
+
+		if (strchr(w->node[i].path, '/'))
+			continue;
+		bytes = held(w, w->node[i].path, &files);
+		ck_assert_int_eq(cof_obj_get(w->archive, w->node[i].ino, &o), 0);
+		cof_shelf_use(o->shelf, &b, &f);
+		cof_obj_put(w->archive, o);
+		ck_assert_msg(b == bytes && f == files,
+			      "%s: %s holds %llu bytes in %llu, counted are %llu in %llu",
+			      world_doing, w->node[i].path, (unsigned long long)bytes,
+			      (unsigned long long)files, (unsigned long long)b,
+			      (unsigned long long)f);
+	}
+}
+
 static void read_node(struct world *w, const char *path, uint64_t ino, uint8_t kind)
 {
 	struct cof_attr attr;
@@ -137,6 +196,7 @@ static void read_node(struct world *w, const char *path, uint64_t ino, uint8_t k
 	int r = cof_archive_getattr(w->archive, COF_INDEX_NOW, ino, &attr);
 
 	ck_assert_msg(r == 0, "%s: getattr of %s: %s", world_doing, path, strerror(-r));
+	read_promises(w, n);
 	n->committed = attr.state == COF_STATE_COMMITTED;
 	n->size = kind == COF_KIND_FILE ? attr.size : 0;
 	n->data = malloc(n->size + 1);
@@ -173,6 +233,7 @@ static void take_over(struct world *w)
 {
 	forget_nodes(w);
 	read_tree(w, COF_ROOT_INO, "");
+	check_use(w);
 }
 
 char *world_text(struct world *w)
@@ -224,6 +285,9 @@ int world_init(struct world *w)
 	cof_policy_default(&shelf[0].policy);
 	cof_policy_default(&shelf[1].policy);
 	shelf[1].policy.durability = COF_DURABLE_ON_WRITE;
+	shelf[0].policy.retention = true;
+	shelf[0].policy.retention_default = shelf[0].policy.retention_max = COF_RETAIN_INFINITE;
+	shelf[0].policy.quota_bytes = (uint64_t)WORLD_QUOTA << 20;
 	r = cof_archive_init(w->io, &p, NULL);
 	w->made = r == 0;
 	w->down |= r < 0;
@@ -326,10 +390,13 @@ static void settle_full(struct world *w)
 }
 
 /* Does it; the model's states for it were pushed before. */
-static int act(struct world *w, const struct cof_op *op, struct cof_reply *reply)
+static int act_as(struct world *w, const struct cof_who *who, const struct cof_op *op,
+		  struct cof_reply *reply)
 {
-	int r = cof_archive_do(w->archive, &somebody, op, reply);
+	int r = cof_archive_do(w->archive, who, op, reply);
 
+	ck_assert_msg(r != -EPERM && r != -EINVAL && r != -EXDEV && r != -EDQUOT,
+		      "%s: %s is refused: %s", world_doing, cof_op_name(op->kind), strerror(-r));
 	if (r == -ENOSPC && w->full_disk) {
 		settle_full(w);
 		return r;
@@ -341,6 +408,26 @@ static int act(struct world *w, const struct cof_op *op, struct cof_reply *reply
 	else
 		w->acked = w->states - 1;
 	return r;
+}
+
+static int act(struct world *w, const struct cof_op *op, struct cof_reply *reply)
+{
+	return act_as(w, &somebody, op, reply);
+}
+
+/* More than the shelf may hold: refused before anything is written. */
+static bool refused_by_quota(struct world *w, struct node *node, size_t more)
+{
+	struct node *audit = world_node(w, "audit");
+	struct cof_op op = {.kind = COF_OP_TRUNCATE, .ino = node->ino, .length = node->size + more};
+	struct cof_reply reply = {0};
+	uint64_t files;
+
+	if (!audit || !audit->quota || !in_shelf(node, "audit") ||
+	    held(w, "audit", &files) + more <= (uint64_t)audit->quota << 20)
+		return false;
+	ck_assert_int_eq(cof_archive_do(w->archive, &somebody, &op, &reply), -EDQUOT);
+	return true;
 }
 
 static uint64_t parent_of(struct world *w, const char *path, const char **ret_name)
@@ -409,6 +496,8 @@ int world_append(struct world *w, const char *path, size_t n)
 		return -ESHUTDOWN;
 	node = world_node(w, path);
 	ck_assert_ptr_nonnull(node);
+	if (refused_by_quota(w, node, n))
+		return 0;
 	max = cof_log_max_length(w->archive->log);
 	from = node->size;
 	for (size_t done = 0; done < n;) { /* a frame each */
@@ -438,6 +527,8 @@ int world_hole(struct world *w, const char *path, uint64_t size)
 	if (w->down)
 		return -ESHUTDOWN;
 	node = world_node(w, path);
+	if (refused_by_quota(w, node, size - node->size))
+		return 0;
 	op.ino = node->ino;
 	grow(node, size - node->size, true);
 	push(w, node);
@@ -453,6 +544,8 @@ int world_write_far(struct world *w, const char *path, size_t gap, size_t n)
 	if (w->down)
 		return -ESHUTDOWN;
 	node = world_node(w, path);
+	if (refused_by_quota(w, node, gap + n))
+		return 0;
 	op.ino = node->ino;
 	grow(node, gap, true);
 	push(w, node);
@@ -534,8 +627,56 @@ int world_commit(struct world *w, const char *path)
 	node = world_node(w, path);
 	op.ino = node->ino;
 	node->committed = true;
+	if (in_shelf(node, "audit"))
+		node->until = node->asked != COF_RETAIN_NONE ? node->asked : COF_RETAIN_INFINITE;
 	push(w, node);
 	return act(w, &op, &reply);
+}
+
+int world_ask(struct world *w, const char *path, int64_t until)
+{
+	struct cof_op op = {.kind = COF_OP_UTIMES, .valid = COF_SET_ATIME, .atime = until};
+	struct node *node = w->down ? NULL : world_node(w, path);
+	struct cof_reply reply = {0};
+
+	if (!node)
+		return -ESHUTDOWN;
+	op.ino = node->ino;
+	node->asked = until;
+	push(w, node);
+	return act(w, &op, &reply);
+}
+
+int world_extend(struct world *w, const char *path, int64_t until)
+{
+	struct cof_op op = {.kind = COF_OP_RETAIN, .retain = until};
+	struct node *node = w->down ? NULL : world_node(w, path);
+	struct cof_reply reply = {0};
+
+	if (!node)
+		return -ESHUTDOWN;
+	op.ino = node->ino;
+	node->until = node->asked = until;
+	push(w, node);
+	return act_as(w, &root, &op, &reply);
+}
+
+int world_raise_quota(struct world *w)
+{
+	struct cof_op op = {.kind = COF_OP_SHELF_SET};
+	struct node *node = w->down ? NULL : world_node(w, "audit");
+	struct cof_reply reply = {0};
+	char text[64];
+
+	if (!node)
+		return -ESHUTDOWN;
+	node->quota++;
+	snprintf(text, sizeof(text), "retention = infinite\nquota = %uM\n", node->quota);
+	op.ino = node->ino;
+	op.data = text;
+	op.length = strlen(text);
+	push(w, node);
+	return act_as(w, &root, &op, &reply);
 }
 
 int world_fsync(struct world *w, const char *path)

@@ -24,6 +24,8 @@ struct node {
 	uint64_t ino;
 	uint8_t kind;
 	bool committed;
+	int64_t until, asked; /* retention; COF_RETAIN_NONE */
+	unsigned quota;	      /* of a shelf: MiB, 0: none */
 	uint8_t *data;
 	size_t size;
 	size_t state; /* after the last frame about it */
@@ -71,6 +73,9 @@ int world_remove(struct world *w, const char *path);
 /* Compares a range with the model. */
 void world_read(struct world *w, const char *path, uint64_t off, size_t n);
 int world_commit(struct world *w, const char *path);
+int world_ask(struct world *w, const char *path, int64_t until); /* by access time */
+int world_extend(struct world *w, const char *path, int64_t until);
+int world_raise_quota(struct world *w); /* of audit, which has one and keeps files for ever unless asked */
 int world_fsync(struct world *w, const char *path);     /* NULL: everything */
 int world_overwrite(struct world *w, const char *path); /* has to be refused */
 int world_tick(struct world *w);
