@@ -155,7 +155,7 @@ BUILD=$COFFER_TESTCLOCK_BUILD
 PATH=$BUILD/tools:$BUILD/fs:$PATH
 export COFFER_TEST_CLOCK=$W/clock
 echo 0 > "$COFFER_TEST_CLOCK"
-STORE=$W/moved
+STORE=$W/moved AUDITOR=$W/moved.auditor
 printf 'retention = 10d\nautocommit = 1d\n' > "$W/moving"
 make_store "moving:$W/moving" -- --test-clock
 mount_archive
