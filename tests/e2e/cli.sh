@@ -206,6 +206,56 @@ cp -a "$STORE" "$W/bad"
 rm "$W/bad/archive.conf"
 says 11 "archive.conf: is missing" coffer verify "$W/bad"
 
+say "verify from a checkpoint on"
+cp "$STORE/checkpoint" "$W/kept.note"
+says 0 "intact" coffer verify "$STORE" --since "$W/kept.note"
+mount_archive
+echo since >> "$shelf/since.log"
+umount_archive
+says 0 "Only frames from $(sed -n 2p "$W/kept.note") on were read" coffer verify "$STORE" --since "$W/kept.note"
+coffer verify "$STORE" --since "$W/kept.note" --json > "$W/verify"
+equal "where it began" "$(json 'j["since"] == j["since_checkpoint"] == '"$(sed -n 2p "$W/kept.note")" < "$W/verify")" True
+says 14 "not signed by this archive" coffer verify "$STORE" --since "$W/empty/checkpoint"
+says 1 "is no checkpoint" coffer verify "$STORE" --since "$W/policy"
+says 1 "cannot read the checkpoint" coffer verify "$STORE" --since "$W/nothing"
+
+say "files, retention and shelves"
+echo "retention = 3d" > "$W/policy"
+coffer init "$W/kept" --shelf "kept:$W/policy" --key-file "$W/empty.key" > "$W/init.out"
+says 0 "retention = 3d" coffer shelf show "$W/kept" kept --key-file "$W/empty.key"
+says 0 "3d" coffer shelf list "$W/kept" --key-file "$W/empty.key"
+says 1 "a policy only becomes stronger, but retention would be shorter" \
+    coffer shelf set "$W/kept" kept --retention 2d --key-file "$W/empty.key"
+says 0 "retention = 4d" coffer shelf set "$W/kept" kept --retention 4d --key-file "$W/empty.key"
+says 0 "retention = 1y" coffer shelf add "$W/kept" more --retention 1y --key-file "$W/empty.key"
+says 1 "a shelf 'more' already" coffer shelf add "$W/kept" more --key-file "$W/empty.key"
+says 1 "there is no shelf 'none'" coffer shelf show "$W/kept" none --key-file "$W/empty.key"
+says 1 "retention_min" coffer shelf add "$W/kept" bad --retention-min 1d --key-file "$W/empty.key"
+says 2 "did you mean 'list'" coffer shelf lst "$W/kept"
+says 2 "say what becomes stronger" coffer shelf set "$W/kept" kept
+says 0 "intact" coffer verify "$W/kept"
+mount_archive
+says 0 "open" coffer ls "$shelf"
+says 0 "$shelf/a.log" coffer ls -R "$MNT"
+says 1 "not on a mounted archive" coffer ls /tmp
+says 0 "allowed" coffer explain write "$shelf/since.log"
+says 0 "rule: append-only" coffer explain write "$shelf/since.log" --offset 0
+says 0 "refused" coffer explain unlink "$shelf/since.log" --as nobody
+says 2 "did you mean 'unlink'" coffer explain unlnk "$shelf/since.log"
+says 2 "only one of" coffer commit "$shelf/since.log" --infinite --for 1d
+says 2 "--for takes" coffer commit "$shelf/since.log" --for soon
+says 1 "coffer commit commits it" coffer retain "$shelf/since.log" --for 1d
+says 0 "committed $shelf/since.log, kept for ever" coffer commit "$shelf/since.log"
+says 1 "is committed already" coffer commit "$shelf/since.log"
+says 1 "no regular file" coffer commit "$shelf"
+says 0 "$shelf/since.log" coffer find "$MNT" --state committed
+says 2 "--state takes" coffer find "$MNT" --state closed
+says 2 "--expires-before takes a date" coffer find "$MNT" --expires-before soon
+equal "find and xargs" "$(coffer find "$shelf" -0 --name 'odd*' | xargs -0 cat)" x
+coffer ls --json --digest "$shelf/since.log" > "$W/ls"
+equal "its digest" "$(json 'j["digest"]' < "$W/ls")" "$(sha256sum < "$shelf/since.log" | cut -d ' ' -f 1)"
+umount_archive
+
 say "a daemon that was killed"
 mount_archive
 echo more >> "$shelf/a.log"
