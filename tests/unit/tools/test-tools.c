@@ -46,6 +46,7 @@ int main(void)
 	suite_add_tcase(s, options_case());
 	suite_add_tcase(s, output_case());
 	suite_add_tcase(s, progress_case());
+	suite_add_tcase(s, when_case());
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);

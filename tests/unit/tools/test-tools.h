@@ -12,6 +12,7 @@ TCase *opener_case(void);
 TCase *options_case(void);
 TCase *output_case(void);
 TCase *progress_case(void);
+TCase *when_case(void);
 
 /* What was complained last, and of which verb help was printed: this program's ends of
  * tools/coffer.h. */
