@@ -9,7 +9,7 @@
 #define COF_CONTROL_WIRE_H
 
 #include "base/json.h"
-#include "fs/rules/rules.h"
+#include "fs/archive/archive.h"
 
 #define COF_CONTROL_REQUEST_MAX 65536
 #define COF_CONTROL_ANSWER_MAX (16u << 20) /* a line that a client takes */

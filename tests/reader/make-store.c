@@ -73,6 +73,8 @@ static uint64_t create(struct maker *m, uint64_t parent, const char *name, uint8
 	uint64_t ino = 0;
 	must(name, act(m,
 		       (struct cof_op){.kind = COF_OP_CREATE,
+				       .uid = alice.uid,
+				       .gid = alice.gid,
 				       .parent = parent,
 				       .name = name,
 				       .node_kind = kind,
