@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Private to coffer conform: the promises of docs/semantics.md as checks that run on any mount. Every
- * check makes its system calls directly, and looks afterwards whether the files that it must not
- * touch are what they were.
+ * Private to coffer conform: the promises of docs/semantics.md as checks that run on any mount.
+ * Every check makes its system calls directly, and looks afterwards whether the files that it must
+ * not touch are what they were.
  */
 #ifndef COFFER_CONFORM_H
 #define COFFER_CONFORM_H
@@ -25,8 +25,8 @@ struct conform_watched {
 
 struct conform {
 	/* set by who runs it */
-	int dir;	/* an empty directory of its own */
-	bool chattr;	/* set the attributes a and i ourselves, as chattr would */
+	int dir;     /* an empty directory of its own */
+	bool chattr; /* set the attributes a and i ourselves, as chattr would */
 	bool json;
 	struct cof_diag *diag;
 
@@ -43,8 +43,8 @@ struct conform {
 
 void conform_report(struct conform *c, const char *what, bool ok, const char *why);
 void conform_skip(struct conform *c, const char *what, const char *why);
-/* want 0: has to succeed; else has to fail with it. Also looks at what is watched; what changed is made
- * anew, so that the next check does not suffer from it. */
+/* want 0: has to succeed; else has to fail with it. Also looks at what is watched; what changed is
+ * made anew, so that the next check does not suffer from it. */
 void conform_judge(struct conform *c, const char *what, long result, int got, int want);
 
 #define REFUSES(c, what, want, call)                                                               \
@@ -62,7 +62,8 @@ void conform_judge(struct conform *c, const char *what, long result, int got, in
 /* A new file with the content that its name gives, open as chattr +a has it if that is wanted. */
 void conform_make(struct conform *c, const char *name);
 int conform_open(struct conform *c, const char *name, int flags); /* -1: the run is over (err) */
-int conform_try(struct conform *c, const char *name, int flags);  /* opens and closes: 0, or -1 with errno */
+int conform_try(struct conform *c, const char *name,
+		int flags); /* opens and closes: 0, or -1 with errno */
 /* Makes it, unless it is there. */
 void conform_watch(struct conform *c, const char *name, enum conform_kind kind);
 void conform_forget(struct conform *c); /* what is watched */
@@ -75,7 +76,7 @@ void conform_fail(struct conform *c, int err, const char *what, const char *name
 
 /* ---- the checks ---- */
 
-void conform_append(struct conform *c);	   /* what an open file accepts */
+void conform_append(struct conform *c);    /* what an open file accepts */
 void conform_overwrite(struct conform *c); /* what it refuses */
 void conform_names(struct conform *c);
 void conform_attributes(struct conform *c);

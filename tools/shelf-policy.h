@@ -6,23 +6,23 @@
 #include "fs/rules/rules.h"
 
 enum policy_key { /* in the order of policy_keys */
-	KEY_RETENTION,
-	KEY_RETENTION_MIN,
-	KEY_RETENTION_MAX,
-	KEY_STRICT,
-	KEY_AUTOCOMMIT,
-	KEY_DURABILITY,
-	KEY_REFUSE,
-	KEY_QUOTA,
-	KEY_QUOTA_FILES,
-	KEY_STAGING,
-	KEY_RECORD_KIND,
-	KEY_COUNT,
+		  KEY_RETENTION,
+		  KEY_RETENTION_MIN,
+		  KEY_RETENTION_MAX,
+		  KEY_STRICT,
+		  KEY_AUTOCOMMIT,
+		  KEY_DURABILITY,
+		  KEY_REFUSE,
+		  KEY_QUOTA,
+		  KEY_QUOTA_FILES,
+		  KEY_STAGING,
+		  KEY_RECORD_KIND,
+		  KEY_COUNT,
 };
 extern const char *const policy_keys[KEY_COUNT];
 
 struct policy_args {
-	const char *file;	      /* or NULL */
+	const char *file;             /* or NULL */
 	const char *value[KEY_COUNT]; /* what an option says, or NULL */
 };
 static inline bool policy_given(const struct policy_args *a)
@@ -36,7 +36,8 @@ static inline bool policy_given(const struct policy_args *a)
 
 /* The text of a file of policy; -errno with a sentence that names it. */
 int policy_load(const char *file, struct cof_buf *ret, struct cof_diag *diag);
-/* base (may be NULL) is where keys come from that nothing else says: the file if one is given. ret: canonical. */
+/* base (may be NULL) is where keys come from that nothing else says: the file if one is given. ret:
+ * canonical. */
 int policy_make(const struct policy_args *a, const char *base, struct cof_buf *ret,
 		struct cof_diag *diag);
 

@@ -38,8 +38,8 @@ void mount_line_done(struct mount_line *m);
 int mount_find(const char *text, unsigned major, unsigned minor, struct mount_line *ret);
 /* As mount_find, by mount point: for mounts whose daemon is dead, which cannot be asked. */
 int mount_find_at(const char *text, const char *point, struct mount_line *ret);
-/* The mount whose point has this very name; the path is not looked at, so a stopped daemon behind it
- * does no harm. -ENOENT */
+/* The mount whose point has this very name; the path is not looked at, so a stopped daemon behind
+ * it does no harm. -ENOENT */
 int mount_named(const char *path, struct mount_line *ret, struct cof_diag *diag);
 /* The mount that path lies on. -ENOENT: not on an archive; -ENOTCONN: the daemon there is dead
  * (ret is filled all the same). ret_ino may be NULL. */
