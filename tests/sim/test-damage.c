@@ -11,13 +11,19 @@
 
 #define FILES 64
 #define MOUNT_EVERY 23
+#ifdef __SANITIZE_ADDRESS__
+#define STEP 7
+#else
+#define STEP 1
+#endif
 
 struct target {
 	char path[64];
-	size_t size;
+	size_t size, used; /* used: up to its last byte that is not zero */
 };
 
 struct targets {
+	struct cof_sim *sim;
 	struct cof_io *io;
 	const char *dir;
 	struct target file[FILES];
@@ -48,9 +54,9 @@ static void make(struct world *w)
 	ck_assert_int_eq(world_open(w), 0);
 	world_create(w, "audit/dir", COF_KIND_DIR);
 	world_create(w, "audit/dir/large", COF_KIND_FILE);
-	world_append(w, "audit/dir/large", 20000);
-	world_hole(w, "audit/dir/large", 30000);
-	world_append(w, "audit/dir/large", 50000);
+	world_append(w, "audit/dir/large", 2000);
+	world_hole(w, "audit/dir/large", 3000);
+	world_append(w, "audit/dir/large", 5000);
 	world_append(w, "audit/lines", 90);
 	ck_assert_int_eq(world_close(w), 0);
 	ck_assert(!w->down);
@@ -61,7 +67,9 @@ static int add(void *user, const char *name)
 	struct targets *t = user;
 	struct target *f = &t->file[t->n];
 	struct cof_file *file;
+	const uint8_t *bytes;
 	uint64_t size;
+	size_t n;
 
 	snprintf(f->path, sizeof(f->path), "%s%s%s", t->dir, t->dir[0] ? "/" : "", name);
 	if (cof_io_open(t->io, f->path, COF_IO_RDONLY, &file) < 0)
@@ -69,6 +77,10 @@ static int add(void *user, const char *name)
 	ck_assert_int_eq(cof_io_size(file, &size), 0);
 	cof_io_close(file);
 	f->size = size;
+	ck_assert_int_eq(cof_sim_peek(t->sim, f->path, &bytes, &n), 0);
+	while (n && !bytes[n - 1])
+		n--;
+	f->used = n;
 	ck_assert_uint_lt(++t->n, FILES);
 	return 0;
 }
@@ -78,6 +90,7 @@ static void find_targets(struct world *w, struct targets *t)
 	static const char *const dirs[] = {"log", "tile", "keys", "seal"};
 
 	memset(t, 0, sizeof(*t));
+	t->sim = w->sim;
 	t->io = w->io;
 	for (size_t i = 0; i < COF_COUNT(dirs); i++) {
 		t->dir = dirs[i];
@@ -138,7 +151,7 @@ static void check_verify(struct world *w, struct cof_io *io, const char *path)
 
 /* ---- mount ---- */
 
-static void check_node(struct world *w, struct cof_archive *a, const struct node *n)
+static void check_node(struct cof_archive *a, const struct node *n, const char *said)
 {
 	cof_autofree uint8_t *buf = malloc(n->size + 1);
 	struct cof_attr attr;
@@ -162,10 +175,15 @@ static void check_node(struct world *w, struct cof_archive *a, const struct node
 		}
 		return;
 	}
-	ck_assert_msg(got == n->size, "%s: %s has %zu bytes instead of %zu, and no error",
-		      world_doing, n->path, got, n->size);
+	if (got < n->size) { /* what is lost reads as an error, not as the end */
+		size_t more = 0;
+
+		r = cof_archive_read(a, COF_INDEX_NOW, n->ino, buf + got, 1, got, &more);
+		ck_assert_msg(r < 0, "%s: %s ends after %zu bytes of %zu without an error; at mount: %s",
+			      world_doing, n->path, got, n->size, said);
+	}
+	ck_assert_uint_le(got, n->size);
 	ck_assert_msg(!memcmp(buf, n->data, got), "%s: wrong bytes in %s", world_doing, n->path);
-	(void)w;
 }
 
 static void check_mount(struct world *w, struct cof_io *io)
@@ -184,7 +202,7 @@ static void check_mount(struct world *w, struct cof_io *io)
 		return;
 	}
 	for (size_t i = 0; i < w->nodes; i++)
-		check_node(w, a, &w->node[i]);
+		check_node(a, &w->node[i], opened.text);
 	cof_archive_abandon(a);
 }
 
@@ -220,6 +238,8 @@ static void flip_all(bool (*wanted)(const char *path))
 			continue;
 		for (size_t at = 0; at < t.file[i].size; at++, done++) {
 			seed = seed * 1103515245u + 12345u;
+			if (!is_long() && (at % STEP || (at > t.file[i].used && at % 16)))
+				continue;
 			if (!is_long()) {
 				flip(&w, &t.file[i], at, seed >> 16 & 7, done % MOUNT_EVERY == 0);
 				continue;
