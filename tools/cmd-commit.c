@@ -212,7 +212,7 @@ static int run(const struct verb *self, int argc, char **argv)
 	code = EXIT_OK;
 	for (int k = optind; k < argc && !output_broken(); k++) {
 		struct cof_diag diag = {""};
-		struct item i;
+		struct item i = {0};
 		int r = one_file(&c, argv[k], &i, &diag);
 
 		if (r < 0) {

@@ -105,8 +105,12 @@ static void tell_left(struct conform *c, const char *path)
 
 static void clean(struct conform *c, int dir, const char *path, unsigned *left)
 {
-	DIR *d = fdopendir(dup(dir));
+	int copy = dup(dir);
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
 	struct dirent *e;
+
+	if (!d && copy >= 0)
+		close(copy);
 
 	while (d && (e = readdir(d))) {
 		cof_autofree char *full = NULL;

@@ -21,6 +21,8 @@ static int bind_socket(struct conform *c)
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	cof_autoclose int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+	if (s < 0)
+		return -1;
 	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/socket", c->dir);
 	return bind(s, (struct sockaddr *)&a, sizeof(a));
 }

@@ -290,7 +290,7 @@ static int clear_junk(struct copy *c, const struct junk *j)
 {
 	struct cof_log *log = c->s->log;
 	cof_autofile struct cof_file *f = NULL;
-	uint64_t have;
+	uint64_t have = 0;
 	char path[32];
 	int r = 0;
 
