@@ -10,6 +10,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 plain=${COFFER_BUILD:-$PWD/build-tests} asan=${COFFER_BUILD_ASAN:-$PWD/build-asan}
+clock=${COFFER_TESTCLOCK_BUILD:-$PWD/build-testclock}
 logs=$PWD/build-logs
 passed=0 failed=0 skipped=0
 words=() list=
@@ -71,12 +72,13 @@ make_build() {
 mkdir -p "$logs"
 tools/install-deps.sh --tests || die "packages could not be installed"
 make_build "$plain"
+make_build "$clock" -Dtest_clock=true -Dtests=false
 make_build "$asan" -Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized
 
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 suites "$plain" ''
 suites "$asan" asan/
-export COFFER_BUILD=$plain
+export COFFER_BUILD=$plain COFFER_TESTCLOCK_BUILD=$clock
 for script in tests/e2e/*.sh; do
     name=${script#tests/e2e/} name=${name%.sh}
     [ "$name" = lib ] || one "e2e/$name" $([ -n "${COFFER_LONG:-}" ] && echo 14400 || echo 420) bash "$script"
