@@ -10,9 +10,9 @@
 
 #include "fs/io/impl.h"
 
-/* Somebody who only asks (cof_posix_locked) holds the lock for microseconds: give it a few tries.
- */
-#define TRIES 20
+/* Somebody who only asks (cof_posix_locked) holds the lock for microseconds, or for as long as a busy
+ * machine leaves it without a processor. */
+#define TRIES 250
 #define PAUSE_NS 1000000L
 
 static int try_lock(int fd, int how)
