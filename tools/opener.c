@@ -129,7 +129,7 @@ static int read_whole(int fd, bool is_file, const char *name, char *data, size_t
 		      struct cof_diag *diag)
 {
 	/* a passphrase may have its newline behind it */
-	size_t n = 0, max = is_file ? KEY_FILE_MAX : PASSPHRASE_MAX + 1;
+	size_t n = 0, max = is_file ? KEY_FILE_MAX : COF_PASSPHRASE_MAX + 1;
 	int r = cof_read_all(fd, data, max, &n);
 
 	if (r < 0)
@@ -143,9 +143,9 @@ static int read_whole(int fd, bool is_file, const char *name, char *data, size_t
 		    "%s has %zu bytes; a key file has %d to %d (--new-key-file of coffer "
 		    "init makes one)",
 		    name, n, KEY_FILE_MIN, KEY_FILE_MAX);
-	if (!is_file && (n < 1 || n > PASSPHRASE_MAX))
+	if (!is_file && (n < 1 || n > COF_PASSPHRASE_MAX))
 		return cof_fail(diag, -EINVAL, "%s: a passphrase has 1 to %d bytes", name,
-				PASSPHRASE_MAX);
+				COF_PASSPHRASE_MAX);
 	*ret_n = n;
 	return 0;
 }
@@ -246,7 +246,7 @@ int opener_get(const struct opener_args *a, const char *store, bool twice, struc
 		r = read_whole(a->passphrase_fd, false, "the passphrase's descriptor", data, &n,
 			       diag);
 	else
-		r = passphrase_ask(store, twice, data, &n, diag);
+		r = cof_passphrase_ask(store, twice, data, &n, diag);
 	if (r < 0)
 		return r;
 	ret->secret.kind = is_file ? COF_OPENER_FILE : COF_OPENER_PASSPHRASE;

@@ -7,6 +7,7 @@
 #ifndef COFFER_OPENER_H
 #define COFFER_OPENER_H
 
+#include "crypto/passphrase.h"
 #include "crypto/seal.h"
 
 struct opener_args { /* at most one is set; none: the terminal is asked */
@@ -40,13 +41,5 @@ int path_inside(const char *path, const char *dir);
 int secret_file_make(const char *path, const char *what, int *ret_fd, struct cof_diag *diag);
 /* Content and name durable. */
 int secret_file_sync(int fd, const char *path);
-
-/* ---- terminal.c ---- */
-
-#define PASSPHRASE_MAX 1024
-
-/* Asks on /dev/tty without echo; out: secure memory of PASSPHRASE_MAX + 2. -ENOTTY: none is there.
- */
-int passphrase_ask(const char *store, bool twice, char *out, size_t *ret_n, struct cof_diag *diag);
 
 #endif

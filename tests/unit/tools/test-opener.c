@@ -177,7 +177,7 @@ static void passphrase(const char *text, size_t len, size_t n)
 
 START_TEST(passphrases)
 {
-	char text[PASSPHRASE_MAX + 2];
+	char text[COF_PASSPHRASE_MAX + 2];
 
 	passphrase("secret", 6, 6);
 	passphrase("secret\n", 7, 6);
@@ -186,11 +186,11 @@ START_TEST(passphrases)
 	passphrase("\n", 1, 0);
 	passphrase("", 0, 0);
 	memset(text, 'p', sizeof(text));
-	passphrase(text, PASSPHRASE_MAX, PASSPHRASE_MAX);
-	passphrase(text, PASSPHRASE_MAX + 1, 0);
-	passphrase(text, PASSPHRASE_MAX + 2, 0);
-	text[PASSPHRASE_MAX] = '\n';
-	passphrase(text, PASSPHRASE_MAX + 1, PASSPHRASE_MAX);
+	passphrase(text, COF_PASSPHRASE_MAX, COF_PASSPHRASE_MAX);
+	passphrase(text, COF_PASSPHRASE_MAX + 1, 0);
+	passphrase(text, COF_PASSPHRASE_MAX + 2, 0);
+	text[COF_PASSPHRASE_MAX] = '\n';
+	passphrase(text, COF_PASSPHRASE_MAX + 1, COF_PASSPHRASE_MAX);
 }
 END_TEST
 

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A passphrase from the terminal, without echo; twice where a new one is chosen. */
-#include "tools/opener.h"
+#include "crypto/passphrase.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <termios.h>
-
-#define ROOM (PASSPHRASE_MAX + 2)
 
 static volatile sig_atomic_t given_up;
 
@@ -69,7 +67,7 @@ static int read_line(int tty, char *out, size_t *ret_n, struct cof_diag *diag)
 		wait_for_line(tty);
 		if (given_up)
 			return cof_fail(diag, -EINTR, "interrupted");
-		r = read(tty, out + n, PASSPHRASE_MAX + 1 - n);
+		r = read(tty, out + n, COF_PASSPHRASE_MAX + 1 - n);
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r < 0)
@@ -77,9 +75,9 @@ static int read_line(int tty, char *out, size_t *ret_n, struct cof_diag *diag)
 		n += (size_t)r;
 		if (r == 0 || out[n - 1] == '\n')
 			break;
-		if (n > PASSPHRASE_MAX)
+		if (n > COF_PASSPHRASE_MAX)
 			return cof_fail(diag, -E2BIG, "a passphrase has at most %d bytes",
-					PASSPHRASE_MAX);
+					COF_PASSPHRASE_MAX);
 	}
 	if (n > 0 && out[n - 1] == '\n')
 		n--;
@@ -105,7 +103,7 @@ static int ask(int tty, const char *store, bool twice, char *out, size_t *ret_n,
 
 	if (!twice)
 		return prompt(tty, "Passphrase for", store, out, ret_n, diag);
-	again = cof_secret_alloc(ROOM);
+	again = cof_secret_alloc(COF_PASSPHRASE_ROOM);
 	if (!again)
 		return cof_fail(diag, -ENOMEM, "no locked memory left for the passphrase");
 	r = prompt(tty, "New passphrase for", store, out, &n, diag);
@@ -119,7 +117,8 @@ static int ask(int tty, const char *store, bool twice, char *out, size_t *ret_n,
 	return 0;
 }
 
-int passphrase_ask(const char *store, bool twice, char *out, size_t *ret_n, struct cof_diag *diag)
+int cof_passphrase_ask(const char *store, bool twice, char *out, size_t *ret_n,
+		       struct cof_diag *diag)
 {
 	cof_autoclose int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	struct signals signals;
