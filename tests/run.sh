@@ -85,6 +85,8 @@ for script in tests/e2e/*.sh; do
 done
 # The same with the sanitizers in the daemon, for the script that meets most of it.
 COFFER_BUILD=$asan one asan/e2e/semantics 420 bash tests/e2e/semantics.sh
+# The parsers under libFuzzer, ten minutes each; the short run has their corpus and a fixed number of mutations.
+[ -z "${COFFER_LONG:-}" ] || one fuzz/long 14400 bash tests/fuzz/long.sh
 one analyzer 600 bash tests/analyzer.sh
 [ -z "$list" ] || exit 0
 

@@ -6,9 +6,9 @@
  * mutations of both: the same inputs each time, so that a failure can be seen again. Built with
  * -Dfuzz=true by clang, libFuzzer drives the same function:
  *
- *   CC=clang meson setup build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false
- *   build-tests/tests/fuzz/fuzz-note --write /tmp/seeds      (by the plain build)
- *   build-fuzz/tests/fuzz/fuzz-note /tmp/seeds tests/fuzz/corpus/note
+ *   tests/fuzz/long.sh note
+ *
+ * which tests/run.sh --long does for all of them.
  *
  * An input that once broke something is kept in corpus/NAME/ under the name of the defect.
  */
