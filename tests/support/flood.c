@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,21 +44,34 @@ static int is_gone(int err)
 	return err == ENOTCONN || err == ECONNABORTED || err == EIO || err == ENODEV || err == ENOENT;
 }
 
+/* Until something was mounted or unmounted since the last call, a second at most: /proc says so to poll. */
+static void await_mount(void)
+{
+	static int table = -1;
+
+	if (table < 0)
+		table = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (table < 0)
+		die("/proc/self/mountinfo");
+	poll(&(struct pollfd){.fd = table, .events = POLLPRI}, 1, 1000);
+}
+
 /* The daemon may be away for a while: a minute at most. */
 static int open_path(unsigned long i)
 {
+	time_t end = time(NULL) + 60;
 	char path[4096];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/d%02lu/f%05lu", dir, i % 100, i);
-	for (int tries = 0; tries < 6000; tries++) {
+	do {
 		fd = open(path, O_WRONLY);
 		if (fd >= 0)
 			return fd;
 		if (!is_gone(errno))
 			die(path);
-		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-	}
+		await_mount();
+	} while (time(NULL) < end);
 	die(path);
 	return -1;
 }

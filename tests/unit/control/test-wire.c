@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests and lines, without a daemon. */
 #include <check.h>
+#include <linux/sockios.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "fs/control/control.h"
 #include "fs/control/wire.h"
@@ -128,20 +131,24 @@ START_TEST(silence)
 }
 END_TEST
 
+static atomic_bool drip_enough;
+
+/* A byte, and the next one once that was taken. */
 static void *drip(void *user)
 {
-	struct timespec pause = {.tv_nsec = 3000000};
+	int waiting = 0;
 
 	(void)user;
 	while (send(ends[1], "x", 1, MSG_NOSIGNAL) == 1)
-		nanosleep(&pause, NULL);
+		while (ioctl(ends[1], SIOCOUTQ, &waiting) == 0 && waiting && !atomic_load(&drip_enough))
+			sched_yield();
 	return NULL;
 }
 
 /* Single bytes do not extend the time for a line. */
 START_TEST(dripping)
 {
-	char buf[65536];
+	static char buf[4u << 20]; /* more than can drip in that time */
 	int64_t before = cof_now(CLOCK_MONOTONIC);
 	pthread_t thread;
 	size_t n;
@@ -149,6 +156,7 @@ START_TEST(dripping)
 	ck_assert_int_eq(pthread_create(&thread, NULL, drip, NULL), 0);
 	ck_assert_int_eq(cof_control_read_line(ends[0], buf, sizeof(buf), 100, &n), -ETIMEDOUT);
 	ck_assert_int_lt(cof_now(CLOCK_MONOTONIC) - before, 5 * COF_NSEC);
+	atomic_store(&drip_enough, true);
 	shutdown(ends[0], SHUT_RDWR);
 	pthread_join(thread, NULL);
 }
