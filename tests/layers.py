@@ -64,6 +64,7 @@ VENDORS = [  # header, home
 # Programs of tests that stand beside the product, not on it.
 VENDORS_IN_TESTS = {
     "tests/bench/nullfs.c": "fs/mount",  # a null filesystem to compare with
+    "tests/bench/writer.c": "crypto",  # an application that encrypts by itself, to compare with
     "tests/support/accept.c": "fs/io",  # a client that uses io_uring
 }
 # Other tests that look inside: of fs/archive, and each fuzz target into its parser's folder.

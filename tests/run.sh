@@ -89,6 +89,9 @@ COFFER_BUILD=$asan one asan/e2e/semantics 420 bash tests/e2e/semantics.sh
 [ -z "${COFFER_LONG:-}" ] || one fuzz/long 14400 bash tests/fuzz/long.sh
 one analyzer 600 bash tests/analyzer.sh
 [ -z "$list" ] || exit 0
+# Some ratios of the bench, to be read: whatever they are, and should it not run, nothing fails for it.
+wanted bench && COFFER_BUILD=$plain timeout --kill-after=20 60 tests/bench/run --quick --repeats 1 \
+    --rows A,B,D,F,G,K-cold,K-warm,M-tar,verify < /dev/null 2>&1 | sed 's/^/bench  /'
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed = 0 ]

@@ -117,6 +117,7 @@ static void null_create(fuse_req_t req, fuse_ino_t parent, const char *name, mod
 		return;
 	}
 	fi->direct_io = !cached;
+	fi->keep_cache = cached;
 	entry((fuse_ino_t)i + 2, &e);
 	fuse_reply_create(req, &e, fi);
 }
@@ -125,6 +126,7 @@ static void null_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
 	fi->direct_io = !cached;
+	fi->keep_cache = cached;
 	fuse_reply_open(req, fi);
 }
 
