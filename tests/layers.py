@@ -35,7 +35,7 @@ ARROWS = {
 # Headers that other folders may include; every other header is its folder's own.
 PUBLIC = {
     "base": ["base.h", "json.h"],
-    "crypto": ["crypto.h", "keytree.h", "merkle.h", "note.h", "passphrase.h", "seal.h"],
+    "crypto": ["crypto.h", "keytree.h", "merkle.h", "note.h", "passphrase.h", "seal.h", "tpm.h"],
     "fs/io": ["io.h"],
     "fs/log": ["log.h"],
     "fs/index": ["index.h"],
@@ -54,6 +54,7 @@ ALLOWED = {
 
 VENDORS = [  # header, home
     (r"gcrypt\.h|gpg-error\.h", "crypto"),
+    (r"tss2/.*\.h", "crypto"),
     (r"sqlite3(ext)?\.h", "fs/index"),
     (r"(fuse3?/)?(fuse|fuse_lowlevel|fuse_common|fuse_opt)\.h", "fs/mount"),
     (r"liburing(/.*)?\.h", "fs/io"),
@@ -167,6 +168,7 @@ REFUSED = [
     ("fs/log/conf.c", "#include <ini.h>"),
     ("fs/log/commit.c", "#include <liburing.h>"),
     ("fs/log/commit.c", "#include <gcrypt.h>"),
+    ("fs/archive/keys.c", "#include <tss2/tss2_esys.h>"),
     ("tools/coffer.c", '#include "crypto/private.h"'),
     ("tools/coffer.c", '#include "../base/base.h"'),
     ("tools/coffer.c", '#include "base/buf.c"'),
