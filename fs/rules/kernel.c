@@ -47,6 +47,8 @@ static bool kernel_open(const struct rule_in *in, struct cof_ruling *rl)
 	uint32_t bits =
 	    (access != O_WRONLY ? 4u : 0) | (access != O_RDONLY || flags & O_TRUNC ? 2u : 0);
 
+	if (in->o->kind == RULE_DIR && (flags & O_TMPFILE) == O_TMPFILE)
+		return says(rl, -EOPNOTSUPP, "Files without a name do not exist here.");
 	if (in->o->kind == RULE_DIR && bits & 2)
 		return says(rl, -EISDIR, "This is a directory.");
 	if (in->o->kind == RULE_SYMLINK)
@@ -74,13 +76,21 @@ static bool kernel_chown(const struct rule_in *in, struct cof_ruling *rl)
 	return false;
 }
 
+/* Both times to now is what a write does too, so who may write may do that. */
 static bool kernel_utimes(const struct rule_in *in, struct cof_ruling *rl)
 {
-	bool explicit = in->op->valid & (COF_SET_ATIME | COF_SET_MTIME);
+	bool touch = in->op->valid == (COF_SET_ATIME_NOW | COF_SET_MTIME_NOW);
 
 	if (rule_owner_or_root(in))
 		return false;
-	return explicit ? not_owner(rl) : !may(in, 2) && no_access(rl);
+	return !touch ? not_owner(rl) : !may(in, 2) && no_access(rl);
+}
+
+static bool kernel_chmod(const struct rule_in *in, struct cof_ruling *rl)
+{
+	if (in->o->kind == RULE_SYMLINK)
+		return says(rl, -EOPNOTSUPP, "A symbolic link has no mode of its own.");
+	return !rule_owner_or_root(in) && not_owner(rl);
 }
 
 static bool kernel_xattr(const struct rule_in *in, struct cof_ruling *rl)
@@ -93,9 +103,12 @@ static bool kernel_xattr(const struct rule_in *in, struct cof_ruling *rl)
 			return says(rl, -EPERM, "Only files and directories have such attributes.");
 		return !may(in, 2) && no_access(rl);
 	}
-	if (!root && (!strncmp(name, "trusted.", 8) || !strncmp(name, "security.", 9)))
-		return says(rl, -EPERM, "Only root sets such attributes.");
-	return false;
+	if (!strncmp(name, "system.posix_acl_", 17))
+		return says(rl, -EOPNOTSUPP, "FUSE does not pass access lists on.");
+	if (!strncmp(name, "trusted.", 8) || !strncmp(name, "security.", 9))
+		return !root && says(rl, -EPERM, "Only root sets such attributes.");
+	/* Those under system. are judged by whom they belong to. */
+	return strncmp(name, "system.", 7) && !may(in, 2) && no_access(rl);
 }
 
 static bool kernel_setflags(const struct rule_in *in, struct cof_ruling *rl)
@@ -112,10 +125,27 @@ static bool kernel_setflags(const struct rule_in *in, struct cof_ruling *rl)
 	return false;
 }
 
+/* It belongs to root, and its mode is fixed: 0755. */
+static bool in_top(const struct rule_in *in, bool top, struct cof_ruling *rl)
+{
+	return top && !in->who->daemon && in->who->uid &&
+	       says(rl, -EACCES, "Only root may change names in the top directory.");
+}
+
+/* The object is the directory that it shall come into. */
+static bool kernel_create(const struct rule_in *in, struct cof_ruling *rl)
+{
+	if (in->o->target_exists)
+		return says(rl, -EEXIST, "The name is taken.");
+	return in_top(in, in->o->is_root, rl);
+}
+
 static bool kernel_mknod(const struct rule_in *in, struct cof_ruling *rl)
 {
 	uint32_t type = in->op->mode & S_IFMT;
 
+	if (in_top(in, in->o->is_root, rl))
+		return true;
 	return in->who->uid && (type == S_IFBLK || type == S_IFCHR) &&
 	       says(rl, -EPERM, "Only root makes device nodes.");
 }
@@ -123,6 +153,8 @@ static bool kernel_mknod(const struct rule_in *in, struct cof_ruling *rl)
 /* fs.protected_hardlinks, which distributions set: only to what one owns, or could write. */
 static bool kernel_link(const struct rule_in *in, struct cof_ruling *rl)
 {
+	if (in->o->kind == RULE_DIR)
+		return says(rl, -EPERM, "A directory has one name.");
 	if (rule_owner_or_root(in) || (in->o->kind == RULE_FILE && may(in, 6)))
 		return false;
 	return says(rl, -EPERM, "Only to one's own files, or to those one could write.");
@@ -132,6 +164,8 @@ static bool kernel_rename(const struct rule_in *in, struct cof_ruling *rl)
 {
 	const struct cof_object *o = in->o;
 
+	if (in_top(in, o->is_shelf || o->new_parent_is_root, rl))
+		return true;
 	if (!o->target_exists || in->op->flags & RENAME_EXCHANGE)
 		return false;
 	if (in->op->flags & RENAME_NOREPLACE)
@@ -143,12 +177,23 @@ static bool kernel_rename(const struct rule_in *in, struct cof_ruling *rl)
 	return false;
 }
 
+static bool kernel_rmdir(const struct rule_in *in, struct cof_ruling *rl)
+{
+	if (in_top(in, in->o->is_shelf, rl))
+		return true;
+	return in->o->kind != RULE_DIR && says(rl, -ENOTDIR, "This is not a directory.");
+}
+
 bool cof_rule_kernel(const struct cof_object *object, const struct cof_op *op,
 		     const struct cof_who *who, struct cof_ruling *ret)
 {
 	const struct rule_in in = {.o = object, .op = op, .who = who};
 
+	if (!object->kind && op->kind != COF_OP_CREATE && op->kind != COF_OP_MKNOD)
+		return says(ret, -ENOENT, "Nothing has this name.");
 	switch (op->kind) {
+	case COF_OP_CREATE:
+		return kernel_create(&in, ret);
 	case COF_OP_OPEN:
 		return kernel_open(&in, ret);
 	case COF_OP_TRUNCATE: /* by name; a descriptor was judged when it was opened */
@@ -156,7 +201,7 @@ bool cof_rule_kernel(const struct cof_object *object, const struct cof_op *op,
 	case COF_OP_FALLOCATE:
 		return kernel_fallocate(&in, ret);
 	case COF_OP_CHMOD:
-		return !rule_owner_or_root(&in) && not_owner(ret);
+		return kernel_chmod(&in, ret);
 	case COF_OP_CHOWN:
 		return kernel_chown(&in, ret);
 	case COF_OP_UTIMES:
@@ -175,7 +220,7 @@ bool cof_rule_kernel(const struct cof_object *object, const struct cof_op *op,
 	case COF_OP_UNLINK:
 		return object->kind == RULE_DIR && says(ret, -EISDIR, "This is a directory.");
 	case COF_OP_RMDIR:
-		return object->kind != RULE_DIR && says(ret, -ENOTDIR, "This is not a directory.");
+		return kernel_rmdir(&in, ret);
 	case COF_OP_MMAP_WRITE:
 		return says(ret, -ENODEV,
 			    "Files that are written past the page cache are not mapped.");

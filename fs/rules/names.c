@@ -115,20 +115,22 @@ void rule_rename(const struct rule_in *in, struct cof_ruling *rl)
 		return rule_refuse(
 		    rl, -EPERM, "shelves-only",
 		    "The top directory holds shelves only; choose a name inside a shelf.");
-	if (o->other_shelf)
-		return rule_error(
-		    rl, -EXDEV, "other-shelf",
-		    "A file stays in its shelf, whose policy it was written under; copy it.");
 	if (o->target_exists && (op->flags & RENAME_NOREPLACE))
 		return rule_error(rl, -EEXIST, "exists", "The new name is taken.");
 	if (rule_is_fixed(o->state)) {
-		if (!o->rename_once || op->new_parent != op->parent || o->target_exists)
+		if (!o->rename_once || op->new_parent != op->parent || o->other_shelf ||
+		    o->target_exists)
 			return rule_refuse(
 			    rl, -EPERM, "committed",
 			    "A committed file keeps its name and place; make a symbolic link "
 			    "to it instead.");
 		return rule_accept(rl, COF_EFFECT_RENAME);
 	}
+	/* As between two filesystems: nothing that is kept was attempted, and mv goes on to copy. */
+	if (o->other_shelf)
+		return rule_error(
+		    rl, -EXDEV, "other-shelf",
+		    "A file stays in its shelf, whose policy it was written under; copy it.");
 	if (!rename_target(o, rl))
 		return;
 	if (o->kind == RULE_DIR && !o->empty_dir)

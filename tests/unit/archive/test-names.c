@@ -313,7 +313,7 @@ static const struct {
     {AUDIT, "full", AUDIT, "free", RENAME_WHITEOUT, -EPERM},
     {AUDIT, "full", AUDIT, "free", 64, -EINVAL},
     {AUDIT, "fixed", AUDIT, "free", 0, -EPERM},
-    {AUDIT, "fixed", KEYS, "free", 0, -EXDEV},
+    {AUDIT, "fixed", KEYS, "free", 0, -EPERM},
     {AUDIT, "full", AUDIT, "dir", 0, -EISDIR},
     {AUDIT, "dir", AUDIT, "full", 0, -ENOTDIR},
     {AUDIT, "dir", AUDIT, "free", 0, 0},

@@ -19,6 +19,8 @@ enum row_state {
 	ROW_SHELF,
 	ROW_ROOT, /* the top directory */
 	ROW_SYMLINK,
+	ROW_MISSING, /* no such name */
+	ROW_REMOVED, /* an empty file that was removed while it was open */
 	ROW_STATES_
 };
 #define ROW_FILES (1u << ROW_EMPTY | 1u << ROW_OPEN | 1u << ROW_COMMITTED | 1u << ROW_EXPIRED)

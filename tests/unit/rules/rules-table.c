@@ -4,8 +4,9 @@
  *
  *   rules-table            the page, to standard output
  *   rules-table --tsv      one line per attempt, state and person, for programs:
- *                          key, state, who, errno or 0, effect, "kernel" or "coffer", recorded,
- * rule rules-table --check F  1 where F is not what the page would be
+ *                          key, state, who, errno or 0, effect, "kernel" or "coffer",
+ *                          "recorded" or "-", rule, operation, reason
+ *   rules-table --check F  1 where F is not what the page would be
  */
 #include "rules-rows.h"
 
@@ -26,6 +27,7 @@ static const char *error_name(int error)
 		     {EROFS, "EROFS"},           {EISDIR, "EISDIR"}, {ENOTDIR, "ENOTDIR"},
 		     {ENODEV, "ENODEV"},         {EEXIST, "EEXIST"}, {EXDEV, "EXDEV"},
 		     {EDQUOT, "EDQUOT"},         {EFBIG, "EFBIG"},   {ENOTEMPTY, "ENOTEMPTY"},
+		     {ENOENT, "ENOENT"},
 		     {EOPNOTSUPP, "EOPNOTSUPP"}, {ENOSYS, "ENOSYS"}};
 
 	for (size_t i = 0; i < COF_COUNT(names); i++)
@@ -168,9 +170,10 @@ static const char head[] =
     "- **State** is what the attempt is made on. *Open* files grow and never change below their "
     "end;\n"
     "  *committed* ones never change; *expired* ones are committed and their retention is over.\n"
+    "  A file that is gone can still be held by a descriptor: *removed while it was open*.\n"
     "- **Who**: *other users* have no write permission by the mode (0644, committed files 0444; "
     "directories\n"
-    "  on the way are writable), *owner* is the file's, *root* is uid 0, to whom the top directory "
+    "  on the way are writable, but for the top directory, whose mode is fixed at 0755), *owner* is the file's, *root* is uid 0, to whom the top directory "
     "belongs.\n"
     "  Nobody is exempt from the rules.\n"
     "- **Errno** is what the program is told; – where it succeeds. A refusal never has a partial "
@@ -213,12 +216,14 @@ static void put_tsv(struct cof_buf *b)
 				struct verdict v = judge(&row_attempts[i], s, w);
 
 				if (row_attempts[i].states >> s & 1)
-					cof_buf_printf(b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+					cof_buf_printf(b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
 						       row_attempts[i].key, row_state_keys[s],
 						       row_who_keys[w], error_name(v.rl.error),
 						       effects[v.rl.effect].key,
 						       v.kernel ? "kernel" : "coffer",
-						       v.rl.record ? "recorded" : "-", v.rl.rule);
+						       v.rl.record ? "recorded" : "-", v.rl.rule,
+						       cof_op_name(row_attempts[i].op.kind),
+						       v.rl.reason);
 			}
 }
 
