@@ -83,8 +83,9 @@ for script in tests/e2e/*.sh; do
     name=${script#tests/e2e/} name=${name%.sh}
     [ "$name" = lib ] || one "e2e/$name" $([ -n "${COFFER_LONG:-}" ] && echo 14400 || echo 420) bash "$script"
 done
-# The same with the sanitizers in the daemon, for the script that meets most of it.
+# The same with the sanitizers in the daemon, for the scripts that meet most of it.
 COFFER_BUILD=$asan one asan/e2e/semantics 420 bash tests/e2e/semantics.sh
+COFFER_BUILD=$asan one asan/e2e/table 420 bash tests/e2e/table.sh
 # The parsers under libFuzzer, ten minutes each; the short run has their corpus and a fixed number of mutations.
 [ -z "${COFFER_LONG:-}" ] || one fuzz/long 14400 bash tests/fuzz/long.sh
 one analyzer 600 bash tests/analyzer.sh

@@ -104,7 +104,7 @@ static bool kernel_xattr(const struct rule_in *in, struct cof_ruling *rl)
 		return !may(in, 2) && no_access(rl);
 	}
 	if (!strncmp(name, "system.posix_acl_", 17))
-		return says(rl, -EOPNOTSUPP, "FUSE does not pass access lists on.");
+		return !rule_owner_or_root(in) && not_owner(rl);
 	if (!strncmp(name, "trusted.", 8) || !strncmp(name, "security.", 9))
 		return !root && says(rl, -EPERM, "Only root sets such attributes.");
 	/* Those under system. are judged by whom they belong to. */
@@ -166,6 +166,10 @@ static bool kernel_rename(const struct rule_in *in, struct cof_ruling *rl)
 
 	if (in_top(in, o->is_shelf || o->new_parent_is_root, rl))
 		return true;
+	/* Its entry ".." would change. */
+	if (o->kind == RULE_DIR && (o->other_shelf || in->op->new_parent != in->op->parent) &&
+	    !may(in, 2))
+		return no_access(rl);
 	if (!o->target_exists || in->op->flags & RENAME_EXCHANGE)
 		return false;
 	if (in->op->flags & RENAME_NOREPLACE)

@@ -313,9 +313,11 @@ const struct row_attempt row_attempts[] = {
      "rename to a free name in the same directory, by the process that committed it "
      "less than a minute ago, for the first time",
      1u << ROW_COMMITTED, RENAME(0), .more = {.rename_once = true}},
-    {NULL, "rename-over-empty", "rename over an empty open file", F | 1u << ROW_SYMLINK | 1u << ROW_EMPTY_DIR, RENAME(0),
+    {NULL, "rename-over-empty", "rename over an empty open file",
+     F | 1u << ROW_SYMLINK | 1u << ROW_EMPTY_DIR, RENAME(0),
      .more = {.target_exists = true, .target_empty = true, .target_kind = COF_KIND_FILE}},
-    {NULL, "rename-over", "rename over an open file with content", F | 1u << ROW_SYMLINK | 1u << ROW_EMPTY_DIR, RENAME(0),
+    {NULL, "rename-over", "rename over an open file with content",
+     F | 1u << ROW_SYMLINK | 1u << ROW_EMPTY_DIR, RENAME(0),
      .more = {.target_exists = true, .target_kind = COF_KIND_FILE}},
     {NULL, "rename-over-committed", "rename over a committed file", F | 1u << ROW_SYMLINK,
      RENAME(0),
