@@ -61,8 +61,35 @@ static int set_end(const char *path, int64_t end)
 	return setxattr(path, "system.coffer.retain_until", text, strlen(text), 0) < 0 ? -errno : 0;
 }
 
-static int refused(const struct committing *c, const char *path, int r, struct cof_diag *diag)
+/* What the rules say, where it is plain from here. False: the daemon knows. */
+static bool plain_reason(const struct committing *c, const struct item *i, int64_t end, int r,
+			 struct cof_diag *diag)
 {
+	int64_t kept;
+
+	if (geteuid() && geteuid() != i->st.st_uid)
+		cof_fail(diag, r, "%s: refused: only its owner and root may %s", i->path,
+			 c->extend ? "keep it longer" : "commit it");
+	else if (c->extend && item_has_no_end(i))
+		cof_fail(diag, r, "%s: refused: it is kept for ever, and an end would take from that",
+			 i->path);
+	else if (c->extend && when_parse(i->until, &kept) == 0 && end < kept)
+		cof_fail(diag, r,
+			 "%s: refused: it is kept until %s, and a retention is never shortened; ask "
+			 "for a later end",
+			 i->path, i->until);
+	else
+		return false;
+	return true;
+}
+
+static int refused(const struct committing *c, const struct item *i, int64_t end, int r,
+		   struct cof_diag *diag)
+{
+	const char *path = i->path;
+
+	if ((r == -EPERM || r == -EROFS) && plain_reason(c, i, end, r, diag))
+		return r;
 	if (r == -EPERM || r == -EROFS)
 		return cof_fail(diag, r, "%s: refused; for the reason: coffer explain %s %s", path,
 				c->extend ? "retain" : "commit", path);
@@ -81,7 +108,7 @@ static int apply(const struct committing *c, const struct item *i, const struct 
 		r = chmod(i->path, i->st.st_mode & 07555) < 0 ? -errno : 0;
 	else
 		return ask_commit(m, i->st.st_ino, diag); /* chmod commits no empty file */
-	return r < 0 ? refused(c, i->path, r, diag) : 0;
+	return r < 0 ? refused(c, i, end, r, diag) : 0;
 }
 
 static int look(const char *path, struct item *ret, struct cof_diag *diag)
@@ -146,7 +173,7 @@ static void tell(const struct committing *c, const struct item *i)
 		return;
 	}
 	printf("%s %s", word, shown ? shown : "?");
-	if (!strcmp(i->until, "infinite") || !strcmp(i->until, "none"))
+	if (item_has_no_end(i))
 		printf(", kept for ever");
 	else if (until && *until)
 		printf(", kept until %s", until);

@@ -128,6 +128,7 @@ static void tell(const struct cof_json *a)
 	const char *rule = cof_json_str(a, "rule"), *reason = cof_json_str(a, "reason");
 	const char *err = cof_json_str(a, "errno"), *state = cof_json_str(a, "state");
 	const char *effect = cof_json_str(a, "effect"), *change = cof_json_str(a, "change");
+	const char *kept = cof_json_str(a, "retain_until");
 	cof_autofree char *shown = escaped(reason ? reason : "");
 
 	printf("%s%s%s%s%s\n", colour(allowed ? GREEN : RED), allowed ? "allowed" : "refused",
@@ -140,7 +141,9 @@ static void tell(const struct cof_json *a)
 		printf("  what happens: %s\n", effect);
 	if (state)
 		printf("  the file is %s\n", state);
-	tell_until("it is kept", cof_json_str(a, "retain_until"));
+	if (state && strcmp(state, "open") && !strcmp(kept ? kept : "", "none"))
+		kept = "infinite"; /* neither has an end */
+	tell_until("it is kept", kept);
 	tell_until("it would be kept", cof_json_str(a, "would_retain_until"));
 	if (change)
 		printf("  what would have to change: %s\n", change);

@@ -109,7 +109,8 @@ const struct verb verb_ls = {
     .text =
 	"For each file in PATH, a directory on a mounted archive (or a file; the current "
 	"directory if none is given): whether it is open, committed or expired, until when it is "
-	"kept, the time of its commit or else of its last frame, the number of the frame that "
+	"kept, the time of its commit or else of its last frame by the host's clock, the number "
+	"of the frame that "
 	"committed or else made it (its leaf in the tree), its size and its name. Everybody sees "
 	"what the modes of the directories let them see.\n"
 	"\n"

@@ -70,6 +70,20 @@ static void short_time(const char *text, char out[32])
 		out[10] = ' ';
 }
 
+bool item_has_no_end(const struct item *i)
+{
+	return strcmp(i->state, "open") && (!strcmp(i->until, "infinite") || !strcmp(i->until, "none"));
+}
+
+/* What is open is kept by nothing yet. */
+static void short_until(const struct item *i, char out[32])
+{
+	if (item_has_no_end(i))
+		snprintf(out, 32, "for ever");
+	else
+		short_time(strcmp(i->state, "open") ? i->until : "", out);
+}
+
 void item_line(const struct item *i, bool whole_path, struct cof_buf *b)
 {
 	cof_autofree char *name = escaped(whole_path ? i->path : i->name);
@@ -80,7 +94,7 @@ void item_line(const struct item *i, bool whole_path, struct cof_buf *b)
 		b->failed = true;
 		return;
 	}
-	short_time(i->until, until);
+	short_until(i, until);
 	short_time(i->time, when);
 	cof_buf_printf(b, "%-10s %-20s %-20s %10.10s ", state, until, when,
 		       *i->leaf ? i->leaf : "-");

@@ -25,6 +25,8 @@ void item_attr(const struct item *i, const char *attr, char out[ITEM_ATTR]);
 const char *item_base(const struct item *i); /* the last part of the name */
 const char *item_kind(const struct item *i); /* "file", "directory", "symlink", "other" */
 
+bool item_has_no_end(const struct item *i); /* no longer open, and kept for ever */
+
 /* One line for people with its newline; and all that is known, for programs. */
 void item_head(struct cof_buf *ret);
 void item_line(const struct item *i, bool whole_path, struct cof_buf *ret);

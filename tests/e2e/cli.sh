@@ -247,6 +247,11 @@ says 2 "--for takes" coffer commit "$shelf/since.log" --for soon
 says 1 "coffer commit commits it" coffer retain "$shelf/since.log" --for 1d
 says 0 "committed $shelf/since.log, kept for ever" coffer commit "$shelf/since.log"
 says 1 "is committed already" coffer commit "$shelf/since.log"
+says 0 "committed  for ever " coffer ls "$shelf"
+says 0 "it is kept for ever" coffer explain unlink "$shelf/since.log"
+says 1 "refused: it is kept for ever, and an end would take from that" coffer retain "$shelf/since.log" --for 1d
+cp "$(command -v coffer)" "$W/coffer" # nobody need not reach the build directory
+says 1 "refused: only its owner and root may keep it longer" as_user "$W/coffer" retain "$shelf/since.log" --for 1d
 says 1 "no regular file" coffer commit "$shelf"
 says 0 "$shelf/since.log" coffer find "$MNT" --state committed
 says 2 "--state takes" coffer find "$MNT" --state closed

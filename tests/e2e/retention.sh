@@ -81,6 +81,7 @@ expect_code 1 coffer retain --for 100y "$MNT/endless/infinite"
 say "extension only"
 before=$(until_of "$d/tool")
 expect_code 1 coffer retain --for 5d "$d/tool"
+grep -q "it is kept until $before, and a retention is never shortened" "$W/out" || fail "retain does not say why: $(cat "$W/out")"
 expect_fail EPERM touch -a -d '+3 days' "$d/tool"
 expect_fail EPERM touch "$d/tool"
 expect_fail EPERM touch -d '+60 days' "$d/tool"
