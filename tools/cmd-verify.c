@@ -75,6 +75,8 @@ static void on_finding(void *user, const struct cof_finding *f)
 	if (f->segment >= 0) {
 		cof_json_set_int(o, "segment", f->segment);
 		cof_json_set_uint(o, "offset", f->offset);
+	} else if (!strncmp(f->file, "tile/", 5)) {
+		cof_json_set_uint(o, "offset", f->offset);
 	}
 	if (f->sequence >= 0)
 		cof_json_set_int(o, "sequence", f->sequence);

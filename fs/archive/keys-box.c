@@ -200,7 +200,8 @@ static int open_box(struct cof_io *io, const char *path, enum cof_box_kind kind,
 	err = cof_box_open(kind, key, archive_id, page, box, len, ret_generation, ret_plain, ret_n);
 	if (err == -EXDEV)
 		return cof_fail(diag, err,
-				"%s/%s belongs to another archive: put this archive's own file back",
+				"%s/%s belongs to another archive than archive.conf names: put back this "
+				"archive's own file, or its archive.conf",
 				cof_io_where(io), path);
 	if (err == -EBADMSG)
 		return cof_fail(diag, err,

@@ -108,7 +108,8 @@ static void attempt_failed(struct attempt *at, int err, const char *path,
 			 cof_io_where(at->io), path);
 	else if (err == -EXDEV)
 		cof_fail(&at->about, err,
-			 "%s/%s belongs to another archive: put this archive's own seal/ back",
+			 "%s/%s belongs to another archive than archive.conf names: put back this "
+			 "archive's own seal/, or its archive.conf",
 			 cof_io_where(at->io), path);
 	else if (err == -EUCLEAN)
 		cof_fail(&at->about, err, "%s/%s is damaged: %s; restore it from a copy",

@@ -297,6 +297,15 @@ static bool torn(struct cof_archive *a, uint64_t expected, uint64_t at, const st
 	return err == -EUCLEAN || err == -EBADMSG;
 }
 
+/* Frames of another archive, or of a later place: the segment behind goes on before them. */
+static bool alien(struct cof_archive *a, uint64_t expected, uint64_t at, const struct cof_frame *f)
+{
+	struct cof_frame next;
+
+	return f->sequence > expected && next_segment(a, &at, &next) > 0 &&
+	       next.sequence > expected && next.sequence <= f->sequence;
+}
+
 /* The next frame that is there: 1. 0: none is, before end. */
 static int next_frame(struct cof_archive *a, uint64_t expected, uint64_t end, uint64_t *at,
 		      struct cof_frame *ret)
@@ -322,10 +331,12 @@ static int next_frame(struct cof_archive *a, uint64_t expected, uint64_t end, ui
 	if (r < 0)
 		log_damage(a, from, "frame %llu cannot be read%s%s", (unsigned long long)expected,
 			   why.text[0] ? ": " : "", why.text);
-	else if (ret->sequence < end && ret->sequence != expected)
+	else if (expected < end && ret->sequence != expected)
 		log_damage(a, *at, "frame %llu stands where %llu belongs",
 			   (unsigned long long)ret->sequence, (unsigned long long)expected);
-	return more && ret->sequence < end;
+	while (more > 0 && alien(a, expected, *at, ret))
+		more = next_segment(a, at, ret);
+	return more < 0 ? more : more && ret->sequence < end;
 }
 
 static int walk(struct cof_archive *a, uint64_t address, uint64_t end, struct progress *p)

@@ -208,6 +208,13 @@ int cof_cut_wanted(struct scan *s, struct cof_diag *diag)
 				"segment, or no regular file; nothing will be written to this "
 				"archive. Run: coffer verify %s",
 				cof_io_where(s->log->p.io), JUNK_FILES, cof_io_where(s->log->p.io));
+	/* Behind a gap lie frames that the scan found: it is those in the gap that are gone. */
+	if (j.next <= j.from && j.n)
+		return cof_fail(diag, -EUCLEAN,
+				"%s: log/%08llx.seg at offset 0: the segment is missing; nothing will "
+				"be written to this archive. Run: coffer verify %s",
+				cof_io_where(s->log->p.io), (unsigned long long)j.next,
+				cof_io_where(s->log->p.io));
 	return s->torn || j.bytes || j.n;
 }
 

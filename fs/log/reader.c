@@ -348,7 +348,7 @@ static int first_of(struct cof_reader *r, uint64_t segment, uint64_t *ret, struc
 static int find_segment(struct cof_reader *r, uint64_t sequence, uint64_t *ret,
 			struct cof_diag *diag)
 {
-	uint64_t lo = 0, hi = 1, first = 0;
+	uint64_t lo = 0, hi = 1, first = 0, before = 0;
 	int err = first_of(r, 0, &first, diag);
 
 	if (err < 0)
@@ -374,6 +374,10 @@ static int find_segment(struct cof_reader *r, uint64_t sequence, uint64_t *ret,
 		else
 			lo = mid;
 	}
+	/* A copy of a segment behind it begins alike: the first one is the log's. */
+	while (lo > 0 && first_of(r, lo, &first, NULL) == 0 &&
+	       first_of(r, lo - 1, &before, NULL) == 0 && before == first)
+		lo--;
 	*ret = lo;
 	return 0;
 }

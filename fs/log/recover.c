@@ -11,6 +11,7 @@
 
 #include "fs/log/chained.h"
 #include "fs/log/cut.h"
+#include "fs/log/heads.h"
 #include "fs/log/scan.h"
 
 static int make_layout(const struct cof_log_params *p, struct cof_diag *diag)
@@ -473,6 +474,8 @@ static int recover(struct scan *s, struct cof_recovered *rec, struct cof_diag *d
 		r = prove_and_scan(s, &cp, rec, diag);
 	if (!r && s->newer)
 		r = take_newer(s, rec, diag);
+	if (!r)
+		r = cof_heads_check(s, diag);
 	if (!r)
 		r = cof_cut_wanted(s, diag);
 	if (r > 0)

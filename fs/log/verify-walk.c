@@ -12,6 +12,7 @@ struct walk { /* a segment */
 	struct cof_file *file;
 	uint32_t number;
 	uint64_t size; /* bytes that may hold frames */
+	uint64_t extra; /* bytes behind them */
 	uint64_t off;
 	struct window *w; /* NULL: none yet */
 	uint64_t frames;
@@ -186,6 +187,8 @@ static void take(struct walk *s, const struct cof_frame *f, const uint8_t *raw)
 	s->frames++;
 	s->off += COF_FRAME_HEADER + f->stored;
 	v->out.bytes += COF_FRAME_HEADER + f->stored;
+	v->end_segment = s->number;
+	v->end_offset = s->off;
 }
 
 static void one_place(struct walk *s)
@@ -235,12 +238,7 @@ static int open_segment(struct walk *s)
 	if (r < 0)
 		return r;
 	s->size = COF_MIN(have, v->out.conf.segment_size);
-	s->off = s->size;
-	if (have > s->size)
-		cof_verify_say(v, cof_verify_weigh(v, v->sequence), here(s, -1, 0),
-			       "the file is %llu bytes longer than a segment",
-			       (unsigned long long)(have - s->size));
-	s->off = 0;
+	s->extra = have - s->size;
 	return 0;
 }
 
@@ -266,9 +264,49 @@ static int walk_segment(struct verify *v, uint32_t number)
 	if (r < 0 || s.err < 0)
 		cof_verify_say(v, COF_TRUNCATED, here(&s, (int64_t)v->sequence, 0),
 			       "cannot be read from here on: %s", strerror(r < 0 ? -r : -s.err));
+	s.off = s.size;
+	if (s.extra && !v->stopped) /* behind the last frame recovery sets it aside */
+		cof_verify_say(v, cof_verify_weigh(v, v->sequence), here(&s, -1, 0),
+			       "the file is %llu bytes longer than a segment",
+			       (unsigned long long)s.extra);
 	if (!r && !s.frames && !inside)
 		v->empty_before = true;
 	return 0;
+}
+
+/* No frame in this segment and those behind it: what is missing before them is the end. */
+static bool nothing_behind(const struct verify *v, size_t i)
+{
+	static const uint8_t zeros[COF_FRAME_HEADER];
+
+	for (; i < v->segments; i++) {
+		uint8_t raw[COF_FRAME_HEADER];
+		struct cof_file *f;
+		size_t n = 0;
+		char path[32];
+		int r;
+
+		snprintf(path, sizeof(path), "log/%08x.seg", v->segment[i]);
+		if (cof_io_open(v->p->io, path, COF_IO_RDONLY, &f) < 0)
+			return false;
+		r = cof_io_read(f, raw, sizeof(raw), 0, &n);
+		cof_io_close(f);
+		if (r < 0 || memcmp(raw, zeros, n) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Numbers are missing before segment[i]. Where that is the end, check_end says so. */
+static void gap(struct verify *v, size_t i, uint32_t expected)
+{
+	struct place place = {.segment = expected, .sequence = -1};
+	uint32_t n = v->segment[i] - expected;
+
+	if (v->sequence < v->covered && nothing_behind(v, i))
+		return;
+	cof_verify_say(v, cof_verify_weigh(v, v->sequence), place, "%u segment%s missing here", n,
+		       n == 1 ? " is" : "s are");
 }
 
 int cof_verify_walk(struct verify *v)
@@ -279,12 +317,8 @@ int cof_verify_walk(struct verify *v)
 	for (size_t i = 0; i < v->segments && !r && !v->stopped; i++) {
 		uint32_t n = v->segment[i];
 
-		if (n != expected) {
-			struct place place = {.segment = expected, .sequence = -1};
-
-			cof_verify_say(v, cof_verify_weigh(v, v->sequence), place,
-				       "%u segments are missing here", n - expected);
-		}
+		if (n != expected)
+			gap(v, i, expected);
 		r = walk_segment(v, n);
 		expected = n + 1;
 	}

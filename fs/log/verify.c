@@ -102,8 +102,11 @@ static void check_end(struct verify *v)
 {
 	struct place place = NOWHERE("log");
 
-	if (v->segments)
-		place.segment = v->segment[v->segments - 1];
+	if (v->out.frames) {
+		place.file = NULL;
+		place.segment = v->end_segment;
+		place.offset = v->end_offset;
+	}
 	place.sequence = (int64_t)v->sequence;
 	if (v->sequence < v->covered) {
 		cof_verify_say(v, COF_TRUNCATED, place,

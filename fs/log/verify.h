@@ -132,6 +132,8 @@ struct verify {
 	bool root_wrong, root_compared, stopped;
 	bool empty_before; /* a segment without frames was met */
 	bool torn;
+	uint32_t end_segment; /* where the last frame ended */
+	uint64_t end_offset;
 	uint64_t stopped_at; /* address where a live log's covered part ended */
 
 	uint32_t *segment; /* numbers of those that exist */
