@@ -114,7 +114,7 @@ static void on_status(void *user, struct cof_json *status)
 
 	cof_json_set_str(status, "mountpoint", d->mountpoint);
 	cof_json_set_int(status, "pid", getpid());
-	cof_json_set_str(status, "transport", "classic");
+	cof_json_set_str(status, "transport", cof_mount_transport(atomic_load(&d->mount)));
 }
 
 static void on_ready(void *user)
@@ -190,6 +190,7 @@ static int start(struct daemon *d, struct cof_diag *diag)
 				     .source = d->store,
 				     .allow_other = !d->options.root_only,
 				     .threads = d->options.threads,
+				     .uring = d->options.uring,
 				     .flags = d->options.flags};
 	int err = open_archive(d, diag);
 
@@ -272,6 +273,7 @@ static const char help[] =
 	"  -o credential=NAME  the passphrase is a systemd credential\n"
 	"  -o index=DIR        where the index is kept (default: STORE/index)\n"
 	"  -o threads=N        workers\n"
+	"  -o transport=uring  requests over io_uring, where the kernel offers it\n"
 	"  -o ro               no change through the mount\n";
 
 /* The daemon's directory will be "/": what the person named from theirs has to hold there too. */

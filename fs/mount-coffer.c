@@ -27,6 +27,7 @@ static const char help[] =
     "                      (with none of these it is asked for on the terminal)\n"
     "  -o index=DIR        where the index is kept (default: STORE/index)\n"
     "  -o threads=N        workers of the daemon\n"
+    "  -o transport=uring  requests over io_uring, where the kernel offers it\n"
     "  -o ro               no change through the mount\n"
     "  -o rootonly         for root alone\n"
     "  -o noimmutable      the bare mount point is left as it is\n"

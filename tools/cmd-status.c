@@ -108,12 +108,15 @@ static uint64_t number(const struct cof_json *o, const char *key)
 static void say_mounted(const struct cof_json *o)
 {
 	const char *point = cof_json_str(o, "mountpoint"), *holder = cof_json_str(o, "held_by");
+	const char *transport = cof_json_str(o, "transport");
 	cof_autofree char *shown = NULL;
 
 	if (cof_json_bool(o, "mounted")) {
 		shown = escaped(point ? point : "?");
-		printf("%-12s on %s, by process %" PRIu64 "%s\n", "Mounted", shown ? shown : "?",
-		       number(o, "pid"), cof_json_bool(o, "read_only") ? ", read-only" : "");
+		printf("%-12s on %s, by process %" PRIu64 "%s%s\n", "Mounted",
+		       shown ? shown : "?", number(o, "pid"),
+		       transport && !strcmp(transport, "uring") ? ", over io_uring" : "",
+		       cof_json_bool(o, "read_only") ? ", read-only" : "");
 	} else if (holder) {
 		shown = escaped(holder);
 		printf("%-12s no answer, but it is held by %s\n", "Mounted", shown ? shown : "?");

@@ -21,6 +21,7 @@
 /* Nothing changes behind the kernel's back without an invalidation, so what it knows may last. */
 #define COF_CACHE_SECONDS (30.0 * 86400)
 #define COF_FOREVER_SECOND 253402300799LL /* 9999-12-31T23:59:59Z stands for an infinite retention */
+#define COF_MAX_WRITE (1u << 20) /* bytes of one request; whole pages */
 #define COF_BLOCK 65536 /* st_blksize: one chunk of a frame, so that stdio fills whole ones */
 
 /* ---- cookies of directory entries ---- */
@@ -83,7 +84,11 @@ struct cof_worker {
 	struct fuse_buf buf;
 	uint8_t *scratch; /* for read and readdir replies */
 	size_t scratch_size;
+	uint8_t *lent; /* where such a reply need not be copied from, while a request is handled */
+	size_t lent_size;
 };
+
+struct cof_uring;
 
 struct cof_mount {
 	struct cof_archive *archive;
@@ -95,6 +100,9 @@ struct cof_mount {
 	unsigned n_workers;
 	struct cof_inval inval;
 	atomic_bool init_seen;
+	struct cof_uring *uring;         /* NULL: all goes through /dev/fuse */
+	struct cof_worker *ring_workers; /* one for each of its queues */
+	atomic_bool over_uring;          /* requests come that way */
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
@@ -103,7 +111,8 @@ struct cof_mount {
 };
 
 struct cof_worker *cof_worker_self(fuse_req_t req);
-/* The worker's own buffer, at least n bytes; NULL: out of memory. */
+/* The worker's own buffer, at least n bytes; NULL: out of memory. It may overlie names and data that
+ * the request brought. */
 uint8_t *cof_worker_scratch(fuse_req_t req, size_t n);
 
 /* ---- replies (reply.c) ---- */

@@ -3,7 +3,7 @@
  * The session: mounting, what is agreed with the kernel, the end.
  *
  * mount(2) is called here rather than through fusermount: the daemon is root's, and errors come
- * back as they are. All workers share one /dev/fuse descriptor, so that one descriptor is all that
+ * back as they are. Requests come through /dev/fuse or over io_uring (transport.c). All workers share one /dev/fuse descriptor, so that one descriptor is all that
  * a restarted daemon would have to take over.
  *
  * The end, whichever way it comes (umount, cof_mount_stop, connection aborted): workers finish what
@@ -17,8 +17,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mount.h>
-
-#define COF_MAX_WRITE (1u << 20)
 
 static void init_session(void *user, struct fuse_conn_info *conn)
 {
@@ -201,6 +199,8 @@ int cof_mount_new(const struct cof_mount_params *p, struct cof_mount **ret, stru
 		(void)umount2(m->mountpoint, MNT_DETACH);
 		cof_fail(diag, err, "%s is not in /proc/self/mountinfo", m->mountpoint);
 	}
+	if (err == 0 && p->uring)
+		cof_transport_prepare(m);
 	if (err < 0) {
 		cof_mount_free(m);
 		return err;
@@ -213,6 +213,7 @@ void cof_mount_free(struct cof_mount *m)
 {
 	if (!m)
 		return;
+	cof_transport_end(m);
 	if (m->session)
 		fuse_session_destroy(m->session); /* closes /dev/fuse */
 	cof_inval_done(&m->inval);
@@ -248,6 +249,8 @@ int cof_mount_run(struct cof_mount *m, void (*ready)(void *user), void *user)
 	if (err == 0)
 		err = cof_inval_start(m);
 	if (err == 0)
+		err = cof_transport_start(m);
+	if (err == 0)
 		err = cof_workers_start(m);
 	if (err == 0) {
 		if (ready)
@@ -255,8 +258,10 @@ int cof_mount_run(struct cof_mount *m, void (*ready)(void *user), void *user)
 		wait_until_stopping(m);
 	}
 	cof_workers_end(m);
+	cof_transport_drain(m);
 	wait_for_parked(m);
 	cof_inval_stop(m);
+	cof_transport_end(m);
 	/* Aborted, or stopped before anybody unmounted: leave no dead mount behind. */
 	if (still_mounted(m))
 		(void)umount2(m->mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW);

@@ -17,6 +17,7 @@ struct cof_mount_params {
 	bool allow_other;       /* default for root */
 	unsigned threads;       /* workers; 0: a default */
 	bool read_only;
+	bool uring; /* requests over io_uring, where the kernel offers it */
 	unsigned long
 	    flags; /* further MS_… of mount(2): MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME … */
 };
@@ -26,6 +27,8 @@ int cof_mount_new(const struct cof_mount_params *p, struct cof_mount **ret, stru
 /* Serves until umount or cof_mount_stop. ready is called once INIT was answered. */
 int cof_mount_run(struct cof_mount *m, void (*ready)(void *user), void *user);
 void cof_mount_stop(struct cof_mount *m); /* from any thread: unmounts, run returns */
+/* "uring" or "classic" (/dev/fuse), as it is now; from any thread. */
+const char *cof_mount_transport(struct cof_mount *m);
 /* For fs/archive's hook: drops kernel caches of an inode. Thread-safe, never blocks on a request.
  */
 void cof_mount_changed(struct cof_mount *m, uint64_t ino);

@@ -72,6 +72,14 @@ static int text(const char *name, const char *value, char *out, size_t cap, stru
 	return 0;
 }
 
+static int transport(struct cof_mount_options *o, const char *value, struct cof_diag *diag)
+{
+	if (strcmp(value, "uring") != 0 && strcmp(value, "classic") != 0)
+		return cof_fail(diag, -EINVAL, "transport=%s: uring or classic is wanted", value);
+	o->uring = value[0] == 'u';
+	return 0;
+}
+
 static int with_value(struct cof_mount_options *o, const char *name, const char *value,
 		      struct cof_diag *diag)
 {
@@ -84,6 +92,8 @@ static int with_value(struct cof_mount_options *o, const char *name, const char 
 		return text(name, value, o->credential, sizeof(o->credential), diag);
 	if (!strcmp(name, "index"))
 		return text(name, value, o->index, sizeof(o->index), diag);
+	if (!strcmp(name, "transport"))
+		return transport(o, value, diag);
 	if (!strcmp(name, "threads")) {
 		err = number(name, value, 256, &v, diag);
 		o->threads = (unsigned)v;

@@ -43,6 +43,7 @@ struct cof_mount_options {
 	unsigned long flags;       /* MS_… for mount(2), MS_RDONLY not among them */
 	bool read_only, root_only; /* root_only: no allow_other */
 	bool keep_mutable;         /* noimmutable: leave the bare mount point as it is */
+	bool uring;                /* transport=uring: over io_uring where the kernel offers it */
 };
 
 void cof_mount_options_init(struct cof_mount_options *o); /* nosuid, nodev */

@@ -23,6 +23,8 @@ uint8_t *cof_worker_scratch(fuse_req_t req, size_t n)
 
 	if (n == 0)
 		n = 1;
+	if (n <= w->lent_size)
+		return w->lent;
 	if (n <= w->scratch_size)
 		return w->scratch;
 	bigger = realloc(w->scratch, n);
