@@ -4,11 +4,18 @@
  * reads give zeros. It is the floor that every FUSE filesystem stands on, and the peer that our
  * ratios are against. Flat, at most MAX_FILES files.
  *
- *   nullfs MOUNTPOINT [cached]      in the foreground until unmounted
+ *   nullfs MOUNTPOINT [cached|uring]      in the foreground until unmounted
+ *
+ * With "uring" requests come over io_uring, by the same code as the archive's; it ends when the
+ * kernel does not offer that, so that nothing else is measured.
  */
+#ifndef FUSE_USE_VERSION
 #define FUSE_USE_VERSION 314
+#endif
+#include "fs/mount/uring.h"
+
 #include <errno.h>
-#include <fuse_lowlevel.h>
+#include <fuse3/fuse_lowlevel.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -186,23 +193,79 @@ static const struct fuse_lowlevel_ops ops = {
 	.unlink = null_unlink,
 };
 
+/* ---- over io_uring ---- */
+
+static struct fuse_session *session;
+static struct cof_uring *uring;
+
+static void ring_handle(void *user, const struct cof_uring_request *r)
+{
+	(void)user;
+	fuse_session_process_buf(session, &r->buf);
+}
+
+static void ring_lost(void *user)
+{
+	(void)user;
+	fuse_session_exit(session);
+}
+
+static ssize_t ring_read(int fd, void *buf, size_t n, void *user)
+{
+	(void)user;
+	return cof_uring_read(uring, fd, buf, n);
+}
+
+static ssize_t ring_writev(int fd, struct iovec *iov, int parts, void *user)
+{
+	(void)user;
+	return cof_uring_writev(uring, fd, iov, parts);
+}
+
+static const struct fuse_custom_io ring_io = {.read = ring_read, .writev = ring_writev};
+
+static int loop_uring(void)
+{
+	struct cof_uring_params p = {.session = session,
+				     .payload = 1 << 20,
+				     .handle = ring_handle,
+				     .lost = ring_lost};
+	struct fuse_buf buf = {0};
+	int r = -1;
+
+	if (cof_uring_new(&p, &uring) < 0 ||
+	    fuse_session_custom_io(session, &ring_io, fuse_session_fd(session)) != 0)
+		return -1;
+	if (fuse_session_receive_buf(session, &buf) > 0) {
+		fuse_session_process_buf(session, &buf); /* INIT */
+		if (cof_uring_agreed(uring) && cof_uring_start(uring) == 0)
+			r = fuse_session_loop(session); /* what still comes through /dev/fuse */
+	}
+	free(buf.mem);
+	cof_uring_drain(uring);
+	cof_uring_free(uring);
+	uring = NULL;
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	char *fuse_argv[] = {argv[0], "-oallow_other,fsname=nullfs,subtype=nullfs", NULL};
 	struct fuse_args args = FUSE_ARGS_INIT(2, fuse_argv);
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
 	struct fuse_session *s;
-	int r = 1;
+	int r = 1, over_uring;
 
 	if (argc < 2) {
-		fprintf(stderr, "nullfs MOUNTPOINT [cached]\n");
+		fprintf(stderr, "nullfs MOUNTPOINT [cached|uring]\n");
 		return 2;
 	}
+	over_uring = argc > 2 && !strcmp(argv[2], "uring");
 	cached = argc > 2 && !strcmp(argv[2], "cached");
-	s = fuse_session_new(&args, &ops, sizeof(ops), NULL);
+	session = s = fuse_session_new(&args, &ops, sizeof(ops), NULL);
 	if (s && !fuse_set_signal_handlers(s) && !fuse_session_mount(s, argv[1])) {
 		fuse_loop_cfg_set_clone_fd(config, 0);
-		r = fuse_session_loop_mt(s, config) != 0;
+		r = (over_uring ? loop_uring() : fuse_session_loop_mt(s, config)) != 0;
 		fuse_session_unmount(s);
 	}
 	if (s)

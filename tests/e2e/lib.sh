@@ -23,6 +23,13 @@ BUILD=$(cd "$BUILD" && pwd)
 SUPPORT=$BUILD/tests/support
 PATH=$BUILD/tools:$BUILD/fs:$SUPPORT:$PATH
 LONG=${COFFER_LONG:-}
+# COFFER_TRANSPORT=uring: every mount over io_uring. The kernel's switch for it is set by whoever runs the tests.
+TRANSPORT=${COFFER_TRANSPORT:-}
+if [ "$TRANSPORT" = uring ]; then
+    switch=/sys/module/fuse/parameters/enable_uring
+    [ -e $switch ] || { echo "this kernel has no FUSE over io_uring"; exit 77; }
+    [ "$(cat $switch)" = Y ] || { echo "$switch is N"; exit 77; }
+fi
 
 W=$(mktemp -d "${TMPDIR:-/tmp}/coffer-e2e.XXXXXX")
 STORE=$W/store MNT=$W/mnt KEY=$W/key AUDITOR=$W/auditor-secret
@@ -119,9 +126,12 @@ make_store() { # make_store SHELF … [-- further options of init]
         { cat "$W/init.out"; fail "coffer init"; }
 }
 mount_archive() { # mount_archive [OPTION,…]
-    mount.coffer "$STORE" "$MNT" -o "keyfile=$KEY${1:+,$1}" > "$W/mount.out" 2>&1 ||
+    mount.coffer "$STORE" "$MNT" -o "keyfile=$KEY${TRANSPORT:+,transport=$TRANSPORT}${1:+,$1}" > "$W/mount.out" 2>&1 ||
         { cat "$W/mount.out"; fail "mount.coffer"; }
+    [ -z "$TRANSPORT" ] || same "transport" "$TRANSPORT" "$(transport)"
 }
+# Which way requests come to the mounted archive.
+transport() { coffer status "$STORE" --json | json 'j["transport"]'; }
 # Also waits for the process: it has released the store before, and may have something to say to a sanitizer's end.
 umount_archive() {
     local pid

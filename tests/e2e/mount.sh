@@ -14,7 +14,7 @@ elif [ ! -x /sbin/mount.coffer ]; then
 fi
 make_store audit certificates
 d=$MNT/audit
-o=keyfile=$KEY
+o=keyfile=$KEY${TRANSPORT:+,transport=$TRANSPORT}
 
 mounted() { [ "$(findmnt -n -o FSTYPE -T "$MNT")" = fuse.coffer ]; }
 store_is_free() { flock -n -x "$STORE/lock" true; }
