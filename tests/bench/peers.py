@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The filesystems that are measured: Coffer, and what it is measured beside."""
-import os, shutil, subprocess, sys, time
+import json, os, shutil, subprocess, sys, time
 
 
 class Setting:
@@ -46,6 +46,7 @@ def drop_caches():
 class Peer:
     """A directory to write into; pid is of whoever serves it, or None."""
     name = needs = pid = None
+    lacks = staticmethod(lambda: None)  # why it cannot be measured here
     keeps = False        # what was written cannot be removed
     seals = False        # the writer encrypts by itself
     direct = False       # reads of open files do not come from the page cache
@@ -121,6 +122,25 @@ class NullCached(Null):
     mode = ["cached"]
 
 
+def no_uring():
+    switch = "/sys/module/fuse/parameters/enable_uring"
+    if not os.path.exists(switch):
+        return "this kernel has no FUSE over io_uring"
+    with open(switch) as f:
+        return None if f.read().strip() == "Y" else switch + " is not Y"
+
+
+class NullUring(Null):
+    """The same over io_uring. Its threads choose their processors: that of the caller."""
+    name = "null-uring"
+    mode = ["uring"]
+    lacks = staticmethod(no_uring)
+
+    def start(self):
+        super().start()
+        self.pid = None
+
+
 class Gocryptfs(Served):
     name = needs = "gocryptfs"
 
@@ -146,6 +166,7 @@ class Securefs(Served):
 class Coffer(Peer):
     """An archive with a shelf "bench", and one "strict" where each write is durable."""
     name = "coffer"
+    transport = ""
     keeps = True
     direct = True
 
@@ -167,7 +188,7 @@ class Coffer(Peer):
             "--key-file", self.key)
 
     def start(self):
-        options = "keyfile=%s,noimmutable" % self.key + ("," + S.coffer_options if S.coffer_options else "")
+        options = ",".join(filter(None, ("keyfile=%s,noimmutable" % self.key, S.coffer_options, self.transport)))
         began = time.monotonic()
         run(tool("fs/mount.coffer"), self.store, self.mountpoint, "-o", options)
         self.mount_seconds = time.monotonic() - began
@@ -205,4 +226,17 @@ class Coffer(Peer):
             return next(int(l.split()[1]) for l in f if l.startswith("RssAnon")) / 1024
 
 
-KINDS = (Ext4, Sealed, Null, NullCached, Gocryptfs, Securefs, Coffer)
+class CofferUring(Coffer):
+    name = "coffer-uring"
+    transport = "transport=uring"
+    lacks = staticmethod(no_uring)
+
+    def start(self):
+        super().start()
+        self.pid = None  # as with NullUring
+        status = json.loads(run(tool("tools/coffer"), "status", self.store, "--json"))
+        if status["transport"] != "uring":
+            sys.exit("bench: coffer-uring is not mounted over io_uring")
+
+
+KINDS = (Ext4, Sealed, Null, NullCached, NullUring, Gocryptfs, Securefs, CofferUring, Coffer)

@@ -8,8 +8,10 @@ ALL = "0-%d" % (os.cpu_count() - 1)
 
 
 class Row:
-    """better: "more", or "less" where the figure is a time. aims: {peer: ratio to reach}."""
-    def __init__(self, text, unit, measure, beside, aims, better="more", repeats=None):
+    """better: "more", or "less" where the figure is a time. aims: {peer: ratio to reach}. subject: whose figure
+    is compared with theirs."""
+    def __init__(self, text, unit, measure, beside, aims, better="more", repeats=None, subject="coffer"):
+        self.subject = subject
         self.text, self.unit, self.measure, self.beside = text, unit, measure, beside.split()
         self.aims, self.better, self.repeats = aims, better, repeats
 
@@ -190,6 +192,10 @@ W = "gocryptfs securefs ext4+seal"
 ROWS = {
     "A": Row("128 B lines, 1 writer", "k/s", write_row(128, 1, pinned=True), "null " + W, {"null": 0.85}),
     "B": Row("128 B lines, 4 writers", "k/s", write_row(128, 4), "null " + W, {"null": 0.7, "gocryptfs": 5}),
+    "A-uring": Row("A over io_uring", "k/s", write_row(128, 1, pinned=True), "null null-uring gocryptfs",
+                   {"null-uring": 0.75, "null": 1.4}, subject="coffer-uring"),
+    "B-uring": Row("B over io_uring", "k/s", write_row(128, 4), "null null-uring gocryptfs", {"null-uring": 0.7, "gocryptfs": 9},
+                   subject="coffer-uring"),
     "C": Row("4 KiB, 1 writer", "k/s", write_row(4096, 1, pinned=True), "null " + W, {"null": 0.75}),
     "D": Row("128 KiB, 1 writer", "MB/s", write_row(131072, 1, 0, 512 * MIB), "null " + W, {"gocryptfs": 1.4}),
     "E": Row("1 MiB stream, 1 writer", "MB/s", write_row(MIB, 1, 0, 512 * MIB), "null " + W, {"gocryptfs": 1.6}),
