@@ -79,12 +79,22 @@ export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=
 suites "$plain" ''
 suites "$asan" asan/
 export COFFER_BUILD=$plain COFFER_TESTCLOCK_BUILD=$clock
+# The kernel's switch for FUSE over io_uring; a mount that does not ask for it is not changed by it.
+switch=/sys/module/fuse/parameters/enable_uring
+if [ -z "$list" ] && [ -w $switch ] && [ "$(cat $switch)" = N ]; then
+    trap 'echo N > $switch' EXIT
+    echo Y > $switch
+fi
 for script in tests/e2e/*.sh; do
     name=${script#tests/e2e/} name=${name%.sh}
     [ "$name" = lib ] || one "e2e/$name" $([ -n "${COFFER_LONG:-}" ] && echo 14400 || echo 420) bash "$script"
 done
+for name in semantics writers kill files stream mount retention; do
+    COFFER_TRANSPORT=uring one "uring/e2e/$name" $([ -n "${COFFER_LONG:-}" ] && echo 14400 || echo 420) bash "tests/e2e/$name.sh"
+done
 # The same with the sanitizers in the daemon, for the scripts that meet most of it.
 COFFER_BUILD=$asan one asan/e2e/semantics 420 bash tests/e2e/semantics.sh
+COFFER_BUILD=$asan one asan/e2e/uring 420 bash tests/e2e/uring.sh
 COFFER_BUILD=$asan one asan/e2e/table 420 bash tests/e2e/table.sh
 # The parsers under libFuzzer, ten minutes each; the short run has their corpus and a fixed number of mutations.
 [ -z "${COFFER_LONG:-}" ] || one fuzz/long 14400 bash tests/fuzz/long.sh

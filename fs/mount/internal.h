@@ -88,6 +88,15 @@ struct cof_worker {
 	size_t lent_size;
 };
 
+/* Who syncs in the place of a ring's threads (syncer.c). */
+struct cof_syncer {
+	pthread_mutex_t lock; /* guards head, tail and stop */
+	pthread_cond_t more;
+	struct cof_task *head, **tail;
+	bool running, stop; /* running: set before there are requests, cleared after the last */
+	pthread_t thread;
+};
+
 struct cof_uring;
 
 struct cof_mount {
@@ -103,6 +112,7 @@ struct cof_mount {
 	struct cof_uring *uring;         /* NULL: all goes through /dev/fuse */
 	struct cof_worker *ring_workers; /* one for each of its queues */
 	atomic_bool over_uring;          /* requests come that way */
+	struct cof_syncer syncer;
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
@@ -128,7 +138,7 @@ enum cof_shape {
 
 /* A request on its way: made before anything is done, so that no reply fails for want of memory. */
 struct cof_task {
-	struct cof_task *next; /* waiting for an invalidation */
+	struct cof_task *next; /* waiting for the syncer, or later for an invalidation */
 	struct cof_mount *mount;
 	fuse_req_t req;
 	enum cof_shape shape;
@@ -164,6 +174,9 @@ void cof_act_all(fuse_req_t req, const struct cof_op *ops, size_t n, enum cof_sh
 /* Replies 0 once everything up to the sequence is durable. */
 void cof_reply_synced(fuse_req_t req, uint64_t sequence);
 void cof_task_send(struct cof_task *t); /* replies and frees */
+/* Asks that everything up to the task's sequence becomes durable; task_synced follows (syncer.c). */
+void cof_sync_task(struct cof_task *t);
+void cof_task_synced(void *task, int err);
 
 /* ---- handlers (ops-*.c) ---- */
 

@@ -155,8 +155,10 @@ static int init_sync(struct cof_mount *m)
 	if (err < 0)
 		goto out_cond;
 	err = cof_inval_init(&m->inval);
-	if (err == 0)
+	if (err == 0) {
+		cof_syncer_init(&m->syncer);
 		return 0;
+	}
 	pthread_key_delete(m->worker_key);
 out_cond:
 	pthread_cond_destroy(&m->changed);
@@ -216,6 +218,7 @@ void cof_mount_free(struct cof_mount *m)
 	cof_transport_end(m);
 	if (m->session)
 		fuse_session_destroy(m->session); /* closes /dev/fuse */
+	cof_syncer_done(&m->syncer);
 	cof_inval_done(&m->inval);
 	pthread_key_delete(m->worker_key);
 	pthread_cond_destroy(&m->changed);

@@ -173,7 +173,7 @@ static void send_or_drop_caches(struct cof_task *t)
 		cof_task_send(t);
 }
 
-static void synced(void *user, int err)
+void cof_task_synced(void *user, int err)
 {
 	struct cof_task *t = user;
 
@@ -184,7 +184,7 @@ static void synced(void *user, int err)
 static void finish(struct cof_task *t)
 {
 	if (!t->error && t->reply.durable && t->reply.wrote)
-		cof_archive_sync_async(t->mount->archive, t->reply.sequence, synced, t);
+		cof_sync_task(t);
 	else
 		send_or_drop_caches(t);
 }
@@ -281,5 +281,6 @@ void cof_reply_synced(fuse_req_t req, uint64_t sequence)
 		cof_reply_error(req, -ENOMEM);
 		return;
 	}
-	cof_archive_sync_async(t->mount->archive, sequence, synced, t);
+	t->reply.sequence = sequence;
+	cof_sync_task(t);
 }

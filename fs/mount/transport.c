@@ -59,8 +59,12 @@ void cof_transport_prepare(struct cof_mount *m)
 
 int cof_transport_start(struct cof_mount *m)
 {
-	int err = m->uring && cof_uring_agreed(m->uring) ? cof_uring_start(m->uring) : -EOPNOTSUPP;
+	int err = -EOPNOTSUPP;
 
+	if (m->uring && cof_uring_agreed(m->uring)) {
+		cof_syncer_start(m);
+		err = cof_uring_start(m->uring);
+	}
 	if (err < 0) {
 		cof_transport_end(m);
 		return err == -EOPNOTSUPP ? 0 : err;
@@ -80,6 +84,7 @@ void cof_transport_end(struct cof_mount *m)
 {
 	unsigned n = m->uring && m->ring_workers ? cof_uring_queues(m->uring) : 0;
 
+	cof_syncer_stop(m);
 	cof_uring_free(m->uring);
 	m->uring = NULL;
 	for (unsigned i = 0; i < n; i++)

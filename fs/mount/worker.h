@@ -21,6 +21,11 @@ int cof_transport_start(struct cof_mount *m);
 void cof_transport_drain(struct cof_mount *m); /* each queue finishes its request */
 void cof_transport_end(struct cof_mount *m);   /* all replies are handed over */
 
+void cof_syncer_init(struct cof_syncer *s);
+void cof_syncer_done(struct cof_syncer *s);
+void cof_syncer_start(struct cof_mount *m); /* without a thread whoever asks syncs */
+void cof_syncer_stop(struct cof_mount *m);  /* once nothing is parked */
+
 void cof_mount_stopping(struct cof_mount *m); /* mount.c: wakes cof_mount_run */
 
 #endif

@@ -63,6 +63,17 @@ same "mount -a twice: the same daemon" "$pid" "$(daemon_pid)"
 umount "$MNT"
 ends "$pid"
 
+say "over io_uring where the kernel offers it, else as ever"
+offered=classic
+[ "$(cat /sys/module/fuse/parameters/enable_uring 2> /dev/null)" != Y ] || offered=uring
+do_mount transport=uring
+same "transport" $offered "$(transport)"
+same "content" one "$(cat "$d/file")"
+umount "$MNT"
+do_mount transport=classic
+same "transport" classic "$(transport)"
+umount "$MNT"
+
 say "the bare mount point"
 if lsattr -d "$MNT" 2> /dev/null | cut -d ' ' -f 1 | grep -q i; then
     expect_fail EPERM touch "$MNT/beneath"

@@ -36,7 +36,7 @@ START_TEST(defaults)
 	ck_assert_int_eq(o.passfd, -1);
 	ck_assert_int_eq(o.statusfd, -1);
 	ck_assert_str_eq(o.keyfile, "");
-	ck_assert(!o.read_only && !o.root_only && !o.keep_mutable);
+	ck_assert(!o.read_only && !o.root_only && !o.keep_mutable && !o.uring);
 	ck_assert_uint_eq(o.threads, 0);
 }
 END_TEST
@@ -45,14 +45,14 @@ START_TEST(values)
 {
 	struct cof_mount_options o =
 	    parsed("keyfile=/etc/coffer/a=b.key,index=/var/idx,threads=7,passfd=9,statusfd=11,"
-		   "rootonly,noimmutable,ro");
+		   "rootonly,noimmutable,ro,transport=uring");
 
 	ck_assert_str_eq(o.keyfile, "/etc/coffer/a=b.key");
 	ck_assert_str_eq(o.index, "/var/idx");
 	ck_assert_uint_eq(o.threads, 7);
 	ck_assert_int_eq(o.passfd, 9);
 	ck_assert_int_eq(o.statusfd, 11);
-	ck_assert(o.read_only && o.root_only && o.keep_mutable);
+	ck_assert(o.read_only && o.root_only && o.keep_mutable && o.uring);
 	ck_assert_str_eq(parsed("credential=audit.key").credential, "audit.key");
 }
 END_TEST
@@ -65,6 +65,7 @@ START_TEST(later_ones_win)
 	ck_assert_uint_eq(parsed("dev,nodev,noexec,exec").flags, MS_NOSUID | MS_NODEV);
 	ck_assert_str_eq(parsed("keyfile=/a,keyfile=/b").keyfile, "/b");
 	ck_assert_int_eq(parsed("statusfd=3,statusfd=4").statusfd, 4);
+	ck_assert(!parsed("transport=uring,transport=classic").uring);
 }
 END_TEST
 
@@ -101,6 +102,9 @@ START_TEST(errors)
 	expect_error("threads=1x", -EINVAL, "threads");
 	expect_error("threads=99999999999999999999999", -EINVAL, "threads");
 	expect_error("passfd= 3", -EINVAL, "passfd");
+	expect_error("transport=", -EINVAL, "transport");
+	expect_error("transport=uringer", -EINVAL, "transport");
+	expect_error("transport", -EOPNOTSUPP, "transport");
 	expect_error("keyfile=", -EINVAL, "keyfile");
 	expect_error("remount,ro", -EINVAL, "remounted");
 	memset(text + 9, 'k', PATH_MAX);
