@@ -5,6 +5,8 @@
 . "$(dirname "$0")/lib.sh"
 
 "$BUILD/tests/unit/rules/rules-table" --tsv > "$W/table.tsv" || fail "rules-table"
+# A rule that was changed by mistake changes the table too: the page, which people have read, tells.
+"$BUILD/tests/unit/rules/rules-table" --check "$TOP/docs/rules.md" || fail "docs/rules.md and the rules differ"
 sed -n '/^```$/,/^```$/{/^```$/d;p;}' "$TOP/docs/rules.md" > "$W/policy" # the one that the table is made for
 grep -q '^retention = ' "$W/policy" || fail "docs/rules.md does not say the policy"
 
