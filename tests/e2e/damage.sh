@@ -6,7 +6,7 @@
 #   COFFER_SEED=N COFFER_FLIP=N damage.sh    one flip again
 . "$(dirname "$0")/lib.sh"
 
-seed=${COFFER_SEED:-20260} flips=208 every=8
+seed=${COFFER_SEED:-20260} flips=208 every=4
 [ -z "$LONG" ] || flips=2080 every=2
 make_other() { # of the same form, another archive
     local STORE=$W/other AUDITOR=$W/other-auditor

@@ -58,7 +58,7 @@ child $!
 await 10 "a listener" test -S /run/systemd/journal/socket
 alarmed() { grep -q "$1" "$alarms" || await 20 "an alarm that says \"$1\"" grep -q "$1" "$alarms"; }
 
-# begin NAME: a store of its own in $W/NAME, or in a directory that is given
+# begin NAME [DIRECTORY [SEGMENT SIZE]]: a store of its own in $W/NAME, or in the directory that is given
 begin() {
     local name=$1
     shift
@@ -66,8 +66,7 @@ begin() {
     : > "$alarms"
     STORE=${1:-$W/$name/store} AUDITOR=$W/$name-auditor
     mkdir -p "$(dirname "$STORE")"
-    [ $# = 0 ] || shift
-    make_store audit -- --segment-size 1048576
+    make_store audit -- --segment-size "${2:-1048576}"
 }
 finish() { # unmount, verify, mount again: a clean end
     umount_archive
@@ -235,6 +234,22 @@ file_too_large() { # 13: EFBIG, and no SIGXFSZ that ends the daemon
     finish
 }
 
+segment_too_large() { # 13: EFBIG only where the next segment is made: as a full disk, and it passes
+    begin segment_too_large "" 4194304
+    mount_archive
+    prlimit --pid "$(daemon_pid)" --fsize=4194303:
+    read -r n err <<< "$(append "$MNT/audit/f" 100000)"
+    case $err in EFBIG | ENOSPC) ;; *) fail "a segment that cannot be made: $n $err" ;; esac
+    [ "$n" -gt 1000 ] || fail "only $n lines were accepted"
+    same "read-only" False "$(state read_only)"
+    expect_fail EPERM rm -f "$MNT/audit/f"
+    coffer log "$STORE" --events --json | grep -q '"operation":"unlink"' || fail "the refusal is not on record"
+    prlimit --pid "$(daemon_pid)" --fsize=unlimited:
+    await 30 "writing to go on" sh -c "echo > $MNT/audit/again"
+    whole "$MNT/audit/f" "$n"
+    finish
+}
+
 quota() { # 13, 14: no space for the index; the log goes on
     begin index_full
     mkdir "$W/index"
@@ -283,7 +298,7 @@ PY
     finish
 }
 
-many_open_files() { # 16
+many_open_files() { # 16: by as many processes as the limit of descriptors asks for
     local files=5000
     [ -z "$LONG" ] || files=100000
     begin many_open_files
@@ -291,23 +306,46 @@ many_open_files() { # 16
     python3 - "$MNT/audit" "$(daemon_pid)" $files <<'PY' || fail "many open files"
 import os, resource, sys
 n, pid = int(sys.argv[3]), sys.argv[2]
-resource.setrlimit(resource.RLIMIT_NOFILE, (n + 100, n + 100))
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+each = min(n, hard - 100)
 def held():
     rss = [int(l.split()[1]) for l in open("/proc/%s/status" % pid) if l.startswith("RssAnon")][0]
     return len(os.listdir("/proc/%s/fd" % pid)), rss
-fds = []
+def hold(first, count): # a process that opens them, says so, and closes them when it is told to
+    ready, go = os.pipe(), os.pipe()
+    if os.fork() == 0:
+        os.close(go[1])
+        fds = []
+        for i in range(first, first + count):
+            fds.append(os.open("%s/f%06d" % (sys.argv[1], i), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644))
+            os.write(fds[-1], b"line\n")
+        os.write(ready[1], b".")
+        os.read(go[0], 1)
+        for fd in fds[::97]:
+            os.write(fd, b"again\n")
+        for fd in fds:
+            os.close(fd)
+        os._exit(0)
+    os.close(ready[1])
+    os.close(go[0])
+    assert os.read(ready[0], 1) == b".", "a process that opens files failed"
+    os.close(ready[0])
+    return go[1]
 def more(to):
-    while len(fds) < to:
-        fds.append(os.open("%s/f%06d" % (sys.argv[1], len(fds)), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644))
-        os.write(fds[-1], b"line\n")
+    while opened[0] < to:
+        count = min(each, to - opened[0])
+        holders.append(hold(opened[0], count))
+        opened[0] += count
+holders, opened = [], [0]
 more(n // 5)
 a = held()
 more(n)
 b = held()
-for fd in fds[::97]:
-    os.write(fd, b"again\n")
-for fd in fds:
-    os.close(fd)
+for go in holders:
+    os.close(go)
+for go in holders:
+    assert os.wait()[1] == 0, "a process that held files failed"
 print("-- %d files open: %d descriptors, %d KiB; %d files open: %d descriptors, %d KiB" % ((n // 5,) + a + (n,) + b))
 assert b[0] <= a[0] + 8, "descriptors grow"
 assert b[1] - a[1] < 32768, "memory grows"
@@ -439,14 +477,17 @@ two_daemons() { # 19
     before=$(cd "$STORE" && sha256sum log/* keys/* archive.conf | sha256sum)
     expect_fail "pid $(daemon_pid)" mount.coffer "$STORE" "$W/mnt2" -o "keyfile=$KEY"
     same "the store" "$before" "$(cd "$STORE" && sha256sum log/* keys/* archive.conf | sha256sum)"
-    # In a namespace of its own, under another host's name, as from another machine that shares the directory.
-    expect_fail "pid $(daemon_pid)" unshare -u sh -c "hostname elsewhere; mount.coffer '$STORE' '$W/mnt2' -o 'keyfile=$KEY'"
+    # In a namespace of its own, under another host's name and another boot id, as from another machine that shares the directory.
+    echo 01234567-89ab-cdef-0123-456789abcdef > "$W/boot_id"
+    expect_fail "pid $(daemon_pid)" unshare -m -u sh -c "hostname elsewhere &&
+        mount --bind '$W/boot_id' /proc/sys/kernel/random/boot_id && mount.coffer '$STORE' '$W/mnt2' -o 'keyfile=$KEY'"
+    same "the store" "$before" "$(cd "$STORE" && sha256sum log/* keys/* archive.conf | sha256sum)"
     read -r n err <<< "$(append "$MNT/audit/g" 100 sync)"
     same "the first goes on" "100 none" "$n $err"
     finish
 }
 
-faults="eio_on_write eio_on_read backing_read_only no_inodes file_too_large quota no_descriptors many_open_files no_memory
+faults="eio_on_write eio_on_read backing_read_only no_inodes file_too_large segment_too_large quota no_descriptors many_open_files no_memory
     stopped_and_aborted two_daemons"
 [ $# = 0 ] || faults=$*
 for fault in $faults; do
