@@ -15,6 +15,7 @@
  */
 #include <assert.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -253,11 +254,20 @@ static void *large_take(size_t n)
 	return p;
 }
 
+/* libgcrypt's arithmetic does not look whether it got memory: the reserve stands in, half of it. */
+static void *spare(size_t n)
+{
+	return pool_take(n ? n : 1, COF_POOL_RESERVE / 2 / GRANULE);
+}
+
 static void *handle_alloc(size_t n)
 {
+	void *p;
+
 	if (large.want && n >= large.want)
 		return large_take(n);
-	return malloc(n ? n : 1);
+	p = malloc(n ? n : 1);
+	return p ? p : spare(n);
 }
 
 static void *handle_alloc_secure(size_t n)
@@ -290,8 +300,15 @@ static void *handle_realloc(void *p, size_t n)
 
 	if (!p)
 		return handle_alloc(n);
-	if (!in_pool(p))
-		return realloc(p, n ? n : 1);
+	if (!in_pool(p)) {
+		void *more = realloc(p, n ? n : 1);
+
+		if (more || !(more = spare(n)))
+			return more;
+		memcpy(more, p, COF_MIN(n, malloc_usable_size(p)));
+		free(p);
+		return more;
+	}
 	pthread_mutex_lock(&pool.lock);
 	have = measure(p, &first) * GRANULE;
 	pthread_mutex_unlock(&pool.lock);
