@@ -12,8 +12,25 @@ have() { command -v "$1" > /dev/null && return; say "left out: $1 is not install
 state() { getfattr --only-values -n user.coffer.state --absolute-names "$1"; }
 at_least() { [ "$(cat "$1" 2> /dev/null | wc -l)" -ge "$2" ]; }
 
+# syslog-ng's package conflicts with rsyslog's: unpacked beside the system, not installed.
+private_syslog_ng() {
+    local root=$W/syslog-ng
+    mkdir -p "$root/packages"
+    chmod 777 "$root/packages" # apt downloads under an account of its own
+    (cd "$root/packages" && timeout 120 apt-get download syslog-ng-core libivykis0 libnet1 libpcre3 libwrap0) \
+        > "$W/download.out" 2>&1 || return 1
+    for package in "$root"/packages/*.deb; do dpkg-deb -x "$package" "$root"; done
+    export SYSLOG_NG_LIBRARIES=$root/usr/lib/x86_64-linux-gnu:$root/usr/lib/syslog-ng
+    syslog_ng=$root/usr/sbin/syslog-ng modules=$(dirname "$(find "$root" -name libaffile.so)")
+    [ -x "$syslog_ng" ] && LD_LIBRARY_PATH=$SYSLOG_NG_LIBRARIES "$syslog_ng" --version > "$W/syslog-ng.version" 2>&1
+}
+
 try_syslog_ng() {
-    local pid i total=5000
+    local pid i total=5000 syslog_ng=syslog-ng modules='' options=(--no-caps)
+    if ! command -v syslog-ng > /dev/null; then
+        private_syslog_ng || { say "left out: syslog-ng is not installed and could not be unpacked"; return; }
+        options+=("--module-path=$modules")
+    fi
     cat > "$W/syslog-ng.conf" <<CONF
 @version: 3.38
 options { flush-lines(10); create-dirs(no); keep-hostname(yes); time-reopen(1); stats-freq(0); };
@@ -21,7 +38,7 @@ source s { unix-dgram("$W/syslog.sock"); };
 destination f { file("$d/\${PROGRAM}.log" template("\$MSG\n") perm(0640)); };
 log { source(s); destination(f); };
 CONF
-    syslog-ng -F --no-caps -f "$W/syslog-ng.conf" -R "$W/syslog-ng.persist" -c "$W/syslog-ng.ctl" -p "$W/syslog-ng.pid" \
+    LD_LIBRARY_PATH=${SYSLOG_NG_LIBRARIES:-} "$syslog_ng" -F "${options[@]}" -f "$W/syslog-ng.conf" -R "$W/syslog-ng.persist" -c "$W/syslog-ng.ctl" -p "$W/syslog-ng.pid" \
         > "$W/syslog-ng.out" 2>&1 &
     pid=$!
     child $pid
@@ -192,7 +209,7 @@ if have logrotate; then try_logrotate; fi
 if have git; then try_git; fi
 if have sqlite3; then try_sqlite; fi
 if have auditd; then try_auditd; fi
-if have syslog-ng; then try_syslog_ng; fi
+try_syslog_ng
 
 say "everybody agrees"
 (cd "$d" && find . -type f -print0 | sort -z | xargs -0 sha256sum) > "$W/sums"
