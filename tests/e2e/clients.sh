@@ -113,6 +113,40 @@ CONF
     ok "auditd: $(wc -l < "$d/audit.log") entries"
 }
 
+# What auditd does when it rotates by itself, call by call: the log is made read-only before it is renamed, which commits
+# it. The first time that leaves a committed audit.log.1; the next time that one can no longer move, and auditd would stop
+# logging. So max_log_file_action = IGNORE, and logrotate with dateext.
+try_auditd_rotation() {
+    python3 - "$d" <<'PY' || fail "auditd's rotation"
+import errno, os, sys
+name = sys.argv[1] + "/rotating.log"
+def rename(old, new):
+    try:
+        os.rename(old, new)
+        return 0
+    except OSError as e:
+        return e.errno
+def rotate(last):
+    fd = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+    os.write(fd, b"an entry\n")
+    os.fchmod(fd, 0o440)
+    try:
+        os.fchown(fd, 0, 0)
+    except OSError as e: # no error to auditd, a warning
+        assert e.errno == errno.EPERM, e
+    os.close(fd)
+    errors = [rename("%s.%d" % (name, i), "%s.%d" % (name, i + 1)) for i in range(last, 0, -1)]
+    return errors + [rename(name, name + ".1")]
+first = rotate(0)
+assert first == [0], "the first rotation: %s" % first
+second = rotate(1)
+assert second == [errno.EPERM, errno.EPERM], "the second rotation: %s" % second
+assert open(name).read() == open(name + ".1").read() == "an entry\n"
+PY
+    same "auditd's own rotation commits" committed "$(state "$d/rotating.log.1")"
+    ok "auditd's own rotation works once and then fails, without loss"
+}
+
 try_logrotate() {
     local sum
     mkdir "$d/rotated"
@@ -209,6 +243,7 @@ if have logrotate; then try_logrotate; fi
 if have git; then try_git; fi
 if have sqlite3; then try_sqlite; fi
 if have auditd; then try_auditd; fi
+try_auditd_rotation
 try_syslog_ng
 
 say "everybody agrees"
