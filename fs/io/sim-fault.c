@@ -11,6 +11,17 @@ uint64_t sim_random(struct cof_sim *s)
 	return z ^ z >> 31;
 }
 
+/* A fault that waits for the first operation of its kind: -EIO, once. */
+int sim_due(struct cof_sim *s, enum cof_sim_fault fault)
+{
+	for (size_t i = 0; i < s->n_plan; i++)
+		if (s->plan[i].fault == fault && s->plan[i].n && s->plan[i].n <= s->ops) {
+			s->plan[i].n = 0;
+			return -EIO;
+		}
+	return 0;
+}
+
 int sim_step(struct cof_sim *s, bool *ret_short)
 {
 	int r = 0;
@@ -26,11 +37,11 @@ int sim_step(struct cof_sim *s, bool *ret_short)
 			r = -ESHUTDOWN;
 		} else if (s->plan[i].fault == COF_SIM_EIO && !r) {
 			r = -EIO;
-		} else if (ret_short) {
+		} else if (s->plan[i].fault == COF_SIM_SHORT && ret_short) {
 			*ret_short = true;
 		}
 	}
-	return r;
+	return r ? r : ret_short ? sim_due(s, COF_SIM_EIO_WRITE) : 0;
 }
 
 void cof_sim_plan(struct cof_sim *s, enum cof_sim_fault fault, uint64_t n)

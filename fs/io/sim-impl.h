@@ -91,7 +91,9 @@ uint64_t sim_used(const struct cof_sim *s);
 
 /* sim-fault.c */
 uint64_t sim_random(struct cof_sim *s);
-/* Counts one operation. 0, or how it fails: -ESHUTDOWN, -EIO; *ret_short: take a write in part. */
+int sim_due(struct cof_sim *s, enum cof_sim_fault fault);
+/* Counts one operation. 0, or how it fails: -ESHUTDOWN, -EIO; ret_short: it is a write, which may be
+ * taken in part. */
 int sim_step(struct cof_sim *s, bool *ret_short);
 int sim_tear(struct cof_sim *s, struct sim_node *node);
 

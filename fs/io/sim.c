@@ -185,6 +185,8 @@ static int sim_sync(struct cof_file *file)
 	HOLD(f->sim);
 
 	r = file_step(f, NULL);
+	if (!r)
+		r = sim_due(f->sim, COF_SIM_EIO_SYNC);
 	/* As kernels do: pages that could not be written count as clean, and a later sync, through
 	 * another descriptor, returns 0 without them. */
 	if (r == -EIO) {

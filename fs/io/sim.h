@@ -22,6 +22,8 @@ enum cof_sim_fault {
 	COF_SIM_CRASH, /* this operation and all later ones fail with -ESHUTDOWN; a write may have
 			  happened in part */
 	COF_SIM_EIO,   /* this operation fails with -EIO, once */
+	COF_SIM_EIO_WRITE, /* as EIO: the first write from this operation on */
+	COF_SIM_EIO_SYNC,  /* the same of a sync */
 	COF_SIM_SHORT, /* a write is taken in part and continued: invisible to a right caller */
 };
 /* At operation n (counted as above). Several may be planned. */

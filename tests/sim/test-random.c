@@ -1,23 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random operations beside the model, round after round on one disk: full disks, writes and syncs
- * that fail, power cuts at any operation, and an index that is kept, put back from an earlier time,
- * deleted or has a bit flipped. A failure names its seed: COFFER_SEED=N runs that one alone.
- * COFFER_LONG=1 runs many more.
+ * Random operations of many clients beside the model, round after round on one disk: full disks,
+ * writes or syncs that fail, power cuts at any operation, clocks that jump, remounts, copies of the
+ * store, bits that flip, and an index that is kept, put back from an earlier time, deleted or has a
+ * bit flipped. Time and chance come from the seed alone: a failure names the command that repeats
+ * it. COFFER_SEED=N runs that one seed, COFFER_SEEDS=N-M those, COFFER_LONG=1 many more.
  */
-#include <dirent.h>
 #include <stdio.h>
-#include <sys/stat.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "world.h"
+#include "tests/sim/audit.h"
+#include "tests/sim/clocks.h"
+#include "tests/sim/stale-index.h"
+#include "tests/sim/world.h"
+
+#ifdef __SANITIZE_ADDRESS__
+#define SEEDS 40
+#else
+#define SEEDS 200
+#endif
+#define SEEDS_LONG 10000
+#define HOUR (3600 * COF_NSEC)
 
 struct play {
 	struct world w;
 	uint64_t random, seed;
-	unsigned names;
-	char dir[64], index[96], old[96];
-	bool has_old;
+	unsigned names, shelves;
+	struct stale_index index;
+	bool mixable; /* nothing of what the older copy held was lost since */
 };
 
 static uint64_t dice(struct play *p, uint64_t n)
@@ -26,6 +37,11 @@ static uint64_t dice(struct play *p, uint64_t n)
 	p->random ^= p->random >> 7;
 	p->random ^= p->random << 17;
 	return (p->random >> 8) % n;
+}
+
+static uint64_t dice_for_index(void *user, uint64_t n)
+{
+	return dice(user, n);
 }
 
 /* ---- choosing ---- */
@@ -168,8 +184,44 @@ static void promise_something(struct play *p)
 		world_raise_quota(&p->w);
 	else if (n && !n->committed)
 		world_ask(&p->w, n->path, later(p, n->asked));
-	else if (n && n->until != COF_RETAIN_NONE && n->until != COF_RETAIN_INFINITE)
+	else if (n && strncmp(n->path, "idle/", 5) && n->until != COF_RETAIN_NONE &&
+		 n->until != COF_RETAIN_INFINITE)
 		world_extend(&p->w, n->path, dice(p, 5) ? later(p, n->until) : COF_RETAIN_INFINITE);
+}
+
+static void refuse_something(struct play *p)
+{
+	unsigned from = (unsigned)dice(p, WORLD_REFUSALS);
+
+	for (unsigned i = 0; i < WORLD_REFUSALS; i++)
+		if (world_refuse(&p->w, (from + i) % WORLD_REFUSALS, dice(p, WORLD_NODES)))
+			return;
+}
+
+static void add_shelf(struct play *p)
+{
+	char name[32];
+
+	if (p->w.nodes >= WORLD_NODES - 2 || p->shelves >= 3)
+		return;
+	snprintf(name, sizeof(name), "shelf%u", p->shelves++);
+	world_shelf_add(&p->w, name, 64);
+}
+
+/* Some time passes, mostly little; now and then a clock is set. */
+static void let_time_pass(struct play *p)
+{
+	static const int64_t year = 365 * 24 * HOUR;
+
+	world_pass(&p->w, (int64_t)dice(p, dice(p, 20) ? 2 * COF_NSEC : 3 * HOUR));
+	if (dice(p, 40) == 0)
+		clocks_step(dice(p, 2) ? (int64_t)dice(p, 30 * year) : -(int64_t)dice(p, 30 * year));
+}
+
+static void remount(struct play *p)
+{
+	if (world_close(&p->w) == 0)
+		world_open(&p->w);
 }
 
 static void operate(struct play *p)
@@ -177,149 +229,91 @@ static void operate(struct play *p)
 	uint64_t what = dice(p, 100);
 	struct node *n;
 
+	p->w.client = (uint32_t)dice(p, 20);
+	let_time_pass(p);
 	if (what < 18)
 		make_something(p);
-	else if (what < 55 && (n = some(p, OPEN_FILE)))
+	else if (what < 53 && (n = some(p, OPEN_FILE)))
 		grow_file(p, n);
-	else if (what < 62)
+	else if (what < 60)
 		rename_something(p);
-	else if (what < 67)
+	else if (what < 65)
 		remove_something(p);
-	else if (what < 70 && (n = some(p, OPEN_FILE)) && n->size)
+	else if (what < 68 && (n = some(p, OPEN_FILE)) && n->size)
 		world_commit(&p->w, n->path);
-	else if (what < 74)
+	else if (what < 72)
 		promise_something(p);
-	else if (what < 78)
+	else if (what < 76)
 		world_fsync(&p->w, (n = some(p, ANY_FILE)) && dice(p, 2) ? n->path : NULL);
-	else if (what < 81 && (n = some(p, ANY_FILE)) && n->size)
-		world_overwrite(&p->w, n->path);
+	else if (what < 82)
+		refuse_something(p);
 	else if (what < 85)
 		world_tick(&p->w);
+	else if (what < 86)
+		world_checkpoint(&p->w);
+	else if (what < 87)
+		add_shelf(p);
+	else if (what < 88)
+		remount(p);
 	else if ((n = some(p, ANY_FILE)))
 		world_read(&p->w, n->path, dice(p, n->size + 10), 1 + dice(p, 9000));
 }
 
-/* ---- the index between two openings ---- */
-
-static void shell(const char *command)
-{
-	int r = system(command);
-
-	ck_assert_msg(WIFEXITED(r) && !WEXITSTATUS(r), "%s", command);
-}
-
-static void keep_copy(struct play *p)
-{
-	char command[512];
-
-	snprintf(command, sizeof(command), "rm -rf %s; cp -a %s %s", p->old, p->index, p->old);
-	shell(command);
-	p->has_old = true;
-}
-
-static void put_back(struct play *p)
-{
-	char command[512];
-
-	snprintf(command, sizeof(command), "rm -rf %s; cp -a %s %s", p->index, p->old, p->index);
-	shell(command);
-}
-
-static void delete_index(struct play *p)
-{
-	char command[512];
-
-	snprintf(command, sizeof(command), "rm -rf %s", p->index);
-	shell(command);
-	p->has_old = false;
-}
-
-static void flip(struct play *p, const char *path)
-{
-	FILE *f = fopen(path, "r+b");
-	long size, at;
-	int c;
-
-	ck_assert_ptr_nonnull(f);
-	fseek(f, 0, SEEK_END);
-	size = ftell(f);
-	if (size > 0) {
-		at = (long)dice(p, (uint64_t)size);
-		fseek(f, at, SEEK_SET);
-		c = fgetc(f);
-		fseek(f, at, SEEK_SET);
-		fputc(c ^ (1 << dice(p, 8)), f);
-	}
-	fclose(f);
-}
-
-static void flip_index(struct play *p)
-{
-	DIR *d = opendir(p->index);
-	struct dirent *e;
-	char path[400];
-
-	if (!d)
-		return;
-	while ((e = readdir(d)))
-		if (e->d_name[0] != '.') {
-			snprintf(path, sizeof(path), "%s/%s", p->index, e->d_name);
-			flip(p, path);
-		}
-	closedir(d);
-}
-
-static const char *treat_index(struct play *p)
-{
-	switch (dice(p, 8)) {
-	case 0:
-		delete_index(p);
-		return "index deleted";
-	case 1:
-		if (!p->has_old)
-			break;
-		put_back(p);
-		return "index put back";
-	case 2:
-		flip_index(p);
-		return "index damaged";
-	case 3:
-		keep_copy(p);
-		break;
-	default:
-		break;
-	}
-	return "index kept";
-}
-
 /* ---- rounds ---- */
 
-static const char *const fault_name[] = {"no fault", "crash", "EIO", "full disk"};
+enum fault { NOTHING, CRASH, EIO_ANYWHERE, FULL, EIO_WRITE, EIO_SYNC, FAULTS };
+static const char *const fault_name[] = {"no fault",  "crash",	      "EIO",
+					 "full disk", "EIO on write", "EIO on sync"};
 static const char *const loss_name[] = {"kept", "lost", "torn"};
 
 /* What goes wrong in this round. */
-static unsigned plan(struct play *p)
+static enum fault plan(struct play *p)
 {
-	unsigned fault = (unsigned)dice(p, 4);
+	static const enum cof_sim_fault planned[] = {
+	    [CRASH] = COF_SIM_CRASH, [EIO_ANYWHERE] = COF_SIM_EIO, [EIO_WRITE] = COF_SIM_EIO_WRITE,
+	    [EIO_SYNC] = COF_SIM_EIO_SYNC};
+	enum fault fault = (enum fault)dice(p, FAULTS + 1) % FAULTS; /* twice: nothing */
 	uint64_t at = cof_sim_ops(p->w.sim) + 1 + dice(p, 150);
 
-	if (fault == 1)
-		cof_sim_plan(p->w.sim, COF_SIM_CRASH, at);
-	if (fault == 2)
-		cof_sim_plan(p->w.sim, COF_SIM_EIO, at);
-	if (fault == 3) {
+	if (fault == FULL) {
 		cof_sim_limit(p->w.sim, 300000 + dice(p, 2000000));
 		p->w.full_disk = true;
+	} else if (fault != NOTHING) {
+		cof_sim_plan(p->w.sim, planned[fault], at);
 	}
 	for (int i = 0; i < 5; i++)
 		cof_sim_plan(p->w.sim, COF_SIM_SHORT, cof_sim_ops(p->w.sim) + 1 + dice(p, 200));
 	return fault;
 }
 
-static void finish_round(struct play *p, unsigned round, unsigned fault)
+/* The store lies there, and nobody has it open. */
+static void treat_copies(struct play *p)
+{
+	static const char *const part[] = {"keys", "checkpoint", "log", "seal", "tile", "archive.conf"};
+
+	switch (dice(p, 6)) {
+	case 0:
+		world_rot(&p->w, ((uint64_t)dice(p, UINT32_MAX) << 32) ^ dice(p, UINT64_MAX));
+		break;
+	case 1:
+		world_restore_older(&p->w);
+		break;
+	case 2:
+		if (p->mixable)
+			world_mix_older(&p->w, part[dice(p, COF_COUNT(part))]);
+		break;
+	case 3:
+		world_clone(&p->w);
+		break;
+	default:
+		break;
+	}
+}
+
+static void finish_round(struct play *p, unsigned round, enum fault fault)
 {
 	enum cof_sim_loss loss = (enum cof_sim_loss)dice(p, 3), least = loss;
-	bool closed = false;
+	bool closed = false, failed = fault == EIO_ANYWHERE || fault == EIO_WRITE || fault == EIO_SYNC;
 	const char *index;
 
 	if (!p->w.down && dice(p, 2)) {
@@ -328,18 +322,33 @@ static void finish_round(struct play *p, unsigned round, unsigned fault)
 		closed = world_close(&p->w) == 0;
 	}
 	/* After a failed sync nobody knows what of the rest reached the disk. */
-	if (fault == 2 && !closed)
+	if (failed && !closed)
 		least = COF_SIM_LOSE;
 	world_crash(&p->w, loss);
 	cof_sim_limit(p->w.sim, 0);
 	p->w.full_disk = false;
-	index = treat_index(p);
+	index = stale_index_treat(&p->index);
 	snprintf(world_doing, sizeof(world_doing), "seed %llu, round %u: %s, %s, %s, %s",
 		 (unsigned long long)p->seed, round, fault_name[fault],
 		 closed ? "closed" : "not closed", loss_name[loss], index);
+	if (dice(p, 3) == 0)
+		world_pass(&p->w, (int64_t)dice(p, 48 * HOUR));
 	world_verify(&p->w, !closed);
 	world_reopen(&p->w, least);
 	ck_assert_msg(!closed || p->w.opened.recovered.clean, "%s: not clean", world_doing);
+	p->mixable &= closed || least == COF_SIM_KEEP;
+	if (dice(p, 3) == 0) {
+		world_keep_older(&p->w);
+		p->mixable = true;
+	}
+}
+
+static void between_rounds(struct play *p)
+{
+	if (world_close(&p->w) < 0)
+		return;
+	treat_copies(p);
+	world_open(&p->w);
 }
 
 static void play(uint64_t seed, unsigned rounds)
@@ -348,60 +357,131 @@ static void play(uint64_t seed, unsigned rounds)
 
 	p->seed = seed;
 	p->random = seed * 0x9e3779b97f4a7c15ull + 1;
-	strcpy(p->dir, "/tmp/coffer-sim-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(p->dir));
-	snprintf(p->index, sizeof(p->index), "%s/index", p->dir);
-	snprintf(p->old, sizeof(p->old), "%s/old", p->dir);
+	p->index.dice = dice_for_index;
+	p->index.user = p;
+	stale_index_new(&p->index);
 	snprintf(world_doing, sizeof(world_doing), "seed %llu", (unsigned long long)seed);
-	world_new(&p->w, seed, p->index);
+	world_new(&p->w, seed, p->index.index);
 	ck_assert_int_eq(world_init(&p->w), 0);
 	ck_assert_int_eq(world_open(&p->w), 0);
 	for (unsigned round = 0; round < rounds; round++) {
-		unsigned fault = plan(p), n = 10 + (unsigned)dice(p, 80);
+		enum fault fault = plan(p);
+		unsigned n = 10 + (unsigned)dice(p, 80);
 
 		snprintf(world_doing, sizeof(world_doing), "seed %llu, round %u: %s",
 			 (unsigned long long)seed, round, fault_name[fault]);
 		for (unsigned i = 0; i < n && !p->w.down; i++)
 			operate(p);
 		finish_round(p, round, fault);
+		between_rounds(p);
 	}
 	ck_assert_int_eq(world_close(&p->w), 0);
 	world_verify(&p->w, false);
+	if (getenv("COF_SHOW"))
+		fprintf(stderr, "seed %llu: %llu operations of the store, %llu messages sealed\n",
+			(unsigned long long)seed, (unsigned long long)cof_sim_ops(p->w.sim),
+			(unsigned long long)audit_sealed());
 	world_free(&p->w);
-	delete_index(p);
-	snprintf(p->old, sizeof(p->old), "rm -rf %s", p->dir);
-	shell(p->old);
+	stale_index_free(&p->index);
 	free(p);
 }
 
-static uint64_t first_seed = 1, seeds = 60;
+static uint64_t first_seed = 1, seeds = SEEDS;
+static uint8_t *done; /* of each seed; shared with the children that play */
 
 START_TEST(random_rounds)
 {
 	/* a test each, so that a failure does not hide the others */
 	play(first_seed + (uint64_t)_i, 8);
+	done[_i] = 1;
 }
 END_TEST
 
-int main(void)
+/* What would see a nonce that is used twice does see one. */
+START_TEST(audit_sees)
 {
-	const char *one = getenv("COFFER_SEED"), *many = getenv("COFFER_LONG");
+	static const uint8_t key[COF_KEY] = {1}, other[COF_KEY] = {2}, nonce[COF_NONCE] = {3};
+	uint8_t out[16 + COF_TAG] = {0};
+	struct cof_aead *a, *b;
+
+	ck_assert_int_eq(cof_crypto_init(4u << 20, NULL), 0);
+	ck_assert_int_eq(cof_aead_new(key, &a), 0);
+	ck_assert_int_eq(cof_aead_new(other, &b), 0);
+	ck_assert_int_eq(cof_aead_seal(a, nonce, NULL, 0, key, 16, out), 0);
+	ck_assert_int_eq(cof_aead_seal(b, nonce, NULL, 0, key, 16, out), 0);
+	ck_assert_uint_eq(audit_repeated(), 0);
+	cof_aead_free(a);
+	ck_assert_int_eq(cof_aead_new(key, &a), 0); /* the same key, in another place */
+	ck_assert_int_eq(cof_aead_seal(a, nonce, NULL, 0, other, 16, out), 0);
+	ck_assert_uint_eq(audit_repeated(), 1);
+	cof_aead_free(a);
+	cof_aead_free(b);
+}
+END_TEST
+
+static void choose_seeds(void)
+{
+	const char *one = getenv("COFFER_SEED"), *range = getenv("COFFER_SEEDS"),
+		   *many = getenv("COFFER_LONG");
+	char *end;
+
+	if (many && !strcmp(many, "1"))
+		seeds = SEEDS_LONG;
+	if (range) {
+		first_seed = strtoull(range, &end, 10);
+		seeds = *end == '-' ? strtoull(end + 1, NULL, 10) - first_seed + 1 : 1;
+	}
+	if (one) {
+		first_seed = strtoull(one, NULL, 10);
+		seeds = 1;
+	}
+}
+
+static int play_all(int from, int to)
+{
 	Suite *suite = suite_create("sim-random");
 	SRunner *runner = srunner_create(suite);
 	TCase *c = tcase_create("random");
 	int failed;
 
-	if (many && !strcmp(many, "1"))
-		seeds = 3000;
-	if (one) {
-		first_seed = strtoull(one, NULL, 10);
-		seeds = 1;
-	}
 	tcase_set_timeout(c, 120);
-	tcase_add_loop_test(c, random_rounds, 0, (int)seeds);
+	tcase_add_loop_test(c, random_rounds, from, to);
+	tcase_add_test(c, audit_sees); /* the last: it leaves a repeat */
 	suite_add_tcase(suite, c);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* Halves beside each other. */
+static int play_halves(void)
+{
+	int half = (int)(seeds / 2), failed, status = 0;
+	pid_t pid = seeds > 20 ? fork() : -1;
+
+	if (pid < 0)
+		return play_all(0, (int)seeds);
+	if (pid == 0)
+		exit(play_all(half, (int)seeds));
+	failed = play_all(0, half);
+	if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status))
+		failed = EXIT_FAILURE;
+	return failed;
+}
+
+int main(int argc COF_UNUSED, char **argv)
+{
+	int failed;
+
+	choose_seeds();
+	done = mmap(NULL, seeds, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (done == MAP_FAILED)
+		return EXIT_FAILURE;
+	failed = play_halves();
+	for (uint64_t i = 0; i < seeds; i++)
+		if (!done[i])
+			printf("To repeat this: COFFER_SEED=%llu %s\n",
+			       (unsigned long long)(first_seed + i), argv[0]);
+	return failed;
 }

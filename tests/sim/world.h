@@ -31,6 +31,11 @@ struct node {
 	size_t state; /* after the last frame about it */
 };
 
+struct promise { /* a commit whose frame is durable, and the end that it said */
+	uint64_t ino;
+	int64_t until;
+};
+
 struct world {
 	struct cof_sim *sim;
 	struct cof_io *io;
@@ -41,6 +46,8 @@ struct world {
 
 	struct node node[WORLD_NODES];
 	size_t nodes;
+	struct promise promise[WORLD_NODES];
+	size_t promises;
 	char **state; /* texts, the first as it was opened */
 	size_t states;
 	size_t acked,
@@ -51,6 +58,15 @@ struct world {
 	bool down;      /* something failed: nothing more is asked */
 	bool full_disk; /* -ENOSPC may come: the model goes back to what is there */
 	unsigned alarms;
+	uint32_t client; /* whose account asks */
+
+	/* Retention time: when last looked at, and that of frames that are in, or durable; and the
+	 * boot time of that look. */
+	int64_t ret_seen, ret_acked, ret_durable, boot_seen;
+	bool rebooted; /* since then */
+
+	struct cof_sim *older; /* a copy of the disk as it once was, and what it held */
+	char *older_text;
 };
 
 void world_new(struct world *w, uint64_t seed, const char *index_dir);
@@ -79,6 +95,13 @@ int world_raise_quota(struct world *w); /* of audit, which has one and keeps fil
 int world_fsync(struct world *w, const char *path);     /* NULL: everything */
 int world_overwrite(struct world *w, const char *path); /* has to be refused */
 int world_tick(struct world *w);
+int world_checkpoint(struct world *w);
+int world_shelf_add(struct world *w, const char *name, unsigned quota);
+void world_pass(struct world *w, int64_t ns); /* time; files that are idle commit themselves */
+
+/* Something that has to be refused, and counted: false when nothing here is of that kind. */
+#define WORLD_REFUSALS 14
+bool world_refuse(struct world *w, unsigned kind, size_t from);
 
 struct node *world_node(struct world *w, const char *path); /* NULL */
 
@@ -92,6 +115,18 @@ void world_reopen(struct world *w, enum cof_sim_loss loss);
 void world_verify(struct world *w, bool allow_tail);
 /* The tree as it is, as text. */
 char *world_text(struct world *w);
+
+/* A copy of the disk is kept, of an archive that is open or closed. */
+void world_keep_older(struct world *w);
+/* The whole store as it was then, or as it is now (a clone): it opens as what it was, takes appends
+ * and verifies; no nonce is used twice. */
+void world_restore_older(const struct world *w);
+void world_clone(const struct world *w);
+/* One folder or file of the store as it was then, in a copy of what there is now: right bytes or an
+ * error, and a sentence. */
+void world_mix_older(const struct world *w, const char *what);
+/* A bit of some file flips, in a copy: verify names it, reading gives the right bytes or an error. */
+void world_rot(const struct world *w, uint64_t random);
 
 extern char world_doing[256]; /* for messages: what the test is at */
 

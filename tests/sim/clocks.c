@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/sim/clocks.h"
+
+#include <time.h>
+
+#include "crypto/crypto.h"
+
+int64_t __wrap_cof_now(clockid_t clock);
+int __wrap_cof_boot_id(uint8_t ret[16]);
+void __wrap_cof_random(void *p, size_t n);
+
+#define BEGIN (INT64_C(1767225600) * COF_NSEC) /* 2026 */
+
+static int64_t wall = BEGIN, since_boot = COF_NSEC, monotonic = COF_NSEC;
+static uint64_t boots = 1, drawn, seeded;
+
+void clocks_start(uint64_t seed)
+{
+	wall = BEGIN;
+	since_boot = monotonic = COF_NSEC;
+	boots = 1;
+	drawn = 0;
+	seeded = seed;
+}
+
+void clocks_pass(int64_t ns)
+{
+	wall += ns;
+	since_boot += ns;
+	monotonic += ns;
+}
+
+void clocks_step(int64_t ns)
+{
+	wall += ns;
+}
+
+void clocks_boot(void)
+{
+	boots++;
+	since_boot = monotonic = COF_NSEC;
+}
+
+int64_t clocks_boottime(void)
+{
+	return since_boot;
+}
+
+int64_t __wrap_cof_now(clockid_t clock)
+{
+	switch (clock) {
+	case CLOCK_REALTIME:
+		return wall;
+	case CLOCK_BOOTTIME:
+		return since_boot;
+	default:
+		return monotonic += 1000; /* who waits for it waits for an end */
+	}
+}
+
+int __wrap_cof_boot_id(uint8_t ret[16])
+{
+	memset(ret, 0x5a, 16);
+	cof_put_le64(ret, boots);
+	return 0;
+}
+
+/* Never the same twice in one process, and the same in each that has the seed. */
+void __wrap_cof_random(void *p, size_t n)
+{
+	uint8_t *out = p, block[COF_HASH], state[16];
+
+	for (size_t done = 0; done < n;) {
+		size_t step = COF_MIN(n - done, sizeof(block));
+
+		cof_put_le64(state, seeded);
+		cof_put_le64(state + 8, drawn++);
+		cof_sha256(state, sizeof(state), block);
+		memcpy(out + done, block, step);
+		done += step;
+	}
+}
