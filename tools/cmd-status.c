@@ -10,10 +10,11 @@
 
 #define SECURE_BYTES 65536
 
-enum { OPT_JSON };
+enum { OPT_JSON, OPT_ACKNOWLEDGE };
 
 static const struct tool_option options[] = {
     [OPT_JSON] = {"json", NULL, "one JSON object instead of text"},
+    [OPT_ACKNOWLEDGE] = {"acknowledge", NULL, "puts on record that the faults shown are known"},
     {0},
 };
 
@@ -44,6 +45,28 @@ static int ask(const struct store *s, struct cof_json **ret, struct cof_diag *di
 		cof_json_free(status);
 	else
 		*ret = status;
+	return r;
+}
+
+/* ---- acknowledging ---- */
+
+static int acknowledge(const char *arg, struct cof_json **ret, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *request = cof_json_object();
+	autostore struct store s = {0};
+	int r = cof_crypto_init(SECURE_BYTES, diag);
+
+	if (r == 0)
+		r = store_open(arg, &s, diag);
+	if (r < 0)
+		return r;
+	cof_json_set_str(request, "verb", "acknowledge");
+	r = store_ask(&s, request, keep, ret, diag);
+	if (r == -ENOTCONN)
+		return cof_fail(diag, r,
+				"%s is not mounted: an acknowledgement is recorded in the archive, so "
+				"mount it first",
+				s.path);
 	return r;
 }
 
@@ -184,6 +207,29 @@ static void warn_dead(const char *point, const char *store)
 	warn(text);
 }
 
+/* What happened, until somebody has said that they know. */
+static void say_faults(const struct cof_json *o)
+{
+	const struct cof_json *list = cof_json_get(o, "faults");
+	uint64_t more = number(o, "more_faults");
+	size_t n = cof_json_count(list);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct cof_json *f = cof_json_at(list, i);
+		const char *time = cof_json_str(f, "time"), *text = cof_json_str(f, "text");
+		cof_autofree char *shown = escaped(text ? text : "?");
+
+		printf("%sFault%s        %s%s%s\n", colour(YELLOW), colour(PLAIN), time ? time : "",
+		       time ? ": " : "", shown ? shown : "?");
+	}
+	if (more)
+		printf("%sFault%s        and %" PRIu64 " more: coffer log tells\n", colour(YELLOW),
+		       colour(PLAIN), more);
+	if (n || more)
+		printf("%-12s coffer status --acknowledge, once you know of %s\n", "",
+		       n + more == 1 ? "it" : "them");
+}
+
 static void say_warnings(const struct cof_json *o)
 {
 	const struct cof_json *cp = cof_json_get(o, "checkpoint");
@@ -201,7 +247,9 @@ static void say_warnings(const struct cof_json *o)
 	if (cof_json_str(o, "failure"))
 		warn("writing failed, and the archive takes nothing any more until it is mounted "
 		     "anew");
-	if (cof_json_bool(o, "mounted") && cof_json_str(o, "opened"))
+	/* The same as a fault tells, unless nothing can be recorded. */
+	if (cof_json_bool(o, "mounted") && cof_json_str(o, "opened") &&
+	    (cof_json_bool(o, "clean") || cof_json_bool(o, "read_only")))
 		warn(cof_json_str(o, "opened"));
 	if (cof_json_bool(o, "out_of_space"))
 		warn("the disk is full: only refusals and the unmount are still recorded");
@@ -228,7 +276,29 @@ static void say(const struct cof_json *o)
 	}
 	say_openers(o);
 	line("vkey", cof_json_str(o, "vkey"));
+	say_faults(o);
 	say_warnings(o);
+}
+
+static int run_acknowledge(const char *arg, bool json)
+{
+	cof_autojson struct cof_json *done = NULL;
+	struct cof_diag diag = {""};
+	uint64_t faults;
+
+	if (acknowledge(arg, &done, &diag) < 0)
+		return failure(&diag);
+	faults = number(done, "faults");
+	if (json && print_json(done, true) == -ENOMEM) {
+		complain("out of memory");
+		return EXIT_FAILED;
+	}
+	if (!json && faults)
+		printf("%" PRIu64 " fault%s acknowledged, which is on record now.\n", faults,
+		       plural(faults));
+	else if (!json)
+		printf("There was no fault to acknowledge.\n");
+	return EXIT_OK;
 }
 
 /* ---- the verb ---- */
@@ -237,15 +307,19 @@ static int run(const struct verb *self, int argc, char **argv)
 {
 	cof_autojson struct cof_json *status = NULL;
 	struct cof_diag diag = {""};
-	bool json = false;
+	bool json = false, known = false;
 	int option;
 
-	while ((option = option_next(self, argc, argv)) >= 0)
+	while ((option = option_next(self, argc, argv)) >= 0) {
 		json |= option == OPT_JSON;
+		known |= option == OPT_ACKNOWLEDGE;
+	}
 	if (option != OPTION_END)
 		return option_exit(option);
 	if (!operands_are(self, argc, argv, 1))
 		return EXIT_USAGE;
+	if (known)
+		return run_acknowledge(argv[optind], json);
 	if (get_status(argv[optind], &status, &diag) < 0)
 		return failure(&diag);
 	if (!json) {
@@ -266,6 +340,10 @@ const struct verb verb_status = {
 	"what "
 	"deserves attention. STORE is the archive's directory; PATH may be anything on a mounted "
 	"one. Works with and without a daemon and needs no key.\n"
+	"\n"
+	"Faults (an end that was no unmount, a failed write, damage that a read met) are shown, "
+	"over "
+	"remounts, until somebody acknowledges them, which is recorded.\n"
 	"\n"
 	"Exit code: 0 told, 1 failed, 2 wrong usage. That the archive is sound is for coffer "
 	"verify "

@@ -163,6 +163,10 @@ int cof_archive_show_log(struct cof_archive *a, uint64_t from, cof_show_fn fn, v
 /* One for each run of a file by one actor at one time: offset, length, time, uid, login_uid, pid, command, unit, sequence. */
 int cof_archive_blame(struct cof_archive *a, uint64_t ino, cof_show_fn fn, void *user);
 int cof_archive_status(struct cof_archive *a, struct cof_json *into);
+/* Somebody knows of the faults that status shows: an EVENT, durable when it returns 0, and they are shown no
+ * more. *ret_faults: so many. -EROFS: nothing can be recorded. */
+int cof_archive_acknowledge(struct cof_archive *a, const struct cof_who *who, uint64_t *ret_faults,
+			    struct cof_diag *diag);
 /* One for each shelf: ino, name, policy (text), bytes and files that it holds, quotas, created. */
 int cof_archive_shelves(struct cof_archive *a, cof_show_fn fn, void *user);
 /* The same two without a daemon: read-only, no lock, nothing written. */

@@ -157,7 +157,7 @@ static int resume(struct cof_archive *a)
 	if (damaged || r < 0) {
 		(void)cof_event_put(a, "refusals-damaged",
 				    "the counts that were kept for a kill are damaged");
-		cof_alarm(
+		cof_fault(
 		    a, "%s/refusals is damaged (%s): refusals before the last kill may be missing.",
 		    cof_io_where(a->io), r < 0 ? strerror(-r) : "a check does not fit");
 	}

@@ -7,7 +7,7 @@
  *   -> tree (names: exclusive for create, rename, remove; shared for lookups)
  *   -> object locks (two at a time only under the exclusive tree lock)
  *   -> intern (actor ordinals) -> feed -> index enter/leave -> the log's own
- * Leaves, nothing is taken inside: cache, ring, pool, event table, actor shards, recent, mounts.
+ * Leaves, nothing is taken inside: cache, ring, pool, event table, actor shards, recent, mounts, faults.
  */
 #ifndef COF_ARCHIVE_INTERNAL_H
 #define COF_ARCHIVE_INTERNAL_H
@@ -247,6 +247,18 @@ bool cof_incomplete_marked(struct cof_archive *a);
 uint64_t cof_signed_size(struct cof_archive *a); /* of the newest checkpoint whose signature holds; or 0 */
 void cof_incomplete_settle(struct cof_archive *a); /* once the index is filled */
 
+/* ---- faults that nobody has acknowledged (fault.c) ---- */
+
+struct cof_faults;
+int cof_faults_new(struct cof_io *io, struct cof_faults **ret);
+void cof_faults_free(struct cof_faults *f);
+/* An alarm that status goes on showing, over remounts: what happened, and what to do. note: without the alarm.
+ * Both with any lock held. */
+void cof_fault(struct cof_archive *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void cof_fault_note(struct cof_archive *a, const char *text);
+void cof_faults_write(struct cof_archive *a); /* to the disk, when there are new ones: without locks */
+void cof_faults_status(struct cof_archive *a, struct cof_json *into);
+
 /* ---- actors (actor.c) ---- */
 
 #define COF_ACTOR_SHARDS 16
@@ -408,6 +420,7 @@ struct cof_archive {
 
 	struct cof_actors *actors;
 	struct cof_events *events;
+	struct cof_faults *faults;
 	pthread_mutex_t recent_lock;
 	struct cof_recent recent[COF_RECENT];
 	unsigned recent_next;

@@ -45,7 +45,7 @@ void cof_log_stopped(void *archive, int err, const char *what)
 
 	/* Final: a retry could report as written what was lost. */
 	atomic_compare_exchange_strong(&a->failed, &none, err ? err : -EIO);
-	cof_alarm(a,
+	cof_fault(a,
 		  "%s failed (%s): the archive is read-only from now on. What was acknowledged as "
 		  "durable is "
 		  "safe; mount again once the disk is well.",
@@ -105,6 +105,7 @@ void cof_archive_tick(struct cof_archive *a)
 			(void)cof_log_checkpoint(a->log); /* what failed is found by the next one */
 	}
 	cof_gate_leave(a);
+	cof_faults_write(a);
 }
 
 static void *keeper(void *archive)

@@ -378,6 +378,22 @@ static void tell(struct cof_archive *a)
 		cof_alarm(a, "%s", text);
 }
 
+/* An end that was none is shown until somebody says that they know. */
+static void note_recovery(struct cof_archive *a)
+{
+	cof_autobuf struct cof_buf text = {0};
+
+	if (!a->log || a->opened.recovered.clean)
+		return;
+	cof_buf_printf(&text,
+		       "%s What was synced is there. Find out why it ended (the system's journal "
+		       "says), and whether writers that had no answer have to write again.",
+		       a->opened.text);
+	if (!text.failed)
+		cof_fault_note(a, (const char *)text.data);
+	cof_faults_write(a);
+}
+
 /* ---- all of it ---- */
 
 /* Who makes or renames goes first: many who look up would keep them out for ever. Nobody takes it
@@ -450,6 +466,7 @@ static struct cof_archive *archive_new(const struct cof_archive_params *p)
 static void archive_free(struct cof_archive *a)
 {
 	cof_events_free(a->events);
+	cof_faults_free(a->faults);
 	cof_actors_free(a->actors);
 	cof_writers_free(a->writers);
 	cof_cache_done(a);
@@ -485,6 +502,8 @@ static int open_parts(struct cof_archive *a, struct cof_diag *diag)
 		r = cof_writers_new(&a->writers);
 	if (r == 0)
 		r = cof_events_new(&a->events);
+	if (r == 0)
+		r = cof_faults_new(a->io, &a->faults);
 	if (r < 0)
 		return r;
 	start_clock(a);
@@ -564,6 +583,7 @@ int cof_archive_open(const struct cof_archive_params *p, struct cof_archive **re
 	if (r < 0)
 		return cof_fail(diag, r, "%s", why.text);
 	tell(*ret);
+	note_recovery(*ret);
 	if (ret_opened)
 		*ret_opened = (*ret)->opened;
 	return 0;
@@ -579,6 +599,7 @@ int cof_archive_close(struct cof_archive *a, struct cof_diag *diag)
 	if (a->log) {
 		cof_events_flush(a);
 		err = cof_archive_feed(a);
+		cof_faults_write(a);
 		r = cof_log_close(a->log, &why);
 		a->log = NULL;
 		if (r == 0 && err < 0)

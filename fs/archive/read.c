@@ -68,7 +68,7 @@ static int damaged(struct cof_archive *a, const struct cof_stretch *s, uint64_t 
 	    err == -ENFILE) /* nothing is wrong with the log */
 		return err;
 	if (atomic_fetch_add(&a->alarmed_read, 1) < ALARMS)
-		cof_alarm(
+		cof_fault(
 		    a,
 		    "A part of a file cannot be read: inode %llu, offset %llu, %llu bytes, in "
 		    "segment %08llx at offset %llu: %s. Run coffer verify.",

@@ -154,7 +154,7 @@ static void log_damage(struct cof_archive *a, uint64_t address, const char *fmt,
 		    (unsigned long long)(address % a->conf.segment_size), what.text,
 		    cof_io_where(a->io));
 	if (a->passed_over++ < ALARMS)
-		cof_alarm(a, "log/%08llx.seg at offset %llu: %s. Run coffer verify.",
+		cof_fault(a, "log/%08llx.seg at offset %llu: %s. Run coffer verify.",
 			  (unsigned long long)(address / a->conf.segment_size),
 			  (unsigned long long)(address % a->conf.segment_size), what.text);
 }

@@ -43,6 +43,7 @@ int cof_show_next(struct cof_reader *reader, const struct cof_conf *conf, uint64
 /* Identity and openers, for both kinds of status. */
 void cof_status_identity(const struct cof_conf *conf, struct cof_json *into);
 int cof_status_openers(struct cof_io *io, struct cof_json *into);
+int cof_status_faults(struct cof_io *io, struct cof_json *into); /* fault.c */
 void cof_status_checkpoint(const struct cof_conf *conf, const void *note, size_t n,
 			   struct cof_json *into);
 

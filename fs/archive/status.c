@@ -90,6 +90,7 @@ static void set_health(struct cof_archive *a, struct cof_json *into)
 	cof_json_set_bool(into, "clean", a->opened.recovered.clean);
 	cof_json_set_uint(into, "refused", atomic_load(&a->refused));
 	cof_json_set_uint(into, "damaged_reads", (unsigned)atomic_load(&a->alarmed_read));
+	cof_faults_status(a, into);
 }
 
 static void set_index(struct cof_archive *a, struct cof_json *into)

@@ -333,6 +333,8 @@ int cof_store_status(struct cof_io *io, struct cof_json *into, struct cof_diag *
 	cof_status_identity(&conf, into);
 	r = cof_status_openers(io, into);
 	if (r == 0)
+		r = cof_status_faults(io, into);
+	if (r == 0)
 		r = count_frames(io, &conf, into);
 	if (r == 0)
 		r = set_checkpoint(io, &conf, into);

@@ -170,14 +170,16 @@ int cof_control_ask_within(const uint8_t archive_id[16], int silence_ms, struct 
 	return read_answer(fd, silence_ms, fn, user, diag);
 }
 
-/* Who follows the log waits for what has not happened yet; a checkpoint waits for the disk. */
+/* Who follows the log waits for what has not happened yet; some verbs wait for the disk. */
 static int silence_of(struct cof_json *request)
 {
 	const char *verb = cof_json_str(request, "verb");
 
 	if (cof_json_bool(request, "follow"))
 		return 0;
-	return verb && !strcmp(verb, "checkpoint") ? SILENCE_DISK_MS : SILENCE_MS;
+	return verb && (!strcmp(verb, "checkpoint") || !strcmp(verb, "acknowledge"))
+		   ? SILENCE_DISK_MS
+		   : SILENCE_MS;
 }
 
 int cof_control_ask(const uint8_t archive_id[16], struct cof_json *request, cof_show_fn fn,

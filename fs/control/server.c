@@ -163,6 +163,10 @@ static int answer(struct cof_control *c, int fd, struct cof_control_request *r,
 		if (!peer_of(fd, &who))
 			return -EACCES;
 		return cof_verb_act(c->p.archive, &who, r, send_entry, &to, diag);
+	case COF_VERB_ACKNOWLEDGE:
+		if (!peer_of(fd, &who))
+			return -EACCES;
+		return cof_verb_acknowledge(c->p.archive, &who, send_entry, &to, diag);
 	case COF_VERB_EXPLAIN:
 		return cof_verb_explain(c->p.archive, r, send_entry, &to, diag);
 	case COF_VERB_SHELVES:

@@ -86,6 +86,19 @@ int cof_verb_act(struct cof_archive *a, const struct cof_who *who, struct cof_co
 	return err ? err : fn(user, o);
 }
 
+int cof_verb_acknowledge(struct cof_archive *a, const struct cof_who *who, cof_show_fn fn, void *user,
+			 struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *o = cof_json_object();
+	uint64_t faults = 0;
+	int err = o ? cof_archive_acknowledge(a, who, &faults, diag) : -ENOMEM;
+
+	if (err)
+		return err;
+	cof_json_set_uint(o, "faults", faults);
+	return fn(user, o);
+}
+
 /* ---- explaining ---- */
 
 static const char *effect_text(enum cof_effect effect)

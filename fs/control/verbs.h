@@ -9,6 +9,8 @@
 /* who: the peer. The request is the peer's own; nothing in it says who asks. */
 int cof_verb_act(struct cof_archive *a, const struct cof_who *who, struct cof_control_request *r,
 		 cof_show_fn fn, void *user, struct cof_diag *diag);
+int cof_verb_acknowledge(struct cof_archive *a, const struct cof_who *who, cof_show_fn fn, void *user,
+			 struct cof_diag *diag);
 int cof_verb_explain(struct cof_archive *a, struct cof_control_request *r, cof_show_fn fn,
 		     void *user, struct cof_diag *diag);
 int cof_verb_ls(struct cof_archive *a, struct cof_control_request *r, cof_show_fn fn, void *user,

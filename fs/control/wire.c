@@ -37,7 +37,7 @@ static const char *const verbs[] = {
 	[COF_VERB_COMMIT] = "commit",	  [COF_VERB_RETAIN] = "retain",
 	[COF_VERB_EXPLAIN] = "explain",	  [COF_VERB_SHELF_ADD] = "shelf-add",
 	[COF_VERB_SHELF_SET] = "shelf-set", [COF_VERB_SHELVES] = "shelves",
-	[COF_VERB_LS] = "ls",
+	[COF_VERB_LS] = "ls",		  [COF_VERB_ACKNOWLEDGE] = "acknowledge",
 };
 
 /* A number that may be missing: *ret stays as it is then. */
