@@ -61,6 +61,7 @@ struct tiles { /* guarded by tree */
 	uint32_t count[COF_TILE_LEVELS];
 	uint64_t synced; /* leaves whose stored hashes are durable */
 	int err; /* first failure: the files are behind, the next mount rebuilds them */
+	bool unsynced; /* a sync failed: they may have holes */
 	/* Nothing is written: recovery does not know yet whether the log was tampered with, and then the
 	 * stored hashes are evidence. dropped: what was held did not fit and has to be made again. */
 	bool held, dropped;

@@ -116,8 +116,13 @@ int cof_tiles_flush(struct cof_log *log, bool sync)
 	pthread_mutex_lock(&log->tree);
 	for (unsigned l = 0; l < COF_TILE_LEVELS && !r; l++) {
 		r = flush_level(log, l);
-		if (!r && sync)
-			r = cof_io_sync(log->tiles.file[l]);
+		if (r || !sync)
+			continue;
+		r = cof_io_sync(log->tiles.file[l]);
+		if (r < 0) { /* anything of it may be missing now; so that the next mount looks */
+			log->tiles.unsynced = true;
+			log->tiles.err = r;
+		}
 	}
 	if (!r && sync)
 		log->tiles.synced = log->tiles.frontier.size;
