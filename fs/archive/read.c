@@ -344,6 +344,8 @@ static int read_some(struct cof_archive *a, uint64_t at, uint64_t ino, void *buf
 		r = cof_obj_get(a, ino, &o);
 		if (r == 0) {
 			cof_obj_attr(a, o, &attr);
+			/* As the log has it: while its autocommit is only due, no frame says the length. */
+			attr.state = o->node.state;
 			cof_obj_put(a, o); /* what is below the end stays as it is */
 		}
 	} else {
