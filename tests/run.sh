@@ -92,6 +92,7 @@ done
 for name in semantics writers kill files stream mount retention; do
     COFFER_TRANSPORT=uring one "uring/e2e/$name" $([ -n "${COFFER_LONG:-}" ] && echo 14400 || echo 420) bash "tests/e2e/$name.sh"
 done
+one sim/mutants $([ -n "${COFFER_LONG:-}" ] && echo 14400 || echo 420) bash tests/sim/mutants.sh
 # The same with the sanitizers in the daemon, for the scripts that meet most of it.
 COFFER_BUILD=$asan one asan/e2e/semantics 420 bash tests/e2e/semantics.sh
 COFFER_BUILD=$asan one asan/e2e/uring 420 bash tests/e2e/uring.sh

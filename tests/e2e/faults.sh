@@ -487,8 +487,54 @@ two_daemons() { # 19
     finish
 }
 
+racing() { # 19: several at once, one has it
+    local rounds=3 i k
+    [ -z "$LONG" ] || rounds=20
+    begin racing
+    for k in 1 2 3 4; do mkdir "$W/race$k"; done
+    for i in $(seq $rounds); do
+        for k in 1 2 3 4; do
+            (code=0; mount.coffer "$STORE" "$W/race$k" -o "keyfile=$KEY" > "$W/race$k.out" 2>&1 || code=$?; echo $code > "$W/race$k.code") &
+            eval "racer$k=$!"
+        done
+        wait "$racer1" "$racer2" "$racer3" "$racer4"
+        same "who has it, of four" 1 "$(cat "$W"/race?.code | grep -cx 0)"
+        for k in 1 2 3 4; do
+            if [ "$(cat "$W/race$k.code")" = 0 ]; then
+                echo "$i $k" >> "$W/race$k/audit/f"
+                umount.fuse.coffer "$W/race$k" > /dev/null 2>&1
+            else
+                grep -q "in use by" "$W/race$k.out" || fail "a mount that lost says: $(cat "$W/race$k.out")"
+            fi
+        done
+        await 30 "the daemon to end" sh -c "! grep -q '$W/race' /proc/self/mounts"
+    done
+    mount_archive
+    same "lines" $rounds "$(wc -l < "$MNT/audit/f")"
+    finish
+}
+
+acknowledged() { # what went wrong is shown, over remounts, until somebody says that they know
+    begin acknowledged
+    mount_archive
+    append "$MNT/audit/f" 10 > /dev/null
+    same "faults of a new archive" 0 "$(coffer status "$STORE" --json | json 'len(j["faults"])')"
+    kill_daemon
+    mount_archive
+    umount_archive
+    coffer status "$STORE" | grep -q "Fault.*not closed cleanly" || fail "no fault is shown: $(coffer status "$STORE")"
+    expect_fail "not mounted" coffer status --acknowledge "$STORE"
+    mount_archive
+    coffer status "$STORE" | grep -q "Fault.*not closed cleanly" || fail "a remount forgets the fault"
+    coffer status --acknowledge "$STORE" | grep -q "^1 fault acknowledged" || fail "not acknowledged"
+    same "faults" 0 "$(coffer status "$STORE" --json | json 'len(j["faults"])')"
+    coffer log "$STORE" --json | grep '"acknowledged"' | grep -q "not closed cleanly" || fail "it is not on record"
+    finish
+    same "faults after it" 0 "$(coffer status "$STORE" --json | json 'len(j["faults"])')"
+}
+
 faults="eio_on_write eio_on_read backing_read_only no_inodes file_too_large segment_too_large quota no_descriptors many_open_files no_memory
-    stopped_and_aborted two_daemons"
+    stopped_and_aborted two_daemons racing acknowledged"
 [ $# = 0 ] || faults=$*
 for fault in $faults; do
     began=$SECONDS

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The daemon killed with SIGKILL while 8 writers write to one file and 16 to their own, 20 rounds (4 over io_uring, 100 in the long run): nothing
+# The daemon killed with SIGKILL (and before that sometimes stopped, or stopped and continued) while 8 writers write to one file and 16 to
+# their own, 20 rounds (4 over io_uring, 100 in the long run): nothing
 # acknowledged is missing after the remount, the recovery is on record, verify says intact.
 . "$(dirname "$0")/lib.sh"
 
@@ -17,6 +18,12 @@ sys.exit(sum(struct.unpack("<%dQ" % (len(data) // 8), data)) < int(sys.argv[2]))
 PY
 }
 
+state_of() { grep -q "^State:.$2" "/proc/$1/status"; }
+stop_daemon() {
+    kill -STOP "$(daemon_pid)"
+    await 20 "the daemon to stop" state_of "$(daemon_pid)" T
+}
+
 for round in $(seq "$rounds"); do
     mount_archive
     a=$MNT/audit/r$round-one b=$MNT/audit/r$round-own
@@ -30,6 +37,10 @@ for round in $(seq "$rounds"); do
     # The place of the kill moves with the round.
     await 60 "lines to be written" written "$W/acks-one" $((200 + round * 37))
     await 60 "lines to be written" written "$W/acks-own" $((100 + round * 53))
+    case $((round % 3)) in
+    1) stop_daemon; kill -CONT "$(daemon_pid)"; await 60 "more lines" written "$W/acks-one" $((300 + round * 37)) ;;
+    2) stop_daemon ;;
+    esac
     kill_daemon
     code=0; wait $one || code=$?
     same "the writers to one file saw an error" 3 $code

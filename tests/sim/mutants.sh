@@ -7,7 +7,8 @@
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/coffer-mutants.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+scratch=$(mktemp -d -p /dev/shm 2> /dev/null || mktemp -d)
+trap 'rm -rf "$work" "$scratch"' EXIT
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 
 mutants=("$@")
@@ -26,7 +27,7 @@ build() {
         { tail -n 30 "$work/ninja"; fail "$1 does not build"; }
 }
 # The first seeds that the ordinary run has.
-play() { timeout 300 env -u COFFER_LONG COFFER_SEEDS="1-$1" "$work/build/tests/sim/test-sim-random" > "$work/out" 2>&1; }
+play() { timeout 300 env -u COFFER_LONG TMPDIR="$scratch" COFFER_SEEDS="1-$1" "$work/build/tests/sim/test-sim-random" > "$work/out" 2>&1; }
 
 build "the copy"
 play 10 || { tail -n 20 "$work/out"; fail "the simulation fails without a planted bug"; }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 static void shell(const char *command)
 {
@@ -17,12 +18,13 @@ static void shell(const char *command)
 
 void stale_index_new(struct stale_index *x)
 {
+	const char *where = getenv("TMPDIR");
+
 	/* In memory where there is such a place: what is durable of the index is not asked here. */
-	strcpy(x->dir, "/dev/shm/coffer-sim-XXXXXX");
-	if (!mkdtemp(x->dir)) {
-		strcpy(x->dir, "/tmp/coffer-sim-XXXXXX");
-		ck_assert_ptr_nonnull(mkdtemp(x->dir));
-	}
+	if (!where)
+		where = access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm";
+	snprintf(x->dir, sizeof(x->dir), "%.40s/coffer-sim-XXXXXX", where);
+	ck_assert_ptr_nonnull(mkdtemp(x->dir));
 	snprintf(x->index, sizeof(x->index), "%s/index", x->dir);
 	snprintf(x->old, sizeof(x->old), "%s/old", x->dir);
 }

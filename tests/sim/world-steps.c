@@ -38,8 +38,10 @@ static void settle_full(struct world *w)
 
 	while (k < w->states && strcmp(w->state[k], found))
 		k++;
-	ck_assert_msg(k < w->states, "%s: no room, and not a state from %zu to %zu:\n%s",
-		      world_doing, w->acked, w->states - 1, found);
+	if (k == w->states)
+		fprintf(stderr, "%s: found:\n%s", world_doing, found);
+	ck_assert_msg(k < w->states, "%s: no room, and not a state from %zu to %zu", world_doing,
+		      w->acked, w->states - 1);
 	free(found);
 	while (w->states > k + 1)
 		free(w->state[--w->states]);
