@@ -116,8 +116,10 @@ struct cof_mount {
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
-	bool stopping;        /* cof_mount_stop, or a worker saw the end of the connection */
-	atomic_ullong parked; /* tasks; who takes it to 0 signals changed */
+	bool stopping; /* cof_mount_stop, or a worker saw the end of the connection */
+	/* Not changed: the thread that waits for the end would be woken with each request. */
+	pthread_cond_t drained;
+	atomic_ullong parked; /* tasks; taken to 0 under the lock, by whoever then signals drained */
 };
 
 struct cof_worker *cof_worker_self(fuse_req_t req);

@@ -151,16 +151,21 @@ static int init_sync(struct cof_mount *m)
 	err = -pthread_cond_init(&m->changed, NULL);
 	if (err < 0)
 		goto out_lock;
+	err = -pthread_cond_init(&m->drained, NULL);
+	if (err < 0)
+		goto out_changed;
 	err = -pthread_key_create(&m->worker_key, NULL);
 	if (err < 0)
-		goto out_cond;
+		goto out_drained;
 	err = cof_inval_init(&m->inval);
 	if (err == 0) {
 		cof_syncer_init(&m->syncer);
 		return 0;
 	}
 	pthread_key_delete(m->worker_key);
-out_cond:
+out_drained:
+	pthread_cond_destroy(&m->drained);
+out_changed:
 	pthread_cond_destroy(&m->changed);
 out_lock:
 	pthread_mutex_destroy(&m->lock);
@@ -221,6 +226,7 @@ void cof_mount_free(struct cof_mount *m)
 	cof_syncer_done(&m->syncer);
 	cof_inval_done(&m->inval);
 	pthread_key_delete(m->worker_key);
+	pthread_cond_destroy(&m->drained);
 	pthread_cond_destroy(&m->changed);
 	pthread_mutex_destroy(&m->lock);
 	free(m->workers);
@@ -241,7 +247,7 @@ static void wait_for_parked(struct cof_mount *m)
 {
 	pthread_mutex_lock(&m->lock);
 	while (atomic_load(&m->parked) > 0)
-		pthread_cond_wait(&m->changed, &m->lock);
+		pthread_cond_wait(&m->drained, &m->lock);
 	pthread_mutex_unlock(&m->lock);
 }
 

@@ -113,14 +113,18 @@ static struct cof_task *task_new(fuse_req_t req, enum cof_shape shape)
 static void task_free(struct cof_task *t)
 {
 	struct cof_mount *m = t->mount;
+	unsigned long long n = atomic_load_explicit(&m->parked, memory_order_relaxed);
 
 	if (t->may_commit)
 		atomic_fetch_sub(&m->inval.committing, 1);
 	free(t);
-	if (atomic_fetch_sub(&m->parked, 1) != 1)
-		return;
+	while (n > 1)
+		if (atomic_compare_exchange_weak(&m->parked, &n, n - 1))
+			return;
+	/* To 0 under the lock only: whoever waits for that may free the mount at once. */
 	pthread_mutex_lock(&m->lock);
-	pthread_cond_broadcast(&m->changed);
+	if (atomic_fetch_sub(&m->parked, 1) == 1)
+		pthread_cond_broadcast(&m->drained); /* free of cost while nobody waits */
 	pthread_mutex_unlock(&m->lock);
 }
 
