@@ -37,6 +37,7 @@ struct cof_io_ops {
 	int (*allocate)(struct cof_file *f, uint64_t off, uint64_t n);
 	int (*truncate)(struct cof_file *f, uint64_t size);
 	int (*size)(struct cof_file *f, uint64_t *ret);
+	void (*forget)(struct cof_file *f); /* NULL: nothing is cached */
 
 	int (*mkdir)(struct cof_io *io, const char *path);
 	int (*rename)(struct cof_io *io, const char *from, const char *to);
@@ -94,6 +95,7 @@ int cof_posix_sync(struct cof_file *f);
 int cof_posix_allocate(struct cof_file *f, uint64_t off, uint64_t n);
 int cof_posix_truncate(struct cof_file *f, uint64_t size);
 int cof_posix_size(struct cof_file *f, uint64_t *ret);
+void cof_posix_forget(struct cof_file *f);
 int cof_posix_mkdir(struct cof_io *io, const char *path);
 int cof_posix_rename(struct cof_io *io, const char *from, const char *to);
 int cof_posix_unlink(struct cof_io *io, const char *path);

@@ -223,6 +223,12 @@ int cof_io_size(struct cof_file *f, uint64_t *ret)
 	return f->io->ops->size(f, ret);
 }
 
+void cof_io_forget(struct cof_file *f)
+{
+	if (f->io->ops->forget)
+		f->io->ops->forget(f);
+}
+
 /* ---- names ---- */
 
 int cof_io_mkdir(struct cof_io *io, const char *path)

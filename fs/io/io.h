@@ -51,6 +51,10 @@ int cof_io_sync(struct cof_file *f); /* data and size durable */
 int cof_io_allocate(struct cof_file *f, uint64_t off, uint64_t n);
 int cof_io_truncate(struct cof_file *f, uint64_t size);
 int cof_io_size(struct cof_file *f, uint64_t *ret);
+/* What the system cached of the file and is on the disk may go. Advice: nothing depends on it but
+ * speed. Reading ahead leaves cached pieces of up to 2 MiB, and a small write into one of those
+ * looks at each of its blocks. */
+void cof_io_forget(struct cof_file *f);
 
 int cof_io_mkdir(struct cof_io *io, const char *path);
 int cof_io_rename(struct cof_io *io, const char *from, const char *to); /* replaces */

@@ -13,6 +13,7 @@ static const struct cof_io_ops plain_ops = {
     .allocate = cof_posix_allocate,
     .truncate = cof_posix_truncate,
     .size = cof_posix_size,
+    .forget = cof_posix_forget,
     .mkdir = cof_posix_mkdir,
     .rename = cof_posix_rename,
     .unlink = cof_posix_unlink,

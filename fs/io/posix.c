@@ -188,6 +188,11 @@ int cof_posix_size(struct cof_file *f, uint64_t *ret)
 	return 0;
 }
 
+void cof_posix_forget(struct cof_file *f)
+{
+	(void)posix_fadvise(fd_of(f), 0, 0, POSIX_FADV_DONTNEED); /* advice */
+}
+
 /* ---- names ---- */
 
 int cof_posix_mkdir(struct cof_io *io, const char *path)

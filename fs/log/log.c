@@ -86,6 +86,7 @@ int cof_log_mount(struct cof_log *log, const uint8_t salt[32], const void *publi
 	if (r < 0)
 		return r;
 	*ret_mount = log->mount;
+	cof_io_forget(log->current->file); /* recovery read it to its end */
 	log->reserve_given_up =
 	    cof_io_exists(log->p.io, "reserve") == 0; /* a checkpoint makes it */
 	return 0;
