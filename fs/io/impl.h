@@ -38,6 +38,7 @@ struct cof_io_ops {
 	int (*truncate)(struct cof_file *f, uint64_t size);
 	int (*size)(struct cof_file *f, uint64_t *ret);
 	void (*forget)(struct cof_file *f); /* NULL: nothing is cached */
+	void (*map)(struct cof_file *f);    /* may be NULL */
 
 	int (*mkdir)(struct cof_io *io, const char *path);
 	int (*rename)(struct cof_io *io, const char *from, const char *to);
@@ -81,6 +82,9 @@ struct cof_posix {
 struct cof_posix_file {
 	struct cof_file base;
 	int fd;
+	uint8_t *map; /* NULL: none; set before the first write, gone with the file */
+	uint64_t map_size;
+	atomic_bool map_failed;
 };
 
 /* Opens the directory; io is zeroed memory of the implementation's own struct. */
@@ -96,6 +100,14 @@ int cof_posix_allocate(struct cof_file *f, uint64_t off, uint64_t n);
 int cof_posix_truncate(struct cof_file *f, uint64_t size);
 int cof_posix_size(struct cof_file *f, uint64_t *ret);
 void cof_posix_forget(struct cof_file *f);
+
+/* ---- small writes by copying (map.c) ---- */
+
+void cof_posix_map(struct cof_file *f);
+void cof_posix_unmap(struct cof_posix_file *f);
+/* Bytes written: all, or 0 where it has to go by pwritev. */
+ssize_t cof_map_write(struct cof_posix_file *f, const struct iovec *iov, int count, uint64_t off);
+
 int cof_posix_mkdir(struct cof_io *io, const char *path);
 int cof_posix_rename(struct cof_io *io, const char *from, const char *to);
 int cof_posix_unlink(struct cof_io *io, const char *path);

@@ -229,6 +229,12 @@ void cof_io_forget(struct cof_file *f)
 		f->io->ops->forget(f);
 }
 
+void cof_io_map(struct cof_file *f)
+{
+	if (f->writable && f->io->ops->map)
+		f->io->ops->map(f);
+}
+
 /* ---- names ---- */
 
 int cof_io_mkdir(struct cof_io *io, const char *path)

@@ -55,6 +55,10 @@ int cof_io_size(struct cof_file *f, uint64_t *ret);
  * speed. Reading ahead leaves cached pieces of up to 2 MiB, and a small write into one of those
  * looks at each of its blocks. */
 void cof_io_forget(struct cof_file *f);
+/* From here on small writes below the file's present size may be copies into a mapping; that space
+ * has to be allocated. Before the first write of another thread. Promises nothing: where it cannot
+ * be, writes go on as they did. */
+void cof_io_map(struct cof_file *f);
 
 int cof_io_mkdir(struct cof_io *io, const char *path);
 int cof_io_rename(struct cof_io *io, const char *from, const char *to); /* replaces */

@@ -109,6 +109,7 @@ int cof_posix_open(struct cof_io *io, const char *path, int mode, struct cof_fil
 
 void cof_posix_close(struct cof_file *f)
 {
+	cof_posix_unmap((struct cof_posix_file *)f);
 	if (f->writable)
 		cof_spare_close((struct cof_posix *)f->io, fd_of(f));
 	else
@@ -117,7 +118,10 @@ void cof_posix_close(struct cof_file *f)
 
 ssize_t cof_posix_writev(struct cof_file *f, const struct iovec *iov, int count, uint64_t off)
 {
-	ssize_t r;
+	ssize_t r = cof_map_write((struct cof_posix_file *)f, iov, count, off);
+
+	if (r > 0)
+		return r;
 	do
 		r = pwritev(fd_of(f), iov, count, (off_t)off);
 	while (r < 0 && errno == EINTR);

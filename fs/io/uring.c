@@ -266,6 +266,7 @@ static const struct cof_io_ops uring_ops = {
     .truncate = cof_posix_truncate,
     .size = cof_posix_size,
     .forget = cof_posix_forget,
+    .map = cof_posix_map,
     .mkdir = cof_posix_mkdir,
     .rename = cof_posix_rename,
     .unlink = cof_posix_unlink,

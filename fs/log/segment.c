@@ -52,6 +52,7 @@ int cof_segment_new(struct cof_log *log, uint32_t number, struct segment **ret)
 		(void)cof_io_unlink(log->p.io, path); /* an empty leftover is found by recovery */
 		return r;
 	}
+	cof_io_map(f);
 	return wrap(f, number, ret);
 }
 

@@ -78,7 +78,7 @@ static int run(const char *store, const char *keyfile, size_t size, unsigned lon
 	if (!key || fd < 0 || read(fd, key, 32) != 32)
 		return cof_fail(diag, r < 0 ? r : -EINVAL, "no key file of 32 bytes, or no memory");
 	secret.data = key;
-	r = cof_io_uring(store, &p.io, diag);
+	r = cof_io_plain(store, &p.io, diag);
 	if (r < 0)
 		return r;
 	r = cof_archive_open(&p, &a, &opened, diag);

@@ -113,6 +113,7 @@ int main(void)
 	suite_add_tcase(s, replace_case());
 	suite_add_tcase(s, lock_case());
 	suite_add_tcase(s, host_case());
+	suite_add_tcase(s, map_case());
 	suite_add_tcase(s, sim_case());
 	suite_add_tcase(s, crash_case());
 	srunner_run_all(r, CK_NORMAL);

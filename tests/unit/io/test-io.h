@@ -36,6 +36,7 @@ bool holds(struct cof_io *io, const char *path, const char *text);
 TCase *io_case(const char *name);
 
 TCase *files_case(void);
+TCase *map_case(void);
 TCase *names_case(void);
 TCase *replace_case(void);
 TCase *lock_case(void);
