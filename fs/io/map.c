@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Small writes through a mapping: a copy instead of a system call (0.1 instead of 1.1 µs for a log
+ * Small writes through a mapping: a copy instead of a system call (0.3 instead of 1.1 µs for a log
  * line). For what is promised both are the same: the bytes are the kernel's from then on, outlive
  * this process, and the next fdatasync of the descriptor brings them to the disk or says why not.
  *
@@ -15,8 +15,8 @@
 
 #include "fs/io/impl.h"
 
-/* From about 32 KiB on pwritev is quicker: it makes larger pages. */
-#define MAP_MOST (16u << 10)
+/* What fits many times into a page: the first store into each costs 4 µs, more than pwritev does. */
+#define MAP_MOST 1024u
 
 struct copying { /* by this thread, now */
 	sigjmp_buf env;
@@ -61,6 +61,9 @@ void cof_posix_map(struct cof_file *file)
 	p = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
 	if (p == MAP_FAILED)
 		return;
+	/* Nothing is read around a page: that would make pieces of up to 2 MiB, of which one store
+	 * makes all dirty, and the next sync writes them whole. */
+	(void)madvise(p, (size_t)size, MADV_RANDOM);
 	f->map = p;
 	f->map_size = size;
 }

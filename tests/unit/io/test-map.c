@@ -52,7 +52,7 @@ static void there(const struct place *p, const void *want, size_t n, uint64_t of
 START_TEST(goes_there)
 {
 	const struct rlimit none = {0, RLIM_INFINITY};
-	uint8_t data[600], large[20000];
+	uint8_t data[600], large[2000];
 	struct iovec parts[3] = {{data, 100}, {data + 100, 0}, {data + 100, 500}};
 	struct cof_file *f, *plain = NULL;
 	struct place p;
