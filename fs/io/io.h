@@ -51,8 +51,8 @@ int cof_io_sync(struct cof_file *f); /* data and size durable */
 int cof_io_allocate(struct cof_file *f, uint64_t off, uint64_t n);
 int cof_io_truncate(struct cof_file *f, uint64_t size);
 int cof_io_size(struct cof_file *f, uint64_t *ret);
-/* What the system cached of the file and is on the disk may go. Advice: nothing depends on it but
- * speed. Reading ahead leaves cached pieces of up to 2 MiB, and a small write into one of those
+/* What the system cached of the file and takes for written may go: never after a sync that failed,
+ * then that may be wrong. Advice: nothing depends on it but speed. Reading ahead leaves cached pieces of up to 2 MiB, and a small write into one of those
  * looks at each of its blocks. */
 void cof_io_forget(struct cof_file *f);
 /* From here on small writes below the file's present size may be copies into a mapping; that space

@@ -91,6 +91,7 @@ struct cof_log {
 	int64_t prepare_again; /* boot-time before which no new attempt is made after ENOSPC */
 	struct pending *queue, **queue_tail;
 	bool leading;
+	bool was_clean; /* the last mount ended with a sync of everything; set by recovery */
 	uint8_t (*ring)[COF_HASH]; /* leaves ring_start .. size - 1, at sequence % COF_LEAF_RING */
 	uint64_t ring_start;
 	int64_t uncovered_since; /* boot-time of the oldest frame that wants a checkpoint; 0: none */

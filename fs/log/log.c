@@ -102,7 +102,10 @@ int cof_log_mount(struct cof_log *log, const uint8_t salt[32], const void *publi
 	if (r < 0)
 		return r;
 	*ret_mount = log->mount;
-	cof_io_forget(log->current->file); /* recovery read it to its end */
+	/* Recovery read it to its end. Only when all of it is known to be on the disk: after a failed
+	 * sync the cache may be the only place where frames still are. */
+	if (log->was_clean)
+		cof_io_forget(log->current->file);
 	cof_io_map(log->current->file);
 	if (log->prepared_next)
 		cof_io_map(log->prepared_next->file);

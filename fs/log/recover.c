@@ -509,6 +509,7 @@ int cof_log_open(const struct cof_log_params *p, const struct cof_log_secrets *s
 		cof_log_abandon(log);
 		return r;
 	}
+	log->was_clean = rec.clean;
 	*ret = log;
 	*ret_recovered = rec;
 	return 0;

@@ -141,7 +141,8 @@ void cof_task_send(struct cof_task *t)
 		task_free(t);
 		return;
 	}
-	cof_fill_entry(t->mount, &t->reply.attr, &entry);
+	if (t->shape == COF_SHAPE_ENTRY || t->shape == COF_SHAPE_CREATE || t->shape == COF_SHAPE_ATTR)
+		cof_fill_entry(t->mount, &t->reply.attr, &entry);
 	switch (t->shape) {
 	case COF_SHAPE_ERROR:
 		(void)fuse_reply_err(t->req, 0);
