@@ -7,7 +7,7 @@
 
 #include "fs/log/cut.h"
 
-#define PIECE (1u << 20)
+#define PIECE COF_PIECE
 #define JUNK_MAX ((uint64_t)1 << 30) /* bytes of one file that recovery sets aside */
 #define JUNK_FILES 256u		     /* segments behind a gap */
 
@@ -376,7 +376,7 @@ static int adopt_next(struct cof_log *log, uint64_t number)
 }
 
 /* Writes what is there again, in place. */
-static int write_again(struct cof_file *f, uint64_t from, uint64_t to, uint8_t *buf)
+int cof_write_again(struct cof_file *f, uint64_t from, uint64_t to, uint8_t *buf)
 {
 	int r = 0;
 
@@ -415,11 +415,11 @@ static int make_durable(struct scan *s, uint64_t segment, uint64_t used)
 		if (!r)
 			r = cof_io_size(f, &have);
 		if (!r)
-			r = write_again(f, from, have, buf);
+			r = cof_write_again(f, from, have, buf);
 	}
 	if (s->unsure / size < segment)
 		from = 0;
-	return r < 0 ? r : write_again(log->current->file, from, used, buf);
+	return r < 0 ? r : cof_write_again(log->current->file, from, used, buf);
 }
 
 int cof_cut_position(struct scan *s, struct cof_diag *diag)

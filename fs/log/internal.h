@@ -60,6 +60,7 @@ struct tiles { /* guarded by tree */
 	uint64_t start[COF_TILE_LEVELS]; /* index of buffer[0] in the level */
 	uint32_t count[COF_TILE_LEVELS];
 	uint64_t synced; /* leaves whose stored hashes are durable */
+	uint64_t found;	 /* leaves whose stored hashes were there when recovery began to add to them */
 	int err; /* first failure: the files are behind, the next mount rebuilds them */
 	bool unsynced; /* a sync failed: they may have holes */
 	/* Nothing is written: recovery does not know yet whether the log was tampered with, and then the
@@ -161,8 +162,12 @@ int cof_tiles_flush(struct cof_log *log, bool sync);
 int cof_tiles_get(void *log, unsigned level, uint64_t index, uint8_t out[COF_HASH]);
 /* Forgets what is stored from this tree size on (recovery). */
 int cof_tiles_reset(struct cof_log *log, uint64_t size);
-/* No longer held; cuts what cof_tiles_reset left, durably: what was cut never comes back. */
-int cof_tiles_release(struct cof_log *log);
+/* No longer held; cuts what cof_tiles_reset left, durably: what was cut never comes back. again: the last mount
+ * did not end, so what it may not have brought to the disk is written once more (as make_durable in cut.c). */
+int cof_tiles_release(struct cof_log *log, bool again);
+/* Writes what is there again, in place, and syncs. buf: COF_PIECE bytes. (cut.c) */
+#define COF_PIECE (1u << 20)
+int cof_write_again(struct cof_file *f, uint64_t from, uint64_t to, uint8_t *buf);
 /* The largest size up to `size` whose last stored hashes fit each other: a power cut may have lost
  * some of the last COF_TILE_UNSYNCED leaves. */
 int cof_tiles_good(struct cof_log *log, uint64_t size, uint64_t *ret);

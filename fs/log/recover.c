@@ -421,7 +421,7 @@ static int prove_and_scan(struct scan *s, const struct cof_checkpoint *cp,
 		if (r < 0)
 			return r;
 	}
-	r = cof_tiles_release(log);
+	r = cof_tiles_release(log, s->significant != COF_UNMOUNT);
 	if (r < 0)
 		return cof_fail(diag, r, "%s/tile cannot be written: %s", cof_io_where(log->p.io),
 				strerror(-r));

@@ -156,6 +156,7 @@ int cof_tiles_reset(struct cof_log *log, uint64_t size)
 	struct tiles *t = &log->tiles;
 
 	t->err = 0;
+	t->found = size;
 	for (unsigned l = 0; l < COF_TILE_LEVELS; l++) {
 		uint64_t want = (size >> (8 * l)) * COF_HASH, have;
 		int r = cof_io_size(t->file[l], &have);
@@ -175,10 +176,14 @@ int cof_tiles_reset(struct cof_log *log, uint64_t size)
 	return 0;
 }
 
-int cof_tiles_release(struct cof_log *log)
+int cof_tiles_release(struct cof_log *log, bool again)
 {
 	struct tiles *t = &log->tiles;
+	uint64_t from = t->found > COF_TILE_UNSYNCED ? t->found - COF_TILE_UNSYNCED : 0;
+	cof_autofree uint8_t *buf = again ? malloc(COF_PIECE) : NULL;
 
+	if (again && !buf)
+		return -ENOMEM;
 	t->held = false;
 	for (unsigned l = 0; l < COF_TILE_LEVELS; l++) {
 		uint64_t want = t->start[l] * COF_HASH, have;
@@ -186,7 +191,10 @@ int cof_tiles_release(struct cof_log *log)
 
 		if (r == 0 && have > want)
 			r = cof_io_truncate(t->file[l], want);
-		if (r == 0)
+		if (r == 0 && again)
+			r = cof_write_again(t->file[l], (from >> (8 * l)) * COF_HASH,
+					    (t->found >> (8 * l)) * COF_HASH, buf);
+		else if (r == 0)
 			r = cof_io_sync(t->file[l]);
 		if (r < 0)
 			return r;

@@ -32,7 +32,10 @@ void clocks_pass(int64_t ns)
 
 void clocks_step(int64_t ns)
 {
-	wall += ns;
+	int64_t set = wall + ns;
+
+	/* From the first half second of 1970 to the year 2200: a clock shows nothing else. */
+	wall = COF_MIN(COF_MAX(set, COF_NSEC / 2), BEGIN + INT64_C(174) * 365 * 86400 * COF_NSEC);
 }
 
 void clocks_boot(void)
