@@ -9,26 +9,7 @@
  *
  * Valid when every bound holds and both seals open; the costs are checked before they are spent.
  */
-#include "crypto/seal.h"
-
-enum {
-	AT_KIND = 8,
-	AT_VERSION = 9,
-	AT_COST = 12,
-	AT_ARCHIVE = 24,
-	AT_SALT = 40,
-	AT_NONCE_A = 72,
-	AT_WRAP = 84,
-	AT_GENERATION = 132,
-	AT_NONCE_B = 140,
-	AT_ROOT = 152
-};
-
-#define MAGIC "COFSEAL1"
-#define SALT 32
-#define WRAPPED (COF_KEY + COF_TAG)
-#define AD_A AT_NONCE_A
-#define AD_B (AT_NONCE_A + 8)
+#include "crypto/seal-blob.h"
 
 #define MEMORY_MAX (4u << 20) /* KiB */
 #define PASSES_MAX 64
@@ -90,7 +71,7 @@ static void root_ad(const uint8_t *blob, uint8_t out[AD_B])
 }
 
 /* keys: KEK, wrap key; secure memory. */
-static int wrap(uint8_t *blob, const uint8_t (*keys)[COF_KEY], const uint8_t root[COF_KEY])
+int cof_seal_wrap(uint8_t *blob, const uint8_t (*keys)[COF_KEY], const uint8_t root[COF_KEY])
 {
 	cof_autoaead struct cof_aead *a = NULL, *b = NULL;
 	uint8_t ad[AD_B];
@@ -107,12 +88,41 @@ static int wrap(uint8_t *blob, const uint8_t (*keys)[COF_KEY], const uint8_t roo
 	return err;
 }
 
+void cof_seal_begin(uint8_t blob[COF_SEAL_SIZE], enum cof_opener_kind kind,
+		    const uint8_t archive_id[16], uint64_t generation)
+{
+	memset(blob, 0, COF_SEAL_SIZE);
+	memcpy(blob, COF_SEAL_MAGIC, 8);
+	blob[AT_KIND] = (uint8_t)kind;
+	blob[AT_VERSION] = 1;
+	memcpy(blob + AT_ARCHIVE, archive_id, 16);
+	cof_random(blob + AT_SALT, SALT);
+	cof_random(blob + AT_NONCE_A, COF_NONCE);
+	cof_put_le64(blob + AT_GENERATION, generation);
+	cof_random(blob + AT_NONCE_B, COF_NONCE);
+}
+
+int cof_seal_rewrap(uint8_t blob[COF_SEAL_SIZE], const uint8_t wrap[COF_KEY],
+		    const uint8_t root[COF_KEY], uint64_t generation)
+{
+	cof_autoaead struct cof_aead *a = NULL;
+	uint8_t ad[AD_B];
+	int err = cof_aead_new(wrap, &a);
+
+	if (err < 0)
+		return err;
+	cof_put_le64(blob + AT_GENERATION, generation);
+	cof_random(blob + AT_NONCE_B, COF_NONCE);
+	root_ad(blob, ad);
+	return cof_aead_seal(a, blob + AT_NONCE_B, ad, AD_B, root, COF_KEY, blob + AT_ROOT);
+}
+
 int cof_seal_make(const struct cof_opener_secret *secret, const uint8_t archive_id[16],
 		  const struct cof_argon2_cost *cost, const uint8_t root[COF_KEY],
 		  uint64_t generation, uint8_t ret_blob[COF_SEAL_SIZE], uint8_t ret_wrap[COF_KEY])
 {
 	struct cof_argon2_cost c = cost ? *cost : default_cost;
-	uint8_t blob[COF_SEAL_SIZE] = MAGIC;
+	uint8_t blob[COF_SEAL_SIZE];
 	uint8_t(*keys)[COF_KEY] COF_CLEANUP(cof_secret_freep) = NULL;
 
 	c.memory_kib = c.memory_kib ? c.memory_kib : default_cost.memory_kib;
@@ -123,23 +133,17 @@ int cof_seal_make(const struct cof_opener_secret *secret, const uint8_t archive_
 	keys = cof_secret_alloc(2 * COF_KEY);
 	if (!keys)
 		return -ENOMEM;
-	blob[AT_KIND] = (uint8_t)secret->kind;
-	blob[AT_VERSION] = 1;
+	cof_seal_begin(blob, secret->kind, archive_id, generation);
 	if (secret->kind == COF_OPENER_PASSPHRASE) {
 		cof_put_le32(blob + AT_COST, c.memory_kib);
 		cof_put_le32(blob + AT_COST + 4, c.passes);
 		cof_put_le32(blob + AT_COST + 8, c.lanes);
 	}
-	memcpy(blob + AT_ARCHIVE, archive_id, 16);
-	cof_random(blob + AT_SALT, SALT);
-	cof_random(blob + AT_NONCE_A, COF_NONCE);
-	cof_put_le64(blob + AT_GENERATION, generation);
-	cof_random(blob + AT_NONCE_B, COF_NONCE);
 	int err = make_kek(secret, blob, keys[0]);
 	if (err < 0)
 		return err;
 	cof_random(keys[1], COF_KEY);
-	err = wrap(blob, (const uint8_t(*)[COF_KEY])keys, root);
+	err = cof_seal_wrap(blob, (const uint8_t(*)[COF_KEY])keys, root);
 	if (err < 0)
 		return err;
 	memcpy(ret_blob, blob, sizeof(blob));
@@ -152,7 +156,7 @@ static int check(const uint8_t *blob, size_t len)
 {
 	struct cof_argon2_cost c;
 
-	if (len != COF_SEAL_SIZE || memcmp(blob, MAGIC, 8) != 0 || blob[AT_VERSION] != 1 ||
+	if (len != COF_SEAL_SIZE || memcmp(blob, COF_SEAL_MAGIC, 8) != 0 || blob[AT_VERSION] != 1 ||
 	    blob[10] != 0 || blob[11] != 0)
 		return -EUCLEAN;
 	c.memory_kib = cof_get_le32(blob + AT_COST);
@@ -177,16 +181,12 @@ int cof_seal_kind(const uint8_t *blob, size_t len, enum cof_opener_kind *ret)
 	return err;
 }
 
-/* keys: room for KEK, wrap key, root key; secure memory. */
-static int unwrap(const struct cof_opener_secret *secret, const uint8_t *blob,
-		  uint8_t (*keys)[COF_KEY])
+int cof_seal_unwrap(const uint8_t *blob, uint8_t (*keys)[COF_KEY])
 {
 	cof_autoaead struct cof_aead *a = NULL, *b = NULL;
 	uint8_t ad[AD_B];
 
-	int err = make_kek(secret, blob, keys[0]);
-	if (err == 0)
-		err = cof_aead_new(keys[0], &a);
+	int err = cof_aead_new(keys[0], &a);
 	if (err == 0)
 		err = cof_aead_open(a, blob + AT_NONCE_A, blob, AD_A, blob + AT_WRAP, COF_KEY,
 				    keys[1]);
@@ -217,7 +217,9 @@ int cof_seal_open(const struct cof_opener_secret *secret, const uint8_t archive_
 	keys = cof_secret_alloc(3 * COF_KEY);
 	if (!keys)
 		return cof_fail(diag, -ENOMEM, "no secure memory left to open the seal");
-	int err = unwrap(secret, blob, keys);
+	int err = make_kek(secret, blob, keys[0]);
+	if (err == 0)
+		err = cof_seal_unwrap(blob, keys);
 	if (err == -EBADMSG)
 		return cof_fail(diag, -EKEYREJECTED, "wrong %s, or the seal was altered",
 				cof_opener_name(secret->kind));

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What guards the root key: openers behind one interface, and sealed boxes (docs/format.md 7.1, 7.2).
- * Works on bytes in memory; who calls reads and writes the files. tpm2 joins as one more kind.
+ * Works on bytes in memory, and for tpm2 with a TPM; who calls reads and writes the files.
  */
 #ifndef COF_SEAL_H
 #define COF_SEAL_H
 
-#include "crypto/crypto.h"
+#include "crypto/tpm.h"
 
 enum cof_opener_kind { COF_OPENER_PASSPHRASE = 1, COF_OPENER_FILE = 2, COF_OPENER_TPM2 = 3 };
 
@@ -19,11 +19,12 @@ struct cof_argon2_cost { /* zero values mean the defaults: 256 MiB, 3 passes, 4 
 	uint32_t memory_kib, passes, lanes;
 };
 
-/* The secret of an opener: a passphrase's bytes, or a key file's whole content. */
+/* The secret of an opener: a passphrase's bytes, a key file's whole content, a PIN. */
 struct cof_opener_secret {
 	enum cof_opener_kind kind;
 	const void *data; /* secure memory, the caller's */
-	size_t len;	  /* passphrase 1 to 1024, file 32 to 4096: else -EINVAL */
+	size_t len;	  /* passphrase 1 to 1024, file 32 to 4096: else -EINVAL; PIN 1 to 1024, 0: none */
+	const char *tpm;  /* of tpm2: where the TPM is (cof_tpm_open), NULL: the device */
 };
 
 /* Draws a wrap key (returned: it goes into the top page) and wraps the root key under it. */
@@ -36,6 +37,30 @@ int cof_seal_open(const struct cof_opener_secret *secret, const uint8_t archive_
 		  const uint8_t *blob, size_t len, uint8_t ret_root[COF_KEY],
 		  uint64_t *ret_generation, struct cof_diag *diag);
 int cof_seal_kind(const uint8_t *blob, size_t len, enum cof_opener_kind *ret); /* -EUCLEAN */
+
+/* Seals another root key under the wrap key that cof_seal_make gave: renewal without the secret. */
+int cof_seal_rewrap(uint8_t blob[COF_SEAL_SIZE], const uint8_t wrap[COF_KEY],
+		    const uint8_t root[COF_KEY], uint64_t generation);
+
+/* ---- the opener tpm2: as above, and what the TPM needs behind it ---- */
+
+#define COF_SEAL_TPM2_MAX 8192
+
+/* The value that a PIN is to the TPM. */
+int cof_seal_tpm2_auth(const uint8_t archive_id[16], const void *pin, size_t n,
+		       uint8_t ret[COF_TPM_AUTH]);
+/* Draws a key, has the TPM seal it, and wraps the root key under it and a wrap key drawn anew each
+ * time, which nobody keeps: after a renewal no older blob helps. Errors as cof_tpm_seal. */
+int cof_seal_tpm2_make(struct cof_tpm *t, const struct cof_tpm_seal_params *p,
+		       const uint8_t archive_id[16], const uint8_t root[COF_KEY],
+		       uint64_t generation, struct cof_buf *ret, struct cof_diag *diag);
+/* auth: NULL without a PIN. Errors as cof_seal_open and cof_tpm_unseal. */
+int cof_seal_tpm2_open(struct cof_tpm *t, const uint8_t *auth, const uint8_t archive_id[16],
+		       const uint8_t *blob, size_t len, uint8_t ret_root[COF_KEY],
+		       uint64_t *ret_generation, struct cof_diag *diag);
+/* What the blob says without being opened: nothing of it is proven. -EUCLEAN · -EXDEV */
+int cof_seal_tpm2_read(const uint8_t archive_id[16], const uint8_t *blob, size_t len,
+		       struct cof_tpm_sealed *ret, uint64_t *ret_generation);
 
 /* ---- sealed boxes ---- */
 

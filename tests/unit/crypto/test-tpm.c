@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 
 #include "../../support/swtpm.h"
-#include "crypto/tpm.h"
+#include "crypto/seal.h"
 
 static struct swtpm sw;
 static struct cof_tpm *tpm;
@@ -523,6 +523,36 @@ START_TEST(store)
 }
 END_TEST
 
+/* The opener's file: it opens, and with any byte of it flipped it does not. */
+START_TEST(opener)
+{
+	static const uint8_t archive[16] = {9, 8, 7}, other[16] = {9, 8, 6};
+	struct cof_tpm_pcrs now;
+	struct cof_tpm_seal_params p = {
+	    .index = index_, .value = value, .branches = &now, .n_branches = 1};
+	cof_autobuf struct cof_buf blob = {0};
+	struct cof_tpm_sealed s;
+	uint8_t root[COF_KEY] = {3, 1, 4}, got[COF_KEY];
+	uint64_t generation = 0;
+
+	must_be(cof_tpm_pcrs_read(tpm, 1u << 7, &now, &diag), 0);
+	must_be(cof_seal_tpm2_make(tpm, &p, archive, root, 5, &blob, &diag), 0);
+	must_be(cof_seal_tpm2_open(tpm, NULL, archive, blob.data, blob.len, got, &generation, &diag), 0);
+	must(memcmp(got, root, COF_KEY) == 0 && generation == 5);
+	must_be(cof_seal_tpm2_open(tpm, NULL, other, blob.data, blob.len, got, &generation, &diag), -EXDEV);
+	/* every byte of the head, and some of what the TPM is given: it takes a moment for each */
+	for (size_t i = 0; i < blob.len; i += i < COF_SEAL_SIZE ? 7 : 41) {
+		blob.data[i] ^= 0x10;
+		generation = 77;
+		must(cof_seal_tpm2_open(tpm, NULL, archive, blob.data, blob.len, got, &generation, &diag) < 0);
+		must(generation == 77 && diag.text[0]);
+		blob.data[i] ^= 0x10;
+	}
+	for (size_t cut = 0; cut < blob.len; cut++)
+		must(cof_seal_tpm2_read(archive, blob.data, cut, &s, &generation) == -EUCLEAN);
+}
+END_TEST
+
 START_TEST(clock_)
 {
 	struct cof_tpm_clock a, b;
@@ -640,6 +670,7 @@ Suite *suite(void)
 	tcase_add_test(c, altered);
 	tcase_add_test(c, orderly_counter);
 	tcase_add_test(c, store);
+	tcase_add_test(c, opener);
 	tcase_add_test(c, clock_);
 	tcase_add_test(c, names);
 	tcase_add_test(c, leaves_no_copy);
