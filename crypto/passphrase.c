@@ -94,31 +94,33 @@ static int prompt(int tty, const char *what, const char *store, char *out, size_
 	return read_line(tty, out, ret_n, diag);
 }
 
-static int ask(int tty, const char *store, bool twice, char *out, size_t *ret_n,
+static int ask(int tty, const char *what, const char *store, bool twice, char *out, size_t *ret_n,
 	       struct cof_diag *diag)
 {
 	cof_autosecret char *again = NULL;
 	size_t n = 0, m = 0;
+	char first[32];
 	int r;
 
 	if (!twice)
-		return prompt(tty, "Passphrase for", store, out, ret_n, diag);
+		return prompt(tty, what, store, out, ret_n, diag);
 	again = cof_secret_alloc(COF_PASSPHRASE_ROOM);
 	if (!again)
 		return cof_fail(diag, -ENOMEM, "no locked memory left for the passphrase");
-	r = prompt(tty, "New passphrase for", store, out, &n, diag);
+	snprintf(first, sizeof(first), "New %c%s", *what == 'P' && what[1] == 'a' ? 'p' : *what, what + 1);
+	r = prompt(tty, first, store, out, &n, diag);
 	if (r == 0)
 		r = prompt(tty, "The same once more, for", store, again, &m, diag);
 	if (r < 0)
 		return r;
 	if (n != m || !cof_equal(out, again, n))
-		return cof_fail(diag, -EINVAL, "the two passphrases differ; nothing was made");
+		return cof_fail(diag, -EINVAL, "the two differ; nothing was made");
 	*ret_n = n;
 	return 0;
 }
 
-int cof_passphrase_ask(const char *store, bool twice, char *out, size_t *ret_n,
-		       struct cof_diag *diag)
+static int ask_for(const char *what, const char *store, bool twice, char *out, size_t *ret_n,
+		   struct cof_diag *diag)
 {
 	cof_autoclose int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	struct signals signals;
@@ -134,9 +136,20 @@ int cof_passphrase_ask(const char *store, bool twice, char *out, size_t *ret_n,
 	if (tcsetattr(tty, TCSAFLUSH, &silent) < 0)
 		r = cof_fail(diag, -errno, "the terminal: %s", strerror(errno));
 	else
-		r = ask(tty, store, twice, out, ret_n, diag);
+		r = ask(tty, what, store, twice, out, ret_n, diag);
 	if (tcsetattr(tty, TCSAFLUSH, &old) < 0 && r == 0)
 		r = cof_fail(diag, -errno, "the terminal: %s", strerror(errno));
 	restore_signals(&signals);
 	return r;
+}
+
+int cof_passphrase_ask(const char *store, bool twice, char *out, size_t *ret_n,
+		       struct cof_diag *diag)
+{
+	return ask_for("Passphrase for", store, twice, out, ret_n, diag);
+}
+
+int cof_pin_ask(const char *store, bool twice, char *out, size_t *ret_n, struct cof_diag *diag)
+{
+	return ask_for("PIN of the TPM's seal of", store, twice, out, ret_n, diag);
 }

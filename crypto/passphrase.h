@@ -16,5 +16,7 @@
  */
 int cof_passphrase_ask(const char *store, bool twice, char *out, size_t *ret_n,
 		       struct cof_diag *diag);
+/* The same for the PIN of a TPM's seal. */
+int cof_pin_ask(const char *store, bool twice, char *out, size_t *ret_n, struct cof_diag *diag);
 
 #endif

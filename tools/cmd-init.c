@@ -20,6 +20,11 @@ enum {
 	OPT_NEW_KEY_FILE,
 	OPT_PASSPHRASE_FD,
 	OPT_CREDENTIAL,
+	OPT_SEAL,
+	OPT_TPM,
+	OPT_PCRS,
+	OPT_PIN,
+	OPT_NO_RECOVERY,
 	OPT_ORIGIN,
 	OPT_AUDITOR,
 	OPT_SEGMENT,
@@ -46,6 +51,19 @@ static const struct tool_option options[] = {
 			   "reads the passphrase from descriptor N instead of the "
 			   "terminal, up to its end; one newline there is left out"},
     [OPT_CREDENTIAL] = {"credential", "NAME", "the passphrase is the systemd credential NAME"},
+    [OPT_SEAL] = {"seal", "KIND",
+		  "what opens the archive: tpm2 (this machine's TPM), passphrase or file. Without "
+		  "it file with --key-file or --new-key-file, else passphrase"},
+    [OPT_TPM] = {"tpm", "WHERE",
+		 "of tpm2: where the TPM is, device:/dev/tpmrm0 (the default, or what COFFER_TPM "
+		 "says), swtpm:host=H,port=P or the path of a socket",
+		 true},
+    [OPT_PCRS] = {"pcrs", "LIST", "of tpm2: the PCRs that have to be as they are now, such as 0,2,4,7; default 7"},
+    [OPT_PIN] = {"pin", NULL,
+		 "of tpm2: it takes a PIN too, asked for or read as a passphrase is. Wrong ones are "
+		 "counted by the TPM, which locks itself"},
+    [OPT_NO_RECOVERY] = {"no-recovery", NULL,
+			 "of tpm2: there is no other way in; with the TPM lost, all is lost"},
     [OPT_ORIGIN] = {"origin", "NAME",
 		    "the name of the log in checkpoints and in the verifier key, such as "
 		    "logs.example.org/audit; without it HOST/STORE"},
@@ -124,6 +142,23 @@ static int take_option(struct init *in, int option)
 	case OPT_CREDENTIAL:
 		in->opener_args.credential = optarg;
 		break;
+	case OPT_SEAL:
+		in->opener_args.seal = optarg;
+		break;
+	case OPT_TPM:
+		in->opener_args.tpm = optarg;
+		break;
+	case OPT_PCRS:
+		if (cof_tpm_pcrs_parse(optarg, &in->pcrs, NULL) < 0)
+			return misuse("--pcrs takes numbers from 0 to 23 with commas, such as 0,2,4,7; "
+				      "16 and 23 guard nothing");
+		break;
+	case OPT_PIN:
+		in->opener_args.pin = true;
+		break;
+	case OPT_NO_RECOVERY:
+		in->no_recovery = true;
+		break;
 	case OPT_ORIGIN:
 		in->origin = optarg;
 		break;
@@ -147,13 +182,22 @@ static int take_option(struct init *in, int option)
 	return EXIT_OK;
 }
 
-static int check_options(const struct init *in)
+static int check_options(struct init *in)
 {
 	const char *conflict = opener_conflict(&in->opener_args);
 	const struct opener_args *a = &in->opener_args;
 
 	if (*conflict)
 		return misuse("%s", conflict);
+	in->tpm2 = a->seal && !strcmp(a->seal, "tpm2");
+	if (!in->tpm2 && (in->pcrs || a->pin || a->tpm || in->no_recovery))
+		return misuse("--pcrs, --pin, --tpm and --no-recovery go with --seal tpm2");
+	if (in->tpm2 && !a->pin && (a->credential || a->passphrase_fd >= 0))
+		return misuse("with --seal tpm2 a PIN is read only with --pin");
+	if (in->tpm2 && !in->no_recovery)
+		return misuse("an archive that this machine's TPM alone opens is lost with it: say "
+			      "--no-recovery if that is meant, and add another opener afterwards (coffer "
+			      "seal add)");
 	if (!in->n_shelves)
 		return misuse("an archive has at least one shelf: name one with --shelf");
 	/* mount options are separated by commas and know no escape */
@@ -332,6 +376,7 @@ static int make_archive(struct init *in, struct cof_diag *diag)
 	    .segment_size = in->segment_size,
 	    .flags = in->flags,
 	    .secret = &in->opener.secret,
+	    .pcrs = in->tpm2 && !in->pcrs ? 1u << 7 : in->pcrs,
 	    .shelves = in->shelves,
 	    .n_shelves = in->n_shelves,
 	    .ret_auditor_secret = in->auditor ? in->auditor_secret : NULL,
@@ -448,8 +493,8 @@ const struct verb verb_init = {
 	    "others "
 	    "need to check it.\n"
 	    "\n"
-	    "It is opened by a key file or by a passphrase. Without an option that says which, a "
-	    "passphrase is asked for, twice.\n"
+	    "It is opened by a key file, by a passphrase or by this machine's TPM. Without an option "
+	    "that says which, a passphrase is asked for, twice.\n"
 	    "\n"
 	    "Exit code: 0 made, 1 failed (nothing is left behind), 2 wrong usage.",
     .options = options,

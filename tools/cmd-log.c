@@ -101,7 +101,7 @@ static int check_source(const struct store *st, const struct showing *s, struct 
 	const char *openers;
 	int r;
 
-	if (a->key_file || a->credential || a->passphrase_fd >= 0)
+	if (a->seal || a->key_file || a->credential || a->passphrase_fd >= 0)
 		return 0;
 	status = cof_json_object();
 	r = cof_store_status(st->io, status, diag);
@@ -126,7 +126,9 @@ static int from_store(const struct store *st, struct showing *s, struct cof_diag
 		return cof_fail(diag, -ENOTCONN,
 				"%s is not mounted, so nothing new can come: leave out --follow",
 				st->path);
-	r = check_source(st, s, diag);
+	r = opener_choose(&s->opener_args, st->io, diag);
+	if (r == 0)
+		r = check_source(st, s, diag);
 	if (r == 0)
 		r = opener_get(&s->opener_args, st->path, false, &opener, diag);
 	if (r == -ENOTTY)

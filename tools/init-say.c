@@ -51,7 +51,8 @@ static void say_mount(const struct init *in)
 	cof_autofree char *store_word = shell_word(in->store), *point_word = NULL,
 			  *option_word = NULL;
 	cof_autofree char *store_tab = fstab_word(in->store), *point_tab = NULL, *option_tab = NULL;
-	int n = real ? asprintf(&option, "keyfile=%s", real)
+	int n = in->tpm2 && a->tpm && !strchr(a->tpm, ',') ? asprintf(&option, "tpm=%s", a->tpm)
+		: real					   ? asprintf(&option, "keyfile=%s", real)
 		     : asprintf(&option, a->credential ? "credential=%s" : "%s",
 				a->credential ? a->credential : "");
 
@@ -68,8 +69,8 @@ static void say_mount(const struct init *in)
 	printf("\nMount it:\n  mkdir -p %s\n  mount -t coffer %s %s%s%s\n", point_word, store_word,
 	       point_word, *option ? " -o " : "", *option ? option_word : "");
 	printf("or with a line in /etc/fstab:\n  %s %s coffer %s%s 0 0\n", store_tab, point_tab,
-	       *option ? option_tab : "noauto", *option ? ",nofail" : "");
-	if (!*option)
+	       *option ? option_tab : in->tpm2 ? "nofail" : "noauto", *option ? ",nofail" : "");
+	if (!*option && !in->tpm2)
 		printf("(with a passphrase it is mounted by hand: mount %s)\n", point_word);
 }
 
@@ -79,7 +80,16 @@ static void say_opener(const struct init *in)
 	const char *key = a->new_key_file ? a->new_key_file : a->key_file;
 	cof_autofree char *shown = key ? escaped(key) : NULL;
 
-	if (shown)
+	if (in->tpm2) {
+		printf("It is opened by the TPM of this machine%s. Without that TPM nothing in the "
+		       "archive can be\nread: add another opener (coffer seal add).\n",
+		       a->pin ? " and the PIN" : "");
+		if (!a->pin && (!in->pcrs || in->pcrs == 1u << 7))
+			printf("PCR 7 alone says that Secure Boot is set as now, not what was started: "
+			       "who takes the\nwhole machine can start another system on it and open the "
+			       "archive. --pin, or PCRs of\nkernel, command line and initrd (4,7,9,11), "
+			       "close that.\n");
+	} else if (shown)
 		printf(
 		    "It is opened by the key file %s%s. Without that file nothing in the archive\n"
 		    "can be read; keep a copy away from this host.\n",

@@ -30,6 +30,10 @@ const char *opener_conflict(const struct opener_args *a)
 {
 	int n = !!a->key_file + !!a->new_key_file + !!a->credential + (a->passphrase_fd >= 0);
 
+	if (a->seal && strcmp(a->seal, "tpm2") && strcmp(a->seal, "passphrase") && strcmp(a->seal, "file"))
+		return "--seal takes tpm2, passphrase or file";
+	if (a->seal && (a->key_file || a->new_key_file) != !strcmp(a->seal, "file"))
+		return "--key-file and --new-key-file go with --seal file, and it with one of them";
 	return n > 1 ? "only one of --key-file, --new-key-file, --passphrase-fd and --credential "
 		       "can open an archive"
 		     : "";
@@ -225,18 +229,56 @@ static int from_credential(const char *name, char *data, size_t *ret_n, struct c
 	return read_whole(fd, false, "the credential", data, ret_n, diag);
 }
 
+int opener_choose(struct opener_args *a, struct cof_io *io, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *all = cof_json_array();
+	int r;
+
+	if (a->key_file || a->new_key_file || (!a->seal && (a->credential || a->passphrase_fd >= 0)))
+		return 0;
+	if (a->seal && strcmp(a->seal, "tpm2") != 0)
+		return 0;
+	r = cof_store_seal_show(io, all, diag);
+	for (size_t i = 0; r == 0 && i < cof_json_count(all); i++) {
+		const struct cof_json *o = cof_json_at(all, i);
+		const char *kind = cof_json_str(o, "kind");
+
+		if (!kind || strcmp(kind, "tpm2") != 0)
+			continue;
+		a->seal = "tpm2";
+		a->pin |= cof_json_bool(o, "pin");
+	}
+	return r;
+}
+
+/* A PIN: from where a passphrase comes from; and none where none is asked for. */
+static int tpm_secret(const struct opener_args *a, const char *store, bool twice, char *data,
+		      size_t *ret_n, struct cof_diag *diag)
+{
+	if (!a->pin)
+		return 0;
+	if (a->credential)
+		return from_credential(a->credential, data, ret_n, diag);
+	if (a->passphrase_fd >= 0)
+		return read_whole(a->passphrase_fd, false, "the PIN's descriptor", data, ret_n, diag);
+	return cof_pin_ask(store, twice, data, ret_n, diag);
+}
+
 int opener_get(const struct opener_args *a, const char *store, bool twice, struct opener *ret,
 	       struct cof_diag *diag)
 {
 	cof_autosecret char *data = cof_secret_alloc(ROOM);
 	cof_autofree char *made = NULL;
 	bool is_file = a->key_file || a->new_key_file;
+	bool is_tpm = a->seal && !strcmp(a->seal, "tpm2");
 	size_t n = 0;
 	int r;
 
 	if (!data)
 		return cof_fail(diag, -ENOMEM, "no locked memory left for the secret");
-	if (a->key_file)
+	if (is_tpm)
+		r = tpm_secret(a, store, twice, data, &n, diag);
+	else if (a->key_file)
 		r = from_key_file(a->key_file, store, data, &n, diag);
 	else if (a->new_key_file)
 		r = make_key_file(a->new_key_file, store, data, &n, &made, diag);
@@ -249,7 +291,10 @@ int opener_get(const struct opener_args *a, const char *store, bool twice, struc
 		r = cof_passphrase_ask(store, twice, data, &n, diag);
 	if (r < 0)
 		return r;
-	ret->secret.kind = is_file ? COF_OPENER_FILE : COF_OPENER_PASSPHRASE;
+	ret->secret.kind = is_tpm    ? COF_OPENER_TPM2
+			   : is_file ? COF_OPENER_FILE
+				     : COF_OPENER_PASSPHRASE;
+	ret->secret.tpm = a->tpm ? a->tpm : secure_getenv("COFFER_TPM");
 	ret->secret.data = data;
 	ret->secret.len = n;
 	ret->made = made;

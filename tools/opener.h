@@ -8,11 +8,14 @@
 #define COFFER_OPENER_H
 
 #include "crypto/passphrase.h"
-#include "crypto/seal.h"
+#include "fs/archive/archive.h"
 
-struct opener_args { /* at most one is set; none: the terminal is asked */
+struct opener_args { /* at most one is set; none: the TPM where the archive has one, else the terminal */
 	const char *key_file, *new_key_file, *credential;
-	int passphrase_fd;
+	int passphrase_fd; /* of a TPM's seal: its PIN */
+	const char *seal;  /* "passphrase", "file" or "tpm2", NULL: as above */
+	const char *tpm;   /* where the TPM is; NULL: COFFER_TPM, else the device */
+	bool pin;	   /* of a new seal: it asks for a PIN */
 };
 #define OPENER_ARGS_INIT                                                                           \
 	{                                                                                          \
@@ -28,6 +31,10 @@ struct opener {
 int opener_fd(const char *text, int *ret);
 /* "" or what is wrong with the combination. */
 const char *opener_conflict(const struct opener_args *a);
+
+/* Sets seal where the arguments leave it open and the archive (of which this is the store) decides:
+ * a TPM's opener wins, and nothing weaker is tried in its place. */
+int opener_choose(struct opener_args *a, struct cof_io *io, struct cof_diag *diag);
 
 /* store: where a key file may not lie, and what the prompt names. twice: the passphrase is new. */
 int opener_get(const struct opener_args *a, const char *store, bool twice, struct opener *ret,

@@ -12,8 +12,11 @@
 
 static int get_secret(struct shelves *s, const struct opener_args *a, struct cof_diag *diag)
 {
-	int r = opener_get(a, s->store.path, false, &s->opener, diag);
+	struct opener_args chosen = *a;
+	int r = opener_choose(&chosen, s->store.io, diag);
 
+	if (r == 0)
+		r = opener_get(&chosen, s->store.path, false, &s->opener, diag);
 	if (r == -ENOTTY)
 		return cof_fail(diag, r, "%s: use --passphrase-fd, --credential or --key-file",
 				diag->text);

@@ -32,6 +32,7 @@ struct cof_init_params {
 	uint32_t flags;	       /* COF_ARCHIVE_… */
 	const struct cof_opener_secret *secret;
 	const struct cof_argon2_cost *cost; /* NULL: default */
+	uint32_t pcrs;			    /* of tpm2: what its seal measures, as bits */
 	const struct cof_shelf_spec *shelves;
 	size_t n_shelves; /* at least 1; names: 1 to 255 bytes, no '/', not "." or ".." */
 	uint8_t *ret_auditor_secret; /* 32 bytes for the caller to hand out and wipe, or NULL: discarded */
@@ -173,5 +174,26 @@ int cof_archive_shelves(struct cof_archive *a, cof_show_fn fn, void *user);
 int cof_store_show_log(struct cof_io *io, const struct cof_opener_secret *secret, uint64_t from,
 		       cof_show_fn fn, void *user, uint64_t *ret_next, struct cof_diag *diag);
 int cof_store_status(struct cof_io *io, struct cof_json *into, struct cof_diag *diag); /* needs no key */
+
+/* ---- the seal, of an archive that is not mounted (-EBUSY): takes the lock ---- */
+
+/* One object for each opener: name ("tpm2-1"), kind; of tpm2 pin, pcrs ("7,11"), index, value (of the
+ * counter), sets (of PCR values). Read from the files, without a key or the TPM; unproven. No lock. */
+int cof_store_seal_show(struct cof_io *io, struct cof_json *array, struct cof_diag *diag);
+
+struct cof_renewal {
+	const char *tpm;		 /* where the TPM is; NULL: the device */
+	uint32_t pcrs;			 /* other PCRs than before; 0: the same */
+	const struct cof_tpm_pcrs *also; /* values after an update, which open too; NULL: none */
+};
+/* A new root key: with a TPM's opener, every older copy of seal/ and keys/ is dead on it afterwards. Safe
+ * against power cuts at any step. */
+int cof_store_seal_renew(struct cof_io *io, const struct cof_opener_secret *secret,
+			 const struct cof_renewal *r, struct cof_diag *diag);
+int cof_store_seal_add(struct cof_io *io, const struct cof_opener_secret *secret,
+		       const struct cof_opener_secret *added, uint32_t pcrs, uint32_t *ret_n,
+		       struct cof_diag *diag); /* -EEXIST: a second TPM */
+int cof_store_seal_remove(struct cof_io *io, const struct cof_opener_secret *secret,
+			  enum cof_opener_kind kind, uint32_t n, struct cof_diag *diag); /* -EBUSY: the last */
 
 #endif

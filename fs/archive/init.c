@@ -164,8 +164,8 @@ static int make_keys(struct making *m, uint8_t *auditor)
 			return cof_fail(m->diag, r, "%s/%s cannot be made: %s", cof_io_where(m->io),
 					dirs[i], strerror(-r));
 	}
-	r = cof_keys_make(m->io, m->conf.id, m->p->secret, m->p->cost, auditor, public_key, &m->keys,
-			  m->diag);
+	r = cof_keys_make(m->io, m->conf.id, m->p->secret, m->p->cost, m->p->pcrs, auditor, public_key,
+			  &m->keys, m->diag);
 	if (r < 0)
 		return r;
 	r = m->p->origin ? cof_vkey_make(m->p->origin, COF_NOTE_ED25519, public_key, &m->conf.vkey)
@@ -325,8 +325,10 @@ int cof_archive_init(struct cof_io *io, const struct cof_init_params *p, struct 
 	if (r < 0)
 		return r;
 	r = make_all(&m, auditor);
-	if (r < 0 && m.ours)
+	if (r < 0 && m.ours) {
+		cof_keys_unmake(io, m.conf.id, p->secret);
 		remove_all(&m);
+	}
 	cof_io_unlock(io);
 	if (r < 0)
 		return r;

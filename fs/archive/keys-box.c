@@ -25,6 +25,7 @@ enum { /* tags, their own space */
 #define EPOCH_LEN (8 + 4 + COF_KEY)
 
 #define TOP_FILE "keys/top"
+#define TOP_NEXT "keys/top.next"
 #define EPOCH_FILE "keys/epoch"
 
 /* ---- writing ---- */
@@ -126,7 +127,7 @@ static int write_box(struct cof_io *io, const char *path, const struct cof_buf *
 		   : 0;
 }
 
-int cof_keys_write_top(const struct cof_keys *k, struct cof_io *io, struct cof_diag *diag)
+int cof_keys_write_top(const struct cof_keys *k, struct cof_io *io, bool next, struct cof_diag *diag)
 {
 	size_t entries = cof_keytree_count(k->tree[0]) + cof_keytree_count(k->tree[1]);
 	size_t pages = k->n_pages[0] + k->n_pages[1];
@@ -145,7 +146,7 @@ int cof_keys_write_top(const struct cof_keys *k, struct cof_io *io, struct cof_d
 				   p.len, &box);
 	if (err)
 		return cof_fail(diag, err, "%s could not be sealed: %s", TOP_FILE, strerror(-err));
-	return write_box(io, TOP_FILE, &box, diag);
+	return write_box(io, next ? TOP_NEXT : TOP_FILE, &box, diag);
 }
 
 int cof_keys_write_epoch(const struct cof_keys *k, struct cof_io *io, uint64_t epoch,
@@ -332,24 +333,41 @@ static int nonsense(int err)
 	return err == -ENOMEM ? err : -EUCLEAN;
 }
 
+int cof_keys_top_generation(struct cof_io *io, bool next, uint64_t *ret)
+{
+	cof_autofile struct cof_file *f = NULL;
+	uint8_t head[COF_BOX_OVERHEAD];
+	size_t n = 0;
+	int err = cof_io_open(io, next ? TOP_NEXT : TOP_FILE, COF_IO_RDONLY, &f);
+
+	if (err == 0)
+		err = cof_io_read(f, head, sizeof(head), 0, &n);
+	if (err == 0 && n < sizeof(head))
+		err = -EUCLEAN;
+	if (err == 0)
+		*ret = cof_get_le64(head + 32);
+	return err;
+}
+
 int cof_keys_read_top(struct cof_keys *k, struct cof_io *io, struct cof_diag *diag)
 {
+	const char *path = k->top_next ? TOP_NEXT : TOP_FILE;
 	void *opened = NULL;
 	cof_autosecret void *plain = NULL;
 	uint64_t generation = 0;
 	size_t n = 0;
-	int err = open_box(io, TOP_FILE, COF_BOX_TOP, k->root, k->archive_id, 0, &generation,
-			   &opened, &n, diag);
+	int err = open_box(io, path, COF_BOX_TOP, k->root, k->archive_id, 0, &generation, &opened, &n,
+			   diag);
 
 	plain = opened;
 	if (err)
 		return err;
 	if (generation != k->generation)
-		return damaged(io, TOP_FILE, "its generation is not the root key's", diag);
+		return damaged(io, path, "its generation is not the root key's", diag);
 	err = decode_top(k, plain, n);
 	if (err && nonsense(err) == -ENOMEM)
-		return cof_fail(diag, -ENOMEM, "no secure memory left for %s", TOP_FILE);
-	return err ? damaged(io, TOP_FILE, "its content makes no sense", diag) : 0;
+		return cof_fail(diag, -ENOMEM, "no secure memory left for %s", path);
+	return err ? damaged(io, path, "its content makes no sense", diag) : 0;
 }
 
 static int read_page(struct cof_keys *k, struct cof_io *io, int t, const struct cof_keys_page *p,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Private to keys.c and keys-box.c: the keys in memory, and their coding in sealed boxes
+ * Private to keys*.c: the keys in memory, and their coding in sealed boxes
  * (docs/format.md 7.2).
  *
  * Thread-safety: deriving reads the trees only; nothing here changes them while an archive is open.
@@ -18,13 +18,14 @@ struct cof_keys_page { /* a page of a tree, as the top lists it */
 struct cof_keys_wrap { /* what lets the root key be renewed without the opener's secret */
 	uint8_t kind;
 	uint32_t n;
-	uint8_t key[COF_KEY];
+	uint8_t key[COF_KEY]; /* wrap key; of tpm2 what the PIN is to the TPM, or zeros */
 };
 
 struct cof_keys { /* secure memory, as all it points to */
 	uint8_t archive_id[16];
 	uint8_t root[COF_KEY];
 	uint64_t generation; /* of the root key */
+	bool top_next;	     /* its top is keys/top.next: a renewal was not finished */
 	uint8_t index[COF_KEY], signing[COF_KEY], state[COF_KEY];
 	uint64_t epoch; /* of the next MOUNT frame */
 	uint32_t lineage;
@@ -36,12 +37,15 @@ struct cof_keys { /* secure memory, as all it points to */
 	size_t n_wraps;
 };
 
-int cof_keys_write_top(const struct cof_keys *k, struct cof_io *io, struct cof_diag *diag);
+/* keys/top, or keys/top.next: the top of a root key that is not in force yet. */
+int cof_keys_write_top(const struct cof_keys *k, struct cof_io *io, bool next, struct cof_diag *diag);
+/* What the file's header says, unproven. -ENOENT · -EUCLEAN */
+int cof_keys_top_generation(struct cof_io *io, bool next, uint64_t *ret);
 /* Takes epoch and secret apart from k, which changes only once they are durable. */
 int cof_keys_write_epoch(const struct cof_keys *k, struct cof_io *io, uint64_t epoch,
 			 const uint8_t secret[COF_KEY], struct cof_diag *diag);
 
-/* Each fills its part of k; -EUCLEAN, -EBADMSG, -EXDEV, -ENOENT with the file named in diag. */
+/* Each fills its part of k (the top: of keys/top or keys/top.next, as k says); -EUCLEAN, -EBADMSG, -EXDEV, -ENOENT with the file named in diag. */
 int cof_keys_read_top(struct cof_keys *k, struct cof_io *io, struct cof_diag *diag);
 int cof_keys_read_pages(struct cof_keys *k, struct cof_io *io, struct cof_diag *diag);
 int cof_keys_read_epoch(struct cof_keys *k, struct cof_io *io, struct cof_diag *diag);

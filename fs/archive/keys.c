@@ -3,15 +3,13 @@
  * keys/ and seal/ of a store, in memory: making, opening, deriving (docs/format.md section 7).
  *
  * Everything secret, plaintext of the boxes included, lies in secure memory from the moment it is
- * drawn or opened until it is wiped. What the boxes hold is coded in keys-box.c. Destroying an
- * object (puncturing) is not here yet: it comes with the renewal of the root key, whose order of
- * writes it has to share.
+ * drawn or opened until it is wiped. What the boxes hold is coded in keys-box.c, the openers' files are
+ * found in keys-seal.c and made in keys-renew.c. Destroying an object (puncturing) is not here yet: it
+ * will share the renewal's order of writes.
  */
 #include <stdio.h>
 
-#include "fs/archive/keys-box.h"
-
-#define SEAL_DIR "seal"
+#include "fs/archive/keys-seal.h"
 
 void cof_keys_free(struct cof_keys *k)
 {
@@ -47,156 +45,14 @@ static struct cof_keys *keys_new(const uint8_t archive_id[16])
 	return k;
 }
 
-/* ---- the openers' files ---- */
-
-/* "passphrase-12" -> passphrase, 12. False for anything else, "passphrase-012" and ".new" too. */
-static bool seal_name(const char *name, enum cof_opener_kind *ret_kind, uint32_t *ret_n)
-{
-	for (unsigned kind = COF_OPENER_PASSPHRASE; kind <= COF_OPENER_TPM2; kind++) {
-		const char *word = cof_opener_name(kind);
-		size_t len = word ? strlen(word) : 0;
-		const char *digits;
-		uint64_t n = 0;
-
-		if (!word || strncmp(name, word, len) || name[len] != '-')
-			continue;
-		digits = name + len + 1;
-		if (*digits < '1' || *digits > '9')
-			return false;
-		for (; *digits >= '0' && *digits <= '9' && n <= UINT32_MAX; digits++)
-			n = n * 10 + (uint64_t)(*digits - '0');
-		if (*digits || n > UINT32_MAX)
-			return false;
-		*ret_kind = kind;
-		*ret_n = (uint32_t)n;
-		return true;
-	}
-	return false;
-}
-
-struct attempt { /* the search for an opener that takes the secret */
-	struct cof_io *io;
-	const struct cof_opener_secret *secret;
-	struct cof_keys *keys;
-	bool opened;
-	unsigned files, same_kind;
-	int err;	       /* the most telling failure so far */
-	struct cof_diag about; /* and its sentence */
-};
-
-/* A wrong secret says more than a damaged file, since another file may be the one that was meant. */
-static int telling(int err)
-{
-	return err == -EKEYREJECTED ? 3 : err == -EXDEV ? 2 : err ? 1 : 0;
-}
-
-static void attempt_failed(struct attempt *at, int err, const char *path,
-			   const struct cof_diag *said)
-{
-	if (telling(err) <= telling(at->err))
-		return;
-	at->err = err;
-	if (err == -EKEYREJECTED && at->secret->kind == COF_OPENER_PASSPHRASE)
-		cof_fail(&at->about, err,
-			 "wrong passphrase: it does not open %s/%s; try again, and mind the "
-			 "keyboard layout and the end of the line",
-			 cof_io_where(at->io), path);
-	else if (err == -EKEYREJECTED)
-		cof_fail(&at->about, err,
-			 "wrong key file: it does not open %s/%s; name the key file that this archive "
-			 "was made with",
-			 cof_io_where(at->io), path);
-	else if (err == -EXDEV)
-		cof_fail(&at->about, err,
-			 "%s/%s belongs to another archive than archive.conf names: put back this "
-			 "archive's own seal/, or its archive.conf",
-			 cof_io_where(at->io), path);
-	else if (err == -EUCLEAN)
-		cof_fail(&at->about, err, "%s/%s is damaged: %s; restore it from a copy",
-			 cof_io_where(at->io), path,
-			 said->text[0] ? said->text : "not the form of an opener");
-	else
-		cof_fail(&at->about, err, "%s/%s could not be opened: %s", cof_io_where(at->io), path,
-			 said->text[0] ? said->text : strerror(-err));
-}
-
-static int attempt_one(void *user, const char *name)
-{
-	struct attempt *at = user;
-	cof_autofree uint8_t *blob = NULL;
-	struct cof_diag said = {""};
-	enum cof_opener_kind kind;
-	uint32_t number;
-	size_t len = 0;
-	char path[300];
-	int err;
-
-	if (!seal_name(name, &kind, &number))
-		return 0;
-	at->files++;
-	if (kind != at->secret->kind || at->opened)
-		return 0;
-	at->same_kind++;
-	snprintf(path, sizeof(path), SEAL_DIR "/%s", name);
-	err = cof_io_load(at->io, path, COF_SEAL_SIZE, &blob, &len);
-	if (!err)
-		err = cof_seal_open(at->secret, at->keys->archive_id, blob, len, at->keys->root,
-				    &at->keys->generation, &said);
-	if (err == -EFBIG || err == -EINVAL) /* too long, or the kind is not what the name says */
-		err = -EUCLEAN;
-	if (err)
-		attempt_failed(at, err, path, &said);
-	else
-		at->opened = true;
-	return 0;
-}
-
-static int open_root(struct cof_keys *k, struct cof_io *io, const struct cof_opener_secret *secret,
-		     struct cof_diag *diag)
-{
-	struct attempt at = {.io = io, .secret = secret, .keys = k};
-	const char *kind = cof_opener_name(secret->kind);
-	size_t least = secret->kind == COF_OPENER_FILE ? 32 : 1;
-	size_t most = secret->kind == COF_OPENER_FILE ? 4096 : 1024;
-	int err;
-
-	if (!kind)
-		return cof_fail(diag, -EINVAL, "this kind of opener is not known");
-	if (secret->len < least || secret->len > most)
-		return cof_fail(diag, -EKEYREJECTED, "a %s has %zu to %zu bytes, this one has %zu",
-				secret->kind == COF_OPENER_FILE ? "key file" : kind, least, most,
-				secret->len);
-	err = cof_io_list(io, SEAL_DIR, attempt_one, &at);
-	if (at.opened)
-		return 0;
-	if (err && err != -ENOENT)
-		return cof_fail(diag, err, "%s/" SEAL_DIR " could not be read: %s",
-				cof_io_where(io), strerror(-err));
-	if (!at.files)
-		return cof_fail(diag, -ENOKEY,
-				"%s/" SEAL_DIR " holds no opener: without it the archive's keys cannot "
-				"be reached; restore " SEAL_DIR "/ from a copy",
-				cof_io_where(io));
-	if (!at.same_kind)
-		return cof_fail(diag, -ENOKEY,
-				"this archive has no opener of the kind \"%s\": use another kind "
-				"(coffer status names them)",
-				kind);
-	return cof_fail(diag, at.err, "%s", at.about.text);
-}
-
 /* ---- making ---- */
 
-static int draw(struct cof_keys *k, enum cof_opener_kind kind)
+static int draw(struct cof_keys *k)
 {
 	cof_autosecret uint8_t *seed = cof_secret_alloc(COF_KEY);
 
-	k->wraps = cof_secret_alloc(sizeof(*k->wraps));
-	if (!seed || !k->wraps)
+	if (!seed)
 		return -ENOMEM;
-	k->n_wraps = 1;
-	k->wraps[0].kind = (uint8_t)kind;
-	k->wraps[0].n = 1;
 	k->generation = 1;
 	k->epoch = 1;
 	k->lineage = 1;
@@ -218,35 +74,23 @@ static int draw(struct cof_keys *k, enum cof_opener_kind kind)
 
 int cof_keys_make(struct cof_io *io, const uint8_t archive_id[16],
 		  const struct cof_opener_secret *secret, const struct cof_argon2_cost *cost,
-		  uint8_t *ret_auditor, uint8_t ret_public[32], struct cof_keys **ret,
+		  uint32_t pcrs, uint8_t *ret_auditor, uint8_t ret_public[32], struct cof_keys **ret,
 		  struct cof_diag *diag)
 {
 	COF_CLEANUP(cof_keys_freep) struct cof_keys *k = keys_new(archive_id);
-	uint8_t blob[COF_SEAL_SIZE], public_key[32];
-	char path[64];
+	uint8_t public_key[32];
 	int err;
 
 	if (!k)
 		return cof_fail(diag, -ENOMEM, "no secure memory left for the keys");
 	if (!cof_opener_name(secret->kind))
 		return cof_fail(diag, -EINVAL, "this kind of opener is not known");
-	err = draw(k, secret->kind);
+	err = draw(k);
 	if (!err)
 		err = cof_ed25519_public(k->signing, public_key);
 	if (err)
 		return cof_fail(diag, err, "the keys could not be drawn: %s", strerror(-err));
-	err = cof_seal_make(secret, archive_id, cost, k->root, k->generation, blob,
-			    k->wraps[0].key);
-	if (err)
-		return cof_fail(diag, err, "the root key could not be sealed: %s",
-				err == -EINVAL ? "a passphrase has 1 to 1024 bytes, a key file 32 to 4096"
-					       : strerror(-err));
-	snprintf(path, sizeof(path), SEAL_DIR "/%s-1", cof_opener_name(secret->kind));
-	err = cof_io_replace(io, path, blob, sizeof(blob));
-	if (err)
-		return cof_fail(diag, err, "%s/%s could not be written: %s", cof_io_where(io), path,
-				strerror(-err));
-	err = cof_keys_write_top(k, io, diag);
+	err = cof_keys_add_opener(k, io, secret, cost, pcrs, NULL, diag);
 	if (!err)
 		err = cof_keys_write_epoch(k, io, k->epoch, k->epoch_secret, diag);
 	if (err)
@@ -268,7 +112,7 @@ int cof_keys_open(struct cof_io *io, const uint8_t archive_id[16],
 
 	if (!k)
 		return cof_fail(diag, -ENOMEM, "no secure memory left for the keys");
-	err = open_root(k, io, secret, diag);
+	err = cof_keys_open_root(k, io, secret, diag);
 	if (!err)
 		err = cof_keys_read_top(k, io, diag);
 	if (!err)
@@ -277,6 +121,30 @@ int cof_keys_open(struct cof_io *io, const uint8_t archive_id[16],
 		err = cof_keys_read_epoch(k, io, diag);
 	if (err)
 		return err;
+	*ret = k;
+	k = NULL;
+	return 0;
+}
+
+int cof_keys_open_settled(struct cof_io *io, const uint8_t archive_id[16],
+			  const struct cof_opener_secret *secret, struct cof_keys **ret,
+			  struct cof_diag *diag)
+{
+	COF_CLEANUP(cof_keys_freep) struct cof_keys *k = NULL;
+	int err = cof_keys_open(io, archive_id, secret, &k, diag);
+
+	if (err)
+		return err;
+	err = cof_keys_settle(io, archive_id, secret->tpm, diag);
+	if (err < 0 && err != -EAGAIN)
+		return err;
+	if (err > 0) { /* the pair that was opened may be the old one */
+		cof_keys_free(k);
+		k = NULL;
+		err = cof_keys_open(io, archive_id, secret, &k, diag);
+		if (err)
+			return err;
+	}
 	*ret = k;
 	k = NULL;
 	return 0;
@@ -347,25 +215,24 @@ int cof_keys_payload(const struct cof_keys *k, uint64_t object, uint32_t mount,
 	return err;
 }
 
-static int opener_found(void *user, const char *name)
-{
-	struct cof_json *array = user, *text = NULL;
-	enum cof_opener_kind kind;
-	uint32_t number;
-	char quoted[64];
-	int n, err;
-
-	if (!seal_name(name, &kind, &number))
-		return 0;
-	n = snprintf(quoted, sizeof(quoted), "\"%s%s\"", cof_opener_name(kind),
-		     cof_opener_is_weak(kind) ? " (weak)" : "");
-	err = cof_json_parse(quoted, (size_t)n, &text);
-	if (!err)
-		cof_json_append(array, text);
-	return err;
-}
-
 int cof_keys_openers(struct cof_io *io, struct cof_json *array)
 {
-	return cof_io_list(io, SEAL_DIR, opener_found, array);
+	struct cof_seal_files files;
+	int err = cof_seal_list(io, &files);
+
+	for (size_t i = 0; i < files.n && !err; i++) {
+		enum cof_opener_kind kind = files.file[i].kind;
+		struct cof_json *text = NULL;
+		char quoted[64];
+		int n;
+
+		if (files.file[i].next)
+			continue;
+		n = snprintf(quoted, sizeof(quoted), "\"%s%s\"", cof_opener_name(kind),
+			     cof_opener_is_weak(kind) ? " (weak)" : "");
+		err = cof_json_parse(quoted, (size_t)n, &text);
+		if (!err)
+			cof_json_append(array, text);
+	}
+	return err;
 }

@@ -11,18 +11,28 @@
 #include "fs/io/io.h"
 #include "fs/log/log.h"
 
+struct cof_renewal; /* archive.h */
 struct cof_keys; /* everything in secure memory */
 
 /* Draws everything, writes seal/<kind>-1, keys/top, keys/epoch (epoch 1); all durable. The auditor
- * secret (S1) is copied to ret_auditor when not NULL. signing public key to ret_public. */
+ * secret (S1) is copied to ret_auditor when not NULL. signing public key to ret_public. pcrs: of tpm2,
+ * which defines a counter in the TPM too: cof_keys_unmake removes it when the archive is not made. */
 int cof_keys_make(struct cof_io *io, const uint8_t archive_id[16],
 		  const struct cof_opener_secret *secret, const struct cof_argon2_cost *cost,
-		  uint8_t *ret_auditor, uint8_t ret_public[32], struct cof_keys **ret,
+		  uint32_t pcrs, uint8_t *ret_auditor, uint8_t ret_public[32], struct cof_keys **ret,
 		  struct cof_diag *diag);
-/* Tries every seal/ file of the secret's kind. -EKEYREJECTED with a sentence that says what to do. */
+void cof_keys_unmake(struct cof_io *io, const uint8_t archive_id[16],
+		     const struct cof_opener_secret *secret);
+/* Tries every seal/ file of the secret's kind, those of an unfinished renewal too. -EKEYREJECTED with
+ * a sentence that says what to do. Changes nothing. */
 int cof_keys_open(struct cof_io *io, const uint8_t archive_id[16],
 		  const struct cof_opener_secret *secret, struct cof_keys **ret,
 		  struct cof_diag *diag);
+/* As open, and finishes an unfinished renewal or takes it back, if the TPM that decides it can be
+ * asked; else both pairs stay as they are. The store lock is held. */
+int cof_keys_open_settled(struct cof_io *io, const uint8_t archive_id[16],
+			  const struct cof_opener_secret *secret, struct cof_keys **ret,
+			  struct cof_diag *diag);
 void cof_keys_free(struct cof_keys *k);
 void cof_keys_freep(struct cof_keys **k);
 
@@ -35,6 +45,22 @@ int cof_keys_advance(struct cof_keys *k, struct cof_io *io);
 /* Payload key of an object in a mount. -ENOKEY when punctured. Thread-safe. */
 int cof_keys_payload(const struct cof_keys *k, uint64_t object, uint32_t mount,
 		     const uint8_t salt[32], uint8_t ret[COF_KEY]);
+
+/* ---- openers of an archive that is there (keys-renew.c); the store lock is held ---- */
+
+/* Another root key, under which every opener's file and the top are made anew; with tpm2 every older
+ * copy of them is dead afterwards. Power may fail at any step: what is there opens, by the old pair or
+ * the new one. tpm: where the TPM is. */
+int cof_keys_renew(struct cof_keys *k, struct cof_io *io, const struct cof_renewal *r,
+		   struct cof_diag *diag);
+/* *ret_n: its number. -EEXIST: a second tpm2. */
+int cof_keys_add_opener(struct cof_keys *k, struct cof_io *io, const struct cof_opener_secret *secret,
+			const struct cof_argon2_cost *cost, uint32_t pcrs, uint32_t *ret_n,
+			struct cof_diag *diag);
+/* -ENOENT · -EBUSY: it is the last one. */
+int cof_keys_remove_opener(struct cof_keys *k, struct cof_io *io, enum cof_opener_kind kind, uint32_t n,
+			   const char *tpm, struct cof_diag *diag);
+
 /* Names of the openers in seal/ for status, without opening anything: "passphrase", "file (weak)". */
 int cof_keys_openers(struct cof_io *io, struct cof_json *array);
 

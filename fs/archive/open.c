@@ -160,7 +160,9 @@ static int open_keys(struct cof_archive *a, struct cof_diag *diag)
 		r = cof_clock_check(&a->conf, &a->clock, diag);
 	if (r < 0)
 		return r;
-	return cof_keys_open(a->io, a->conf.id, a->p.secret, &a->keys, diag);
+	if (a->passive)
+		return cof_keys_open(a->io, a->conf.id, a->p.secret, &a->keys, diag);
+	return cof_keys_open_settled(a->io, a->conf.id, a->p.secret, &a->keys, diag);
 }
 
 /* Tampering: whatever is left can be read, and nothing may be added that could hide it. */

@@ -157,7 +157,7 @@ static void write_again(struct cof_io *io, const struct cof_keys *k, const struc
 	struct cof_keys *again = keys_new();
 	struct cof_diag d = {""};
 
-	fuzz_check(cof_keys_write_top(k, io, &d) == 0);
+	fuzz_check(cof_keys_write_top(k, io, false, &d) == 0);
 	fuzz_check(cof_keys_read_top(again, io, &d) == 0);
 	for (int t = 0; t < 2; t++) {
 		fuzz_check(cof_keytree_count(again->tree[t]) == w[t].in_top);

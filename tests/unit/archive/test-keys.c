@@ -21,7 +21,7 @@ static void setup(void)
 	ck_assert_int_eq(cof_io_mkdir(s.io, "keys"), 0);
 	ck_assert_int_eq(cof_io_mkdir(s.io, "seal"), 0);
 	ck_assert_int_eq(cof_io_sync_dir(s.io, ""), 0);
-	r = cof_keys_make(s.io, id, &s.secret, NULL, auditor, public_key, &made, &diag);
+	r = cof_keys_make(s.io, id, &s.secret, NULL, 0, auditor, public_key, &made, &diag);
 	ck_assert_msg(r == 0, "%s", diag.text);
 }
 
@@ -244,7 +244,7 @@ START_TEST(passphrase)
 	ck_assert_int_eq(cof_io_unlink(s.io, "seal/file-1"), 0);
 	memcpy(text, "open sesame", 11);
 	s.secret = (struct cof_opener_secret){COF_OPENER_PASSPHRASE, text, 11};
-	ck_assert_int_eq(cof_keys_make(s.io, id, &s.secret, &cheap, NULL, pub, &k, &diag), 0);
+	ck_assert_int_eq(cof_keys_make(s.io, id, &s.secret, &cheap, 0, NULL, pub, &k, &diag), 0);
 	ck_assert_int_eq(cof_keys_open(s.io, id, &s.secret, &again, &diag), 0);
 	ck_assert_mem_eq(cof_keys_index(again), cof_keys_index(k), 32);
 	cof_keys_free(again);
