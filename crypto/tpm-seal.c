@@ -333,8 +333,8 @@ static int unseal_object(struct cof_tpm *t, const struct unseal_args *a, ESYS_TR
 static int load(struct cof_tpm *t, const struct cof_tpm_parent *parent, ESYS_TR hmac,
 		const struct cof_tpm_sealed *s, ESYS_TR *ret, struct cof_diag *diag)
 {
-	TPM2B_PUBLIC public_area;
-	TPM2B_PRIVATE private_area;
+	TPM2B_PUBLIC public_area = {0}; /* a size that is set makes tss2 refuse */
+	TPM2B_PRIVATE private_area = {0};
 	size_t at = 0;
 	ESYS_TR object = ESYS_TR_NONE;
 	TSS2_RC rc =

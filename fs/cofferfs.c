@@ -271,6 +271,8 @@ static const char help[] =
 	"  -o keyfile=FILE     the key file that opens the archive\n"
 	"  -o passfd=N         the passphrase is read from descriptor N\n"
 	"  -o credential=NAME  the passphrase is a systemd credential\n"
+	"  -o seal=tpm2        the TPM opens it; a PIN comes as a passphrase does\n"
+	"  -o tpm=WHERE        where the TPM is (default: device:/dev/tpmrm0)\n"
 	"  -o index=DIR        where the index is kept (default: STORE/index)\n"
 	"  -o threads=N        workers\n"
 	"  -o transport=uring  requests over io_uring, where the kernel offers it\n"
@@ -313,8 +315,8 @@ static int parse(struct daemon *d, int argc, char **argv, struct cof_diag *diag)
 		err = cof_mount_options_secrets(&d->options, &sources, diag);
 	if (err < 0)
 		return err;
-	if (sources != 1)
-		return cof_fail(diag, -EINVAL, "keyfile=, passfd= or credential= is wanted");
+	if (sources != 1 && strcmp(d->options.seal, "tpm2") != 0)
+		return cof_fail(diag, -EINVAL, "keyfile=, passfd=, credential= or seal=tpm2 is wanted");
 	if (argc - optind != 2)
 		return cof_fail(diag, -EINVAL, "STORE and MOUNTPOINT are wanted");
 	err = make_absolute(d->options.keyfile, diag);

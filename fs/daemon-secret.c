@@ -75,12 +75,20 @@ int cof_daemon_secret(const struct cof_mount_options *o, const char *store,
 		      struct cof_opener_secret *ret, void **ret_data, bool *ret_weak,
 		      struct cof_diag *diag)
 {
-	struct cof_opener_secret s = {.kind = COF_OPENER_PASSPHRASE};
+	bool tpm2 = !strcmp(o->seal, "tpm2");
+	struct cof_opener_secret s = {.kind = tpm2 ? COF_OPENER_TPM2 : COF_OPENER_PASSPHRASE};
 	cof_autoclose int fd = -1;
 	bool weak = false;
 	uint8_t *data;
 	int err;
 
+	s.tpm = o->tpm[0] ? o->tpm : secure_getenv("COFFER_TPM");
+	if (tpm2 && !o->credential[0] && o->passfd < 0) { /* no PIN */
+		*ret = s;
+		*ret_data = NULL;
+		*ret_weak = false;
+		return 0;
+	}
 	if (o->keyfile[0]) {
 		s.kind = COF_OPENER_FILE;
 		fd = open_keyfile(o, store, &weak, diag);

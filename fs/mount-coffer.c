@@ -24,7 +24,11 @@ static const char help[] =
     "  -o keyfile=FILE     the key file that opens the archive\n"
     "  -o credential=NAME  the passphrase is a systemd credential\n"
     "  -o passfd=N         the passphrase is read from descriptor N\n"
-    "                      (with none of these it is asked for on the terminal)\n"
+    "                      (with none of these the TPM opens it if it is sealed\n"
+    "                      so; else the passphrase is asked for on the terminal)\n"
+    "  -o seal=KIND        tpm2, passphrase or file: which opener; the secret named\n"
+    "                      beside tpm2 is its PIN\n"
+    "  -o tpm=WHERE        where the TPM is (default: device:/dev/tpmrm0)\n"
     "  -o index=DIR        where the index is kept (default: STORE/index)\n"
     "  -o threads=N        workers of the daemon\n"
     "  -o transport=uring  requests over io_uring, where the kernel offers it\n"
@@ -207,6 +211,23 @@ static int prepare_point(const struct arguments *a, struct cof_diag *diag)
 	return 0;
 }
 
+/* Where no secret is named: the TPM if the archive has one (nothing weaker is asked for in its place),
+ * with its PIN, else the passphrase. */
+static int ask_secret(struct arguments *a, int *ret_fd, struct cof_diag *diag)
+{
+	bool tpm2 = false, pin = false;
+	int err = 0;
+
+	if (strcmp(a->options.seal, "passphrase") != 0)
+		err = cof_helper_seal(a->store, &tpm2, &pin, diag);
+	tpm2 |= !strcmp(a->options.seal, "tpm2");
+	if (err == 0 && tpm2 && !a->options.seal[0])
+		err = add_text(a, "seal=tpm2", diag);
+	if (err < 0 || (tpm2 && !pin))
+		return err;
+	return cof_helper_passphrase(a->store, tpm2, ret_fd, diag);
+}
+
 static int mount_it(struct arguments *a, struct cof_diag *diag)
 {
 	struct cof_start start = {
@@ -223,9 +244,10 @@ static int mount_it(struct arguments *a, struct cof_diag *diag)
 	if (prepare_point(a, diag) < 0)
 		return EXIT_MOUNT;
 	if (secrets == 0) {
-		err = cof_helper_passphrase(a->store, &start.passfd, diag);
+		err = ask_secret(a, &start.passfd, diag);
 		if (err < 0)
 			return err == -EINTR ? EXIT_INTERRUPTED : EXIT_MOUNT;
+		start.options = a->text ? a->text : "";
 	}
 	code = cof_helper_start(&start, note, &pid, diag);
 	if (start.passfd >= 0)

@@ -8,9 +8,11 @@
 /* Exit codes of mount(8). */
 enum { EXIT_MOUNTED = 0, EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_INTERRUPTED = 8, EXIT_MOUNT = 32 };
 
-/* Asks on the terminal, without echo. *ret_fd: a pipe that holds the passphrase and is at its end
+/* Asks on the terminal, without echo, for the passphrase or the PIN. *ret_fd: a pipe that holds it and is at its end
  * behind it. -ENOTTY: there is no terminal; -EINTR: the person gave up. */
-int cof_helper_passphrase(const char *store, int *ret_fd, struct cof_diag *diag);
+int cof_helper_passphrase(const char *store, bool pin, int *ret_fd, struct cof_diag *diag);
+/* Whether the archive has a TPM's opener, and whether that asks for a PIN. */
+int cof_helper_seal(const char *store, bool *ret_tpm2, bool *ret_pin, struct cof_diag *diag);
 
 struct cof_start {
 	const char *store, *mountpoint;

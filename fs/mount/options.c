@@ -90,6 +90,13 @@ static int with_value(struct cof_mount_options *o, const char *name, const char 
 		return text(name, value, o->keyfile, sizeof(o->keyfile), diag);
 	if (!strcmp(name, "credential"))
 		return text(name, value, o->credential, sizeof(o->credential), diag);
+	if (!strcmp(name, "seal")) {
+		if (strcmp(value, "tpm2") && strcmp(value, "passphrase") && strcmp(value, "file"))
+			return cof_fail(diag, -EINVAL, "seal=%s: tpm2, passphrase or file is wanted", value);
+		return text(name, value, o->seal, sizeof(o->seal), diag);
+	}
+	if (!strcmp(name, "tpm"))
+		return text(name, value, o->tpm, sizeof(o->tpm), diag);
 	if (!strcmp(name, "index"))
 		return text(name, value, o->index, sizeof(o->index), diag);
 	if (!strcmp(name, "transport"))
@@ -168,6 +175,8 @@ int cof_mount_options_secrets(const struct cof_mount_options *o, unsigned *ret_n
 	if (n > 1)
 		return cof_fail(diag, -EINVAL,
 				"keyfile=, credential= and passfd= exclude one another");
+	if (o->seal[0] && (o->keyfile[0] != '\0') != !strcmp(o->seal, "file"))
+		return cof_fail(diag, -EINVAL, "keyfile= goes with seal=file, and it with keyfile=");
 	*ret_n = n;
 	return 0;
 }

@@ -38,7 +38,9 @@ struct cof_mount_options {
 	char keyfile[PATH_MAX];    /* "": none */
 	char credential[256];      /* "": none; a systemd credential's name */
 	char index[PATH_MAX];      /* "": STORE/index */
-	int passfd, statusfd;      /* -1: none */
+	int passfd, statusfd;      /* -1: none; passfd of a TPM's seal: its PIN */
+	char seal[16];		   /* "": as the secrets say; "tpm2" */
+	char tpm[256];		   /* where the TPM is; "": the device */
 	unsigned threads;          /* 0: a default */
 	unsigned long flags;       /* MS_… for mount(2), MS_RDONLY not among them */
 	bool read_only, root_only; /* root_only: no allow_other */
@@ -50,7 +52,7 @@ void cof_mount_options_init(struct cof_mount_options *o); /* nosuid, nodev */
 /* Text of one -o, "a,b=c". Later ones win. With the option named: -EINVAL, or -EOPNOTSUPP where it
  * is not known. */
 int cof_mount_options_parse(struct cof_mount_options *o, const char *text, struct cof_diag *diag);
-/* Exactly one source of the secret, or none: -EINVAL. *ret_n: how many (0 or 1). */
+/* Exactly one source of the secret, or none: -EINVAL. *ret_n: how many (0 or 1). With seal=tpm2 it is the PIN's. */
 int cof_mount_options_secrets(const struct cof_mount_options *o, unsigned *ret_n,
 			      struct cof_diag *diag);
 

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* coffer seal: what guards an archive's root key. Of an archive that is not mounted. */
+#include "tools/coffer.h"
+#include "tools/opener.h"
+#include "tools/output.h"
+#include "tools/store.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+
+#define SECURE_BYTES (4u << 20)
+
+enum {
+	OPT_KEY_FILE,
+	OPT_PASSPHRASE_FD,
+	OPT_CREDENTIAL,
+	OPT_SEAL,
+	OPT_TPM,
+	OPT_PCRS,
+	OPT_NEXT,
+	OPT_ADD,
+	OPT_ADD_FILE,
+	OPT_ADD_FD,
+	OPT_PIN,
+	OPT_JSON,
+};
+
+static const struct tool_option options[] = {
+    [OPT_KEY_FILE] = {"key-file", "FILE", "the archive is opened by this key file", true},
+    [OPT_PASSPHRASE_FD] = {"passphrase-fd", "N",
+			   "reads the passphrase, or with --seal tpm2 the PIN, from descriptor N"},
+    [OPT_CREDENTIAL] = {"credential", "NAME", "the same from the systemd credential NAME"},
+    [OPT_SEAL] = {"seal", "KIND",
+		  "opens by tpm2, passphrase or file. Without it by what else is named, else by the TPM "
+		  "if there is such an opener, else by passphrase"},
+    [OPT_TPM] = {"tpm", "WHERE", "where the TPM is; default COFFER_TPM, else device:/dev/tpmrm0", true},
+    [OPT_PCRS] = {"pcrs", "LIST", "renew, add: the PCRs that the TPM's seal measures"},
+    [OPT_NEXT] = {"next-pcrs", "FILE",
+		  "renew: opens with these values too, for an update that changes them. Lines of a PCR's "
+		  "number and 64 hexadecimal digits",
+		  true},
+    [OPT_ADD] = {"new", "KIND", "add: tpm2, passphrase or file"},
+    [OPT_ADD_FILE] = {"new-key-file", "FILE", "add: of file; the file is made", true},
+    [OPT_ADD_FD] = {"new-passphrase-fd", "N", "add: the new passphrase or PIN from descriptor N"},
+    [OPT_PIN] = {"pin", NULL, "add: the TPM's seal takes a PIN too"},
+    [OPT_JSON] = {"json", NULL, "show: JSON instead of text"},
+    {0},
+};
+
+struct sealing {
+	struct opener_args open, add;
+	uint32_t pcrs;
+	const char *next;
+	bool json;
+	struct store store;
+	struct opener opener, added;
+};
+
+static int take_option(struct sealing *s, int option)
+{
+	switch (option) {
+	case OPT_KEY_FILE:
+		s->open.key_file = optarg;
+		break;
+	case OPT_PASSPHRASE_FD:
+		if (opener_fd(optarg, &s->open.passphrase_fd) < 0)
+			return misuse("--passphrase-fd takes the number of an open descriptor");
+		break;
+	case OPT_CREDENTIAL:
+		s->open.credential = optarg;
+		break;
+	case OPT_SEAL:
+		s->open.seal = optarg;
+		break;
+	case OPT_TPM:
+		s->open.tpm = s->add.tpm = optarg;
+		break;
+	case OPT_PCRS:
+		if (cof_tpm_pcrs_parse(optarg, &s->pcrs, NULL) < 0)
+			return misuse("--pcrs takes numbers from 0 to 23 with commas, such as 0,2,4,7; "
+				      "16 and 23 guard nothing");
+		break;
+	case OPT_NEXT:
+		s->next = optarg;
+		break;
+	case OPT_ADD:
+		s->add.seal = optarg;
+		break;
+	case OPT_ADD_FILE:
+		s->add.new_key_file = optarg;
+		break;
+	case OPT_ADD_FD:
+		if (opener_fd(optarg, &s->add.passphrase_fd) < 0)
+			return misuse("--new-passphrase-fd takes the number of an open descriptor");
+		break;
+	case OPT_PIN:
+		s->add.pin = true;
+		break;
+	case OPT_JSON:
+		s->json = true;
+		break;
+	default:
+		break;
+	}
+	return EXIT_OK;
+}
+
+/* ---- show ---- */
+
+static int64_t number(const struct cof_json *o, const char *key)
+{
+	int64_t v = 0;
+
+	(void)cof_json_int(o, key, &v);
+	return v;
+}
+
+static void show_one(const struct cof_json *o)
+{
+	const char *error = cof_json_str(o, "error"), *kind = cof_json_str(o, "kind");
+
+	printf("%s", cof_json_str(o, "name"));
+	if (error)
+		printf(": %s", error);
+	else if (kind && !strcmp(kind, "tpm2"))
+		printf(": PCR %s%s%s, counter %s at %lld", cof_json_str(o, "pcrs"),
+		       number(o, "sets") > 1 ? " (or the values after an update)" : "",
+		       cof_json_bool(o, "pin") ? ", PIN" : "", cof_json_str(o, "index"),
+		       (long long)number(o, "value"));
+	else if (kind && !strcmp(kind, "file"))
+		printf(": weak, whoever copies the key file has the archive");
+	printf("%s\n", cof_json_bool(o, "pending") ? " (a renewal was not finished)" : "");
+}
+
+static void show_lockout(const struct sealing *s)
+{
+	cof_autotpm struct cof_tpm *t = NULL;
+	struct cof_tpm_lockout l;
+	struct cof_diag diag = {""};
+	const char *where = s->open.tpm ? s->open.tpm : secure_getenv("COFFER_TPM");
+
+	if (cof_tpm_open(where, &t, &diag) < 0 || cof_tpm_lockout_read(t, &l, &diag) < 0) {
+		cof_autofree char *shown = escaped(diag.text);
+
+		printf("TPM: %s\n", shown ? shown : "?");
+		return;
+	}
+	printf("TPM: %u of %u wrong PINs counted, one is forgotten every %u seconds%s\n", l.failures,
+	       l.max, l.interval_s, l.locked ? "; it is locked out" : "");
+}
+
+static int seal_show(struct sealing *s, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *all = cof_json_array();
+	bool tpm2 = false;
+	int r = cof_store_seal_show(s->store.io, all, diag);
+
+	if (r < 0)
+		return r;
+	if (s->json)
+		return print_json(all, true);
+	for (size_t i = 0; i < cof_json_count(all); i++) {
+		const char *kind = cof_json_str(cof_json_at(all, i), "kind");
+
+		show_one(cof_json_at(all, i));
+		tpm2 |= kind && !strcmp(kind, "tpm2");
+	}
+	if (tpm2)
+		show_lockout(s);
+	return 0;
+}
+
+/* ---- renew ---- */
+
+static int next_line(char *line, struct cof_tpm_pcrs *ret)
+{
+	char *end;
+	unsigned long pcr;
+
+	line[strcspn(line, "\n")] = '\0';
+	if (!*line || *line == '#')
+		return 0;
+	errno = 0;
+	pcr = strtoul(line, &end, 10);
+	if (errno || end == line || *end != ' ' || pcr >= COF_TPM_PCRS || strlen(end + 1) != 2 * COF_HASH ||
+	    ret->mask & 1u << pcr)
+		return -EUCLEAN;
+	ret->mask |= 1u << pcr;
+	return cof_unhex(end + 1, 2 * COF_HASH, ret->value[pcr]);
+}
+
+static int load_next(const char *path, struct cof_tpm_pcrs *ret, struct cof_diag *diag)
+{
+	FILE *f = fopen(path, "re");
+	char line[128];
+	int r = 0;
+
+	if (!f)
+		return cof_fail(diag, -errno, "%s: %s", path, strerror(errno));
+	while (r == 0 && fgets(line, sizeof(line), f))
+		r = next_line(line, ret);
+	fclose(f);
+	if (r == 0 && !ret->mask)
+		r = -EUCLEAN;
+	return r < 0 ? cof_fail(diag, r,
+				"%s: lines of a PCR's number, a space and 64 hexadecimal digits are wanted, "
+				"each PCR once",
+				path)
+		     : 0;
+}
+
+static int seal_renew(struct sealing *s, struct cof_diag *diag)
+{
+	struct cof_tpm_pcrs also = {.mask = 0};
+	struct cof_renewal renewal = {.tpm = s->opener.secret.tpm, .pcrs = s->pcrs};
+	int r = s->next ? load_next(s->next, &also, diag) : 0;
+
+	if (r == 0 && s->next)
+		renewal.also = &also;
+	if (r == 0)
+		r = cof_store_seal_renew(s->store.io, &s->opener.secret, &renewal, diag);
+	if (r == 0)
+		printf("The root key is a new one, and each opener opens it.\n");
+	return r;
+}
+
+/* ---- add, remove ---- */
+
+static int seal_add(struct sealing *s, struct cof_diag *diag)
+{
+	bool tpm2 = !strcmp(s->add.seal, "tpm2");
+	uint32_t n = 0;
+	int r = opener_get(&s->add, s->store.path, true, &s->added, diag);
+
+	if (r == 0)
+		r = cof_store_seal_add(s->store.io, &s->opener.secret, &s->added.secret,
+				       tpm2 && !s->pcrs ? 1u << 7 : s->pcrs, &n, diag);
+	if (r < 0)
+		opener_unmake(&s->added);
+	else
+		printf("Added the opener %s-%u.\n", s->add.seal, n);
+	return r;
+}
+
+static int seal_remove(struct sealing *s, const char *name, struct cof_diag *diag)
+{
+	const char *dash = strrchr(name, '-');
+	char *end = NULL;
+	unsigned long n = dash ? strtoul(dash + 1, &end, 10) : 0;
+	int r;
+
+	for (unsigned kind = COF_OPENER_PASSPHRASE; dash && kind <= COF_OPENER_TPM2; kind++) {
+		const char *word = cof_opener_name(kind);
+
+		if (!n || *end || strlen(word) != (size_t)(dash - name) || strncmp(word, name, strlen(word)) != 0)
+			continue;
+		r = cof_store_seal_remove(s->store.io, &s->opener.secret, kind, (uint32_t)n, diag);
+		if (r == 0)
+			printf("Removed the opener %s. Copies of it still open copies of keys/ from before; "
+			       "coffer seal renew\nmakes a new root key.\n",
+			       name);
+		return r;
+	}
+	return cof_fail(diag, -EINVAL, "'%s' is no opener's name; coffer seal show %s names them", name,
+			s->store.path);
+}
+
+/* ---- all of it ---- */
+
+static int not_mounted(struct sealing *s, struct cof_diag *diag)
+{
+	char holder[256] = "";
+
+	if (s->store.mount)
+		return cof_fail(diag, -EBUSY, "%s is mounted on %s: unmount it first", s->store.path,
+				s->store.mount);
+	if (cof_io_locked(s->store.io, holder, sizeof(holder)) > 0)
+		return cof_fail(diag, -EBUSY, "%s is in use by %s", s->store.path, holder);
+	return 0;
+}
+
+static int act(struct sealing *s, const char *what, char **rest, struct cof_diag *diag)
+{
+	int r = cof_crypto_init(SECURE_BYTES, diag); /* before anything is hashed */
+
+	if (r == 0)
+		r = store_open(rest[0], &s->store, diag);
+	if (r == 0 && !strcmp(what, "show"))
+		return seal_show(s, diag);
+	if (r == 0)
+		r = not_mounted(s, diag);
+	if (r == 0)
+		r = opener_choose(&s->open, s->store.io, diag);
+	if (r == 0)
+		r = opener_get(&s->open, s->store.path, false, &s->opener, diag);
+	if (r < 0)
+		return r;
+	if (!strcmp(what, "renew"))
+		return seal_renew(s, diag);
+	return !strcmp(what, "add") ? seal_add(s, diag) : seal_remove(s, rest[1], diag);
+}
+
+static int check(const struct sealing *s, const char *what, int n)
+{
+	static const char *const words[] = {"show", "renew", "add", "remove", NULL};
+	const char *conflict = opener_conflict(&s->open);
+	bool known = false;
+
+	for (int i = 0; words[i]; i++)
+		known |= !strcmp(what, words[i]);
+	if (!known)
+		return misuse("show, renew, add or remove is wanted first, not '%s'", what);
+	if (n != (!strcmp(what, "remove") ? 3 : 2))
+		return misuse("%s takes STORE%s", what, !strcmp(what, "remove") ? " and an opener's name" : "");
+	if (*conflict)
+		return misuse("%s", conflict);
+	if (!strcmp(what, "add") != !!s->add.seal)
+		return misuse("--new KIND goes with add, and add with it");
+	conflict = s->add.seal ? opener_conflict(&s->add) : "";
+	return *conflict ? misuse("--new: %s", conflict) : EXIT_OK;
+}
+
+static int run(const struct verb *self, int argc, char **argv)
+{
+	struct sealing s = {.open = OPENER_ARGS_INIT, .add = OPENER_ARGS_INIT};
+	struct cof_diag diag = {""};
+	int option, code;
+
+	while ((option = option_next(self, argc, argv)) >= 0) {
+		code = take_option(&s, option);
+		if (code)
+			return code;
+	}
+	if (option != OPTION_END)
+		return option_exit(option);
+	if (optind == argc)
+		return misuse("show, renew, add or remove is wanted, and STORE");
+	code = check(&s, argv[optind], argc - optind);
+	if (code)
+		return code;
+	code = act(&s, argv[optind], argv + optind + 1, &diag) < 0 ? failure(&diag) : EXIT_OK;
+	opener_done(&s.opener);
+	opener_done(&s.added);
+	store_close(&s.store);
+	return code;
+}
+
+const struct verb verb_seal = {
+    .name = "seal",
+    .args = "show|renew|add|remove STORE [OPENER]",
+    .summary = "what opens an archive, and changes to it",
+    .text = "show names the openers of an archive. renew makes a new root key: with a TPM's opener every "
+	    "older copy of seal/ and keys/ is dead afterwards. add makes another opener (--new), remove takes "
+	    "one away; the last one stays. The archive may not be mounted.\n"
+	    "\n"
+	    "Exit code: 0 done, 1 failed, 2 wrong usage.",
+    .options = options,
+    .run = run,
+    .takes_files = true,
+};
