@@ -160,7 +160,7 @@ static int open_archive(struct daemon *d, struct cof_diag *diag)
 	struct cof_opener_secret secret;
 	void *data = NULL;
 	bool weak = false;
-	int err = cof_io_uring(d->store, &d->io, diag);
+	int err = cof_io_plain(d->store, &d->io, diag);
 
 	if (err == 0)
 		err = cof_conf_load(d->io, &d->conf, diag);

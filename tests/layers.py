@@ -57,18 +57,18 @@ VENDORS = [  # header, home
     (r"tss2/.*\.h", "crypto"),
     (r"sqlite3(ext)?\.h", "fs/index"),
     (r"(fuse3?/)?(fuse|fuse_lowlevel|fuse_common|fuse_opt)\.h", "fs/mount"),
-    (r"liburing(/.*)?\.h", "fs/io"),
+    (r"liburing(/.*)?\.h", "fs/mount/uring-queue.c"),
     (r"json-c/.*|json\.h|json_.*\.h", "base"),
     (r"ini\.h|INIReader\.h", "base"),
     (r"check\.h", "tests"),
 ]
 # Single files that may include what has its home elsewhere.
 VENDORS_AWAY = {
-    "fs/mount/uring-queue.c": "fs/io",  # requests over io_uring
+    "fs/mount/uring-queue.c": "fs/mount/uring-queue.c",  # requests over io_uring
     # programs of tests that stand beside the product, not on it
     "tests/bench/nullfs.c": "fs/mount",  # a null filesystem to compare with
     "tests/bench/writer.c": "crypto",  # an application that encrypts by itself, to compare with
-    "tests/support/accept.c": "fs/io",  # a client that uses io_uring
+    "tests/support/accept.c": "fs/mount/uring-queue.c",  # a client that uses io_uring
 }
 # Other tests that look inside: of fs/archive, and each fuzz target into its parser's folder.
 INSIDE = {"tests/sim": ["fs/archive"], "tests/fuzz": list(ARROWS)}
@@ -190,7 +190,7 @@ ACCEPTED = [
     ("fs/io/io.c", '#include "base/base.h"'),
     ("fs/log/chain.c", '#include "fs/io/io.h"'),
     ("fs/log/chain.c", '#include "fs/log/internal.h"'),
-    ("fs/io/uring.c", "#include <liburing.h>"),
+    ("fs/mount/uring-queue.c", "#include <liburing.h>"),
     ("tools/coffer.c", '#include "fs/archive/archive.h"'),
     ("tests/unit/crypto/test-cipher.c", '#include "crypto/private.h"'),
     ("tests/unit/log/test-log.c", '#include "fs/io/sim.h"'),

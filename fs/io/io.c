@@ -202,6 +202,18 @@ int cof_io_sync(struct cof_file *f)
 	return err;
 }
 
+void cof_io_push(struct cof_file *f, uint64_t off, uint64_t n)
+{
+	if (f->io->ops->push && off <= INT64_MAX && n <= INT64_MAX - off)
+		f->io->ops->push(f, off, n);
+}
+
+void cof_io_forget(struct cof_file *f)
+{
+	if (f->io->ops->forget)
+		f->io->ops->forget(f);
+}
+
 int cof_io_allocate(struct cof_file *f, uint64_t off, uint64_t n)
 {
 	if (!f->writable)

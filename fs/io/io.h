@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fs/io: every byte of log, keys, seal and checkpoint reaches a disk through here. A store is a
- * directory; paths are relative to it, with '/' and without "..". Three implementations behind one
- * interface: plain, io_uring, and simulated (for tests: sim.h).
+ * directory; paths are relative to it, with '/' and without "..". Two implementations behind one
+ * interface: plain, and simulated (for tests: sim.h).
  *
  * Thread-safety: all functions may be called from any thread; operations on one file may run
  * concurrently (the caller orders writes that overlap).
@@ -26,12 +26,8 @@ enum { COF_IO_RDONLY = 0, COF_IO_RDWR = 1, COF_IO_VITAL = 4 };
 /* The directory must exist. Descriptors are O_CLOEXEC; nothing follows symbolic links. Opening sets
  * SIGXFSZ to be ignored where it had its default action: a write beyond a limit is -EFBIG. */
 int cof_io_plain(const char *dir, struct cof_io **ret, struct cof_diag *diag);
-/* Falls back to plain by itself where the kernel offers no io_uring; cof_io_name tells. Bulk writes
- * (64 KiB and more) and syncs go through the ring, small writes are one pwritev (1 µs; a ring costs
- * more). Create after the last fork. */
-int cof_io_uring(const char *dir, struct cof_io **ret, struct cof_diag *diag);
 void cof_io_free(struct cof_io *io); /* close its files before; NULL is fine */
-const char *cof_io_name(const struct cof_io *io); /* "plain", "io_uring", "simulated" */
+const char *cof_io_name(const struct cof_io *io); /* "plain", "simulated" */
 const char *cof_io_where(const struct cof_io *io); /* the directory, for messages */
 
 int cof_io_create(struct cof_io *io, const char *path, struct cof_file **ret); /* -EEXIST; mode 0600 */
@@ -46,6 +42,11 @@ int cof_io_write(struct cof_file *f, const void *p, size_t n, uint64_t off);
 /* *ret_n < n only at the end of the file. */
 int cof_io_read(struct cof_file *f, void *p, size_t n, uint64_t off, size_t *ret_n);
 int cof_io_sync(struct cof_file *f); /* data and size durable */
+/* Bytes that were written are to go to the disk by now, so that a later sync finds little left. Promises
+ * nothing and waits for nothing; what fails is told by the next sync. */
+void cof_io_push(struct cof_file *f, uint64_t off, uint64_t n);
+/* What of it is durable needs no memory of the kernel's any more. A hint. */
+void cof_io_forget(struct cof_file *f);
 /* Preallocates with zeros and grows the file to off + n: space is then certain. -ENOSPC; where the
  * filesystem cannot (-EOPNOTSUPP) the file is grown by truncation after a check against statfs. */
 int cof_io_allocate(struct cof_file *f, uint64_t off, uint64_t n);

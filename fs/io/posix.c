@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A store in a directory of the host: what the plain and the io_uring implementation share, which
- * is everything but bulk writes and syncs.
+ * A store in a directory of the host: one system call for each operation.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -96,7 +95,7 @@ int cof_posix_open(struct cof_io *io, const char *path, int mode, struct cof_fil
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
-	if (fcntl(fd, F_SETFL, 0)) /* else io_uring would not wait for the disk */
+	if (fcntl(fd, F_SETFL, 0)) /* was for the opening alone */
 		return -errno;
 	f = calloc(1, sizeof(*f));
 	if (!f)
@@ -144,6 +143,17 @@ int cof_posix_sync(struct cof_file *f)
 		r = fdatasync(fd_of(f));
 	while (r && errno == EINTR);
 	return r ? -errno : 0;
+}
+
+/* Its result tells nothing of the disk: an error stays with the file until fdatasync reports it. */
+void cof_posix_push(struct cof_file *f, uint64_t off, uint64_t n)
+{
+	(void)sync_file_range(fd_of(f), (off_t)off, (off_t)n, SYNC_FILE_RANGE_WRITE);
+}
+
+void cof_posix_forget(struct cof_file *f)
+{
+	(void)posix_fadvise(fd_of(f), 0, 0, POSIX_FADV_DONTNEED);
 }
 
 /* Where blocks cannot be reserved: at least not more than the filesystem says it has. */

@@ -30,6 +30,7 @@ struct sim_node {
 	struct sim_bytes now, durable;
 	struct sim_change *change;
 	size_t n_change, cap_change;
+	uint64_t errors; /* syncs that failed */
 };
 
 struct sim_name {

@@ -14,6 +14,7 @@ struct sim_file {
 	struct cof_file base;
 	struct cof_sim *sim;
 	uint64_t boot;
+	uint64_t errors; /* of the node, that this open file was told of or is too young for */
 	struct sim_node *node;
 };
 
@@ -94,6 +95,7 @@ static int sim_open(struct cof_io *io, const char *path, int mode, struct cof_fi
 	f->sim = s;
 	f->boot = s->boot;
 	f->node = sim_node_ref(node);
+	f->errors = node->errors;
 	*ret = &f->base;
 	return 0;
 }
@@ -187,11 +189,17 @@ static int sim_sync(struct cof_file *file)
 	r = file_step(f, NULL);
 	if (!r)
 		r = sim_due(f->sim, COF_SIM_EIO_SYNC);
-	/* As kernels do: pages that could not be written count as clean, and a later sync, through
-	 * another descriptor, returns 0 without them. */
+	/* As kernels do: pages that could not be written count as clean, and a later sync returns 0
+	 * without them, but once through each descriptor that was open when it happened. */
 	if (r == -EIO) {
 		int torn = sim_tear(f->sim, f->node);
+
+		f->errors = ++f->node->errors;
 		return torn ? torn : r;
+	}
+	if (!r && f->errors != f->node->errors) {
+		f->errors = f->node->errors;
+		return -EIO;
 	}
 	return r || f->sim->lie ? r : sim_node_sync(f->node);
 }

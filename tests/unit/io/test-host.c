@@ -33,22 +33,16 @@ START_TEST(where_and_name)
 
 	place_begin(&p, (enum kind)_i);
 	ck_assert_str_eq(cof_io_where(p.io), p.dir);
-	if (p.kind == PLAIN)
-		ck_assert_str_eq(cof_io_name(p.io), "plain");
-	else /* where the kernel has no rings it falls back, and says so */
-		ck_assert(!strcmp(cof_io_name(p.io), "io_uring") ||
-			  !strcmp(cof_io_name(p.io), "plain"));
+	ck_assert_str_eq(cof_io_name(p.io), "plain");
 	put_file(p.io, "a", "x");
 	ok(stat(at(&p, "a"), &st));
 	ck_assert_uint_eq(st.st_mode & 07777, 0600);
 	ok(cof_io_mkdir(p.io, "d"));
 	ok(stat(at(&p, "d"), &st));
 	ck_assert_uint_eq(st.st_mode & 07777, 0700);
-	ck_assert_int_eq((p.kind == PLAIN ? cof_io_plain : cof_io_uring)(at(&p, "no"), &io, &d),
-			 -ENOENT);
+	ck_assert_int_eq(cof_io_plain(at(&p, "no"), &io, &d), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(d.text, at(&p, "no")));
-	ck_assert_int_eq((p.kind == PLAIN ? cof_io_plain : cof_io_uring)(at(&p, "a"), &io, &d),
-			 -ENOTDIR);
+	ck_assert_int_eq(cof_io_plain(at(&p, "a"), &io, &d), -ENOTDIR);
 	ck_assert_ptr_null(io);
 	place_end(&p);
 }

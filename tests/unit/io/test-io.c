@@ -45,9 +45,7 @@ struct cof_io *place_open(const struct place *p)
 	if (p->kind == SIM)
 		ok(cof_sim_open(p->sim, &io));
 	else
-		ck_assert_msg((p->kind == URING ? cof_io_uring : cof_io_plain)(p->dir, &io, &d) ==
-				  0,
-			      "%s", d.text);
+		ck_assert_msg(cof_io_plain(p->dir, &io, &d) == 0, "%s", d.text);
 	return io;
 }
 

@@ -11,7 +11,7 @@
 #include "fs/io/io.h"
 #include "fs/io/sim.h"
 
-enum kind { PLAIN, URING, SIM, KINDS };
+enum kind { PLAIN, SIM, KINDS };
 
 struct place { /* an empty store */
 	enum kind kind;
