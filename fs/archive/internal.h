@@ -417,6 +417,7 @@ struct cof_archive {
 	pthread_cond_t pool_cond;
 	void *pool[16];
 	unsigned pool_made, pool_free;
+	struct cof_leaves *leaves; /* NULL: nobody helps with hashes */
 
 	struct cof_actors *actors;
 	struct cof_events *events;

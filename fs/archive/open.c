@@ -474,6 +474,7 @@ static void archive_free(struct cof_archive *a)
 	cof_cache_done(a);
 	if (a->ix)
 		cof_index_close(a->ix);
+	cof_leaves_free(a->leaves);
 	cof_ring_free(a->ring);
 	cof_reader_free(a->reader);
 	cof_keys_free(a->keys);
@@ -524,6 +525,8 @@ static int go_on(struct cof_archive *a, struct cof_diag *diag)
 		r = cof_events_resume(a);
 	if (r == 0 && a->log && !a->p.no_threads)
 		r = cof_log_start(a->log);
+	if (r == 0 && a->log && !a->p.no_threads)
+		r = cof_leaves_new((unsigned)COF_MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L), &a->leaves);
 	if (r == 0)
 		r = cof_keeper_start(a);
 	return r;

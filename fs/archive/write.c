@@ -88,7 +88,8 @@ static int seal(struct cof_archive *a, const struct cof_draft *d, struct cof_fra
 		public_len = COF_HASH;
 	}
 	f->counter = d->length ? cof_log_counter(a->log, cof_frame_chunks(d->length)) : 0;
-	r = cof_payload_seal(f, key->aead, a->conf.id, public_part, public_len, d->plain, out);
+	r = cof_payload_seal_shared(f, key->aead, a->conf.id, public_part, public_len, d->plain, out,
+				    a->leaves);
 	cof_ring_give(a->ring, key);
 	return r;
 }

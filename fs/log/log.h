@@ -6,6 +6,7 @@
 #ifndef COF_LOG_H
 #define COF_LOG_H
 
+#include "crypto/leaves.h"
 #include "crypto/merkle.h"
 #include "crypto/note.h"
 #include "fs/io/io.h"
@@ -72,6 +73,11 @@ static inline uint32_t cof_frame_chunks(uint32_t length)
  * (public_len + length + 16 * chunks bytes). aead may be NULL when length is 0. */
 int cof_payload_seal(struct cof_frame *f, struct cof_aead *aead, const uint8_t archive_id[16],
 		     const void *public_part, uint32_t public_len, const void *plain, void *out);
+/* The same, with helpers for the hashes of a large payload; leaves may be NULL. */
+int cof_payload_seal_shared(struct cof_frame *f, struct cof_aead *aead,
+			    const uint8_t archive_id[16], const void *public_part,
+			    uint32_t public_len, const void *plain, void *out,
+			    struct cof_leaves *leaves);
 /* Checks the payload hash over the whole stored payload: -EBADMSG. */
 int cof_payload_check(const struct cof_frame *f, const void *stored);
 /* Authenticates and opens chunk k from its sealed bytes (len + 16). public_hash: SHA256(public part). -EBADMSG */

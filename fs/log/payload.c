@@ -4,12 +4,13 @@
  *
  * Everything here runs outside any lock and without an allocation: at most 17 hashes (the public
  * part and 16 chunks) lie on the stack. A chunk is hashed right after it was sealed, while it is
- * still in the processor's cache.
+ * still in the processor's cache, or by a helper meanwhile (crypto/leaves.c).
  */
 #include "fs/log/log.h"
 
 #define ENTRIES (1 + COF_FRAME_LENGTH_MAX / COF_CHUNK)
 #define AAD 88
+#define SHARE_FROM 4 /* chunks: a helper takes 40 µs to come, as long as one chunk takes */
 
 /* The associated data; the chunk's number at 44 is put in for each. */
 static void make_aad(const struct cof_frame *f, const uint8_t archive_id[16],
@@ -39,16 +40,16 @@ static uint32_t chunk_length(uint32_t length, uint32_t k)
 	return COF_MIN(length - k * COF_CHUNK, COF_CHUNK);
 }
 
+/* Each piece is handed over to be hashed as soon as it is sealed. */
 static int seal_chunks(const struct cof_frame *f, struct cof_aead *aead,
 		       const uint8_t archive_id[16], const void *public_part, uint32_t public_len,
-		       const uint8_t *plain, uint8_t *out, uint8_t (*leaf)[COF_HASH])
+		       const uint8_t *plain, uint8_t *out, struct cof_leaf_job *job)
 {
 	uint8_t aad[AAD], nonce[COF_NONCE], public_hash[COF_HASH];
-	uint32_t chunks = cof_frame_chunks(f->length);
 
 	cof_sha256(public_part, public_len, public_hash);
 	make_aad(f, archive_id, public_hash, aad);
-	for (uint32_t k = 0; k < chunks; k++) {
+	for (uint32_t k = 0; k < job->n; k++) {
 		uint32_t n = chunk_length(f->length, k);
 		int r;
 
@@ -58,14 +59,16 @@ static int seal_chunks(const struct cof_frame *f, struct cof_aead *aead,
 				  out);
 		if (r < 0)
 			return r;
-		cof_merkle_leaf(out, n + COF_TAG, leaf[k]);
+		cof_leaves_ready(job, out, n + COF_TAG);
 		out += n + COF_TAG;
 	}
 	return 0;
 }
 
-int cof_payload_seal(struct cof_frame *f, struct cof_aead *aead, const uint8_t archive_id[16],
-		     const void *public_part, uint32_t public_len, const void *plain, void *out)
+int cof_payload_seal_shared(struct cof_frame *f, struct cof_aead *aead,
+			    const uint8_t archive_id[16], const void *public_part,
+			    uint32_t public_len, const void *plain, void *out,
+			    struct cof_leaves *leaves)
 {
 	uint32_t chunks = cof_frame_chunks(f->length), entries = 0;
 	uint8_t leaf[ENTRIES][COF_HASH];
@@ -80,9 +83,15 @@ int cof_payload_seal(struct cof_frame *f, struct cof_aead *aead, const uint8_t a
 		cof_merkle_leaf(public_part, public_len, leaf[entries++]);
 	}
 	if (chunks) {
-		int r = seal_chunks(f, aead, archive_id, public_part, public_len, plain,
-				    (uint8_t *)out + public_len, leaf + entries);
+		struct cof_leaf_job job;
+		int r;
 
+		if (chunks < SHARE_FROM)
+			leaves = NULL;
+		cof_leaves_begin(leaves, &job, chunks, leaf + entries);
+		r = seal_chunks(f, aead, archive_id, public_part, public_len, plain,
+				(uint8_t *)out + public_len, &job);
+		cof_leaves_end(leaves, &job);
 		if (r < 0)
 			return r;
 	} else {
@@ -92,6 +101,13 @@ int cof_payload_seal(struct cof_frame *f, struct cof_aead *aead, const uint8_t a
 	f->stored = public_len + f->length + chunks * COF_TAG;
 	cof_merkle_root((const uint8_t(*)[COF_HASH])leaf, entries + chunks, f->payload_hash);
 	return 0;
+}
+
+int cof_payload_seal(struct cof_frame *f, struct cof_aead *aead, const uint8_t archive_id[16],
+		     const void *public_part, uint32_t public_len, const void *plain, void *out)
+{
+	return cof_payload_seal_shared(f, aead, archive_id, public_part, public_len, plain, out,
+				       NULL);
 }
 
 int cof_payload_check(const struct cof_frame *f, const void *stored)
