@@ -35,7 +35,6 @@ struct cof_io_ops {
 	ssize_t (*read)(struct cof_file *f, void *p, size_t n, uint64_t off); /* 0: the end */
 	int (*sync)(struct cof_file *f);
 	void (*push)(struct cof_file *f, uint64_t off, uint64_t n); /* may be NULL */
-	void (*forget)(struct cof_file *f);			    /* may be NULL */
 	int (*allocate)(struct cof_file *f, uint64_t off, uint64_t n);
 	int (*truncate)(struct cof_file *f, uint64_t size);
 	int (*size)(struct cof_file *f, uint64_t *ret);
@@ -99,7 +98,6 @@ ssize_t cof_posix_writev(struct cof_file *f, const struct iovec *iov, int count,
 ssize_t cof_posix_read(struct cof_file *f, void *p, size_t n, uint64_t off);
 int cof_posix_sync(struct cof_file *f);
 void cof_posix_push(struct cof_file *f, uint64_t off, uint64_t n);
-void cof_posix_forget(struct cof_file *f);
 int cof_posix_allocate(struct cof_file *f, uint64_t off, uint64_t n);
 int cof_posix_truncate(struct cof_file *f, uint64_t size);
 int cof_posix_size(struct cof_file *f, uint64_t *ret);

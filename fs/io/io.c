@@ -208,12 +208,6 @@ void cof_io_push(struct cof_file *f, uint64_t off, uint64_t n)
 		f->io->ops->push(f, off, n);
 }
 
-void cof_io_forget(struct cof_file *f)
-{
-	if (f->io->ops->forget)
-		f->io->ops->forget(f);
-}
-
 int cof_io_allocate(struct cof_file *f, uint64_t off, uint64_t n)
 {
 	if (!f->writable)

@@ -45,8 +45,6 @@ int cof_io_sync(struct cof_file *f); /* data and size durable */
 /* Bytes that were written are to go to the disk by now, so that a later sync finds little left. Promises
  * nothing and waits for nothing; what fails is told by the next sync. */
 void cof_io_push(struct cof_file *f, uint64_t off, uint64_t n);
-/* What of it is durable needs no memory of the kernel's any more. A hint. */
-void cof_io_forget(struct cof_file *f);
 /* Preallocates with zeros and grows the file to off + n: space is then certain. -ENOSPC; where the
  * filesystem cannot (-EOPNOTSUPP) the file is grown by truncation after a check against statfs. */
 int cof_io_allocate(struct cof_file *f, uint64_t off, uint64_t n);

@@ -11,7 +11,6 @@ static const struct cof_io_ops plain_ops = {
     .read = cof_posix_read,
     .sync = cof_posix_sync,
     .push = cof_posix_push,
-    .forget = cof_posix_forget,
     .allocate = cof_posix_allocate,
     .truncate = cof_posix_truncate,
     .size = cof_posix_size,

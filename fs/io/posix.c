@@ -151,11 +151,6 @@ void cof_posix_push(struct cof_file *f, uint64_t off, uint64_t n)
 	(void)sync_file_range(fd_of(f), (off_t)off, (off_t)n, SYNC_FILE_RANGE_WRITE);
 }
 
-void cof_posix_forget(struct cof_file *f)
-{
-	(void)posix_fadvise(fd_of(f), 0, 0, POSIX_FADV_DONTNEED);
-}
-
 /* Where blocks cannot be reserved: at least not more than the filesystem says it has. */
 static int grow(int fd, uint64_t off, uint64_t n)
 {

@@ -7,6 +7,8 @@
  * others number their frames and queue them; the leader serves one such batch and then hands the
  * role to the first of those who wait.
  */
+#include <stddef.h>
+
 #include "fs/log/internal.h"
 
 #define BATCH_FRAMES 256
@@ -104,14 +106,21 @@ static void lead(struct cof_log *log, struct pending *own)
 	int err = 0;
 
 	for (int round = 0; log->queue && round < 2; round++) {
-		struct pending *list = log->queue;
-		uint64_t end = log->size;
+		struct pending *list = log->queue, *last;
+		struct segment *ahead = NULL;
+		uint64_t end = log->size, used = log->current->used;
+
+		last = (void *)((char *)log->queue_tail - offsetof(struct pending, next));
+		if (atomic_load(&log->ahead) && last->segment == log->current)
+			ahead = log->current; /* stays until last is written */
 
 		log->queue = NULL;
 		log->queue_tail = &log->queue;
 		pthread_mutex_unlock(&log->chain);
 		if (!err && !atomic_load(&log->failed))
 			err = write_batch(list);
+		if (!err && ahead && !atomic_load(&log->failed))
+			err = cof_segment_zero(ahead, used, log->conf.segment_size);
 		if (err)
 			cof_log_fail(log, err, "writing the log");
 		else if (!atomic_load(&log->failed))
@@ -138,6 +147,7 @@ static void enqueue(struct cof_log *log, struct pending *p)
 static int write_out(struct cof_log *log, struct pending *p)
 {
 	bool wait = log->leading;
+	struct push push;
 
 	p->lead = false;
 	if (wait)
@@ -146,7 +156,9 @@ static int write_out(struct cof_log *log, struct pending *p)
 	if (!wait) {
 		log->leading = true;
 		lead(log, p);
+		push = cof_segment_due(log, p->stored_len);
 		pthread_mutex_unlock(&log->chain);
+		cof_segment_push(&push);
 		return p->err;
 	}
 	pthread_mutex_unlock(&log->chain);
@@ -155,7 +167,9 @@ static int write_out(struct cof_log *log, struct pending *p)
 	if (p->lead) {
 		pthread_mutex_lock(&log->chain);
 		lead(log, p);
+		push = cof_segment_due(log, p->stored_len);
 		pthread_mutex_unlock(&log->chain);
+		cof_segment_push(&push);
 	}
 	sem_destroy(&p->wake);
 	return p->err;

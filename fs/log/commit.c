@@ -1,30 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Group commit: one sync answers everybody whose frame it covers. Syncing is a role too: who finds
- * nobody at it does it, for two rounds at most, and then leaves it to the syncer thread, so that no
- * worker is held by the others' requests.
+ * nobody at it does it, for two rounds at most, and then leaves it to a syncer thread, so that no
+ * worker is held by the others' requests. Two syncs may be under way at a time: the disk takes them
+ * side by side, and while one's waiters are answered the other goes on.
  */
 #include "fs/log/internal.h"
 
 #define SPARE_WAITERS 1024
+#define SMALL (64u << 10) /* bytes of a small sync */
+#define SMALL_SYNCS 16 /* in a row: space is then written ahead */
 
 /* What has to be synced for everything written so far. */
 struct work {
 	struct segment *closed, *current;
 	uint64_t target;
+	uint64_t zeroed; /* of current, when it began */
+	uint32_t full_from, full_to; /* numbers of segments of a stream that are closed now */
+	bool alone;
 };
 
-static struct work take_work(struct cof_log *log)
+static bool small_bytes(struct cof_log *log)
 {
-	struct work w = {0};
+	uint64_t at = (uint64_t)log->current->number * log->conf.segment_size + log->current->used;
+	bool small = at - log->synced_address <= SMALL;
 
-	pthread_mutex_lock(&log->chain);
-	w.target = atomic_load(&log->written);
-	if (log->closing && log->closing->end <= w.target) {
+	log->synced_address = at;
+	return small;
+}
+
+/* sync and chain are held. */
+static void take_work(struct cof_log *log, struct work *w)
+{
+	*w = (struct work){.target = atomic_load(&log->written)};
+	log->small_syncs = small_bytes(log) ? log->small_syncs + 1 : 0;
+	atomic_store(&log->ahead, log->small_syncs >= SMALL_SYNCS);
+	if (log->closing && log->closing->end <= w->target) {
 		struct segment **p = &log->closing;
 
-		w.closed = log->closing;
-		while (*p && (*p)->end <= w.target)
+		w->closed = log->closing;
+		while (*p && (*p)->end <= w->target)
 			p = &(*p)->next;
 		log->closing = *p;
 		*p = NULL;
@@ -32,34 +47,35 @@ static struct work take_work(struct cof_log *log)
 			log->closing_tail = &log->closing;
 	}
 	if (log->closing) /* written in part only: its first bytes count already */
-		w.current = log->closing;
-	else if (log->current->first < w.target)
-		w.current = log->current;
-	pthread_mutex_unlock(&log->chain);
-	return w;
+		w->current = log->closing;
+	else if (log->current->first < w->target)
+		w->current = log->current;
+	if (w->current)
+		w->zeroed = atomic_load(&w->current->zeroed);
 }
 
-int cof_commit_disk(struct cof_log *log, uint64_t *ret_durable)
+/* Through the descriptor with this number. */
+static int sync_work(struct cof_log *log, struct work *w, unsigned slot)
 {
-	struct work w = take_work(log);
 	int r = 0;
 
-	while (w.closed) {
-		struct segment *s = w.closed;
+	while (w->closed) {
+		struct segment *s = w->closed;
 
-		w.closed = s->next;
+		w->closed = s->next;
+		if (s->pushed) {
+			w->full_from = w->full_to ? w->full_from : s->number;
+			w->full_to = s->number + 1;
+		}
 		if (!r)
 			r = cof_io_truncate(s->file, s->used);
 		if (!r)
 			r = cof_io_sync(s->file);
 		cof_segment_free(s);
 	}
-	if (!r && w.current)
-		r = cof_io_sync(w.current->file);
-	if (r < 0)
-		return cof_log_fail(log, r, "syncing the log");
-	*ret_durable = w.target;
-	return 0;
+	if (!r && w->current)
+		r = cof_io_sync(w->current->sync[slot]);
+	return r < 0 ? cof_log_fail(log, r, "syncing the log") : 0;
 }
 
 static void give_back(struct cof_log *log, struct waiter *w)
@@ -93,42 +109,114 @@ static struct waiter *take_answered(struct cof_log *log, uint64_t durable, bool 
 	return out;
 }
 
-/* One sync and its answers. sync is held on entry and on return, not meanwhile. */
-static void round_of(struct cof_log *log)
+/*
+ * Two syncs may overlap where each proves by itself what it covers: through a descriptor of its own (the kernel
+ * tells each of an error), in one segment, in space whose zeros are durable. Elsewhere a sync has metadata to
+ * bring along too, and one that finds them on their way, with another, may return before they are there.
+ */
+static bool may_overlap(const struct cof_log *log, unsigned slot)
+{
+	const struct segment *s = log->current;
+
+	return slot < COF_SYNCS && s->sync[slot] && !log->closing && s->used <= s->zero_durable &&
+	       atomic_load(&s->zeroed) == s->zero_durable;
+}
+
+/* The descriptor for the next sync, or -1: it would have to overlap with another, and must not. */
+static int take_slot(struct cof_log *log, struct work *w)
+{
+	unsigned slot = 0;
+	bool alone;
+
+	if (log->alone)
+		return -1;
+	while (log->flights & 1u << slot)
+		slot++;
+	pthread_mutex_lock(&log->chain);
+	alone = !may_overlap(log, slot);
+	if (alone && log->flights) {
+		pthread_mutex_unlock(&log->chain);
+		return -1;
+	}
+	take_work(log, w);
+	pthread_mutex_unlock(&log->chain);
+	w->alone = log->alone = alone;
+	log->flights |= 1u << slot;
+	return (int)slot;
+}
+
+/* sync is held. A segment that was synced alone is still there: only the next such sync closes it. */
+static void land(struct cof_log *log, const struct work *w, unsigned slot, int err)
+{
+	log->flights &= ~(1u << slot);
+	log->alone = false;
+	if (err)
+		return;
+	if (w->alone && w->current)
+		w->current->zero_durable = w->zeroed;
+	if (w->target > atomic_load(&log->durable))
+		atomic_store(&log->durable, w->target);
+}
+
+/* One sync and its answers; false: it had to overlap, and nothing was done. sync is held on entry and on
+ * return, not meanwhile. */
+static bool round_of(struct cof_log *log)
 {
 	struct waiter *list, *w;
-	uint64_t durable = 0;
-	int r;
+	struct work work;
+	unsigned n = 0;
+	int slot, r;
 
+	slot = take_slot(log, &work);
+	if (slot < 0)
+		return false;
+	log->flying = work.target;
+	log->uncovered = 0; /* nobody waits for what was not written */
 	pthread_mutex_unlock(&log->sync);
-	r = atomic_load(&log->failed) ? -EIO : cof_commit_disk(log, &durable);
+	r = sync_work(log, &work, (unsigned)slot);
 	pthread_mutex_lock(&log->sync);
-	if (!r && durable > atomic_load(&log->durable))
-		atomic_store(&log->durable, durable);
-	list = take_answered(log, durable, r < 0);
+	if (atomic_load(&log->failed))
+		r = -EIO; /* of one sync or write: final for all */
+	land(log, &work, (unsigned)slot, r);
+	list = take_answered(log, atomic_load(&log->durable), r < 0);
+	for (w = list; w; w = w->next)
+		n++;
+	log->last_batch = n;
 	pthread_mutex_unlock(&log->sync);
 	for (w = list; w; w = w->next)
 		w->done(w->user, r);
+	for (uint32_t i = work.full_from; !r && i < work.full_to; i++)
+		cof_segment_forget(log, i);
 	pthread_mutex_lock(&log->sync);
 	while (list) {
 		w = list;
 		list = w->next;
 		give_back(log, w);
 	}
+	return true;
 }
 
-/* sync is held, and the role is ours. */
-static void serve(struct cof_log *log)
+/* Alone: at once. Beside another sync: once it pays. */
+static bool worth(const struct cof_log *log)
 {
-	for (int n = 0; log->waiters; n++) {
-		if (n == 2 && log->has_syncer) {
-			log->handed_over = true;
+	if (log->alone)
+		return false;
+	return log->uncovered && (!log->flights || 2 * log->uncovered >= log->last_batch);
+}
+
+/* sync is held, and a role is ours. */
+static void serve(struct cof_log *log, bool syncer)
+{
+	for (int n = 0; worth(log); n++) {
+		if (n == 2 && !syncer && log->has_syncer) {
+			log->handed_over++;
 			pthread_cond_signal(&log->syncer_wake);
 			return;
 		}
-		round_of(log);
+		if (!round_of(log))
+			break; /* whoever is under way goes on */
 	}
-	log->syncing = false;
+	log->roles--;
 }
 
 void *cof_log_syncer(void *arg)
@@ -141,10 +229,8 @@ void *cof_log_syncer(void *arg)
 			pthread_cond_wait(&log->syncer_wake, &log->sync);
 		if (!log->handed_over)
 			break;
-		log->handed_over = false;
-		while (log->waiters)
-			round_of(log);
-		log->syncing = false;
+		log->handed_over--;
+		serve(log, true);
 	}
 	pthread_mutex_unlock(&log->sync);
 	return NULL;
@@ -159,6 +245,11 @@ void cof_log_sync_async(struct cof_log *log, uint64_t sequence, cof_log_done don
 		return;
 	}
 	pthread_mutex_lock(&log->sync);
+	if (sequence < atomic_load(&log->durable)) { /* meanwhile; no sync to come would answer it */
+		pthread_mutex_unlock(&log->sync);
+		done(user, 0);
+		return;
+	}
 	w = log->spare;
 	if (w) {
 		log->spare = w->next;
@@ -178,9 +269,11 @@ void cof_log_sync_async(struct cof_log *log, uint64_t sequence, cof_log_done don
 	*w =
 	    (struct waiter){.next = log->waiters, .sequence = sequence, .done = done, .user = user};
 	log->waiters = w;
-	if (!log->syncing) {
-		log->syncing = true;
-		serve(log);
+	if (sequence >= log->flying)
+		log->uncovered++;
+	if (log->roles < COF_SYNCS && worth(log)) {
+		log->roles++;
+		serve(log, false);
 	}
 	pthread_mutex_unlock(&log->sync);
 }

@@ -21,6 +21,7 @@
 #include "fs/log/log.h"
 
 #define COF_LEAF_RING 65536u /* leaves that wait for the tree; 2 MiB */
+#define COF_SYNCS 2 /* of one segment under way at a time */
 #define COF_TILE_LEVELS 8
 #define COF_TILE_BUFFER 4096u /* hashes of one level that wait for its file */
 #define COF_TILE_UNSYNCED 65536u /* leaves below a checkpoint whose hashes may not be durable */
@@ -28,10 +29,19 @@
 struct segment { /* an open log segment, writable */
 	struct segment *next;
 	struct cof_file *file;
+	/* Opened for syncs that overlap: the kernel tells each descriptor of an error, but one only
+	 * once. [0] is file; NULL: no descriptor was left, syncs take turns. */
+	struct cof_file *sync[COF_SYNCS];
 	uint32_t number;
 	uint64_t first;	   /* sequence of its first frame */
 	uint64_t end;	   /* sequence behind its last frame; set when it is closed */
 	uint64_t used;	   /* bytes of frames; final when it is closed */
+	/* Zeros were written up to here, by the leader; and durably, guarded by sync: below, a sync
+	 * has no metadata to bring along. */
+	_Atomic uint64_t zeroed;
+	uint64_t zero_durable;
+	uint64_t pushed;   /* bytes that were sent to the disk ahead of a sync; guarded by chain */
+	_Atomic uint32_t refs;
 };
 
 struct pending { /* a frame between numbering and writing; on its appender's stack */
@@ -78,6 +88,7 @@ struct cof_log {
 	_Atomic int failed;	  /* first fatal error, 0: none */
 	_Atomic uint64_t written; /* frames handed to the kernel */
 	_Atomic uint64_t durable;
+	_Atomic bool ahead; /* syncs are small: zeros are written ahead of the frames */
 
 	/* chain: guards from here */
 	pthread_mutex_t chain;
@@ -105,7 +116,16 @@ struct cof_log {
 	pthread_cond_t syncer_wake;
 	struct waiter *waiters, *spare;
 	uint32_t spares;
-	bool syncing, handed_over, syncer_stop, has_syncer;
+	unsigned roles;		/* taken; who has one syncs, or answers */
+	unsigned handed_over;	/* of them, those that wait for a syncer thread */
+	unsigned flights;	/* bit mask: syncs under way, by descriptor */
+	bool alone;		/* the one under way must not overlap with others */
+	uint64_t flying;	/* frames below are covered by syncs that are through or under way */
+	unsigned uncovered;	/* waiters at or above that */
+	unsigned last_batch;	/* answered by the last sync */
+	uint64_t synced_address; /* where the log ended when the last sync began */
+	unsigned small_syncs;	 /* in a row */
+	bool syncer_stop, has_syncer;
 
 	/* tree */
 	pthread_mutex_t tree;
@@ -117,7 +137,8 @@ struct cof_log {
 	char checkpoint_text[512];
 	bool reserve_given_up;
 
-	pthread_t keeper, syncer;
+	pthread_t keeper, syncer[COF_SYNCS];
+	unsigned syncers;
 	bool has_keeper;
 };
 
@@ -139,7 +160,20 @@ int64_t cof_log_boottime(void);
 void cof_segment_path(uint32_t number, char out[32]);
 int cof_segment_new(struct cof_log *log, uint32_t number, struct segment **ret);
 int cof_segment_open(struct cof_log *log, uint32_t number, struct segment **ret);
-void cof_segment_free(struct segment *s);
+void cof_segment_free(struct segment *s); /* gives up one reference; NULL is fine */
+/* Whether n bytes just written make it worth while to send the segment's bytes on their way. chain is
+ * held; what is returned goes to cof_segment_push without it. NULL: not now. */
+struct push {
+	struct segment *segment;
+	uint64_t off, n;
+};
+struct push cof_segment_due(struct cof_log *log, uint64_t n);
+void cof_segment_push(const struct push *p);
+/* A segment of a stream is durable and full: one that lies further back leaves the page cache, so that the stream
+ * goes on in memory that is there already. */
+void cof_segment_forget(struct cof_log *log, uint32_t full);
+/* Writes zeros behind the frames that end at `used`. The leader's; nothing beyond was written yet. */
+int cof_segment_zero(struct segment *s, uint64_t used, uint64_t size);
 /* Where a frame of need bytes goes; chain is held, and dropped while a segment is made. */
 int cof_segment_place(struct cof_log *log, uint64_t need, bool system);
 void cof_segment_prepare(struct cof_log *log); /* keeper: makes the next one ahead of time */
@@ -149,8 +183,6 @@ void cof_reserve_renew(struct cof_log *log);
 
 /* commit.c */
 void *cof_log_syncer(void *log);
-/* Cuts and syncs closed segments below target, then syncs the current one. One caller at a time. */
-int cof_commit_disk(struct cof_log *log, uint64_t *ret_durable);
 
 /* tiles.c */
 int cof_tiles_open(struct cof_log *log, struct cof_diag *diag); /* opens or makes tile/N */

@@ -142,9 +142,12 @@ int cof_log_start(struct cof_log *log)
 {
 	int r;
 
-	r = pthread_create(&log->syncer, NULL, cof_log_syncer, log);
-	if (r)
-		return -r;
+	while (log->syncers < COF_SYNCS) {
+		r = pthread_create(&log->syncer[log->syncers], NULL, cof_log_syncer, log);
+		if (r)
+			return -r;
+		log->syncers++;
+	}
 	pthread_mutex_lock(&log->sync);
 	log->has_syncer = true;
 	pthread_mutex_unlock(&log->sync);
@@ -165,14 +168,13 @@ static void stop_threads(struct cof_log *log)
 		pthread_join(log->keeper, NULL);
 		log->has_keeper = false;
 	}
-	if (log->has_syncer) {
-		pthread_mutex_lock(&log->sync);
-		log->syncer_stop = true;
-		pthread_cond_signal(&log->syncer_wake);
-		pthread_mutex_unlock(&log->sync);
-		pthread_join(log->syncer, NULL);
-		log->has_syncer = false;
-	}
+	pthread_mutex_lock(&log->sync);
+	log->syncer_stop = true;
+	log->has_syncer = false; /* nobody hands over any more */
+	pthread_cond_broadcast(&log->syncer_wake);
+	pthread_mutex_unlock(&log->sync);
+	while (log->syncers)
+		pthread_join(log->syncer[--log->syncers], NULL);
 }
 
 void cof_log_abandon(struct cof_log *log)

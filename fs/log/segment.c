@@ -10,6 +10,12 @@
 
 #include "fs/log/internal.h"
 
+/* Bytes that go to the disk at a time while a stream is written: a sync, the next checkpoint's at the latest,
+ * then finds little left, and the kernel does not come to throttle the writer. */
+#define PUSH ((uint64_t)8 << 20)
+
+#define KEEP ((uint64_t)256 << 20) /* bytes of a stream that stay in the page cache behind it */
+#define ZERO ((uint64_t)1 << 20) /* bytes of zeros written ahead at a time */
 #define AGAIN_NS (COF_NSEC / 5) /* between attempts to allocate on a full disk */
 
 void cof_segment_path(uint32_t number, char out[32])
@@ -17,7 +23,8 @@ void cof_segment_path(uint32_t number, char out[32])
 	snprintf(out, 32, "log/%08x.seg", number);
 }
 
-static int wrap(struct cof_file *f, uint32_t number, struct segment **ret)
+static int wrap(struct cof_log *log, struct cof_file *f, const char *path, uint32_t number,
+		struct segment **ret)
 {
 	struct segment *s = calloc(1, sizeof(*s));
 
@@ -25,8 +32,12 @@ static int wrap(struct cof_file *f, uint32_t number, struct segment **ret)
 		cof_io_close(f);
 		return -ENOMEM;
 	}
-	s->file = f;
+	s->file = s->sync[0] = f;
+	for (unsigned i = 1; i < COF_SYNCS; i++) /* to read: it takes none of the last descriptors */
+		if (cof_io_open(log->p.io, path, COF_IO_RDONLY, &s->sync[i]) < 0)
+			break;
 	s->number = number;
+	atomic_init(&s->refs, 1);
 	*ret = s;
 	return 0;
 }
@@ -53,7 +64,7 @@ int cof_segment_new(struct cof_log *log, uint32_t number, struct segment **ret)
 		return r;
 	}
 	cof_io_map(f);
-	return wrap(f, number, ret);
+	return wrap(log, f, path, number, ret);
 }
 
 int cof_segment_open(struct cof_log *log, uint32_t number, struct segment **ret)
@@ -66,15 +77,76 @@ int cof_segment_open(struct cof_log *log, uint32_t number, struct segment **ret)
 	r = cof_io_open(log->p.io, path, COF_IO_RDWR, &f);
 	if (r < 0)
 		return r;
-	return wrap(f, number, ret);
+	return wrap(log, f, path, number, ret);
 }
 
 void cof_segment_free(struct segment *s)
 {
-	if (!s)
+	if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
 		return;
-	cof_io_close(s->file);
+	for (unsigned i = 0; i < COF_SYNCS; i++)
+		cof_io_close(s->sync[i]);
 	free(s);
+}
+
+/* A line writer leaves it to the stream beside it: it can take milliseconds. */
+struct push cof_segment_due(struct cof_log *log, uint64_t n)
+{
+	struct segment *s = log->current;
+	struct push p = {0};
+
+	if (s->used - s->pushed < (n < COF_CHUNK ? 4 * PUSH : PUSH))
+		return p;
+	p = (struct push){.segment = s, .off = s->pushed, .n = (s->used & ~(uint64_t)4095) - s->pushed};
+	s->pushed += p.n;
+	atomic_fetch_add(&s->refs, 1);
+	return p;
+}
+
+void cof_segment_push(const struct push *p)
+{
+	if (!p->segment)
+		return;
+	cof_io_push(p->segment->file, p->off, p->n);
+	cof_segment_free(p->segment);
+}
+
+void cof_segment_forget(struct cof_log *log, uint32_t full)
+{
+	uint64_t behind = KEEP / log->conf.segment_size + 1;
+	struct cof_file *f;
+	char path[32];
+
+	if (full < behind)
+		return;
+	cof_segment_path(full - (uint32_t)behind, path);
+	if (cof_io_open(log->p.io, path, COF_IO_RDONLY, &f) < 0)
+		return; /* it only takes memory that the kernel can have back */
+	cof_io_forget(f);
+	cof_io_close(f);
+}
+
+/*
+ * A sync of space that was allocated but never written has to change the file's extents too, under a journal a
+ * commit of its own. While syncs are small, that is done for a stretch at a time. A frame that is numbered lies
+ * beyond `used` at the earliest and is written by a later batch, so nothing is ever overwritten by zeros.
+ */
+int cof_segment_zero(struct segment *s, uint64_t used, uint64_t size)
+{
+	static const uint8_t zeros[4096];
+	struct iovec iov[ZERO / sizeof(zeros) + 1];
+	uint64_t zeroed = atomic_load(&s->zeroed), from = COF_MAX(zeroed, used), to;
+	int n = 0, r;
+
+	if (zeroed >= COF_MIN(used + ZERO / 4, size))
+		return 0;
+	to = COF_MIN((from + ZERO) & ~(uint64_t)(sizeof(zeros) - 1), size);
+	for (uint64_t at = from; at < to; at += iov[n++].iov_len)
+		iov[n] = (struct iovec){(void *)zeros, COF_MIN(to - at, sizeof(zeros))};
+	r = cof_io_writev(s->file, iov, n, from);
+	if (!r)
+		atomic_store(&s->zeroed, to);
+	return r;
 }
 
 static void roll(struct cof_log *log)

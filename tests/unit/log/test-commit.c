@@ -4,6 +4,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 
+#include "fs/log/internal.h"
 #include "world.h"
 
 #define THREADS 6u
@@ -182,6 +183,52 @@ START_TEST(counters_do_not_meet)
 }
 END_TEST
 
+static uint64_t put_and_sync(struct world *w, uint32_t n)
+{
+	uint64_t s;
+
+	ck_assert_int_eq(world_put(w, 7, n, false, &s), 0);
+	ck_assert_int_eq(cof_log_sync(w->log, s), 0);
+	return w->log->current->number;
+}
+
+/* After some small syncs space is written ahead, durably before syncs may overlap in it; nothing of a frame is
+ * lost by it, and a large one ends it. */
+START_TEST(zeros_go_ahead)
+{
+	const struct segment *s;
+	const uint8_t *bytes;
+	struct world w;
+	size_t n;
+
+	ck_assert_int_eq(world_begin(&w, 45), 0);
+	s = w.log->current;
+	for (unsigned i = 0; i < 14; i++)
+		put_and_sync(&w, 100 + i);
+	ck_assert_uint_eq(s->zeroed, 0);
+	ck_assert_uint_eq(s->zero_durable, 0);
+	for (unsigned i = 0; i < 4; i++)
+		put_and_sync(&w, 100 + i);
+	ck_assert_uint_eq(s->zeroed, WORLD_SEGMENT); /* smaller than a stretch */
+	ck_assert_uint_eq(s->zero_durable, s->zeroed);
+	ck_assert_int_eq(cof_sim_peek(w.sim, "log/00000000.seg", &bytes, &n), 0);
+	for (size_t at = s->used; at < n; at++)
+		ck_assert_msg(bytes[at] == 0, "byte %zu", at);
+	for (unsigned i = 0; put_and_sync(&w, 3000) == 0; i++)
+		ck_assert_uint_lt(i, WORLD_SEGMENT / 3000 + 1);
+	ck_assert(w.log->ahead); /* goes on in the next segment */
+	put_and_sync(&w, 10);
+	ck_assert_uint_eq(w.log->current->zeroed, WORLD_SEGMENT);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_int_eq(world_put(&w, 8, 30000, false, NULL), 0);
+	put_and_sync(&w, 10);
+	ck_assert(!w.log->ahead);
+	world_close(&w);
+	ck_assert_int_eq(world_verify(&w, NULL), COF_INTACT);
+	world_end(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("log commit");
@@ -196,6 +243,7 @@ int main(void)
 	tcase_add_loop_test(t, each_is_answered_once, 0, 5);
 	tcase_add_test(t, what_does_not_exist_is_refused);
 	tcase_add_test(t, counters_do_not_meet);
+	tcase_add_test(t, zeros_go_ahead);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
