@@ -307,6 +307,23 @@ int cof_archive_salt(void *archive, uint32_t mount, uint8_t ret[32]); /* cof_sal
 int cof_stretch_time(struct cof_archive *a, const struct cof_stretch *s, uint64_t ino,
 		     int64_t *ret_record, int64_t *ret_retention);
 
+/* ---- what reads found out last (places.c) ---- */
+
+struct cof_head { /* of a frame: what opening its chunks takes */
+	struct cof_frame frame;
+	uint8_t public_hash[COF_HASH];
+};
+struct cof_places;
+int cof_places_new(struct cof_places **ret);
+void cof_places_free(struct cof_places *p);  /* NULL is fine */
+void cof_places_clear(struct cof_places *p); /* the index is built anew; gate held exclusively */
+/* The stretches from the one that holds position on, up to end, as they are now. 0: not known. */
+size_t cof_places_stretches(struct cof_places *p, uint64_t ino, uint64_t position, uint64_t end,
+			    struct cof_stretch *ret, size_t max);
+void cof_places_learn(struct cof_places *p, uint64_t ino, const struct cof_stretch *s, size_t n);
+bool cof_places_head(struct cof_places *p, uint64_t address, struct cof_head *ret);
+void cof_places_learn_head(struct cof_places *p, uint64_t address, const struct cof_head *h);
+
 /* ---- what is known of one object (info.c) ---- */
 
 struct cof_facts { /* taken together; node with the retention as it is by now */
@@ -368,6 +385,7 @@ struct cof_archive {
 	struct cof_reader *reader;
 	struct cof_index *ix;
 	struct cof_ring *ring;
+	struct cof_places *places;
 	struct cof_clock clock;
 	struct cof_archive_params p;
 	struct cof_opened opened;

@@ -74,6 +74,7 @@ void cof_obj_clear(struct cof_archive *a)
 	}
 	pthread_mutex_unlock(&a->cache_lock);
 	cof_shelves_clear(a);
+	cof_places_clear(a->places);
 }
 
 void cof_cache_done(struct cof_archive *a)

@@ -184,20 +184,79 @@ static int give_chunk(struct reading *rd, const struct cof_frame *f,
 	return 0;
 }
 
-static int public_hash_of(struct reading *rd, uint64_t address, const struct cof_frame *f,
-			  uint8_t ret[COF_HASH])
+/* What opening the frame's chunks takes, from the bytes of the frame that lie in the window, or
+ * else from the log. */
+static int head_of(struct reading *rd, const struct cof_stretch *s, size_t have,
+		   struct cof_head *ret)
 {
-	if (f->public_length > WINDOW)
-		return -EUCLEAN;
-	if (f->public_length) {
-		int r =
-		    cof_reader_payload(rd->a->reader, address, f, 0, rd->window, f->public_length);
+	const uint8_t *public_part = rd->window + COF_FRAME_HEADER;
+	int r = have < COF_FRAME_HEADER ? -EUCLEAN
+					: cof_frame_decode(rd->window, &ret->frame, NULL);
 
+	if (r < 0)
+		return r == -ENODATA ? -EUCLEAN : r;
+	if (!is_it(&ret->frame, s, rd->ino))
+		return cof_ix(rd->a, -EUCLEAN);
+	if (ret->frame.public_length > have - COF_FRAME_HEADER) { /* longer than ours are */
+		if (ret->frame.public_length > WINDOW)
+			return -EUCLEAN;
+		public_part = rd->window;
+		r = cof_reader_payload(rd->a->reader, s->address, &ret->frame, 0, rd->window,
+				       ret->frame.public_length);
 		if (r < 0)
 			return r;
 	}
-	cof_sha256(rd->window, f->public_length, ret);
+	cof_sha256(public_part, ret->frame.public_length, ret->public_hash);
+	cof_places_learn_head(rd->a->places, s->address, ret);
 	return 0;
+}
+
+/* Chunks from k on, n of them, whose sealed bytes lie there. */
+static int give_chunks(struct reading *rd, const struct cof_head *h, uint32_t k, uint32_t n,
+		       const uint8_t *sealed)
+{
+	int r = take_key(rd, h->frame.mount);
+
+	for (uint32_t i = 0; r == 0 && i < n; i++)
+		r = give_chunk(rd, &h->frame, h->public_hash, k + i,
+			       sealed + (size_t)i * (COF_CHUNK + COF_TAG));
+	return r;
+}
+
+/* Header, public part and the first chunks, in one read: two that follow each other would have the
+ * kernel read ahead. *ret_n: how many chunks were given. */
+static int give_from_start(struct reading *rd, const struct cof_stretch *s, uint32_t chunks,
+			   struct cof_head *ret, uint32_t *ret_n)
+{
+	const uint32_t sealed = COF_CHUNK + COF_TAG, most = WINDOW / sealed - 1;
+	uint32_t n = COF_MIN(chunks, most), front;
+	size_t have = 0, want = COF_FRAME_HEADER + COF_HASH + (size_t)n * sealed;
+	int r;
+
+	want = (size_t)COF_MIN((uint64_t)want, extent(s));
+	r = cof_reader_bytes(rd->a->reader, s->address, rd->window, want, &have);
+	if (r == 0)
+		r = head_of(rd, s, have, ret);
+	*ret_n = 0;
+	if (r < 0)
+		return r == -ENODATA ? -EUCLEAN : r;
+	front = COF_FRAME_HEADER + ret->frame.public_length;
+	if (ret->frame.public_length > COF_HASH)
+		return 0; /* the window holds something else now */
+	want = front + COF_MIN((size_t)n * sealed, (size_t)(ret->frame.stored - front + COF_FRAME_HEADER));
+	if (have < want)
+		return -EUCLEAN; /* the file ends within the frame */
+	*ret_n = n;
+	return give_chunks(rd, ret, 0, n, rd->window + front);
+}
+
+static int give_head(struct reading *rd, const struct cof_stretch *s, struct cof_head *ret)
+{
+	size_t have = 0;
+	int r = cof_reader_bytes(rd->a->reader, s->address, rd->window, COF_FRAME_HEADER + COF_HASH,
+				 &have);
+
+	return r == 0 ? head_of(rd, s, have, ret) : r == -ENODATA ? -EUCLEAN : r;
 }
 
 /* A frame of several chunks: those that are wanted, as many at once as the window holds. */
@@ -205,25 +264,28 @@ static int give_large(struct reading *rd, const struct cof_stretch *s)
 {
 	const uint32_t sealed = COF_CHUNK + COF_TAG, most = WINDOW / (COF_CHUNK + COF_TAG);
 	uint64_t wanted = COF_MIN(rd->end - s->position, s->length);
-	uint32_t k = (uint32_t)((rd->pos - s->position) / COF_CHUNK);
+	uint32_t k = (uint32_t)((rd->pos - s->position) / COF_CHUNK), n = 0;
 	uint32_t chunks = (uint32_t)((wanted + COF_CHUNK - 1) / COF_CHUNK);
-	uint8_t public_hash[COF_HASH];
-	struct cof_frame f;
-	int r = header_of(rd->a, s, rd->ino, &f);
+	struct cof_head h;
+	int r = 0;
 
-	if (r < 0)
-		return r;
 	rd->window_len = 0;
-	r = public_hash_of(rd, s->address, &f, public_hash);
-	if (r == 0)
-		r = take_key(rd, f.mount);
-	while (r == 0 && k < chunks) {
-		uint32_t n = COF_MIN(chunks - k, most), from = f.public_length + k * sealed;
-		uint32_t bytes = COF_MIN(n * sealed, f.stored - from);
+	if (cof_places_head(rd->a->places, s->address, &h)) {
+		if (!is_it(&h.frame, s, rd->ino))
+			return cof_ix(rd->a, -EUCLEAN);
+	} else if (k == 0) {
+		r = give_from_start(rd, s, chunks, &h, &k);
+	} else {
+		r = give_head(rd, s, &h);
+	}
+	for (; r == 0 && k < chunks; k += n) {
+		uint32_t from = h.frame.public_length + k * sealed;
 
-		r = cof_reader_payload(rd->a->reader, s->address, &f, from, rd->window, bytes);
-		for (uint32_t i = 0; r == 0 && i < n; i++, k++)
-			r = give_chunk(rd, &f, public_hash, k, rd->window + (size_t)i * sealed);
+		n = COF_MIN(chunks - k, most);
+		r = cof_reader_payload(rd->a->reader, s->address, &h.frame, from, rd->window,
+				       COF_MIN(n * sealed, h.frame.stored - from));
+		if (r == 0)
+			r = give_chunks(rd, &h, k, n, rd->window);
 	}
 	return r;
 }
@@ -305,6 +367,23 @@ static int give_stretches(struct reading *rd, const struct cof_stretch *s, size_
 	return 0;
 }
 
+/* From pos on. Those of the present are kept for the next read. */
+static int stretches(struct reading *rd, uint64_t at, struct cof_stretch *s, size_t *ret_n)
+{
+	struct cof_archive *a = rd->a;
+	int r;
+
+	if (at == COF_INDEX_NOW) {
+		*ret_n = cof_places_stretches(a->places, rd->ino, rd->pos, rd->end, s, STRETCHES);
+		if (*ret_n)
+			return 0;
+	}
+	r = cof_ix(a, cof_index_stretches(a->ix, at, rd->ino, rd->pos, s, STRETCHES, ret_n));
+	if (r == 0 && at == COF_INDEX_NOW)
+		cof_places_learn(a->places, rd->ino, s, *ret_n);
+	return r;
+}
+
 int cof_read_range(struct cof_archive *a, uint64_t at, uint64_t ino, uint64_t off, void *buf,
 		   size_t n)
 {
@@ -320,7 +399,7 @@ int cof_read_range(struct cof_archive *a, uint64_t at, uint64_t ino, uint64_t of
 	while (r == 0 && rd.pos < rd.end) {
 		size_t found = 0;
 
-		r = cof_ix(a, cof_index_stretches(a->ix, at, ino, rd.pos, s, STRETCHES, &found));
+		r = stretches(&rd, at, s, &found);
 		if (r == 0 && !found)
 			r = cof_ix(a, -EUCLEAN);
 		if (r == 0)

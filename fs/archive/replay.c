@@ -382,7 +382,9 @@ int cof_replay(struct cof_archive *a)
 	a->passed_over = 0;
 	a->from_nothing = !fed;
 	cof_index_bulk(a->ix, true);
+	cof_reader_walk(a->reader, true);
 	r = walk(a, address, end, &p);
+	cof_reader_walk(a->reader, false);
 	cof_index_bulk(a->ix, false);
 	a->load_at = COF_INDEX_NOW;
 	if (r == 0 && a->passed_over)
@@ -428,12 +430,14 @@ static int look_over(struct cof_archive *a)
 	int r;
 
 	a->passed_over = 0;
+	cof_reader_walk(a->reader, true);
 	while ((r = next_frame(a, n, end, &at, &f)) > 0 && !a->passed_over) {
 		n++;
 		r = cof_reader_next(a->reader, at, &f, &at);
 		if (r < 0)
 			break;
 	}
+	cof_reader_walk(a->reader, false);
 	return r < 0 ? r : a->passed_over || n < end ? -EIO : 0;
 }
 
@@ -470,6 +474,7 @@ int cof_archive_repair(struct cof_archive *a)
 	/* Another thread may have done it just now; and a place that stays wrong must not have the
 	 * index built again and again: never, when it is the log that is damaged. */
 	again = !a->repaired_at || (!a->log_damaged && now - a->repaired_at > 10 * COF_NSEC);
+	cof_places_clear(a->places); /* one of them may be what is wrong */
 	wanted = (stale && !a->repair_failed) || ((stale || damaged) && again);
 	if (wanted) {
 		r = rebuild(a, damaged);

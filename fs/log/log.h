@@ -120,6 +120,10 @@ struct cof_reader; /* open segments in a small cache; thread-safe */
 
 int cof_reader_new(struct cof_io *io, const struct cof_conf *conf, struct cof_reader **ret);
 void cof_reader_free(struct cof_reader *r);
+/* on: what follows is one thread going through the frames in order. It is given them out of a window
+ * of the log instead of a system call for each; what is not there is looked for again in the file.
+ * Without memory for it nothing changes. */
+void cof_reader_walk(struct cof_reader *r, bool on);
 /* Header at an address. -ENODATA: no frame there (zeros or the end) · -EUCLEAN · -EIO. raw may be NULL. */
 int cof_reader_header(struct cof_reader *r, uint64_t address, struct cof_frame *ret,
 		      uint8_t raw[COF_FRAME_HEADER], struct cof_diag *diag);

@@ -14,6 +14,8 @@
 
 #define CACHE 16u
 #define WINDOW 65536u
+#define WALK (256u << 10) /* bytes of the window of who walks */
+#define WALK_SMALL 4096u   /* larger pieces are read for themselves */
 
 struct slot {
 	struct cof_file *file; /* NULL: free */
@@ -29,6 +31,10 @@ struct cof_reader {
 	pthread_mutex_t lock; /* guards what follows */
 	uint64_t tick;
 	struct slot slot[CACHE];
+
+	uint8_t *walk; /* who walks: a window of the log; NULL: nobody does */
+	uint64_t walk_at;
+	size_t walk_len, walk_want; /* filled; to fill next */
 };
 
 struct lease { /* a segment while it is read from */
@@ -63,7 +69,16 @@ void cof_reader_free(struct cof_reader *r)
 	for (uint32_t i = 0; i < CACHE; i++)
 		cof_io_close(r->slot[i].file);
 	pthread_mutex_destroy(&r->lock);
+	free(r->walk);
 	free(r);
+}
+
+void cof_reader_walk(struct cof_reader *r, bool on)
+{
+	free(r->walk);
+	r->walk = on ? malloc(WALK) : NULL;
+	r->walk_len = 0;
+	r->walk_want = WALK_SMALL;
 }
 
 /* ---- the cache ---- */
@@ -121,9 +136,13 @@ static struct slot *vacate(struct cof_reader *r)
 }
 
 /* lock held. No descriptor left: ours go first, then one of those kept back. */
-static int open_segment(struct cof_reader *r, const char *path, struct cof_file **ret)
+static int open_segment(struct cof_reader *r, uint32_t segment, struct cof_file **ret)
 {
-	int err = cof_io_open(r->io, path, COF_IO_RDONLY, ret);
+	char path[32];
+	int err;
+
+	snprintf(path, sizeof(path), "log/%08x.seg", segment);
+	err = cof_io_open(r->io, path, COF_IO_RDONLY, ret);
 
 	while ((err == -EMFILE || err == -ENFILE) && evict(r))
 		err = cof_io_open(r->io, path, COF_IO_RDONLY, ret);
@@ -135,19 +154,17 @@ static int open_segment(struct cof_reader *r, const char *path, struct cof_file 
 static int acquire(struct cof_reader *r, uint64_t segment, struct lease *ret)
 {
 	struct slot *s;
-	char path[32];
 	int err = 0;
 
 	if (segment > UINT32_MAX)
 		return -ENODATA;
-	snprintf(path, sizeof(path), "log/%08x.seg", (uint32_t)segment);
 	*ret = (struct lease){0};
 	pthread_mutex_lock(&r->lock);
 	s = lookup(r, (uint32_t)segment);
 	if (!s) {
 		struct cof_file *file;
 
-		err = open_segment(r, path, &file);
+		err = open_segment(r, (uint32_t)segment, &file);
 		if (!err) {
 			ret->fresh = true;
 			ret->file = file;
@@ -188,7 +205,7 @@ static void release(struct cof_reader *r, struct lease *l, bool forget)
 }
 
 /* n bytes at an address, fewer at the end of the file. -ENODATA: there is no such segment. */
-static int read_at(struct cof_reader *r, uint64_t address, void *buf, size_t n, size_t *ret_n,
+static int read_file(struct cof_reader *r, uint64_t address, void *buf, size_t n, size_t *ret_n,
 		   bool *ret_fresh, bool forget)
 {
 	struct lease l;
@@ -201,11 +218,45 @@ static int read_at(struct cof_reader *r, uint64_t address, void *buf, size_t n, 
 	*ret_fresh = l.fresh;
 	if (forget && !l.fresh) {
 		release(r, &l, true);
-		return read_at(r, address, buf, n, ret_n, ret_fresh, false);
+		return read_file(r, address, buf, n, ret_n, ret_fresh, false);
 	}
 	err = cof_io_read(l.file, buf, n, address % r->segment_size, ret_n);
 	release(r, &l, false);
 	return err;
+}
+
+/* The next window: wide where one piece follows the other, small where large frames are stepped over. */
+static int move_window(struct cof_reader *r, uint64_t address, bool *ret_fresh)
+{
+	uint64_t left = r->segment_size - address % r->segment_size;
+	bool follows = address >= r->walk_at && address - r->walk_at <= r->walk_len;
+
+	r->walk_want = follows ? COF_MIN(2 * r->walk_want, (size_t)WALK) : WALK_SMALL;
+	r->walk_len = 0;
+	r->walk_at = address;
+	return read_file(r, address, r->walk, (size_t)COF_MIN(left, (uint64_t)r->walk_want),
+			 &r->walk_len, ret_fresh, false);
+}
+
+/* As read_file, out of the window where somebody walks. Never fresh: the file may have more by now. */
+static int read_at(struct cof_reader *r, uint64_t address, void *buf, size_t n, size_t *ret_n,
+		   bool *ret_fresh, bool forget)
+{
+	int err;
+
+	if (forget)
+		r->walk_len = 0;
+	if (!r->walk || n > WALK_SMALL || forget)
+		return read_file(r, address, buf, n, ret_n, ret_fresh, forget);
+	if (address < r->walk_at || address - r->walk_at + n > r->walk_len) {
+		err = move_window(r, address, ret_fresh);
+		if (err < 0)
+			return err;
+	}
+	*ret_fresh = false;
+	*ret_n = COF_MIN(n, r->walk_len - (size_t)(address - r->walk_at));
+	memcpy(buf, r->walk + (address - r->walk_at), *ret_n);
+	return 0;
 }
 
 /* ---- frames ---- */
@@ -258,7 +309,8 @@ int cof_reader_header(struct cof_reader *r, uint64_t address, struct cof_frame *
 		err = read_at(r, address, buf, want, &n, &fresh, again);
 		if (!err)
 			err = decode(r, address, buf, n, &f, diag);
-		if (err != -ENODATA || fresh || again)
+		/* A window may end in what was just being written. */
+		if ((err != -ENODATA && !(err == -EUCLEAN && r->walk)) || fresh || again)
 			break;
 	}
 	if (err < 0)

@@ -478,8 +478,10 @@ static int recover(struct scan *s, struct cof_recovered *rec, struct cof_diag *d
 		r = cof_heads_check(s, diag);
 	if (!r)
 		r = cof_cut_wanted(s, diag);
+	cof_reader_walk(log->reader, false); /* what is cut is not what was read */
 	if (r > 0)
 		r = cof_cut_tail(s, rec, diag);
+	cof_reader_walk(log->reader, true);
 	if (!r)
 		r = take_position(s, diag);
 	if (!r && rec->checkpoint != COF_CHECKPOINT_THERE)
@@ -504,7 +506,9 @@ int cof_log_open(const struct cof_log_params *p, const struct cof_log_secrets *s
 	if (!log)
 		return -ENOMEM;
 	scan = (struct scan){.log = log, .payload = payload};
+	cof_reader_walk(log->reader, true); /* nobody writes yet */
 	r = recover(&scan, &rec, diag);
+	cof_reader_walk(log->reader, false);
 	if (r < 0) {
 		cof_log_abandon(log);
 		return r;
