@@ -64,19 +64,29 @@ static const uint8_t *bytes(struct walk *s, uint64_t off, size_t n)
 	return s->w->data + (off - s->w->base);
 }
 
+/* The first byte of p that is not zero; n when there is none. */
+static size_t first_set(const uint8_t *p, size_t n)
+{
+	if (!n || (!p[0] && !memcmp(p, p + 1, n - 1)))
+		return n; /* each is as the one before it */
+	for (size_t i = 0; i < n; i++)
+		if (p[i])
+			return i;
+	return n;
+}
+
 /* The first byte from `off` on that is not zero; the size when there is none. */
 static uint64_t skip_zeros(struct walk *s, uint64_t off)
 {
 	while (off < s->size) {
-		size_t n = (size_t)COF_MIN(4096, s->size - off);
+		size_t n = (size_t)COF_MIN(4096, s->size - off), at;
 		const uint8_t *p = bytes(s, off, n);
 
 		if (!p)
 			return s->size;
-		for (size_t i = 0; i < n; i++) {
-			if (p[i])
-				return off + i;
-		}
+		at = first_set(p, n);
+		if (at < n)
+			return off + at;
 		off += n;
 	}
 	return s->size;
