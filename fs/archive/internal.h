@@ -383,6 +383,7 @@ struct cof_archive {
 	struct cof_keys *keys;
 	struct cof_log *log;	   /* NULL when tampered: read-only */
 	struct cof_reader *reader;
+	struct cof_reader *walker; /* of a replay under way; gate */
 	struct cof_index *ix;
 	struct cof_ring *ring;
 	struct cof_places *places;

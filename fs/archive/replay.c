@@ -229,7 +229,7 @@ static int replay_frame(struct cof_archive *a, const struct cof_frame *f, uint64
 
 	a->load_at = f->sequence;
 	if (reads_payload(f->type))
-		r = cof_frame_read(a->reader, a->ring, a->conf.id, address, f, &public_part,
+		r = cof_frame_read(a->walker, a->ring, a->conf.id, address, f, &public_part,
 				   &private_part);
 	if (r == 0)
 		r = fetch_and_apply(a, f, address, &public_part, &private_part);
@@ -272,7 +272,7 @@ static int next_segment(struct cof_archive *a, uint64_t *address, struct cof_fra
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	for (uint64_t n = *address / size + 1; n <= last; n++) {
-		r = cof_reader_header(a->reader, n * size, f, NULL, NULL);
+		r = cof_reader_header(a->walker, n * size, f, NULL, NULL);
 		if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
 			return r; /* nothing is wrong with the log */
 		if (r < 0)
@@ -293,7 +293,7 @@ static bool torn(struct cof_archive *a, uint64_t expected, uint64_t at, const st
 		return false;
 	if (err < 0 || f->sequence != expected)
 		return err == 0 || err == -EUCLEAN || err == -EOPNOTSUPP || err == -ENODATA;
-	err = cof_frame_read(a->reader, NULL, a->conf.id, at, f, &b, NULL);
+	err = cof_frame_read(a->walker, NULL, a->conf.id, at, f, &b, NULL);
 	return err == -EUCLEAN || err == -EBADMSG;
 }
 
@@ -312,7 +312,7 @@ static int next_frame(struct cof_archive *a, uint64_t expected, uint64_t end, ui
 {
 	struct cof_diag why = {""};
 	uint64_t from = *at;
-	int r = cof_reader_header(a->reader, from, ret, NULL, &why), more = 1;
+	int r = cof_reader_header(a->walker, from, ret, NULL, &why), more = 1;
 
 	if (torn(a, expected, from, ret, r))
 		return 0;
@@ -357,14 +357,30 @@ static int walk(struct cof_archive *a, uint64_t address, uint64_t end, struct pr
 		if (r >= 0 && ++count % FEED_EVERY == 0)
 			r = cof_index_feed(a->ix, progress, p);
 		if (r >= 0)
-			r = cof_reader_next(a->reader, at, &f, &at);
+			r = cof_reader_next(a->walker, at, &f, &at);
 		if (r < 0)
 			return r == -ENODATA || r == -ENOENT ? 0 : r;
 	}
 	return r;
 }
 
-int cof_replay(struct cof_archive *a)
+/* A reader for this thread alone, which is given what it goes through out of a window. */
+static int begin_walk(struct cof_archive *a)
+{
+	int r = cof_reader_new(a->io, &a->conf, &a->walker);
+
+	if (r == 0)
+		cof_reader_walk(a->walker, true);
+	return r;
+}
+
+static void end_walk(struct cof_archive *a)
+{
+	cof_reader_free(a->walker);
+	a->walker = NULL;
+}
+
+static int replay(struct cof_archive *a)
 {
 	uint64_t fed = cof_index_fed(a->ix), address = 0;
 	uint64_t end = a->log ? atomic_load(&a->size) : UINT64_MAX;
@@ -373,7 +389,7 @@ int cof_replay(struct cof_archive *a)
 	int r = 0;
 
 	if (fed < end)
-		r = fed ? cof_reader_find(a->reader, fed, &address, &diag) : 0;
+		r = fed ? cof_reader_find(a->walker, fed, &address, &diag) : 0;
 	if (fed >= end || (r == -ENOENT && !a->log))
 		return 0;
 	if (r < 0) /* a damaged log: what the index has is what there is */
@@ -382,9 +398,7 @@ int cof_replay(struct cof_archive *a)
 	a->passed_over = 0;
 	a->from_nothing = !fed;
 	cof_index_bulk(a->ix, true);
-	cof_reader_walk(a->reader, true);
 	r = walk(a, address, end, &p);
-	cof_reader_walk(a->reader, false);
 	cof_index_bulk(a->ix, false);
 	a->load_at = COF_INDEX_NOW;
 	if (r == 0 && a->passed_over)
@@ -399,6 +413,16 @@ int cof_replay(struct cof_archive *a)
 		atomic_store(&a->size, p.replayed);
 	if (atomic_load(&a->next_ino) <= cof_index_last_ino(a->ix))
 		atomic_store(&a->next_ino, cof_index_last_ino(a->ix) + 1);
+	return r;
+}
+
+int cof_replay(struct cof_archive *a)
+{
+	int r = begin_walk(a);
+
+	if (r == 0)
+		r = replay(a);
+	end_walk(a);
 	return r;
 }
 
@@ -423,22 +447,30 @@ void cof_stale(struct cof_archive *a, uint64_t sequence)
 
 /* All headers are where they belong. If not, a frame that is another one than the index says is the
  * log's fault, and the index knows what should be there: it stays. */
-static int look_over(struct cof_archive *a)
+static int look_through(struct cof_archive *a)
 {
 	uint64_t end = a->log ? atomic_load(&a->size) : cof_index_fed(a->ix), at = 0, n = 0;
 	struct cof_frame f;
 	int r;
 
 	a->passed_over = 0;
-	cof_reader_walk(a->reader, true);
 	while ((r = next_frame(a, n, end, &at, &f)) > 0 && !a->passed_over) {
 		n++;
-		r = cof_reader_next(a->reader, at, &f, &at);
+		r = cof_reader_next(a->walker, at, &f, &at);
 		if (r < 0)
 			break;
 	}
-	cof_reader_walk(a->reader, false);
 	return r < 0 ? r : a->passed_over || n < end ? -EIO : 0;
+}
+
+static int look_over(struct cof_archive *a)
+{
+	int r = begin_walk(a);
+
+	if (r == 0)
+		r = look_through(a);
+	end_walk(a);
+	return r;
 }
 
 static int rebuild(struct cof_archive *a, bool damaged)
