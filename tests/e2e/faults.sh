@@ -111,6 +111,17 @@ end_failing_disk() {
 
 # ---- the faults, by their number in the list of what has to be survived ----
 
+# The system forgets what it cached of the log's files (not of the disk's).
+forget_log() {
+    python3 - "$STORE/log" <<'PY'
+import os, sys
+for name in os.listdir(sys.argv[1]):
+    fd = os.open(os.path.join(sys.argv[1], name), os.O_RDONLY)
+    os.fdatasync(fd)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+PY
+}
+
 eio_on_write() { # 9 and 10: the first error is final, a later sync that would succeed changes nothing
     failing_disk write || { say "eio_on_write: skipped, needs nbdkit and nbdfuse"; return; }
     begin eio_on_write "$W/disk/store"
@@ -139,6 +150,31 @@ eio_on_write() { # 9 and 10: the first error is final, a later sync that would s
     end_failing_disk
 }
 
+# 10: what was acknowledged and was not on the disk when the sync failed is there after recovery, and
+# on the disk, not only in memory that the kernel takes for written.
+eio_before_sync() {
+    failing_disk write || { say "eio_before_sync: skipped, needs nbdkit and nbdfuse"; return; }
+    begin eio_before_sync "$W/disk/store"
+    mount_archive
+    local f=$MNT/audit/f
+    read -r n err <<< "$(append "$f" 200 sync)"
+    same "before" "200 none" "$n $err"
+    touch "$W/failing"
+    # Until the checkpoint of each second meets the disk: then nothing more is accepted.
+    read -r more err <<< "$(append "$MNT/audit/g" 10000000)"
+    case $err in EIO | EROFS) ;; *) fail "writing without the disk: $err" ;; esac
+    rm "$W/failing"
+    umount.fuse.coffer "$MNT" > /dev/null 2>&1 || true
+    await 30 "the daemon to end" sh -c "! grep -q '$MNT ' /proc/self/mounts"
+    [ "$more" -gt 100 ] || fail "only $more lines were accepted before the sync failed"
+    mount_archive
+    forget_log
+    whole "$f" 200
+    whole "$MNT/audit/g" "$more"
+    finish
+    end_failing_disk
+}
+
 eio_on_read() { # 11: of the file that lies there; writing and other files go on
     failing_disk read || { say "eio_on_read: skipped, needs nbdkit and nbdfuse"; return; }
     begin eio_on_read "$W/disk/store"
@@ -149,12 +185,7 @@ eio_on_read() { # 11: of the file that lies there; writing and other files go on
     same "before" "3000 none" "$n $err"
     coffer checkpoint "$STORE" > /dev/null 2>&1 || true
     sync -f "$W/disk"
-    python3 - "$STORE/log" <<'PY'
-import os, sys
-for name in os.listdir(sys.argv[1]): # not the pages of the disk, those of the files
-    fd = os.open(os.path.join(sys.argv[1], name), os.O_RDONLY)
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-PY
+    forget_log
     blockdev --flushbufs "$(findmnt -n -o SOURCE "$W/disk")"
     touch "$W/failing"
     expect_fail EIO cat "$f"
@@ -533,7 +564,7 @@ acknowledged() { # what went wrong is shown, over remounts, until somebody says 
     same "faults after it" 0 "$(coffer status "$STORE" --json | json 'len(j["faults"])')"
 }
 
-faults="eio_on_write eio_on_read backing_read_only no_inodes file_too_large segment_too_large quota no_descriptors many_open_files no_memory
+faults="eio_on_write eio_before_sync eio_on_read backing_read_only no_inodes file_too_large segment_too_large quota no_descriptors many_open_files no_memory
     stopped_and_aborted two_daemons racing acknowledged"
 [ $# = 0 ] || faults=$*
 for fault in $faults; do
