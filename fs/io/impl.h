@@ -38,7 +38,7 @@ struct cof_io_ops {
 	int (*allocate)(struct cof_file *f, uint64_t off, uint64_t n);
 	int (*truncate)(struct cof_file *f, uint64_t size);
 	int (*size)(struct cof_file *f, uint64_t *ret);
-	void (*forget)(struct cof_file *f); /* NULL: nothing is cached */
+	void (*forget)(struct cof_file *f, uint64_t off, uint64_t n); /* NULL: nothing is cached */
 	void (*map)(struct cof_file *f);    /* may be NULL */
 
 	int (*mkdir)(struct cof_io *io, const char *path);
@@ -101,7 +101,7 @@ void cof_posix_push(struct cof_file *f, uint64_t off, uint64_t n);
 int cof_posix_allocate(struct cof_file *f, uint64_t off, uint64_t n);
 int cof_posix_truncate(struct cof_file *f, uint64_t size);
 int cof_posix_size(struct cof_file *f, uint64_t *ret);
-void cof_posix_forget(struct cof_file *f);
+void cof_posix_forget(struct cof_file *f, uint64_t off, uint64_t n);
 
 /* ---- small writes by copying (map.c) ---- */
 

@@ -229,10 +229,10 @@ int cof_io_size(struct cof_file *f, uint64_t *ret)
 	return f->io->ops->size(f, ret);
 }
 
-void cof_io_forget(struct cof_file *f)
+void cof_io_forget(struct cof_file *f, uint64_t off, uint64_t n)
 {
 	if (f->io->ops->forget)
-		f->io->ops->forget(f);
+		f->io->ops->forget(f, off, n);
 }
 
 void cof_io_map(struct cof_file *f)

@@ -50,10 +50,10 @@ void cof_io_push(struct cof_file *f, uint64_t off, uint64_t n);
 int cof_io_allocate(struct cof_file *f, uint64_t off, uint64_t n);
 int cof_io_truncate(struct cof_file *f, uint64_t size);
 int cof_io_size(struct cof_file *f, uint64_t *ret);
-/* What the system cached of the file and takes for written may go: never after a sync that failed,
- * then that may be wrong. Advice: nothing depends on it but speed. Reading ahead leaves cached pieces of up to 2 MiB, and a small write into one of those
- * looks at each of its blocks. */
-void cof_io_forget(struct cof_file *f);
+/* What the system cached of these bytes (n = 0: of all from off on) and takes for written goes. After
+ * a sync that failed that may be wrong: who forgets then has a copy and writes it again. Cached pieces
+ * are up to 2 MiB and aligned; one that lies in the range in part only stays. */
+void cof_io_forget(struct cof_file *f, uint64_t off, uint64_t n);
 /* From here on small writes below the file's present size may be copies into a mapping; that space
  * has to be allocated. Before the first write of another thread. Promises nothing: where it cannot
  * be, writes go on as they did. */

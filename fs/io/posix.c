@@ -197,9 +197,9 @@ int cof_posix_size(struct cof_file *f, uint64_t *ret)
 	return 0;
 }
 
-void cof_posix_forget(struct cof_file *f)
+void cof_posix_forget(struct cof_file *f, uint64_t off, uint64_t n)
 {
-	(void)posix_fadvise(fd_of(f), 0, 0, POSIX_FADV_DONTNEED); /* advice */
+	(void)posix_fadvise(fd_of(f), (off_t)off, (off_t)n, POSIX_FADV_DONTNEED); /* advice */
 }
 
 /* ---- names ---- */

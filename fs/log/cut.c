@@ -7,7 +7,7 @@
 
 #include "fs/log/cut.h"
 
-#define PIECE COF_PIECE
+#define PIECE (1u << 20)
 #define JUNK_MAX ((uint64_t)1 << 30) /* bytes of one file that recovery sets aside */
 #define JUNK_FILES 256u		     /* segments behind a gap */
 
@@ -375,17 +375,25 @@ static int adopt_next(struct cof_log *log, uint64_t number)
 	return r < 0 ? r : cof_io_sync_dir(log->p.io, "log");
 }
 
-/* Writes what is there again, in place. */
+/*
+ * Writes what is there again, in place. The cached pages go first: after a failed write ext4 keeps them
+ * as mapped, writes them a second time to blocks that it still has for unwritten, and never says that
+ * they are written now; once the pages go, zeros are read. A stretch holds whole cached pieces, so
+ * that none goes of which there is no copy here.
+ */
 int cof_write_again(struct cof_file *f, uint64_t from, uint64_t to, uint8_t *buf)
 {
 	int r = 0;
 
 	while (!r && from < to) {
-		size_t n = (size_t)COF_MIN(PIECE, to - from);
+		uint64_t start = from - from % COF_STRETCH;
+		size_t n = (size_t)COF_MIN(start + COF_STRETCH - from, to - from);
 
 		r = cof_io_read(f, buf, n, from, &n);
 		if (!r && !n)
 			break; /* the file is shorter: zeros follow */
+		if (!r)
+			cof_io_forget(f, start, COF_STRETCH);
 		if (!r)
 			r = cof_io_write(f, buf, n, from);
 		from += n;
@@ -402,7 +410,7 @@ static int make_durable(struct scan *s, uint64_t segment, uint64_t used)
 {
 	struct cof_log *log = s->log;
 	uint64_t size = log->conf.segment_size, from = s->unsure % size;
-	cof_autofree uint8_t *buf = malloc(PIECE);
+	cof_autofree uint8_t *buf = malloc(COF_STRETCH);
 	int r = buf ? cof_io_sync_dir(log->p.io, "log") : -ENOMEM;
 
 	for (uint64_t seg = s->unsure / size; !r && seg < segment; seg++, from = 0) {

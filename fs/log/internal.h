@@ -197,8 +197,9 @@ int cof_tiles_reset(struct cof_log *log, uint64_t size);
 /* No longer held; cuts what cof_tiles_reset left, durably: what was cut never comes back. again: the last mount
  * did not end, so what it may not have brought to the disk is written once more (as make_durable in cut.c). */
 int cof_tiles_release(struct cof_log *log, bool again);
-/* Writes what is there again, in place, and syncs. buf: COF_PIECE bytes. (cut.c) */
-#define COF_PIECE (1u << 20)
+/* Writes what is there again, in place, and syncs; what lies before from is durable. buf: COF_STRETCH
+ * bytes. (cut.c) */
+#define COF_STRETCH (4u << 20)
 int cof_write_again(struct cof_file *f, uint64_t from, uint64_t to, uint8_t *buf);
 /* The largest size up to `size` whose last stored hashes fit each other: a power cut may have lost
  * some of the last COF_TILE_UNSYNCED leaves. */

@@ -102,10 +102,11 @@ int cof_log_mount(struct cof_log *log, const uint8_t salt[32], const void *publi
 	if (r < 0)
 		return r;
 	*ret_mount = log->mount;
-	/* Recovery read it to its end. Only when all of it is known to be on the disk: after a failed
-	 * sync the cache may be the only place where frames still are. */
+	/* Recovery read it to its end and left cached pieces of up to 2 MiB; a small write into one of
+	 * those looks at each of its blocks. Only when all of it is known to be on the disk: after a
+	 * failed sync the cache may be the only place where frames still are. */
 	if (log->was_clean)
-		cof_io_forget(log->current->file);
+		cof_io_forget(log->current->file, 0, 0);
 	cof_io_map(log->current->file);
 	if (log->prepared_next)
 		cof_io_map(log->prepared_next->file);

@@ -122,7 +122,7 @@ void cof_segment_forget(struct cof_log *log, uint32_t full)
 	cof_segment_path(full - (uint32_t)behind, path);
 	if (cof_io_open(log->p.io, path, COF_IO_RDONLY, &f) < 0)
 		return; /* it only takes memory that the kernel can have back */
-	cof_io_forget(f);
+	cof_io_forget(f, 0, 0);
 	cof_io_close(f);
 }
 

@@ -180,7 +180,7 @@ int cof_tiles_release(struct cof_log *log, bool again)
 {
 	struct tiles *t = &log->tiles;
 	uint64_t from = t->found > COF_TILE_UNSYNCED ? t->found - COF_TILE_UNSYNCED : 0;
-	cof_autofree uint8_t *buf = again ? malloc(COF_PIECE) : NULL;
+	cof_autofree uint8_t *buf = again ? malloc(COF_STRETCH) : NULL;
 
 	if (again && !buf)
 		return -ENOMEM;
