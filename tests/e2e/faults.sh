@@ -111,6 +111,8 @@ end_failing_disk() {
 
 # ---- the faults, by their number in the list of what has to be survived ----
 
+# The store is free again: nothing is mounted, and the daemon has let go of it.
+ended() { ! grep -q "$MNT " /proc/self/mounts && [ -z "$(daemon_pid)" ]; }
 # The system forgets what it cached of the log's files (not of the disk's).
 forget_log() {
     python3 - "$STORE/log" <<'PY'
@@ -140,7 +142,7 @@ eio_on_write() { # 9 and 10: the first error is final, a later sync that would s
     same "status" True "$(state read_only)"
     whole "$f" 200
     umount.fuse.coffer "$MNT" > /dev/null 2>&1 || true
-    await 30 "the daemon to end" sh -c "! grep -q '$MNT ' /proc/self/mounts"
+    await 30 "the daemon to end" ended
     mount_archive
     whole "$f" 200
     [ "$more" = 0 ] || whole "$MNT/audit/g" "$more"
@@ -165,7 +167,7 @@ eio_before_sync() {
     case $err in EIO | EROFS) ;; *) fail "writing without the disk: $err" ;; esac
     rm "$W/failing"
     umount.fuse.coffer "$MNT" > /dev/null 2>&1 || true
-    await 30 "the daemon to end" sh -c "! grep -q '$MNT ' /proc/self/mounts"
+    await 30 "the daemon to end" ended
     [ "$more" -gt 100 ] || fail "only $more lines were accepted before the sync failed"
     mount_archive
     forget_log
@@ -215,7 +217,7 @@ backing_read_only() { # 12
     expect_fail EROFS rm -f "$MNT/audit/f"
     whole "$MNT/audit/f" 300
     umount.fuse.coffer "$MNT" > /dev/null 2>&1 || true
-    await 30 "the daemon to end" sh -c "! grep -q '$MNT ' /proc/self/mounts"
+    await 30 "the daemon to end" ended
     end_disk
     e2fsck -fy "$W/disk.img" > /dev/null 2>&1 || true
     mount -o loop "$W/disk.img" "$W/disk"
@@ -291,7 +293,7 @@ quota() { # 13, 14: no space for the index; the log goes on
     same "appends with a full index" "1000 none" "$n $err"
     whole "$MNT/audit/f" 1000
     umount.fuse.coffer "$MNT" > "$W/umount.out" 2>&1 || true
-    await 30 "the daemon to end" sh -c "! grep -q '$MNT ' /proc/self/mounts"
+    await 30 "the daemon to end" ended
     umount "$W/index"
     verify_intact
     mount_archive
