@@ -56,6 +56,11 @@ static int serve_one(struct cof_worker *w)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
 	if (n == -EINTR || n == -EAGAIN)
 		return 0;
+	/* No memory for its buffer: nothing was read yet, another worker takes the request. */
+	if (n == -ENOMEM && !w->buf.mem) {
+		(void)nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+		return 0;
+	}
 	if (n <= 0)
 		return n < 0 ? n : -ENOTCONN;
 	w->resent = was_sent_before(&w->buf, (size_t)n);

@@ -328,6 +328,11 @@ resource.prlimit(pid, resource.RLIMIT_NOFILE, old)
 PY
     same "read-only" False "$(state read_only)"
     for i in 0 50 99; do same "f$i" 40960 "$(wc -c < "$MNT/audit/f$i")"; done
+    # It ends in good order with no descriptor to be had but those it keeps for such a day.
+    local pid last
+    pid=$(daemon_pid)
+    last=$(printf '%s\n' /proc/"$pid"/fd/* | sed 's|.*/||' | sort -n | tail -n 1)
+    prlimit --pid "$pid" --nofile=$((last + 1)):
     finish
 }
 
