@@ -84,6 +84,12 @@ int cof_ed25519_sign(const uint8_t seed[32], const void *msg, size_t n, uint8_t 
 int cof_ed25519_verify(const uint8_t public_key[32], const void *msg, size_t n,
 		       const uint8_t sig[64]); /* -EBADMSG */
 
+/* ---- X25519 (RFC 7748) ---- */
+
+int cof_x25519_public(const uint8_t secret[32], uint8_t ret_public[32]);
+/* -EBADMSG: a point of low order, of which the result would be known to everybody. */
+int cof_x25519(const uint8_t secret[32], const uint8_t public_key[32], uint8_t ret_shared[32]);
+
 /* ---- Argon2id (RFC 9106) ---- */
 
 /* memory in KiB. -ENOMEM when that much cannot be had: never lowered silently. out 32 bytes. */

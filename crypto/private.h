@@ -45,6 +45,15 @@ int cof_argon2id_full(const void *pass, size_t pass_len, const void *salt, size_
 		      uint32_t memory_kib, uint32_t passes, uint32_t lanes,
 		      const struct cof_argon2_extra *extra, uint8_t out[32]);
 
+/* ---- ChaCha20-Poly1305 (RFC 8439, x25519.c): the tag behind the ciphertext, no associated data ---- */
+
+/* n: bytes of plaintext, here and there. out has n + 16, or n. */
+int cof_chacha_seal(const uint8_t key[COF_KEY], const uint8_t nonce[COF_NONCE], const void *in,
+		    size_t n, void *out);
+/* -EBADMSG, and out is wiped. */
+int cof_chacha_open(const uint8_t key[COF_KEY], const uint8_t nonce[COF_NONCE], const void *in,
+		    size_t n, void *out);
+
 /* ---- notes (note-text.c) ---- */
 
 /* Valid UTF-8 without control characters but newline: what a note may consist of. */

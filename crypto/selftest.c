@@ -68,6 +68,32 @@ static bool ed25519(void) /* RFC 8032 7.1, test 2 */
 	       cof_ed25519_verify(key, "\x73", 1, sig) == -EBADMSG;
 }
 
+static bool x25519(void) /* RFC 7748 6.1; and that a point of low order is refused */
+{
+	static const uint8_t zero[32];
+	uint8_t a[32], b[32], out[32];
+
+	if (cof_unhex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a", 64, a) < 0 ||
+	    cof_unhex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f", 64, b) < 0 ||
+	    cof_x25519(a, b, out) < 0)
+		return false;
+	return same_hex(out, 32, "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742") &&
+	       cof_x25519(a, zero, out) == -EBADMSG;
+}
+
+static bool chacha(void) /* the first block of RFC 8439's zero key goes into the tag, the second out */
+{
+	static const uint8_t zero[32];
+	uint8_t box[32], plain[16];
+
+	if (cof_chacha_seal(zero, zero, zero, 16, box) < 0 ||
+	    !same_hex(box, 32, "9f07e7be5551387a98ba977c732d080dc34a88047320f52aa2c6683ef8084d2f") ||
+	    cof_chacha_open(zero, zero, box, 16, plain) < 0)
+		return false;
+	box[0] ^= 1;
+	return cof_chacha_open(zero, zero, box, 16, plain) == -EBADMSG;
+}
+
 static bool argon2id(void) /* RFC 9106 5.3 */
 {
 	uint8_t pass[32], salt[16], secret[8], ad[12], tag[32];
@@ -91,6 +117,8 @@ int cof_crypto_selftest(struct cof_diag *diag)
 	} tests[] = {{"SHA-256, HMAC or HKDF", hashes},
 		     {"AES-256-GCM", aead},
 		     {"Ed25519", ed25519},
+		     {"X25519", x25519},
+		     {"ChaCha20-Poly1305", chacha},
 		     {"Argon2id", argon2id}};
 
 	for (size_t i = 0; i < COF_COUNT(tests); i++)
