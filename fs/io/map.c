@@ -12,6 +12,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "fs/io/impl.h"
 
@@ -52,11 +53,16 @@ static void handle(void)
 void cof_posix_map(struct cof_file *file)
 {
 	struct cof_posix_file *f = (struct cof_posix_file *)file;
+	struct stat st;
 	uint64_t size;
 	void *p;
 
 	(void)pthread_once(&once, handle);
-	if (!handled || f->map || cof_posix_size(file, &size) < 0 || !size || size > SIZE_MAX)
+	if (!handled || f->map || fstat(f->fd, &st))
+		return;
+	/* Holes: a filesystem that cannot allocate might find no space long after the store. */
+	size = (uint64_t)st.st_size;
+	if (!size || size > SIZE_MAX || (uint64_t)st.st_blocks < size / 512)
 		return;
 	p = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
 	if (p == MAP_FAILED)

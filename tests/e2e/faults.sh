@@ -267,6 +267,28 @@ file_too_large() { # 13: EFBIG, and no SIGXFSZ that ends the daemon
     finish
 }
 
+no_fallocate() { # 25: a store on a filesystem that cannot reserve blocks; then it is full
+    make_disk 48M -O ^extent,^64bit,^has_journal
+    begin no_fallocate "$W/disk/store" 4194304
+    expect_fail "not supported" fallocate -l 4096 "$W/disk/probe"
+    rm -f "$W/disk/probe"
+    mount_archive
+    read -r n err <<< "$(append "$MNT/audit/f" 3000 sync)"
+    same "before" "3000 none" "$n $err"
+    read -r n err <<< "$(append "$MNT/audit/g" 100000)"
+    same "no space" ENOSPC "$err"
+    [ "$n" -gt 10000 ] || fail "only $n lines were accepted"
+    same "read-only" False "$(state read_only)"
+    expect_fail EPERM rm -f "$MNT/audit/f"
+    whole "$MNT/audit/g" "$n"
+    kill_daemon
+    umount -l "$MNT"
+    mount_archive
+    whole "$MNT/audit/f" 3000
+    whole "$MNT/audit/g" "$n"
+    finish
+    end_disk
+}
 segment_too_large() { # 13: EFBIG only where the next segment is made: as a full disk, and it passes
     begin segment_too_large "" 4194304
     mount_archive
@@ -571,7 +593,7 @@ acknowledged() { # what went wrong is shown, over remounts, until somebody says 
     same "faults after it" 0 "$(coffer status "$STORE" --json | json 'len(j["faults"])')"
 }
 
-faults="eio_on_write eio_before_sync eio_on_read backing_read_only no_inodes file_too_large segment_too_large quota no_descriptors many_open_files no_memory
+faults="eio_on_write eio_before_sync eio_on_read backing_read_only no_inodes file_too_large segment_too_large no_fallocate quota no_descriptors many_open_files no_memory
     stopped_and_aborted two_daemons racing acknowledged"
 [ $# = 0 ] || faults=$*
 for fault in $faults; do
