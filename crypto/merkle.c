@@ -39,23 +39,37 @@ void cof_frontier_init(struct cof_frontier *f)
 	memset(f, 0, sizeof(*f));
 }
 
-void cof_frontier_add(struct cof_frontier *f, const uint8_t leaf[COF_HASH], cof_tile_fn fn,
-		      void *user)
+/* A complete subtree of 2^h leaves behind the others; h is a multiple of 8. */
+static void add(struct cof_frontier *f, unsigned h, const uint8_t root[COF_HASH], cof_tile_fn fn,
+		void *user)
 {
+	uint64_t leaves = UINT64_C(1) << h;
 	uint8_t carry[COF_HASH];
-	unsigned h = 0;
 
-	assert(f->size < SIZE_LIMIT - 1);
-	memcpy(carry, leaf, COF_HASH);
+	memcpy(carry, root, COF_HASH);
 	if (fn)
-		fn(user, 0, f->size, carry);
+		fn(user, h / 8, f->size >> h, carry);
 	for (; f->size >> h & 1; h++) {
 		cof_merkle_node(f->node[h], carry, carry);
 		if (fn && (h + 1) % 8 == 0)
 			fn(user, (h + 1) / 8, f->size >> (h + 1), carry);
 	}
 	memcpy(f->node[h], carry, COF_HASH);
-	f->size++;
+	f->size += leaves;
+}
+
+void cof_frontier_add(struct cof_frontier *f, const uint8_t leaf[COF_HASH], cof_tile_fn fn,
+		      void *user)
+{
+	assert(f->size < SIZE_LIMIT - 1);
+	add(f, 0, leaf, fn, user);
+}
+
+void cof_frontier_add_tile(struct cof_frontier *f, const uint8_t root[COF_HASH], cof_tile_fn fn,
+			   void *user)
+{
+	assert(f->size < SIZE_LIMIT - COF_TILE && f->size % COF_TILE == 0);
+	add(f, 8, root, fn, user);
 }
 
 /* Folds the complete subtrees of a size, smallest first, into its root. size is not 0. */

@@ -17,6 +17,8 @@ void cof_merkle_root(const uint8_t (*leaves)[COF_HASH], uint64_t n, uint8_t out[
 
 /* ---- incremental ---- */
 
+#define COF_TILE 256 /* leaves of a subtree whose root is stored: a level rises by 8 */
+
 struct cof_frontier {
 	uint64_t size;
 	uint8_t node[64][COF_HASH]; /* node[h]: the complete subtree of 2^h leaves, where bit h of size is set */
@@ -29,6 +31,10 @@ typedef void (*cof_tile_fn)(void *user, unsigned level, uint64_t index,
 void cof_frontier_init(struct cof_frontier *f);
 void cof_frontier_add(struct cof_frontier *f, const uint8_t leaf[COF_HASH], cof_tile_fn fn,
 		      void *user); /* fn may be NULL */
+/* The next COF_TILE leaves at once, by the root of their subtree; the size is a multiple of COF_TILE.
+ * fn is not called for the leaves. */
+void cof_frontier_add_tile(struct cof_frontier *f, const uint8_t root[COF_HASH], cof_tile_fn fn,
+			   void *user);
 void cof_frontier_root(const struct cof_frontier *f, uint8_t out[COF_HASH]);
 
 /* ---- stored levels and proofs ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The workers of verification: each takes a whole window and hashes the payloads in it. Windows
- * come back to the walker in the order in which it gave them away.
+ * The workers of verification: each takes a whole window, and hashes the payloads in it and the tiles of the
+ * tree that go with it. Windows come back to the walker in the order in which it gave them away.
  */
 #include "fs/log/verify.h"
 
@@ -31,10 +31,24 @@ static uint8_t judge(const struct verify *v, const uint8_t *raw)
 	return FRAME_RIGHT;
 }
 
-static void judge_window(const struct verify *v, struct window *w)
+static void judge_window(struct verify *v, struct window *w)
 {
+	cof_tree_tiles(v, w);
 	for (uint32_t i = 0; i < w->n; i++)
 		w->judged[i] = judge(v, w->data + w->at[i]);
+}
+
+/* lock held, but not meanwhile. The next one that nobody has begun with. */
+static void judge_next(struct verify *v)
+{
+	struct pool *p = &v->pool;
+	struct window *w = &p->window[p->started++ % p->count];
+
+	pthread_mutex_unlock(&p->lock);
+	judge_window(v, w);
+	pthread_mutex_lock(&p->lock);
+	w->done = true;
+	pthread_cond_signal(&p->finished);
 }
 
 static void *worker(void *arg)
@@ -44,18 +58,11 @@ static void *worker(void *arg)
 
 	pthread_mutex_lock(&p->lock);
 	for (;;) {
-		struct window *w;
-
 		while (p->started == p->submitted && !p->stop)
 			pthread_cond_wait(&p->work, &p->lock);
 		if (p->started == p->submitted)
 			break;
-		w = &p->window[p->started++ % p->count];
-		pthread_mutex_unlock(&p->lock);
-		judge_window(v, w);
-		pthread_mutex_lock(&p->lock);
-		w->done = true;
-		pthread_cond_signal(&p->finished);
+		judge_next(v);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
@@ -67,7 +74,7 @@ static int make_windows(struct verify *v)
 	size_t frames;
 
 	p->size = (size_t)COF_MIN(v->out.conf.segment_size, VERIFY_WINDOW);
-	p->count = p->threads + 2;
+	p->count = 2 * p->threads + 4;
 	frames = p->size / COF_FRAME_HEADER + 1;
 	p->window = calloc(p->count, sizeof(*p->window));
 	if (!p->window)
@@ -95,8 +102,7 @@ int cof_pool_start(struct verify *v)
 
 		want = cores > 0 ? (unsigned)COF_MIN(cores, (long)VERIFY_THREADS) : 1;
 	}
-	want = COF_MIN(want, VERIFY_THREADS);
-	p->threads = want > 1 ? want : 0; /* one: the walker does it all */
+	p->threads = COF_MIN(want, VERIFY_THREADS) - 1; /* the walker is one more, and helps them */
 	r = make_windows(v);
 	if (r < 0)
 		return r;
@@ -135,16 +141,29 @@ static void report(struct verify *v, const struct window *w)
 	}
 }
 
+/* Until that window is done. While there are others to begin with, the walker has nothing better to do:
+ * it may have been ahead of the workers by all windows. */
+static void await(struct verify *v, const struct window *w)
+{
+	struct pool *p = &v->pool;
+
+	pthread_mutex_lock(&p->lock);
+	while (!w->done) {
+		if (p->started < p->submitted)
+			judge_next(v);
+		else
+			pthread_cond_wait(&p->finished, &p->lock);
+	}
+	pthread_mutex_unlock(&p->lock);
+}
+
 /* Waits for the oldest window that is away. */
 static void reap(struct verify *v)
 {
 	struct pool *p = &v->pool;
 	struct window *w = &p->window[p->reaped++ % p->count];
 
-	pthread_mutex_lock(&p->lock);
-	while (!w->done)
-		pthread_cond_wait(&p->finished, &p->lock);
-	pthread_mutex_unlock(&p->lock);
+	await(v, w);
 	report(v, w);
 }
 
@@ -162,20 +181,22 @@ struct window *cof_pool_take(struct verify *v)
 	return w;
 }
 
+void cof_pool_wait(struct verify *v, uint64_t n)
+{
+	struct pool *p = &v->pool;
+
+	if (n > p->reaped)
+		await(v, &p->window[(n - 1) % p->count]);
+}
+
 void cof_pool_submit(struct verify *v, struct window *w)
 {
 	struct pool *p = &v->pool;
 
-	if (!p->threads)
-		judge_window(v, w);
+	cof_tree_share(v, w, p->submitted + 1); /* we alone change it */
 	pthread_mutex_lock(&p->lock);
 	p->submitted++;
-	if (p->threads) {
-		pthread_cond_signal(&p->work);
-	} else {
-		p->started++;
-		w->done = true;
-	}
+	pthread_cond_signal(&p->work);
 	pthread_mutex_unlock(&p->lock);
 }
 

@@ -35,7 +35,8 @@ int cof_tree_start(struct verify *v)
 	cof_frontier_init(&t->frontier);
 	t->ring = malloc((size_t)VERIFY_LEAVES * COF_HASH);
 	t->significant = calloc(VERIFY_LEAVES, 1);
-	if (!t->ring || !t->significant)
+	t->tile = calloc(VERIFY_TILES, sizeof(*t->tile));
+	if (!t->ring || !t->significant || !t->tile)
 		return -ENOMEM;
 	for (unsigned l = 0; l < VERIFY_LEVELS; l++) {
 		struct level *level = &t->level[l];
@@ -70,6 +71,7 @@ void cof_tree_stop(struct verify *v)
 	}
 	free(t->ring);
 	free(t->significant);
+	free(t->tile);
 }
 
 /* A hash that the disk does not have, or has lost (zeros), is not stored. */
@@ -158,13 +160,53 @@ static void completed(void *user, unsigned level, uint64_t index, const uint8_t 
 		wrong_hash(v, level, index); /* one a level: what is above and behind follows */
 }
 
+/* Nobody reads leaves below the frontier any more: a tile that a worker has is waited for, whether its
+ * root is of use or not. */
 static void advance(struct verify *v, uint64_t to)
 {
 	struct tree *t = &v->tree;
+	struct cof_frontier *f = &t->frontier;
 
-	while (t->frontier.size < to)
-		cof_frontier_add(&t->frontier, t->ring[t->frontier.size % VERIFY_LEAVES],
-				 completed, v);
+	while (f->size < to) {
+		uint64_t n = f->size / COF_TILE;
+		const struct tile *tile = &t->tile[n % VERIFY_TILES];
+		bool known = n < t->tiled && tile->window;
+
+		if (known)
+			cof_pool_wait(v, tile->window);
+		if (known && f->size % COF_TILE == 0 && to - f->size >= COF_TILE)
+			cof_frontier_add_tile(f, tile->root, completed, v);
+		else
+			cof_frontier_add(f, t->ring[f->size % VERIFY_LEAVES], completed, v);
+	}
+}
+
+/* Not with the last leaf: cof_tree_settle may still put another in its place. */
+void cof_tree_share(struct verify *v, struct window *w, uint64_t n)
+{
+	struct tree *t = &v->tree;
+	uint64_t whole = t->size ? (t->size - 1) / COF_TILE : 0;
+
+	w->tile = w->tiles = 0;
+	if (t->broken)
+		return;
+	/* Of those that the frontier is in or behind, the leaves may be gone. */
+	t->tiled = COF_MAX(t->tiled, (t->frontier.size + COF_TILE - 1) / COF_TILE);
+	if (t->tiled >= whole)
+		return;
+	w->tile = t->tiled;
+	w->tiles = whole - t->tiled;
+	for (; t->tiled < whole; t->tiled++)
+		t->tile[t->tiled % VERIFY_TILES].window = n;
+}
+
+void cof_tree_tiles(struct verify *v, const struct window *w)
+{
+	struct tree *t = &v->tree;
+
+	for (uint64_t n = w->tile; n < w->tile + w->tiles; n++)
+		cof_merkle_root((const uint8_t(*)[COF_HASH])t->ring + n % VERIFY_TILES * COF_TILE,
+				COF_TILE, t->tile[n % VERIFY_TILES].root);
 }
 
 static void push(struct verify *v, const uint8_t leaf[COF_HASH], bool significant)

@@ -25,25 +25,15 @@ static struct place here(const struct walk *s, int64_t sequence, uint64_t object
 	    .segment = s->number, .offset = s->off, .sequence = sequence, .object = object};
 }
 
-/* A window that begins at off. What the last one has of it is copied, the rest is read. */
-static void move_window(struct walk *s, uint64_t off)
+/* Reads on, until the window has that many bytes or the file ends. */
+static void fill_window(struct walk *s, size_t want)
 {
 	struct verify *v = s->v;
-	struct window *old = s->w, *w = cof_pool_take(v);
-	size_t want = (size_t)COF_MIN(v->pool.size, s->size - off), n = 0;
+	struct window *w = s->w;
+	size_t n = 0;
 
-	w->segment = s->number;
-	w->base = off;
-	if (old) {
-		if (off >= old->base && off - old->base < old->len) {
-			w->len = COF_MIN(old->len - (size_t)(off - old->base), want);
-			memcpy(w->data, old->data + (off - old->base), w->len);
-		}
-		cof_pool_submit(v, old);
-	}
-	s->w = w;
 	if (w->len < want)
-		s->err = cof_io_read(s->file, w->data + w->len, want - w->len, off + w->len, &n);
+		s->err = cof_io_read(s->file, w->data + w->len, want - w->len, w->base + w->len, &n);
 	if (s->err)
 		return;
 	w->len += n;
@@ -52,13 +42,46 @@ static void move_window(struct walk *s, uint64_t off)
 		v->p->progress(v->p->user, COF_MIN(v->bytes_done, v->bytes_total), v->bytes_total);
 }
 
+/* A window that begins at off, with n bytes. What the last one has of it is copied, the rest is read. */
+static void move_window(struct walk *s, uint64_t off, size_t n)
+{
+	struct verify *v = s->v;
+	struct window *old = s->w, *w = cof_pool_take(v);
+	uint64_t want = COF_MIN(COF_MAX(n, (size_t)VERIFY_FILL), v->pool.size);
+
+	want = COF_MIN(want, s->size - off);
+
+	w->segment = s->number;
+	w->base = off;
+	if (old) {
+		if (off >= old->base && off - old->base < old->len) {
+			w->len = (size_t)COF_MIN(old->len - (off - old->base), want);
+			memcpy(w->data, old->data + (off - old->base), w->len);
+		}
+		cof_pool_submit(v, old);
+	}
+	s->w = w;
+	fill_window(s, (size_t)want);
+}
+
+/* Its first bytes are in the window, and all of them have room there. */
+static bool may_grow(const struct walk *s, uint64_t off, size_t n)
+{
+	return n > VERIFY_WHOLE && s->w && off >= s->w->base && off - s->w->base < s->w->len &&
+	       n <= s->v->pool.size - (off - s->w->base);
+}
+
 /* n bytes at off, all in one window; NULL when the file does not have them. */
 static const uint8_t *bytes(struct walk *s, uint64_t off, size_t n)
 {
 	if (off > s->size || n > s->size - off || n > s->v->pool.size)
 		return NULL;
-	if (!s->w || off < s->w->base || off - s->w->base + n > s->w->len)
-		move_window(s, off);
+	if (!s->w || off < s->w->base || off - s->w->base + n > s->w->len) {
+		if (may_grow(s, off, n))
+			fill_window(s, (size_t)(off - s->w->base) + n);
+		else
+			move_window(s, off, n);
+	}
 	if (s->err || off - s->w->base + n > s->w->len)
 		return NULL;
 	return s->w->data + (off - s->w->base);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Private to fs/log: verification. One thread (the walker) reads windows, checks headers, chain,
- * tree and seal in order; workers hash the payloads of whole windows. Findings are made by the
+ * tree and seal in order; workers hash the payloads of whole windows, and the roots of the tree's
+ * tiles (256 leaves) that are complete by then. Findings are made by the
  * walker alone, those of workers when their window comes back, so their order does not depend on
  * timing. Nothing here trusts a byte that it reads: memory is bounded by what is allocated at the
  * start, and the list of segment names that really exist.
@@ -11,9 +12,12 @@
 
 #include <pthread.h>
 
+#include "crypto/merkle.h"
 #include "fs/log/log.h"
 
 #define VERIFY_WINDOW (4u << 20) /* holds the largest frame and more */
+#define VERIFY_FILL (512u << 10) /* what is read of one, unless a frame is larger: stays in the caches */
+#define VERIFY_WHOLE (32u << 10) /* frames above it are read to their end, not copied to the next window */
 #define VERIFY_THREADS 16u
 #define VERIFY_FINDINGS 1000u
 #define VERIFY_LEAVES (1u << 18) /* leaves that the tree may lag behind the chain */
@@ -42,6 +46,7 @@ struct window {
 	uint32_t n;	/* frames to hash */
 	uint32_t *at;	/* their offsets in data */
 	uint8_t *judged; /* FRAME_... of each */
+	uint64_t tile, tiles; /* of the tree: those from tile on whose roots are computed with it */
 	bool done;
 };
 
@@ -56,6 +61,8 @@ struct pool {
 	uint64_t submitted, started;
 	bool stop;
 };
+
+#define VERIFY_TILES (VERIFY_LEAVES / COF_TILE)
 
 /* ---- tree (verify-tree.c) ---- */
 
@@ -74,10 +81,17 @@ struct suspect { /* a leaf that differs from the stored one: the next frame tell
 	uint8_t stored[COF_HASH];
 };
 
+struct tile { /* of COF_TILE leaves */
+	uint64_t window; /* whose worker computes the root; 0: nobody does */
+	uint8_t root[COF_HASH];
+};
+
 struct tree {
 	struct cof_frontier frontier; /* behind: the last leaves are in the ring */
 	uint8_t (*ring)[COF_HASH];
 	uint8_t *significant; /* of the same frames: no CHECKPOINT, no COSIGN */
+	struct tile *tile;    /* of the same leaves */
+	uint64_t tiled;	      /* tiles before it were given to workers, or never will be */
 	uint64_t size;	      /* leaves pushed */
 	bool broken;	      /* leaves are missing that nothing replaces */
 	bool blind;	      /* tile/0 is of another log: not compared any more */
@@ -165,6 +179,8 @@ void cof_pool_stop(struct verify *v);
 struct window *cof_pool_take(struct verify *v);
 void cof_pool_submit(struct verify *v, struct window *w);
 void cof_pool_drain(struct verify *v);
+/* Until the window that was the n-th to be taken (from 1 on) is done; it was submitted. */
+void cof_pool_wait(struct verify *v, uint64_t n);
 
 /* verify-walk.c */
 int cof_verify_walk(struct verify *v);
@@ -188,6 +204,10 @@ bool cof_tree_stored(struct verify *v, unsigned level, uint64_t index, uint8_t o
 void cof_tree_settle(struct verify *v, const uint8_t *raw);
 /* Links a header to the chain and adds its leaf. */
 void cof_tree_link(struct verify *v, const uint8_t *raw, struct place place, bool significant);
+/* Gives the tiles that are complete to the window, which is the n-th (from 1 on) and submitted next. */
+void cof_tree_share(struct verify *v, struct window *w, uint64_t n);
+/* A worker: their roots. */
+void cof_tree_tiles(struct verify *v, const struct window *w);
 /* Leaves of missing frames, from the stored ones. False: the tree is broken from here. */
 bool cof_tree_bridge(struct verify *v, uint64_t to);
 /* -ERANGE: the tree is beyond this size already, and the stored hashes do not reach it. */

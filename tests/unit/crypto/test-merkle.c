@@ -109,6 +109,17 @@ static void store_tile(void *user, unsigned level, uint64_t index, const uint8_t
 	stored.len[level]++;
 }
 
+/* What store_tile put there comes once more, but for the leaves: they are counted. */
+static void store_higher(void *user, unsigned level, uint64_t index, const uint8_t *hash)
+{
+	if (!level) {
+		++*(uint64_t *)user;
+		return;
+	}
+	must(index == stored.len[level]++);
+	must(!memcmp(stored.level[level][index], hash, COF_HASH));
+}
+
 static int get_tile(void *user, unsigned level, uint64_t index, uint8_t *out)
 {
 	must(user == &stored);
@@ -194,6 +205,35 @@ START_TEST(roots_of_the_model)
 		cof_frontier_add(&f, leaves[n], NULL, NULL);
 		ck_assert_uint_eq(f.size, n + 1);
 	}
+}
+END_TEST
+
+/* Whole tiles put in by their roots: the same levels and the same frontier. */
+START_TEST(tiles_at_once)
+{
+	struct cof_frontier one, tiles;
+	uint64_t lone = 0;
+	hash_t root;
+
+	store_all(&one);
+	cof_frontier_init(&tiles);
+	stored.len[1] = stored.len[2] = 0; /* made anew, in the same place */
+	while (tiles.size < LARGE) {
+		if (tiles.size % COF_TILE || tiles.size / COF_TILE % 5 == 4 ||
+		    LARGE - tiles.size < COF_TILE) {
+			cof_frontier_add(&tiles, leaves[tiles.size], store_higher, &lone);
+			continue;
+		}
+		cof_merkle_root((const hash_t *)leaves + tiles.size, COF_TILE, root);
+		cof_frontier_add_tile(&tiles, root, store_higher, &lone);
+	}
+	ck_assert_uint_eq(lone, LARGE - LARGE / COF_TILE / 5 * 4 * COF_TILE - LARGE / COF_TILE % 5 * COF_TILE);
+	ck_assert_uint_eq(stored.len[1], LARGE / COF_TILE);
+	ck_assert_uint_eq(stored.len[2], LARGE / COF_TILE / COF_TILE);
+	ck_assert_uint_eq(tiles.size, one.size);
+	for (unsigned h = 0; h < 17; h++)
+		if (one.size >> h & 1)
+			ck_assert_mem_eq(tiles.node[h], one.node[h], COF_HASH);
 }
 END_TEST
 
@@ -470,6 +510,7 @@ Suite *suite(void)
 
 	tcase_add_test(t, published_roots);
 	tcase_add_test(t, roots_of_the_model);
+	tcase_add_test(t, tiles_at_once);
 	tcase_add_test(t, inclusion_everywhere);
 	tcase_add_test(t, consistency_everywhere);
 	tcase_add_test(t, range_of_the_model);

@@ -423,6 +423,42 @@ START_TEST(threads_change_nothing)
 }
 END_TEST
 
+/* Whole tiles are hashed by workers and single leaves by the walker; checkpoints come within a tile, at its
+ * end, and some of them in one. */
+START_TEST(tiles_of_a_long_log)
+{
+	static const unsigned each[] = {1000, 7, 256, 300, 40};
+	struct world w, spoilt;
+	unsigned n = 0;
+
+	ck_assert_int_eq(world_begin(&w, 6), 0);
+	for (unsigned i = 0; i < 6000; i++) {
+		ck_assert_int_eq(world_put(&w, i, 16, false, NULL), 0);
+		if (++n < each[i / 1200])
+			continue;
+		n = 0;
+		w.clock += COF_NSEC;
+		ck_assert_int_eq(cof_log_checkpoint(w.log), 0);
+	}
+	world_close(&w);
+	copy(&spoilt, &w);
+	ck_assert_int_eq(cof_sim_flip(spoilt.sim, "tile/1", 9 * 32 + 5, 1), 0);
+	for (unsigned threads = 1; threads < 6; threads++) {
+		struct cof_verify_params p = {.threads = threads, .auditor_secret = auditor};
+
+		ck_assert_int_eq(world_verify_with(&w, &p), COF_INTACT);
+		ck_assert_uint_eq(w.findings, 0);
+		ck_assert_uint_gt(w.found.frames, 6000);
+		ck_assert_int_eq(world_verify_with(&spoilt, &p), COF_TAMPERED);
+		ck_assert_uint_eq(spoilt.findings, 1);
+		ck_assert_str_eq(spoilt.worst.file, "tile/1");
+		ck_assert_uint_eq(spoilt.worst.offset, 9 * 32);
+	}
+	world_end(&spoilt);
+	world_end(&w);
+}
+END_TEST
+
 START_TEST(findings_are_bounded)
 {
 	struct list *l = calloc(1, sizeof(*l));
@@ -558,6 +594,7 @@ int main(void)
 	tcase_add_test(t, wrong_key);
 	tcase_add_test(t, not_an_archive);
 	tcase_add_test(t, threads_change_nothing);
+	tcase_add_test(t, tiles_of_a_long_log);
 	tcase_add_test(t, findings_are_bounded);
 	tcase_add_loop_test(t, garbage_gives_a_verdict, 0, 2);
 	tcase_add_test(t, beside_a_daemon);
