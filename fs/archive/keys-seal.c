@@ -158,21 +158,23 @@ static int open_tpm2(struct attempt *at, const uint8_t *blob, size_t len, struct
 }
 
 /* Which top goes with the root key that was opened. -ENOENT: none. */
-static int find_top(struct attempt *at)
+static int find_top(struct attempt *at, struct cof_diag *said)
 {
 	for (int next = 0; next < 2; next++) {
 		uint64_t generation = 0;
 		int err = cof_keys_top_generation(at->io, next, &generation);
 
 		if (err && err != -ENOENT && err != -EUCLEAN)
-			return err;
+			return cof_fail(said, err, "keys/top%s could not be read: %s", next ? ".next" : "",
+					err == -ELOOP || err == -EINVAL ? "it is no regular file"
+									: strerror(-err));
 		if (!err && generation == at->keys->generation) {
 			at->keys->top_next = next;
 			return 0;
 		}
 	}
 	at->keys->top_next = false;
-	return -ENOENT;
+	return cof_fail(said, -ENOENT, "no top in keys/ goes with it");
 }
 
 /* 0: opened · 1: another file may. */
@@ -195,10 +197,9 @@ static int attempt_one(struct attempt *at, const struct cof_seal_file *f, bool l
 	if (err == -EFBIG || (err == -EINVAL && !tpm2)) /* too long, or not the kind that the name says */
 		err = -EUCLEAN;
 	if (!err) {
-		err = find_top(at);
+		err = find_top(at, &said);
 		if (!err || (err == -ENOENT && last))
 			return 0; /* without a top: reading it says which file is missing */
-		cof_fail(&said, err, "no top in keys/ goes with it");
 	}
 	attempt_failed(at, err, path, &said);
 	return 1;
