@@ -24,6 +24,8 @@ enum {
 	OPT_TPM,
 	OPT_PCRS,
 	OPT_PIN,
+	OPT_RECOVERY,
+	OPT_RECOVERY_TEST,
 	OPT_NO_RECOVERY,
 	OPT_ORIGIN,
 	OPT_AUDITOR,
@@ -62,8 +64,16 @@ static const struct tool_option options[] = {
     [OPT_PIN] = {"pin", NULL,
 		 "of tpm2: it takes a PIN too, asked for or read as a passphrase is. Wrong ones are "
 		 "counted by the TPM, which locks itself"},
+    [OPT_RECOVERY] = {"recovery", "AGE1",
+		      "seals a recovery envelope to this age recipient (age1...), which coffer recover opens "
+		      "with the identity, whatever became of the opener. May be given several times: each "
+		      "of them opens it alone"},
+    [OPT_RECOVERY_TEST] = {"recovery-test", "FILE",
+			   "tries the envelope with this identity file too, before the archive counts as made",
+			   true},
     [OPT_NO_RECOVERY] = {"no-recovery", NULL,
-			 "of tpm2: there is no other way in; with the TPM lost, all is lost"},
+			 "no recovery envelope, and no word about it: with the opener lost, all is lost. "
+			 "With --seal tpm2 this or --recovery has to be said"},
     [OPT_ORIGIN] = {"origin", "NAME",
 		    "the name of the log in checkpoints and in the verifier key, such as "
 		    "logs.example.org/audit; without it HOST/STORE"},
@@ -156,6 +166,11 @@ static int take_option(struct init *in, int option)
 	case OPT_PIN:
 		in->opener_args.pin = true;
 		break;
+	case OPT_RECOVERY:
+		return recovery_add(&in->recovery, optarg);
+	case OPT_RECOVERY_TEST:
+		in->recovery.test = optarg;
+		break;
 	case OPT_NO_RECOVERY:
 		in->no_recovery = true;
 		break;
@@ -190,14 +205,16 @@ static int check_options(struct init *in)
 	if (*conflict)
 		return misuse("%s", conflict);
 	in->tpm2 = a->seal && !strcmp(a->seal, "tpm2");
-	if (!in->tpm2 && (in->pcrs || a->pin || a->tpm || in->no_recovery))
-		return misuse("--pcrs, --pin, --tpm and --no-recovery go with --seal tpm2");
+	if (!in->tpm2 && (in->pcrs || a->pin || a->tpm))
+		return misuse("--pcrs, --pin and --tpm go with --seal tpm2");
+	conflict = recovery_conflict(&in->recovery, in->no_recovery);
+	if (*conflict)
+		return misuse("%s", conflict);
 	if (in->tpm2 && !a->pin && (a->credential || a->passphrase_fd >= 0))
 		return misuse("with --seal tpm2 a PIN is read only with --pin");
-	if (in->tpm2 && !in->no_recovery)
-		return misuse("an archive that this machine's TPM alone opens is lost with it: say "
-			      "--no-recovery if that is meant, and add another opener afterwards (coffer "
-			      "seal add)");
+	if (in->tpm2 && !in->no_recovery && !in->recovery.n)
+		return misuse("an archive that this machine's TPM alone opens is lost with it: name who "
+			      "can recover it (--recovery age1...), or say --no-recovery if that is meant");
 	if (!in->n_shelves)
 		return misuse("an archive has at least one shelf: name one with --shelf");
 	/* mount options are separated by commas and know no escape */
@@ -354,6 +371,7 @@ static void init_done(struct init *in)
 	cof_io_free(in->io);
 	opener_done(&in->opener);
 	cof_secret_free(in->auditor_secret);
+	recovery_done(&in->recovery);
 	free(in->store);
 }
 
@@ -371,6 +389,7 @@ static int make_archive(struct init *in, struct cof_diag *diag)
 	char host[256] = "";
 	cof_autofree char *named = NULL;
 	uint8_t id[16];
+	struct cof_recovery recovery = recovery_params(&in->recovery);
 	struct cof_init_params p = {
 	    .origin = in->origin,
 	    .segment_size = in->segment_size,
@@ -379,6 +398,7 @@ static int make_archive(struct init *in, struct cof_diag *diag)
 	    .pcrs = in->tpm2 && !in->pcrs ? 1u << 7 : in->pcrs,
 	    .shelves = in->shelves,
 	    .n_shelves = in->n_shelves,
+	    .recovery = in->recovery.n ? &recovery : NULL,
 	    .ret_auditor_secret = in->auditor ? in->auditor_secret : NULL,
 	    .ret_archive_id = id,
 	};
@@ -442,6 +462,8 @@ static int make(struct init *in, const char *arg, struct cof_diag *diag)
 		hold_signals();
 	if (r == 0)
 		r = open_store(in, arg, diag);
+	if (r == 0)
+		r = recovery_load_test(&in->recovery, in->store, diag);
 	if (r == 0)
 		r = make_auditor(in, diag);
 	if (r == 0)

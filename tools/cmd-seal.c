@@ -3,6 +3,7 @@
 #include "tools/coffer.h"
 #include "tools/opener.h"
 #include "tools/output.h"
+#include "tools/recovery.h"
 #include "tools/store.h"
 
 #include <fcntl.h>
@@ -23,6 +24,8 @@ enum {
 	OPT_ADD_FILE,
 	OPT_ADD_FD,
 	OPT_PIN,
+	OPT_RECOVERY,
+	OPT_RECOVERY_TEST,
 	OPT_JSON,
 };
 
@@ -44,6 +47,11 @@ static const struct tool_option options[] = {
     [OPT_ADD_FILE] = {"new-key-file", "FILE", "add: of file; the file is made", true},
     [OPT_ADD_FD] = {"new-passphrase-fd", "N", "add: the new passphrase or PIN from descriptor N"},
     [OPT_PIN] = {"pin", NULL, "add: the TPM's seal takes a PIN too"},
+    [OPT_RECOVERY] = {"recovery", "AGE1",
+		      "recovery-renew: an age recipient (age1...) who opens the envelope; several times: each "
+		      "alone"},
+    [OPT_RECOVERY_TEST] = {"recovery-test", "FILE",
+			   "recovery-renew: tries the new envelope with this identity file too", true},
     [OPT_JSON] = {"json", NULL, "show: JSON instead of text"},
     {0},
 };
@@ -52,6 +60,7 @@ struct sealing {
 	struct opener_args open, add;
 	uint32_t pcrs;
 	const char *next;
+	struct recovery recovery;
 	bool json;
 	struct store store;
 	struct opener opener, added;
@@ -96,6 +105,11 @@ static int take_option(struct sealing *s, int option)
 		break;
 	case OPT_PIN:
 		s->add.pin = true;
+		break;
+	case OPT_RECOVERY:
+		return recovery_add(&s->recovery, optarg);
+	case OPT_RECOVERY_TEST:
+		s->recovery.test = optarg;
 		break;
 	case OPT_JSON:
 		s->json = true;
@@ -150,6 +164,19 @@ static void show_lockout(const struct sealing *s)
 	       l.max, l.interval_s, l.locked ? "; it is locked out" : "");
 }
 
+static int show_recovery(const struct sealing *s, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *status = cof_json_object();
+	char text[RECOVERY_SAID];
+	int r = cof_store_status(s->store.io, status, diag);
+
+	if (r < 0)
+		return r;
+	recovery_said(cof_json_get(status, "recovery"), text);
+	printf("Recovery envelope: %s\n", text);
+	return 0;
+}
+
 static int seal_show(struct sealing *s, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *all = cof_json_array();
@@ -168,7 +195,7 @@ static int seal_show(struct sealing *s, struct cof_diag *diag)
 	}
 	if (tpm2)
 		show_lockout(s);
-	return 0;
+	return show_recovery(s, diag);
 }
 
 /* ---- renew ---- */
@@ -243,6 +270,20 @@ static int seal_add(struct sealing *s, struct cof_diag *diag)
 	return r;
 }
 
+static int seal_recovery(struct sealing *s, struct cof_diag *diag)
+{
+	struct cof_recovery recovery;
+	int r = recovery_load_test(&s->recovery, s->store.path, diag);
+
+	recovery = recovery_params(&s->recovery);
+	if (r == 0)
+		r = cof_store_seal_recovery(s->store.io, &s->opener.secret, &recovery, diag);
+	if (r == 0)
+		printf("The recovery envelope is a new one. Whoever opened the old one still does, wherever a "
+		       "copy of it is.\n");
+	return r;
+}
+
 static int seal_remove(struct sealing *s, const char *name, struct cof_diag *diag)
 {
 	const char *dash = strrchr(name, '-');
@@ -298,25 +339,31 @@ static int act(struct sealing *s, const char *what, char **rest, struct cof_diag
 		return r;
 	if (!strcmp(what, "renew"))
 		return seal_renew(s, diag);
+	if (!strcmp(what, "recovery-renew"))
+		return seal_recovery(s, diag);
 	return !strcmp(what, "add") ? seal_add(s, diag) : seal_remove(s, rest[1], diag);
 }
 
 static int check(const struct sealing *s, const char *what, int n)
 {
-	static const char *const words[] = {"show", "renew", "add", "remove", NULL};
+	static const char *const words[] = {"show", "renew", "add", "remove", "recovery-renew", NULL};
 	const char *conflict = opener_conflict(&s->open);
 	bool known = false;
 
 	for (int i = 0; words[i]; i++)
 		known |= !strcmp(what, words[i]);
 	if (!known)
-		return misuse("show, renew, add or remove is wanted first, not '%s'", what);
+		return misuse("show, renew, add, remove or recovery-renew is wanted first, not '%s'", what);
 	if (n != (!strcmp(what, "remove") ? 3 : 2))
 		return misuse("%s takes STORE%s", what, !strcmp(what, "remove") ? " and an opener's name" : "");
 	if (*conflict)
 		return misuse("%s", conflict);
 	if (!strcmp(what, "add") != !!s->add.seal)
 		return misuse("--new KIND goes with add, and add with it");
+	if (!strcmp(what, "recovery-renew") != (s->recovery.n > 0))
+		return misuse("--recovery AGE1 goes with recovery-renew, and recovery-renew with it");
+	if (s->recovery.test && !s->recovery.n)
+		return misuse("--recovery-test goes with recovery-renew");
 	conflict = s->add.seal ? opener_conflict(&s->add) : "";
 	return *conflict ? misuse("--new: %s", conflict) : EXIT_OK;
 }
@@ -335,24 +382,26 @@ static int run(const struct verb *self, int argc, char **argv)
 	if (option != OPTION_END)
 		return option_exit(option);
 	if (optind == argc)
-		return misuse("show, renew, add or remove is wanted, and STORE");
+		return misuse("show, renew, add, remove or recovery-renew is wanted, and STORE");
 	code = check(&s, argv[optind], argc - optind);
 	if (code)
 		return code;
 	code = act(&s, argv[optind], argv + optind + 1, &diag) < 0 ? failure(&diag) : EXIT_OK;
 	opener_done(&s.opener);
 	opener_done(&s.added);
+	recovery_done(&s.recovery);
 	store_close(&s.store);
 	return code;
 }
 
 const struct verb verb_seal = {
     .name = "seal",
-    .args = "show|renew|add|remove STORE [OPENER]",
+    .args = "show|renew|add|remove|recovery-renew STORE [OPENER]",
     .summary = "what opens an archive, and changes to it",
     .text = "show names the openers of an archive. renew makes a new root key: with a TPM's opener every "
 	    "older copy of seal/ and keys/ is dead afterwards. add makes another opener (--new), remove takes "
-	    "one away; the last one stays. The archive may not be mounted.\n"
+	    "one away; the last one stays. recovery-renew makes another recovery envelope (--recovery). The "
+	    "archive may not be mounted.\n"
 	    "\n"
 	    "Exit code: 0 done, 1 failed, 2 wrong usage.",
     .options = options,

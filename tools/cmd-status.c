@@ -2,6 +2,7 @@
 /* coffer status: who an archive is, how far it is, what it lacks. With and without its daemon. */
 #include "tools/coffer.h"
 #include "tools/output.h"
+#include "tools/recovery.h"
 #include "tools/store.h"
 
 #include <getopt.h>
@@ -186,6 +187,7 @@ static void say_openers(const struct cof_json *o)
 {
 	const struct cof_json *list = cof_json_get(o, "openers");
 	cof_autobuf struct cof_buf b = {0};
+	char recovery[RECOVERY_SAID];
 
 	for (size_t i = 0; i < cof_json_count(list); i++) {
 		if (i)
@@ -193,6 +195,8 @@ static void say_openers(const struct cof_json *o)
 		add_text(&b, cof_json_at(list, i));
 	}
 	line("Openers", b.len ? (const char *)b.data : "none");
+	recovery_said(cof_json_get(o, "recovery"), recovery);
+	line("Recovery", recovery);
 }
 
 static void warn_dead(const char *point, const char *store)

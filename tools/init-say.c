@@ -81,9 +81,10 @@ static void say_opener(const struct init *in)
 	cof_autofree char *shown = key ? escaped(key) : NULL;
 
 	if (in->tpm2) {
-		printf("It is opened by the TPM of this machine%s. Without that TPM nothing in the "
-		       "archive can be\nread: add another opener (coffer seal add).\n",
-		       a->pin ? " and the PIN" : "");
+		printf("It is opened by the TPM of this machine%s.%s\n", a->pin ? " and the PIN" : "",
+		       in->recovery.n ? ""
+				      : " Without that TPM nothing in the archive can be\nread: add another "
+					"opener (coffer seal add).");
 		if (!a->pin && (!in->pcrs || in->pcrs == 1u << 7))
 			printf("PCR 7 alone says that Secure Boot is set as now, not what was started: "
 			       "who takes the\nwhole machine can start another system on it and open the "
@@ -97,6 +98,24 @@ static void say_opener(const struct init *in)
 	else
 		printf("It is opened by the passphrase. Without it nothing in the archive can be "
 		       "read.\n");
+}
+
+static void say_recovery(const struct init *in)
+{
+	if (in->recovery.n == 1)
+		printf("One person opens the recovery envelope (seal/recovery.age), and with it the archive: "
+		       "keep\nthat identity as safe as the archive, and away from this host.\n");
+	else if (in->recovery.n)
+		printf("One person opens the recovery envelope (seal/recovery.age), any of %zu, and with it "
+		       "the archive:\nkeep those identities as safe as the archive, and away from this "
+		       "host.\n",
+		       in->recovery.n);
+	if (in->recovery.n && !in->recovery.n_identities)
+		printf("It was tried, but not with an identity (--recovery-test): that somebody has one is for "
+		       "you to see.\n");
+	if (!in->recovery.n && !in->no_recovery)
+		printf("Warning: there is no recovery envelope (--recovery age1...): with the opener lost, all "
+		       "is lost.\n");
 }
 
 static void say_auditor(const struct init *in)
@@ -130,6 +149,7 @@ void init_say(const struct init *in, const struct cof_conf *conf)
 	       "%s\n\n",
 	       vkey);
 	say_opener(in);
+	say_recovery(in);
 	say_auditor(in);
 	say_mount(in);
 }

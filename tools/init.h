@@ -5,6 +5,7 @@
 
 #include "fs/archive/archive.h"
 #include "tools/opener.h"
+#include "tools/recovery.h"
 
 #define SHELVES_MAX 64
 
@@ -21,6 +22,7 @@ struct init {
 	uint32_t flags;
 	uint32_t pcrs; /* of tpm2; 0: PCR 7 */
 	bool tpm2, no_recovery;
+	struct recovery recovery;
 
 	/* as it goes on */
 	char *store; /* absolute */

@@ -26,6 +26,13 @@ struct cof_shelf_spec {
 	struct cof_policy policy;
 };
 
+struct cof_recovery { /* to whom the recovery envelope is sealed: 32-byte keys of age */
+	const uint8_t (*recipients)[32];
+	size_t n_recipients;
+	const uint8_t (*identities)[32]; /* one of which has to open it; secure memory, may be NULL */
+	size_t n_identities;
+};
+
 struct cof_init_params {
 	const char *origin;
 	uint64_t segment_size; /* 0: 64 MiB */
@@ -35,6 +42,7 @@ struct cof_init_params {
 	uint32_t pcrs;			    /* of tpm2: what its seal measures, as bits */
 	const struct cof_shelf_spec *shelves;
 	size_t n_shelves; /* at least 1; names: 1 to 255 bytes, no '/', not "." or ".." */
+	const struct cof_recovery *recovery; /* NULL: no recovery envelope */
 	uint8_t *ret_auditor_secret; /* 32 bytes for the caller to hand out and wipe, or NULL: discarded */
 	uint8_t *ret_archive_id;     /* 16 bytes, or NULL */
 };
@@ -195,5 +203,9 @@ int cof_store_seal_add(struct cof_io *io, const struct cof_opener_secret *secret
 		       struct cof_diag *diag); /* -EEXIST: a second TPM */
 int cof_store_seal_remove(struct cof_io *io, const struct cof_opener_secret *secret,
 			  enum cof_opener_kind kind, uint32_t n, struct cof_diag *diag); /* -EBUSY: the last */
+/* Another recovery envelope in the place of the old one, which stays as good as it was wherever there are
+ * copies of it. */
+int cof_store_seal_recovery(struct cof_io *io, const struct cof_opener_secret *secret,
+			    const struct cof_recovery *recovery, struct cof_diag *diag);
 
 #endif

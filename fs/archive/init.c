@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "fs/archive/envelope.h"
 #include "fs/archive/internal.h"
 
 #define SEGMENT_DEFAULT ((uint64_t)64 << 20)
@@ -301,6 +302,8 @@ static int make_all(struct making *m, uint8_t *auditor)
 		r = make_log(m);
 	if (r == 0)
 		r = write_log(m);
+	if (r == 0 && m->p->recovery)
+		r = cof_envelope_make(m->keys, m->io, &m->conf, m->p->recovery, m->diag);
 	cof_aead_free(m->aead);
 	cof_keys_free(m->keys);
 	return r;

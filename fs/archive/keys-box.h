@@ -37,6 +37,8 @@ struct cof_keys { /* secure memory, as all it points to */
 	size_t n_wraps;
 };
 
+struct cof_keys *cof_keys_new(const uint8_t archive_id[16]); /* empty; NULL: no secure memory left */
+
 /* keys/top, or keys/top.next: the top of a root key that is not in force yet. */
 int cof_keys_write_top(const struct cof_keys *k, struct cof_io *io, bool next, struct cof_diag *diag);
 /* What the file's header says, unproven. -ENOENT · -EUCLEAN */

@@ -28,7 +28,7 @@ void cof_keys_freep(struct cof_keys **k)
 	cof_keys_free(*k);
 }
 
-static struct cof_keys *keys_new(const uint8_t archive_id[16])
+struct cof_keys *cof_keys_new(const uint8_t archive_id[16])
 {
 	struct cof_keys *k = cof_secret_alloc(sizeof(*k));
 
@@ -77,7 +77,7 @@ int cof_keys_make(struct cof_io *io, const uint8_t archive_id[16],
 		  uint32_t pcrs, uint8_t *ret_auditor, uint8_t ret_public[32], struct cof_keys **ret,
 		  struct cof_diag *diag)
 {
-	COF_CLEANUP(cof_keys_freep) struct cof_keys *k = keys_new(archive_id);
+	COF_CLEANUP(cof_keys_freep) struct cof_keys *k = cof_keys_new(archive_id);
 	uint8_t public_key[32];
 	int err;
 
@@ -107,7 +107,7 @@ int cof_keys_open(struct cof_io *io, const uint8_t archive_id[16],
 		  const struct cof_opener_secret *secret, struct cof_keys **ret,
 		  struct cof_diag *diag)
 {
-	COF_CLEANUP(cof_keys_freep) struct cof_keys *k = keys_new(archive_id);
+	COF_CLEANUP(cof_keys_freep) struct cof_keys *k = cof_keys_new(archive_id);
 	int err;
 
 	if (!k)

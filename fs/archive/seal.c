@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "fs/archive/archive.h"
+#include "fs/archive/envelope.h"
 #include "fs/archive/keys-seal.h"
 
 static void show_tpm2(struct cof_json *o, const struct cof_tpm_sealed *s)
@@ -58,12 +59,11 @@ int cof_store_seal_show(struct cof_io *io, struct cof_json *array, struct cof_di
 }
 
 /* Lock and keys; the lock is held when it returns 0. */
-static int begin(struct cof_io *io, const struct cof_opener_secret *secret, struct cof_keys **ret,
-		 struct cof_diag *diag)
+static int begin_conf(struct cof_io *io, const struct cof_opener_secret *secret, struct cof_conf *ret_conf,
+		      struct cof_keys **ret, struct cof_diag *diag)
 {
-	struct cof_conf conf;
 	char holder[64];
-	int r = cof_conf_load(io, &conf, diag);
+	int r = cof_conf_load(io, ret_conf, diag);
 
 	if (r < 0)
 		return r;
@@ -71,10 +71,18 @@ static int begin(struct cof_io *io, const struct cof_opener_secret *secret, stru
 	r = cof_io_lock(io, holder, diag);
 	if (r < 0)
 		return r;
-	r = cof_keys_open_settled(io, conf.id, secret, ret, diag);
+	r = cof_keys_open_settled(io, ret_conf->id, secret, ret, diag);
 	if (r < 0)
 		cof_io_unlock(io);
 	return r;
+}
+
+static int begin(struct cof_io *io, const struct cof_opener_secret *secret, struct cof_keys **ret,
+		 struct cof_diag *diag)
+{
+	struct cof_conf conf;
+
+	return begin_conf(io, secret, &conf, ret, diag);
 }
 
 int cof_store_seal_renew(struct cof_io *io, const struct cof_opener_secret *secret,
@@ -113,6 +121,20 @@ int cof_store_seal_remove(struct cof_io *io, const struct cof_opener_secret *sec
 	if (r < 0)
 		return r;
 	r = cof_keys_remove_opener(k, io, kind, n, secret->tpm, diag);
+	cof_io_unlock(io);
+	return r;
+}
+
+int cof_store_seal_recovery(struct cof_io *io, const struct cof_opener_secret *secret,
+			    const struct cof_recovery *recovery, struct cof_diag *diag)
+{
+	COF_CLEANUP(cof_keys_freep) struct cof_keys *k = NULL;
+	struct cof_conf conf;
+	int r = begin_conf(io, secret, &conf, &k, diag);
+
+	if (r < 0)
+		return r;
+	r = cof_envelope_make(k, io, &conf, recovery, diag);
 	cof_io_unlock(io);
 	return r;
 }

@@ -3,6 +3,7 @@
  * What an archive says of itself: who it is, how far it is, what it lacks. The part about identity and openers
  * is the same with and without a daemon (store.c).
  */
+#include "fs/archive/envelope.h"
 #include "fs/archive/show.h"
 
 void cof_status_identity(const struct cof_conf *conf, struct cof_json *into)
@@ -37,7 +38,7 @@ int cof_status_openers(struct cof_io *io, struct cof_json *into)
 	}
 	cof_json_set(into, "openers", array);
 	cof_json_set_bool(into, "weak_opener", weak);
-	return 0;
+	return cof_envelope_status(io, into);
 }
 
 /* The newest checkpoint, as far as its signature holds. */
