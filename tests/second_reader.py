@@ -585,6 +585,7 @@ class Store:
         self.note = Note(read_file(path, "checkpoint", 65536), self.conf, "checkpoint")
         self.size, self.bytes, self.tail, self.opaque, self.destroyed = 0, 0, 0, 0, 0
         self.mount, self.salt, self.epoch, self.actors = 0, None, None, 0
+        self.lineage = None
         self.counters, self.committed, self.events, self.salts = {}, set(), 0, {}
         self.last_note, self.clean, self.owes_recovery, self.previous = 0, True, False, None
         self.secrets = {1: self.auditor_secret(auditor)} if auditor else {}
@@ -642,13 +643,18 @@ class Store:
             return
         need(f.type != ARCHIVE, f.where, "is a second ARCHIVE")
         if f.type == MOUNT:
-            self.start_mount(f, fields(f.rest(), f.where, 48, 49, 52))
+            self.start_mount(f, fields(f.rest(), f.where, 48, 49, 52, 53))
         need(self.mount, f.where, "comes before any MOUNT")
         need(f.mount == self.mount, f.where, "names another mount than", self.mount)
         need(f.actor <= self.actors, f.where, "names an actor that is not known")
 
     def start_mount(self, f, v):
-        epoch = v[52]
+        epoch, lineage = v[52], v[53]
+        if self.mount and lineage != self.lineage:
+            need(lineage == self.lineage + 1, f.where, "skips a lineage")
+            self.secrets = {}  # the keys were recovered: the auditor's secret leads no further
+            self.seal = None
+        self.lineage = lineage
         if self.mount == 0:
             need(f.sequence == 1 and epoch == 1, f.where, "is not the mount of init at epoch 1")
         elif epoch == self.epoch:

@@ -203,6 +203,25 @@ int cof_store_seal_add(struct cof_io *io, const struct cof_opener_secret *secret
 		       struct cof_diag *diag); /* -EEXIST: a second TPM */
 int cof_store_seal_remove(struct cof_io *io, const struct cof_opener_secret *secret,
 			  enum cof_opener_kind kind, uint32_t n, struct cof_diag *diag); /* -EBUSY: the last */
+struct cof_recover_params {
+	const uint8_t (*identities)[32]; /* of age; secure memory */
+	size_t n_identities;
+	const void *envelope; /* and what it is called; envelope_name NULL: that in the store */
+	size_t envelope_len;
+	const char *envelope_name;
+	const struct cof_opener_secret *secret; /* of the opener that is made */
+	const struct cof_argon2_cost *cost;	/* NULL: default */
+	uint32_t pcrs;				/* of tpm2 */
+};
+struct cof_recovered_keys {
+	uint32_t mounts;	/* MOUNT frames of the log, all of them written under these keys */
+	uint64_t files, unlike; /* first writes to files that were, and that were not (damage) */
+	uint32_t lineage;	/* of the seal from the next mount on */
+};
+/* keys/ and seal/ anew from the recovery envelope, with one opener; the log stays as it is. Safe against
+ * power cuts: what is there is as before, or the next opening finishes it. May be repeated. */
+int cof_store_recover(struct cof_io *io, const struct cof_recover_params *p,
+		      struct cof_recovered_keys *ret, struct cof_diag *diag);
 /* Another recovery envelope in the place of the old one, which stays as good as it was wherever there are
  * copies of it. */
 int cof_store_seal_recovery(struct cof_io *io, const struct cof_opener_secret *secret,

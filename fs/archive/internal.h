@@ -78,6 +78,9 @@ bool cof_clock_stepped(struct cof_clock *c, int64_t *ret_before, int64_t *ret_af
 int cof_mount_fields(struct cof_buf *ret, const struct cof_keys *keys, const uint8_t archive_id[16],
 		     uint32_t mount, const uint8_t salt[32], const struct cof_clock *clock);
 
+/* A RECOVERY frame for keys that coffer recover made anew, once (recover.c). Behind the MOUNT frame. */
+int cof_recovered_record(struct cof_archive *a, struct cof_diag *diag);
+
 /* ---- shelves: policies, and what each holds (shelf.c) ---- */
 
 #define COF_SHELVES_MAX 1024
@@ -400,6 +403,7 @@ struct cof_archive {
 	atomic_uint_fast64_t stale_from; /* the first such sequence; UINT64_MAX: none */
 	atomic_bool damaged;	       /* the index said something impossible */
 	atomic_bool incomplete;	       /* the ends of open files are not known: frames are missing */
+	bool keys_recovered;	       /* this mount put a recovery of the keys on record */
 	bool passive;		       /* nothing is written to the store, not even an index */
 	uint64_t covered;	       /* passive: frames below are signed; behind, the first torn one is the end */
 	bool behind, fresh_index;      /* the log is older than keys/epoch; no index was there */

@@ -24,9 +24,9 @@ enum { /* tags, their own space */
 #define WRAP_LEN (1 + 4 + COF_KEY)
 #define EPOCH_LEN (8 + 4 + COF_KEY)
 
-#define TOP_FILE "keys/top"
+#define TOP_FILE COF_KEYS_TOP
 #define TOP_NEXT "keys/top.next"
-#define EPOCH_FILE "keys/epoch"
+#define EPOCH_FILE COF_KEYS_EPOCH
 
 /* ---- writing ---- */
 
@@ -146,6 +146,8 @@ int cof_keys_write_top(const struct cof_keys *k, struct cof_io *io, bool next, s
 				   p.len, &box);
 	if (err)
 		return cof_fail(diag, err, "%s could not be sealed: %s", TOP_FILE, strerror(-err));
+	if (k->staged)
+		return write_box(io, TOP_FILE COF_KEYS_STAGED, &box, diag);
 	return write_box(io, next ? TOP_NEXT : TOP_FILE, &box, diag);
 }
 
@@ -170,7 +172,7 @@ int cof_keys_write_epoch(const struct cof_keys *k, struct cof_io *io, uint64_t e
 	if (err)
 		return cof_fail(diag, err, "%s could not be sealed: %s", EPOCH_FILE,
 				strerror(-err));
-	return write_box(io, EPOCH_FILE, &box, diag);
+	return write_box(io, k->staged ? EPOCH_FILE COF_KEYS_STAGED : EPOCH_FILE, &box, diag);
 }
 
 /* ---- reading ---- */

@@ -10,6 +10,11 @@
 
 #include "fs/archive/keys.h"
 
+#define COF_KEYS_TOP "keys/top"
+#define COF_KEYS_EPOCH "keys/epoch"
+#define COF_KEYS_STAGED ".recovered"
+#define COF_KEYS_RECOVERED "keys/recovered" /* a recovery is in force, and not on record yet */
+
 struct cof_keys_page { /* a page of a tree, as the top lists it */
 	uint64_t number, generation;
 	uint8_t key[COF_KEY];
@@ -26,6 +31,7 @@ struct cof_keys { /* secure memory, as all it points to */
 	uint8_t root[COF_KEY];
 	uint64_t generation; /* of the root key */
 	bool top_next;	     /* its top is keys/top.next: a renewal was not finished */
+	bool staged;	     /* of a recovery: files are written with COF_KEYS_STAGED behind their names */
 	uint8_t index[COF_KEY], signing[COF_KEY], state[COF_KEY];
 	uint64_t epoch; /* of the next MOUNT frame */
 	uint32_t lineage;

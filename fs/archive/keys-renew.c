@@ -60,7 +60,7 @@ static int seal_tpm2(const struct cof_keys *k, struct cof_tpm *t, struct cof_tpm
 static int make_tpm2(struct cof_keys *k, struct cof_io *io, const struct cof_opener_secret *secret,
 		     uint32_t pcrs, struct cof_keys_wrap *w, struct cof_diag *diag)
 {
-	struct cof_seal_file f = {.kind = COF_OPENER_TPM2, .n = w->n};
+	struct cof_seal_file f = {.kind = COF_OPENER_TPM2, .n = w->n, .staged = k->staged};
 	struct cof_tpm_seal_params p = {.auth = secret->len ? w->key : NULL};
 	cof_autotpm struct cof_tpm *t = NULL;
 	cof_autobuf struct cof_buf blob = {0};
@@ -109,7 +109,7 @@ static int make_by_secret(struct cof_keys *k, struct cof_io *io,
 			  const struct cof_opener_secret *secret, const struct cof_argon2_cost *cost,
 			  struct cof_keys_wrap *w, struct cof_diag *diag)
 {
-	struct cof_seal_file f = {.kind = secret->kind, .n = w->n};
+	struct cof_seal_file f = {.kind = secret->kind, .n = w->n, .staged = k->staged};
 	uint8_t blob[COF_SEAL_SIZE];
 	int err = cof_seal_make(secret, k->archive_id, cost, k->root, k->generation, blob, w->key);
 
@@ -124,7 +124,7 @@ static int make_by_secret(struct cof_keys *k, struct cof_io *io,
 
 static int settled(struct cof_keys *k, struct cof_io *io, const char *tpm, struct cof_diag *diag)
 {
-	int err = cof_keys_settle(io, k->archive_id, tpm, diag);
+	int err = k->staged ? 0 : cof_keys_settle(io, k->archive_id, tpm, diag);
 
 	if (err > 0 || k->top_next) /* the caller opened it settled: somebody else was here */
 		return cof_fail(diag, -EBUSY, "a renewal was finished just now: try again");

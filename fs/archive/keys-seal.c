@@ -51,7 +51,7 @@ bool cof_seal_name(const char *name, struct cof_seal_file *ret)
 void cof_seal_path(const struct cof_seal_file *f, char out[64])
 {
 	snprintf(out, 64, COF_SEAL_DIR "/%s-%u%s", cof_opener_name(f->kind), f->n,
-		 f->next ? ".next" : "");
+		 f->staged ? COF_KEYS_STAGED : f->next ? ".next" : "");
 }
 
 static int found(void *user, const char *name)

@@ -11,6 +11,7 @@ struct cof_seal_file { /* seal/passphrase-2, seal/tpm2-1.next */
 	enum cof_opener_kind kind;
 	uint32_t n;
 	bool next; /* of a root key that is not in force yet */
+	bool staged; /* of a recovery that is not in force yet; cof_seal_name knows none of these */
 };
 
 /* False for anything else, "passphrase-012" and "passphrase-1.new" too. */
@@ -38,5 +39,12 @@ int cof_keys_forward(struct cof_io *io, struct cof_diag *diag);
  * TPM that decides could not be asked (said in diag) · other errors. */
 int cof_keys_settle(struct cof_io *io, const uint8_t archive_id[16], const char *tpm,
 		    struct cof_diag *diag);
+
+/* ---- a recovery (recover.c) ---- */
+
+/* -EAGAIN: one is in force and not finished. */
+int cof_keys_recovered_check(struct cof_io *io, struct cof_diag *diag);
+/* Finishes it. The store lock is held. */
+int cof_keys_recovered_finish(struct cof_io *io, struct cof_diag *diag);
 
 #endif

@@ -112,7 +112,9 @@ int cof_keys_open(struct cof_io *io, const uint8_t archive_id[16],
 
 	if (!k)
 		return cof_fail(diag, -ENOMEM, "no secure memory left for the keys");
-	err = cof_keys_open_root(k, io, secret, diag);
+	err = cof_keys_recovered_check(io, diag);
+	if (!err)
+		err = cof_keys_open_root(k, io, secret, diag);
 	if (!err)
 		err = cof_keys_read_top(k, io, diag);
 	if (!err)
@@ -131,8 +133,10 @@ int cof_keys_open_settled(struct cof_io *io, const uint8_t archive_id[16],
 			  struct cof_diag *diag)
 {
 	COF_CLEANUP(cof_keys_freep) struct cof_keys *k = NULL;
-	int err = cof_keys_open(io, archive_id, secret, &k, diag);
+	int err = cof_keys_recovered_finish(io, diag);
 
+	if (!err)
+		err = cof_keys_open(io, archive_id, secret, &k, diag);
 	if (err)
 		return err;
 	err = cof_keys_settle(io, archive_id, secret->tpm, diag);

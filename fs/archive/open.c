@@ -385,6 +385,12 @@ static void note_recovery(struct cof_archive *a)
 {
 	cof_autobuf struct cof_buf text = {0};
 
+	if (a->log && a->keys_recovered) {
+		cof_fault_note(a, "The keys of this archive were recovered from its envelope: whoever opened "
+				  "that has them. Make a new envelope (coffer seal recovery-renew), and find "
+				  "out what became of the old opener.");
+		cof_faults_write(a);
+	}
 	if (!a->log || a->opened.recovered.clean)
 		return;
 	cof_buf_printf(&text,
@@ -522,6 +528,8 @@ static int go_on(struct cof_archive *a, struct cof_diag *diag)
 
 	if (r == 0 && a->log)
 		r = put_recovery(a, diag);
+	if (r == 0 && a->log)
+		r = cof_recovered_record(a, diag);
 	if (r == 0)
 		r = fill_index(a, diag);
 	if (r == 0)

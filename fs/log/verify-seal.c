@@ -41,6 +41,10 @@ static void enter_epoch(struct verify *v, uint64_t epoch, const uint8_t salt[32]
 
 	if (!s->secret)
 		return;
+	if (s->anew) {
+		cof_seal_lose(v);
+		return;
+	}
 	if (epoch < s->secret_epoch || epoch - s->secret_epoch > EPOCH_SKIP) {
 		cof_seal_lose(v);
 		return;
@@ -73,6 +77,27 @@ static void check_epoch(struct verify *v, uint64_t epoch, struct place place)
 		       (unsigned long long)epoch, (unsigned long long)last);
 }
 
+/* A recovery of the keys draws a new secret, and counts the lineage up by one. */
+static void check_lineage(struct verify *v, uint32_t lineage, struct place place)
+{
+	uint32_t last = v->seal.lineage;
+	bool known = v->mount > 1 && !v->since.epoch_unknown;
+
+	v->seal.lineage = lineage;
+	if (!known || lineage == last)
+		return;
+	v->seal.anew = true;
+	if (lineage == last + 1 || (v->resumed && lineage > last))
+		cof_verify_say(v, COF_INTACT, place,
+			       "the keys were recovered before this mount, and the seal begins anew (lineage "
+			       "%u): an auditor secret from before leads up to here only",
+			       lineage);
+	else
+		cof_verify_say(v, cof_verify_weigh(v, v->sequence), place,
+			       "this mount is of lineage %u, the one before it was of %u: no recovery does that",
+			       lineage, last);
+}
+
 void cof_seal_mount(struct verify *v, const struct cof_frame *f, const uint8_t *payload,
 		    struct place place)
 {
@@ -80,6 +105,7 @@ void cof_seal_mount(struct verify *v, const struct cof_frame *f, const uint8_t *
 	const uint8_t *fields = cof_verify_fields(f, payload, &n);
 	uint8_t salt[32];
 	uint64_t epoch;
+	uint32_t lineage;
 
 	v->counters.n = 0;
 	v->counters.next = 0;
@@ -91,6 +117,7 @@ void cof_seal_mount(struct verify *v, const struct cof_frame *f, const uint8_t *
 		return;
 	}
 	check_epoch(v, epoch, place);
+	check_lineage(v, cof_field_u32(fields, n, COF_T_LINEAGE, &lineage) < 0 ? 0 : lineage, place);
 	v->since.epoch_unknown = false;
 	v->seal.epoch = epoch;
 	enter_epoch(v, epoch, salt);

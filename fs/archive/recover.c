@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * coffer recover: keys/ and seal/ made anew from the recovery envelope (docs/format.md 7.8). The log is
+ * read and not touched.
+ *
+ * Nothing that is there is changed before all of the new is durable beside it, under names that end in
+ * ".recovered". keys/recovered brings it into force: until that file is there an interrupted recovery
+ * has not happened; from then on whoever opens the archive to write finishes it. The new top comes last,
+ * so its staged file tells that something is left to do. keys/recovered itself stays until the next mount
+ * has put the recovery on record.
+ */
+#include <stdio.h>
+
+#include "crypto/age.h"
+#include "fs/archive/envelope.h"
+#include "fs/archive/internal.h"
+#include "fs/archive/keys-seal.h"
+
+#define KEYS_DIR "keys"
+
+/* ---- bringing it into force ---- */
+
+static int drop(struct cof_io *io, const char *dir, const char *name)
+{
+	char path[320];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	err = cof_io_unlink(io, path);
+	return err == -ENOENT ? 0 : err;
+}
+
+static bool ends(const char *name, const char *end)
+{
+	size_t n = strlen(name), k = strlen(end);
+
+	return n > k && !strcmp(name + n - k, end);
+}
+
+struct listed {
+	struct cof_buf text; /* NUL-separated */
+};
+
+static int list_one(void *user, const char *name)
+{
+	struct listed *l = user;
+
+	cof_buf_add(&l->text, name, strlen(name) + 1);
+	return l->text.failed ? -ENOMEM : 0;
+}
+
+/* Every name of dir for which old says that a recovery ends it. */
+static int drop_all(struct cof_io *io, const char *dir, bool (*old)(const char *name))
+{
+	struct listed l = {0};
+	int err = cof_io_list(io, dir, list_one, &l);
+
+	for (size_t at = 0; !err && at < l.text.len; at += strlen((char *)l.text.data + at) + 1)
+		if (old((char *)l.text.data + at))
+			err = drop(io, dir, (char *)l.text.data + at);
+	cof_buf_done(&l.text);
+	return err;
+}
+
+/* Pages, and what an unfinished renewal left: of the lost root key, all of it. */
+static bool old_key(const char *name)
+{
+	return !strcmp(name, "top.next") || !strncmp(name, "h-", 2) || !strncmp(name, "r-", 2);
+}
+
+static bool old_opener(const char *name)
+{
+	struct cof_seal_file f;
+
+	return cof_seal_name(name, &f);
+}
+
+static bool staged(const char *name)
+{
+	return ends(name, COF_KEYS_STAGED);
+}
+
+/* -ENOENT is success: it was done before. */
+static int into_force(struct cof_io *io, const char *path)
+{
+	char from[96];
+	int err;
+
+	snprintf(from, sizeof(from), "%s" COF_KEYS_STAGED, path);
+	err = cof_io_rename(io, from, path);
+	return err == -ENOENT ? 0 : err;
+}
+
+/* The staged opener, without its ending. -ENOENT: it is in its place already. */
+static int find_staged(struct cof_io *io, char out[64])
+{
+	struct listed l = {0};
+	struct cof_seal_file f;
+	int err = cof_io_list(io, COF_SEAL_DIR, list_one, &l);
+
+	if (!err)
+		err = -ENOENT;
+	for (size_t at = 0; err == -ENOENT && at < l.text.len; at += strlen((char *)l.text.data + at) + 1) {
+		char name[64];
+
+		if (!staged((char *)l.text.data + at))
+			continue;
+		snprintf(name, sizeof(name), "%.*s",
+			 (int)(strlen((char *)l.text.data + at) - strlen(COF_KEYS_STAGED)),
+			 (char *)l.text.data + at);
+		if (!cof_seal_name(name, &f) || f.next)
+			continue;
+		cof_seal_path(&f, out);
+		err = 0;
+	}
+	cof_buf_done(&l.text);
+	return err;
+}
+
+/* 1: a recovery is to be finished · 0 · -errno */
+static int unfinished(struct cof_io *io)
+{
+	int marked = cof_io_exists(io, COF_KEYS_RECOVERED);
+
+	return marked == 1 ? cof_io_exists(io, COF_KEYS_TOP COF_KEYS_STAGED) : marked;
+}
+
+static int go_forward(struct cof_io *io)
+{
+	char opener[64];
+	int err = find_staged(io, opener);
+
+	/* The old openers only while the new one is not in its place: it may have the same name. */
+	if (!err)
+		err = drop_all(io, COF_SEAL_DIR, old_opener);
+	if (!err)
+		err = cof_io_sync_dir(io, COF_SEAL_DIR); /* or a crash could bring them back */
+	if (!err)
+		err = into_force(io, opener);
+	if (err == -ENOENT)
+		err = 0;
+	if (!err)
+		err = cof_io_sync_dir(io, COF_SEAL_DIR);
+	if (!err)
+		err = drop_all(io, KEYS_DIR, old_key);
+	if (!err)
+		err = into_force(io, COF_KEYS_EPOCH);
+	if (!err)
+		err = cof_io_sync_dir(io, KEYS_DIR);
+	if (!err)
+		err = into_force(io, COF_KEYS_TOP);
+	return err ? err : cof_io_sync_dir(io, KEYS_DIR);
+}
+
+int cof_keys_recovered_check(struct cof_io *io, struct cof_diag *diag)
+{
+	int r = unfinished(io);
+
+	return r > 0 ? cof_fail(diag, -EAGAIN,
+				"a recovery of %s was not finished: mount it to be written to, or run coffer "
+				"recover again",
+				cof_io_where(io))
+		     : r;
+}
+
+int cof_keys_recovered_finish(struct cof_io *io, struct cof_diag *diag)
+{
+	int r = unfinished(io);
+
+	if (r > 0)
+		r = go_forward(io);
+	return r < 0 ? cof_fail(diag, r, "the recovery of %s could not be finished: %s", cof_io_where(io),
+				strerror(-r))
+		     : 0;
+}
+
+/* ---- making the new ---- */
+
+struct recovering {
+	struct cof_io *io;
+	const struct cof_recover_params *p;
+	struct cof_conf conf;
+	struct cof_keys *keys;
+	struct cof_keys_checked log;
+	struct cof_diag *diag;
+};
+
+static int make_dirs(struct recovering *r)
+{
+	static const char *const dirs[] = {KEYS_DIR, COF_SEAL_DIR};
+	int err = 0;
+
+	for (size_t i = 0; i < COF_COUNT(dirs) && !err; i++) {
+		err = cof_io_mkdir(r->io, dirs[i]);
+		if (err == -EEXIST)
+			err = 0;
+	}
+	return err ? err : cof_io_sync_dir(r->io, "");
+}
+
+/* What a recovery before this one staged: a TPM's counter first, which only that file names. */
+static int clear_staged(struct recovering *r)
+{
+	struct cof_seal_file f = {.kind = COF_OPENER_TPM2, .n = 1, .staged = true};
+	cof_autofree struct cof_tpm_sealed *s = calloc(1, sizeof(*s));
+	cof_autotpm struct cof_tpm *t = NULL;
+	uint64_t generation;
+	int err;
+
+	if (s && cof_seal_tpm2_load(r->io, r->conf.id, &f, s, &generation) == 0 &&
+	    cof_tpm_open(r->p->secret->tpm, &t, NULL) == 0)
+		(void)cof_tpm_undefine(t, s->index, NULL);
+	err = drop_all(r->io, COF_SEAL_DIR, staged);
+	return err ? err : drop_all(r->io, KEYS_DIR, staged);
+}
+
+static int open_envelope(struct recovering *r)
+{
+	cof_autofree uint8_t *file = NULL;
+	const char *where = r->p->envelope_name;
+	char path[512];
+	size_t len = r->p->envelope_len;
+	int err;
+
+	if (where)
+		return cof_envelope_open(&r->conf, where, r->p->envelope, len, r->p->identities,
+					 r->p->n_identities, &r->keys, r->diag);
+	snprintf(path, sizeof(path), "%s/" COF_ENVELOPE_FILE, cof_io_where(r->io));
+	err = cof_io_load(r->io, COF_ENVELOPE_FILE, COF_AGE_FILE_MAX, &file, &len);
+	if (err == -ENOENT)
+		return cof_fail(r->diag, err,
+				"%s is not there: this archive has no recovery envelope, or it lies elsewhere "
+				"(--envelope FILE)",
+				path);
+	if (err == -EFBIG)
+		return cof_fail(r->diag, err, "%s is larger than an envelope can be: it is another file", path);
+	if (err)
+		return cof_fail(r->diag, err, "%s cannot be read: %s", path, strerror(-err));
+	return cof_envelope_open(&r->conf, path, file, len, r->p->identities, r->p->n_identities, &r->keys,
+				 r->diag);
+}
+
+/* Everything that the envelope does not hold is drawn anew: the seal is another lineage from here on. */
+static void draw_rest(struct recovering *r)
+{
+	struct cof_keys *k = r->keys;
+	uint64_t generation = 0;
+
+	if (cof_keys_top_generation(r->io, false, &generation) < 0 || generation > UINT32_MAX)
+		generation = 0;
+	k->generation = generation + 1;
+	k->epoch = r->log.epoch + 1;
+	k->lineage = r->log.lineage + 1;
+	k->staged = true;
+	cof_random(k->root, sizeof(k->root));
+	cof_random(k->index, sizeof(k->index));
+	cof_random(k->state, sizeof(k->state));
+	cof_random(k->epoch_secret, sizeof(k->epoch_secret));
+}
+
+static int mark(struct recovering *r)
+{
+	char text[128];
+	int n = snprintf(text, sizeof(text), "lineage %u from epoch %llu on, not on record yet\n",
+			 r->keys->lineage, (unsigned long long)r->keys->epoch);
+	int err = cof_io_replace(r->io, COF_KEYS_RECOVERED, text, (size_t)n);
+
+	return err ? cof_fail(r->diag, err, "%s/" COF_KEYS_RECOVERED " cannot be written: %s",
+			      cof_io_where(r->io), strerror(-err))
+		   : 0;
+}
+
+static int make_new(struct recovering *r)
+{
+	const struct cof_recover_params *p = r->p;
+	struct cof_keys *k = r->keys;
+	int err = make_dirs(r);
+
+	if (!err)
+		err = clear_staged(r);
+	if (err)
+		return cof_fail(r->diag, err, "%s cannot be written to: %s", cof_io_where(r->io), strerror(-err));
+	draw_rest(r);
+	err = cof_keys_add_opener(k, r->io, p->secret, p->cost, p->pcrs, NULL, r->diag);
+	if (!err)
+		err = cof_keys_write_epoch(k, r->io, k->epoch, k->epoch_secret, r->diag);
+	if (!err)
+		err = mark(r);
+	return err ? err : cof_keys_recovered_finish(r->io, r->diag);
+}
+
+/* The new opener opens the new keys, and they are the ones. */
+static int prove(struct recovering *r)
+{
+	COF_CLEANUP(cof_keys_freep) struct cof_keys *k = NULL;
+	int err = cof_keys_open(r->io, r->conf.id, r->p->secret, &k, r->diag);
+
+	return err ? err : cof_keys_check(k, r->io, &r->conf, true, NULL, r->diag);
+}
+
+static int recover(struct recovering *r, struct cof_recovered_keys *ret)
+{
+	int err = cof_keys_recovered_finish(r->io, r->diag); /* of one before */
+
+	if (!err)
+		err = open_envelope(r);
+	if (!err)
+		err = cof_keys_check(r->keys, r->io, &r->conf, false, &r->log, r->diag);
+	if (!err && (r->log.epoch == UINT64_MAX || r->log.lineage == UINT32_MAX))
+		err = cof_fail(r->diag, -EUCLEAN, "the log's last MOUNT frame is at an epoch that cannot be");
+	if (!err)
+		err = make_new(r);
+	if (!err)
+		err = prove(r);
+	if (!err)
+		*ret = (struct cof_recovered_keys){.mounts = r->log.mounts,
+						   .files = r->log.files,
+						   .unlike = r->log.unlike,
+						   .lineage = r->keys->lineage};
+	return err;
+}
+
+int cof_store_recover(struct cof_io *io, const struct cof_recover_params *p,
+		      struct cof_recovered_keys *ret, struct cof_diag *diag)
+{
+	struct recovering r = {.io = io, .p = p, .diag = diag};
+	char holder[64];
+	int err = cof_conf_load(io, &r.conf, diag);
+
+	if (err)
+		return err;
+	snprintf(holder, sizeof(holder), "coffer recover, pid %ld", (long)getpid());
+	err = cof_io_lock(io, holder, diag);
+	if (err)
+		return err;
+	err = recover(&r, ret);
+	cof_keys_free(r.keys);
+	cof_io_unlock(io);
+	return err;
+}
+
+/* ---- on record ---- */
+
+int cof_recovered_record(struct cof_archive *a, struct cof_diag *diag)
+{
+	cof_autobuf struct cof_buf fields = {0};
+	struct cof_draft d = {.type = COF_RECOVERY, .system = true};
+	int r = cof_io_exists(a->io, COF_KEYS_RECOVERED);
+
+	if (r == 0)
+		return 0;
+	cof_field_put_u64(&fields, COF_T_BYTES, 0);
+	cof_field_put_u64(&fields, COF_T_COUNT, 0);
+	cof_field_put_str(&fields, COF_T_REASON, "keys recovered from the recovery envelope");
+	cof_field_put_u32(&fields, COF_T_LINEAGE, cof_keys_lineage(a->keys));
+	d.public_part = fields.data;
+	d.public_len = (uint32_t)fields.len;
+	if (r > 0)
+		r = fields.failed ? -ENOMEM : cof_archive_put(a, &d, NULL, NULL);
+	if (r == 0)
+		r = cof_log_sync(a->log, atomic_load(&a->size) - 1);
+	/* Last: after a crash in between it is on record twice, which harms nobody. */
+	if (r == 0)
+		r = cof_io_unlink(a->io, COF_KEYS_RECOVERED);
+	if (r == 0)
+		r = cof_io_sync_dir(a->io, KEYS_DIR);
+	if (r < 0)
+		return cof_fail(diag, r, "%s: the recovery of the keys cannot be recorded: %s",
+				cof_io_where(a->io), strerror(-r));
+	a->keys_recovered = true;
+	return 0;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* coffer recover: an archive whose opener is lost gets another one, from its recovery envelope. */
+#include "tools/coffer.h"
+#include "tools/opener.h"
+#include "tools/output.h"
+#include "tools/recovery.h"
+#include "tools/store.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#define SECURE_BYTES (8u << 20)
+
+enum {
+	OPT_IDENTITY,
+	OPT_ENVELOPE,
+	OPT_KEY_FILE,
+	OPT_NEW_KEY_FILE,
+	OPT_PASSPHRASE_FD,
+	OPT_CREDENTIAL,
+	OPT_SEAL,
+	OPT_TPM,
+	OPT_PCRS,
+	OPT_PIN,
+};
+
+static const struct tool_option options[] = {
+    [OPT_IDENTITY] = {"identity", "FILE",
+		      "the age identity (AGE-SECRET-KEY-1...) of a recipient of the envelope, as age-keygen "
+		      "writes it",
+		      true},
+    [OPT_ENVELOPE] = {"envelope", "FILE", "a copy of the envelope; without it STORE/seal/recovery.age", true},
+    [OPT_KEY_FILE] = {"key-file", "FILE", "the new opener: this key file", true},
+    [OPT_NEW_KEY_FILE] = {"new-key-file", "FILE", "as --key-file, and makes the file first", true},
+    [OPT_PASSPHRASE_FD] = {"passphrase-fd", "N",
+			   "reads the new passphrase, or with --pin the PIN, from descriptor N"},
+    [OPT_CREDENTIAL] = {"credential", "NAME", "the same from the systemd credential NAME"},
+    [OPT_SEAL] = {"seal", "KIND",
+		  "the new opener: tpm2, passphrase or file. Without it by what else is named, else a "
+		  "passphrase"},
+    [OPT_TPM] = {"tpm", "WHERE", "of tpm2: where the TPM is; default COFFER_TPM, else device:/dev/tpmrm0",
+		 true},
+    [OPT_PCRS] = {"pcrs", "LIST", "of tpm2: the PCRs that have to be as they are now; default 7"},
+    [OPT_PIN] = {"pin", NULL, "of tpm2: it takes a PIN too"},
+    {0},
+};
+
+struct recovery_run {
+	const char *identity, *envelope;
+	struct opener_args open;
+	uint32_t pcrs;
+	struct store store;
+	struct opener opener;
+	uint8_t (*identities)[COF_AGE_KEY];
+	uint8_t *file; /* the envelope's copy */
+};
+
+static int take_option(struct recovery_run *r, int option)
+{
+	switch (option) {
+	case OPT_IDENTITY:
+		r->identity = optarg;
+		break;
+	case OPT_ENVELOPE:
+		r->envelope = optarg;
+		break;
+	case OPT_KEY_FILE:
+		r->open.key_file = optarg;
+		break;
+	case OPT_NEW_KEY_FILE:
+		r->open.new_key_file = optarg;
+		break;
+	case OPT_PASSPHRASE_FD:
+		if (opener_fd(optarg, &r->open.passphrase_fd) < 0)
+			return misuse("--passphrase-fd takes the number of an open descriptor");
+		break;
+	case OPT_CREDENTIAL:
+		r->open.credential = optarg;
+		break;
+	case OPT_SEAL:
+		r->open.seal = optarg;
+		break;
+	case OPT_TPM:
+		r->open.tpm = optarg;
+		break;
+	case OPT_PCRS:
+		if (cof_tpm_pcrs_parse(optarg, &r->pcrs, NULL) < 0)
+			return misuse("--pcrs takes numbers from 0 to 23 with commas, such as 0,2,4,7; "
+				      "16 and 23 guard nothing");
+		break;
+	case OPT_PIN:
+		r->open.pin = true;
+		break;
+	default:
+		break;
+	}
+	return EXIT_OK;
+}
+
+static bool is_tpm2(const struct recovery_run *r)
+{
+	return r->open.seal && !strcmp(r->open.seal, "tpm2");
+}
+
+static int check(const struct recovery_run *r)
+{
+	const char *conflict = opener_conflict(&r->open);
+
+	if (*conflict)
+		return misuse("%s", conflict);
+	if (!r->identity)
+		return misuse("--identity FILE is wanted: that of a recipient of the envelope");
+	if (!is_tpm2(r) && (r->pcrs || r->open.pin || r->open.tpm))
+		return misuse("--pcrs, --pin and --tpm go with --seal tpm2");
+	if (is_tpm2(r) && !r->open.pin && (r->open.credential || r->open.passphrase_fd >= 0))
+		return misuse("with --seal tpm2 a PIN is read only with --pin");
+	return EXIT_OK;
+}
+
+static int load_envelope(struct recovery_run *r, struct cof_recover_params *p, struct cof_diag *diag)
+{
+	cof_autoclose int fd = -1;
+	int err;
+
+	if (!r->envelope)
+		return 0;
+	fd = open(r->envelope, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return cof_fail(diag, -errno, "cannot open the envelope %s: %s", r->envelope, strerror(errno));
+	r->file = malloc(COF_AGE_FILE_MAX);
+	if (!r->file)
+		return cof_fail(diag, -ENOMEM, "out of memory");
+	err = cof_read_all(fd, r->file, COF_AGE_FILE_MAX, &p->envelope_len);
+	if (err < 0)
+		return cof_fail(diag, err, "cannot read the envelope %s: %s", r->envelope,
+				err == -EFBIG ? "it is larger than one can be" : strerror(-err));
+	p->envelope = r->file;
+	p->envelope_name = r->envelope;
+	return 0;
+}
+
+static int not_mounted(const struct recovery_run *r, struct cof_diag *diag)
+{
+	char holder[256] = "";
+
+	if (r->store.mount)
+		return cof_fail(diag, -EBUSY, "%s is mounted on %s: what is open needs no recovery",
+				r->store.path, r->store.mount);
+	if (cof_io_locked(r->store.io, holder, sizeof(holder)) > 0)
+		return cof_fail(diag, -EBUSY, "%s is in use by %s", r->store.path, holder);
+	return 0;
+}
+
+static void say(const struct recovery_run *r, const struct cof_recovered_keys *k)
+{
+	cof_autofree char *store = shell_word(r->store.path);
+
+	printf("The keys of %s are recovered: all %" PRIu32 " mounts of its log were written under them",
+	       r->store.path, k->mounts);
+	printf(k->files ? ", and\n%" PRIu64 " first writes to files.\n" : ".\n", k->files);
+	if (k->unlike)
+		printf("Warning: %" PRIu64 " first writes to files do not fit; that is damage, or forgery: coffer "
+		       "verify %s\n",
+		       k->unlike, store ? store : "STORE");
+	printf("It has one opener now, the new one. Older openers, and copies of keys/, are of no use with this\n"
+	       "store; with an older copy of all of it they still are.\n"
+	       "\n"
+	       "The seal begins anew with the next mount (lineage %" PRIu32 "): an auditor secret from before "
+	       "checks it\nup to there. Next:\n"
+	       "  mount the archive, which puts the recovery on record\n"
+	       "  coffer verify %s\n"
+	       "  coffer seal recovery-renew %s --recovery age1...   # this envelope has been opened\n",
+	       k->lineage, store ? store : "STORE", store ? store : "STORE");
+}
+
+static int act(struct recovery_run *r, const char *arg, struct cof_diag *diag)
+{
+	struct cof_recover_params p = {.secret = &r->opener.secret,
+				       .pcrs = is_tpm2(r) && !r->pcrs ? 1u << 7 : r->pcrs};
+	struct cof_recovered_keys done = {.mounts = 0};
+	int err = cof_crypto_init(SECURE_BYTES, diag);
+
+	if (!err)
+		err = store_open(arg, &r->store, diag);
+	if (!err)
+		err = not_mounted(r, diag);
+	if (!err)
+		err = identities_load(r->identity, r->store.path, &r->identities, &p.n_identities, diag);
+	if (!err)
+		err = load_envelope(r, &p, diag);
+	if (!err)
+		err = opener_get(&r->open, r->store.path, true, &r->opener, diag);
+	if (err)
+		return err;
+	p.identities = (const uint8_t(*)[COF_AGE_KEY])r->identities;
+	err = cof_store_recover(r->store.io, &p, &done, diag);
+	if (err) {
+		/* a key file stays where the archive may be sealed to it by now */
+		if (cof_io_exists(r->store.io, "keys/recovered") == 0)
+			opener_unmake(&r->opener);
+		return err;
+	}
+	say(r, &done);
+	return 0;
+}
+
+static int run(const struct verb *self, int argc, char **argv)
+{
+	struct recovery_run r = {.open = OPENER_ARGS_INIT};
+	struct cof_diag diag = {""};
+	int option, code;
+
+	while ((option = option_next(self, argc, argv)) >= 0) {
+		code = take_option(&r, option);
+		if (code)
+			return code;
+	}
+	if (option != OPTION_END)
+		return option_exit(option);
+	if (!operands_are(self, argc, argv, 1))
+		return EXIT_USAGE;
+	code = check(&r);
+	if (code)
+		return code;
+	code = act(&r, argv[optind], &diag) < 0 ? failure(&diag) : EXIT_OK;
+	opener_done(&r.opener);
+	cof_secret_free(r.identities);
+	free(r.file);
+	store_close(&r.store);
+	return code;
+}
+
+const struct verb verb_recover = {
+    .name = "recover",
+    .args = "STORE",
+    .summary = "a new opener for an archive, from its envelope",
+    .text = "For an archive whose opener is lost: on a new host, with a new TPM, without the passphrase. "
+	    "Opens the recovery envelope with the identity of one of its recipients, proves on the log that "
+	    "the keys in it are this archive's, and makes keys/ and seal/ anew with one opener. The log is "
+	    "not touched. Interrupted, it may be run again.\n"
+	    "\n"
+	    "Exit code: 0 recovered, 1 failed, 2 wrong usage.",
+    .options = options,
+    .run = run,
+    .takes_files = true,
+};
