@@ -35,7 +35,7 @@ ARROWS = {
 # Headers that other folders may include; every other header is its folder's own.
 PUBLIC = {
     "base": ["base.h", "json.h"],
-    "crypto": ["crypto.h", "keytree.h", "leaves.h", "merkle.h", "note.h", "passphrase.h", "seal.h", "tpm.h"],
+    "crypto": ["age.h", "crypto.h", "keytree.h", "leaves.h", "merkle.h", "note.h", "passphrase.h", "seal.h", "tpm.h"],
     "fs/io": ["io.h"],
     "fs/log": ["log.h"],
     "fs/index": ["index.h"],

@@ -40,6 +40,7 @@ int store_init(struct store *s, struct cof_diag *diag)
 	    .secret = &s->secret,
 	    .shelves = shelves,
 	    .n_shelves = 2,
+	    .recovery = s->recovery,
 	    .ret_auditor_secret = s->auditor,
 	    .ret_archive_id = s->archive_id,
 	};

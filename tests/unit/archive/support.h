@@ -18,6 +18,7 @@ struct store {
 	struct cof_sim *sim;
 	char dir[64];
 	uint64_t segment_size; /* 0: 1 MiB */
+	const struct cof_recovery *recovery; /* of init: NULL: no envelope */
 	struct cof_io *io;
 	struct cof_opener_secret secret;
 	uint8_t *key; /* secure: the key file's bytes */
