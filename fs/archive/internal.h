@@ -165,6 +165,7 @@ struct cof_draft { /* a frame to be: zero what is not used */
 	uint32_t length;
 	bool system;	 /* may use the reserve */
 	bool commitment; /* the first APPEND of (object, mount) */
+	bool alone;	 /* one processor only: others are about */
 };
 /* Who a frame touches, all locked; only what its type needs. dir and new_dir: the old and new parent. */
 struct cof_applied {
@@ -441,6 +442,7 @@ struct cof_archive {
 	void *pool[16];
 	unsigned pool_made, pool_free;
 	struct cof_leaves *leaves; /* NULL: nobody helps with hashes */
+	_Atomic uint32_t small_writes, small_seen; /* all of them; before the last large one (write.c) */
 
 	struct cof_actors *actors;
 	struct cof_events *events;

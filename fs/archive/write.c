@@ -15,6 +15,11 @@
 #define PENDING_FEED 40000u
 #define PENDING_STOP 60000u
 
+/* A write of more than this is a large one; beside others of less it is cut into frames of CROWDED_FRAME. */
+#define LARGE COF_CHUNK
+#define CROWDED_FRAME (4 * COF_CHUNK)
+#define CROWD 4u /* small writes since the last large one */
+
 /* ---- scratch buffers ---- */
 
 void *cof_scratch_take(struct cof_archive *a)
@@ -89,7 +94,7 @@ static int seal(struct cof_archive *a, const struct cof_draft *d, struct cof_fra
 	}
 	f->counter = d->length ? cof_log_counter(a->log, cof_frame_chunks(d->length)) : 0;
 	r = cof_payload_seal_shared(f, key->aead, a->conf.id, public_part, public_len, d->plain, out,
-				    a->leaves);
+				    d->alone ? NULL : a->leaves);
 	cof_ring_give(a->ring, key);
 	return r;
 }
@@ -224,6 +229,22 @@ static int put_hole(struct cof_archive *a, struct cof_obj *o, uint32_t actor, ui
 	return r;
 }
 
+/*
+ * A line waits until all frames before it are with the kernel, and for a processor. So while lines come in between,
+ * a large write takes neither for long: smaller frames, and no processor besides its own.
+ */
+static bool crowded(struct cof_archive *a, uint64_t length)
+{
+	uint32_t n;
+
+	if (length <= LARGE) {
+		atomic_fetch_add_explicit(&a->small_writes, 1, memory_order_relaxed);
+		return false;
+	}
+	n = atomic_load_explicit(&a->small_writes, memory_order_relaxed);
+	return n - atomic_exchange_explicit(&a->small_seen, n, memory_order_relaxed) >= CROWD;
+}
+
 /* What is accepted stays: an error after the first frame is a short write. */
 static int put_bytes(struct cof_archive *a, struct cof_obj *o, uint32_t actor, const void *data,
 		     uint64_t length, struct cof_reply *ret)
@@ -231,11 +252,14 @@ static int put_bytes(struct cof_archive *a, struct cof_obj *o, uint32_t actor, c
 	uint32_t max = cof_log_max_length(a->log);
 	const uint8_t *at = data;
 	struct cof_applied on = {.o = o};
+	bool alone = crowded(a, length);
 	struct cof_append done;
 	int r = 0;
 
 	if (!max)
 		return -EFBIG;
+	if (alone)
+		max = COF_MIN(max, CROWDED_FRAME);
 	while (length && r == 0) {
 		uint32_t n = (uint32_t)COF_MIN(length, (uint64_t)max);
 		struct cof_draft d = {
@@ -246,6 +270,7 @@ static int put_bytes(struct cof_archive *a, struct cof_obj *o, uint32_t actor, c
 		    .plain = at,
 		    .length = n,
 		    .commitment = !o->committed_key,
+		    .alone = alone,
 		};
 
 		r = cof_archive_put(a, &d, &on, &done);

@@ -64,6 +64,38 @@ START_TEST(any_size)
 }
 END_TEST
 
+static size_t count_appends(void)
+{
+	struct cof_json *list = appends();
+	size_t n = cof_json_count(list);
+
+	cof_json_free(list);
+	return n;
+}
+
+/* One frame while nobody else writes; smaller ones while lines come in between, and only then. */
+START_TEST(large_beside_lines)
+{
+	size_t n = 300000, before;
+	uint8_t *data = pattern(n);
+	uint64_t line = must_create(&s, AUDIT, "lines.log", COF_KIND_FILE);
+
+	ck_assert_uint_ge(cof_log_max_length(s.archive->log), n);
+	for (unsigned i = 0; i < 3; i++) {
+		for (uint64_t k = 0; i == 1 && k < 4; k++)
+			must_write(&s, line, k * 2, "l\n", 2);
+		before = count_appends();
+		must_write(&s, file, i * n, data, n);
+		ck_assert_uint_eq(count_appends() - before, i == 1 ? 2 : 1);
+	}
+	data = realloc(data, 3 * n);
+	memcpy(data + n, data, n);
+	memcpy(data + 2 * n, data, n);
+	must_hold(&s, file, data, 3 * n);
+	free(data);
+}
+END_TEST
+
 static unsigned commitments(uint64_t ino, uint32_t mount)
 {
 	unsigned n = 0;
@@ -320,6 +352,7 @@ int main(void)
 	tcase_set_timeout(c, 120);
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_loop_test(c, any_size, 0, COF_COUNT(sizes));
+	tcase_add_test(c, large_beside_lines);
 	tcase_add_test(c, commitment);
 	tcase_add_test(c, holes);
 	tcase_add_test(c, resent);
