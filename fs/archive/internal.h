@@ -328,6 +328,23 @@ void cof_places_learn(struct cof_places *p, uint64_t ino, const struct cof_stret
 bool cof_places_head(struct cof_places *p, uint64_t address, struct cof_head *ret);
 void cof_places_learn_head(struct cof_places *p, uint64_t address, const struct cof_head *h);
 
+/* ---- chunks of which parts are read (chunks.c) ---- */
+
+struct cof_chunk_name {
+	uint64_t ino, position; /* of its first byte in the file */
+	uint64_t sequence;	/* of its frame */
+};
+struct cof_chunks;
+int cof_chunks_new(struct cof_chunks **ret);
+void cof_chunks_free(struct cof_chunks *c);  /* NULL is fine; wipes */
+void cof_chunks_clear(struct cof_chunks *c); /* as cof_places_clear */
+/* n bytes from off on. False: they are not there. */
+bool cof_chunks_get(struct cof_chunks *c, const struct cof_chunk_name *name, uint32_t off, void *out,
+		    uint32_t n);
+/* A part of this chunk was wanted. It authenticated, and has n bytes. */
+void cof_chunks_learn(struct cof_chunks *c, const struct cof_chunk_name *name, const void *plain,
+		      uint32_t n);
+
 /* ---- what is known of one object (info.c) ---- */
 
 struct cof_facts { /* taken together; node with the retention as it is by now */
@@ -391,6 +408,7 @@ struct cof_archive {
 	struct cof_index *ix;
 	struct cof_ring *ring;
 	struct cof_places *places;
+	struct cof_chunks *chunks;
 	struct cof_clock clock;
 	struct cof_archive_params p;
 	struct cof_opened opened;

@@ -75,6 +75,7 @@ void cof_obj_clear(struct cof_archive *a)
 	pthread_mutex_unlock(&a->cache_lock);
 	cof_shelves_clear(a);
 	cof_places_clear(a->places);
+	cof_chunks_clear(a->chunks);
 }
 
 void cof_cache_done(struct cof_archive *a)

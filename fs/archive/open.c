@@ -479,6 +479,7 @@ static void archive_free(struct cof_archive *a)
 	cof_writers_free(a->writers);
 	cof_cache_done(a);
 	cof_places_free(a->places);
+	cof_chunks_free(a->chunks);
 	if (a->ix)
 		cof_index_close(a->ix);
 	cof_leaves_free(a->leaves);
@@ -512,6 +513,8 @@ static int open_parts(struct cof_archive *a, struct cof_diag *diag)
 		r = cof_writers_new(&a->writers);
 	if (r == 0)
 		r = cof_places_new(&a->places);
+	if (r == 0)
+		r = cof_chunks_new(&a->chunks);
 	if (r == 0)
 		r = cof_events_new(&a->events);
 	if (r == 0)

@@ -16,6 +16,7 @@
 #define STRETCHES 256
 #define WINDOW (512u << 10) /* bytes of log read at once */
 #define GAP 8192u           /* to skip inside a window is cheaper than another system call */
+#define KEEP_FROM 16384u    /* bytes of a chunk that is kept for further reads of its parts */
 #define ALARMS 16           /* of damaged places, in one run */
 
 _Static_assert(COF_CHUNK + COF_TAG + WINDOW <= COF_SCRATCH, "a scratch buffer holds both");
@@ -177,11 +178,32 @@ static int give_chunk(struct reading *rd, const struct cof_frame *f,
 				   whole ? rd->out : rd->chunk);
 	if (r < 0)
 		return r;
-	if (!whole)
+	if (!whole) {
 		memcpy(rd->out, rd->chunk + (rd->pos - at), (size_t)(upto - rd->pos));
+		if (n >= KEEP_FROM)
+			cof_chunks_learn(rd->a->chunks,
+					 &(struct cof_chunk_name){rd->ino, at, f->sequence},
+					 rd->chunk, n);
+	}
 	rd->out += upto - rd->pos;
 	rd->pos = upto;
 	return 0;
+}
+
+/* A part of a chunk that was opened before. */
+static void give_kept(struct reading *rd, const struct cof_stretch *s)
+{
+	uint32_t k = (uint32_t)((rd->pos - s->position) / COF_CHUNK);
+	uint64_t at = s->position + (uint64_t)k * COF_CHUNK;
+	uint64_t n = COF_MIN(s->length - (uint64_t)k * COF_CHUNK, COF_CHUNK);
+	uint64_t upto = COF_MIN(at + n, rd->end);
+
+	if (n < KEEP_FROM || upto - rd->pos == n ||
+	    !cof_chunks_get(rd->a->chunks, &(struct cof_chunk_name){rd->ino, at, s->sequence},
+			    (uint32_t)(rd->pos - at), rd->out, (uint32_t)(upto - rd->pos)))
+		return;
+	rd->out += upto - rd->pos;
+	rd->pos = upto;
 }
 
 /* What opening the frame's chunks takes, from the bytes of the frame that lie in the window, or
@@ -250,10 +272,17 @@ static int give_from_start(struct reading *rd, const struct cof_stretch *s, uint
 	return give_chunks(rd, ret, 0, n, rd->window + front);
 }
 
-static int give_head(struct reading *rd, const struct cof_stretch *s, struct cof_head *ret)
+/* The header alone. On a disk it is another place than the chunks from k on: they are fetched meanwhile. */
+static int give_head(struct reading *rd, const struct cof_stretch *s, uint32_t k, uint32_t chunks,
+		     struct cof_head *ret)
 {
-	size_t have = 0;
-	int r = cof_reader_bytes(rd->a->reader, s->address, rd->window, COF_FRAME_HEADER + COF_HASH,
+	const uint32_t sealed = COF_CHUNK + COF_TAG;
+	uint64_t from = COF_FRAME_HEADER + (uint64_t)k * sealed;
+	size_t have = 0, n = COF_MIN(COF_MIN(chunks - k, WINDOW / sealed) * sealed + COF_HASH, WINDOW);
+	int r;
+
+	cof_reader_expect(rd->a->reader, s->address + from, COF_MIN(n, (size_t)(extent(s) - from)));
+	r = cof_reader_bytes(rd->a->reader, s->address, rd->window, COF_FRAME_HEADER + COF_HASH,
 				 &have);
 
 	return r == 0 ? head_of(rd, s, have, ret) : r == -ENODATA ? -EUCLEAN : r;
@@ -276,7 +305,7 @@ static int give_large(struct reading *rd, const struct cof_stretch *s)
 	} else if (k == 0) {
 		r = give_from_start(rd, s, chunks, &h, &k);
 	} else {
-		r = give_head(rd, s, &h);
+		r = give_head(rd, s, k, chunks, &h);
 	}
 	for (; r == 0 && k < chunks; k += n) {
 		uint32_t from = h.frame.public_length + k * sealed;
@@ -355,6 +384,10 @@ static int give_stretches(struct reading *rd, const struct cof_stretch *s, size_
 
 		if (rd->pos < s[i].position || rd->pos - s[i].position >= s[i].length)
 			return cof_ix(rd->a, -EUCLEAN);
+		if (!s[i].hole)
+			give_kept(rd, &s[i]);
+		if (rd->pos >= rd->end || rd->pos - s[i].position >= s[i].length)
+			continue;
 		if (s[i].hole)
 			r = give_hole(rd, &s[i]);
 		else if (is_small(&s[i]))

@@ -506,6 +506,7 @@ int cof_archive_repair(struct cof_archive *a)
 	/* Another thread may have done it just now; and a place that stays wrong must not have the
 	 * index built again and again: never, when it is the log that is damaged. */
 	again = !a->repaired_at || (!a->log_damaged && now - a->repaired_at > 10 * COF_NSEC);
+	cof_chunks_clear(a->chunks);
 	cof_places_clear(a->places); /* one of them may be what is wrong */
 	wanted = (stale && !a->repair_failed) || ((stale || damaged) && again);
 	if (wanted) {

@@ -39,6 +39,7 @@ struct cof_io_ops {
 	int (*truncate)(struct cof_file *f, uint64_t size);
 	int (*size)(struct cof_file *f, uint64_t *ret);
 	void (*forget)(struct cof_file *f, uint64_t off, uint64_t n); /* NULL: nothing is cached */
+	void (*expect)(struct cof_file *f, uint64_t off, uint64_t n); /* may be NULL */
 	void (*map)(struct cof_file *f);    /* may be NULL */
 
 	int (*mkdir)(struct cof_io *io, const char *path);
@@ -102,6 +103,7 @@ int cof_posix_allocate(struct cof_file *f, uint64_t off, uint64_t n);
 int cof_posix_truncate(struct cof_file *f, uint64_t size);
 int cof_posix_size(struct cof_file *f, uint64_t *ret);
 void cof_posix_forget(struct cof_file *f, uint64_t off, uint64_t n);
+void cof_posix_expect(struct cof_file *f, uint64_t off, uint64_t n);
 
 /* ---- small writes by copying (map.c) ---- */
 

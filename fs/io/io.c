@@ -235,6 +235,12 @@ void cof_io_forget(struct cof_file *f, uint64_t off, uint64_t n)
 		f->io->ops->forget(f, off, n);
 }
 
+void cof_io_expect(struct cof_file *f, uint64_t off, uint64_t n)
+{
+	if (f->io->ops->expect)
+		f->io->ops->expect(f, off, n);
+}
+
 void cof_io_map(struct cof_file *f)
 {
 	if (f->writable && f->io->ops->map)

@@ -54,6 +54,8 @@ int cof_io_size(struct cof_file *f, uint64_t *ret);
  * a sync that failed that may be wrong: who forgets then has a copy and writes it again. Cached pieces
  * are up to 2 MiB and aligned; one that lies in the range in part only stays. */
 void cof_io_forget(struct cof_file *f, uint64_t off, uint64_t n);
+/* These bytes are read soon: the system may fetch them meanwhile. Promises nothing. */
+void cof_io_expect(struct cof_file *f, uint64_t off, uint64_t n);
 /* From here on small writes below the file's present size may be copies into a mapping; that space
  * has to be allocated. Before the first write of another thread. Promises nothing: where it cannot
  * be, writes go on as they did. */

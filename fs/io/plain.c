@@ -15,6 +15,7 @@ static const struct cof_io_ops plain_ops = {
     .truncate = cof_posix_truncate,
     .size = cof_posix_size,
     .forget = cof_posix_forget,
+    .expect = cof_posix_expect,
     .map = cof_posix_map,
     .mkdir = cof_posix_mkdir,
     .rename = cof_posix_rename,

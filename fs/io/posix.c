@@ -202,6 +202,11 @@ void cof_posix_forget(struct cof_file *f, uint64_t off, uint64_t n)
 	(void)posix_fadvise(fd_of(f), (off_t)off, (off_t)n, POSIX_FADV_DONTNEED); /* advice */
 }
 
+void cof_posix_expect(struct cof_file *f, uint64_t off, uint64_t n)
+{
+	(void)posix_fadvise(fd_of(f), (off_t)off, (off_t)n, POSIX_FADV_WILLNEED); /* advice */
+}
+
 /* ---- names ---- */
 
 int cof_posix_mkdir(struct cof_io *io, const char *path)

@@ -132,6 +132,8 @@ int cof_reader_payload(struct cof_reader *r, uint64_t address, const struct cof_
 		       uint32_t off, void *buf, uint32_t n);
 /* n bytes at an address, within one segment (for windows over several frames); *ret_n may be less. */
 int cof_reader_bytes(struct cof_reader *r, uint64_t address, void *buf, size_t n, size_t *ret_n);
+/* n bytes at an address are read next, after others: the disk may begin with them. */
+void cof_reader_expect(struct cof_reader *r, uint64_t address, size_t n);
 /* The address of the frame behind this one: in this segment, or the next one's start. */
 int cof_reader_next(struct cof_reader *r, uint64_t address, const struct cof_frame *f,
 		    uint64_t *ret_address);

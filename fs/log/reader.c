@@ -354,6 +354,16 @@ int cof_reader_bytes(struct cof_reader *r, uint64_t address, void *buf, size_t n
 	return 0;
 }
 
+void cof_reader_expect(struct cof_reader *r, uint64_t address, size_t n)
+{
+	struct lease l;
+
+	if (acquire(r, address / r->segment_size, &l) < 0)
+		return; /* who reads there is told why */
+	cof_io_expect(l.file, address % r->segment_size, n);
+	release(r, &l, false);
+}
+
 int cof_reader_next(struct cof_reader *r, uint64_t address, const struct cof_frame *f,
 		    uint64_t *ret_address)
 {
