@@ -195,7 +195,7 @@ static int increment(struct cof_tpm *t, ESYS_TR session, ESYS_TR nv, struct cof_
 static int define_round(struct cof_tpm *t, void *arg, struct cof_diag *diag)
 {
 	struct counter_args *a = arg;
-	ESYS_TR session, nv;
+	ESYS_TR session = ESYS_TR_NONE, nv = ESYS_TR_NONE;
 	int r = begin(t, &session, diag);
 
 	if (r == 0)
@@ -220,7 +220,7 @@ int cof_tpm_counter_get(struct cof_tpm *t, ESYS_TR session, uint32_t index,
 			enum cof_tpm_counter_kind kind, ESYS_TR *ret, uint64_t *ret_value,
 			struct cof_diag *diag)
 {
-	TPMS_NV_PUBLIC public_area;
+	TPMS_NV_PUBLIC public_area = {0};
 	bool written = false;
 	int r = find(t, index, ret, &public_area, diag);
 
@@ -240,7 +240,7 @@ int cof_tpm_counter_get(struct cof_tpm *t, ESYS_TR session, uint32_t index,
 static int read_round(struct cof_tpm *t, void *arg, struct cof_diag *diag)
 {
 	struct counter_args *a = arg;
-	ESYS_TR session, nv;
+	ESYS_TR session = ESYS_TR_NONE, nv = ESYS_TR_NONE;
 	int r = begin(t, &session, diag);
 
 	return r < 0 ? r
@@ -258,7 +258,7 @@ int cof_tpm_counter_read(struct cof_tpm *t, uint32_t index, enum cof_tpm_counter
 static int raise_round(struct cof_tpm *t, void *arg, struct cof_diag *diag)
 {
 	struct counter_args *a = arg;
-	ESYS_TR session, nv;
+	ESYS_TR session = ESYS_TR_NONE, nv = ESYS_TR_NONE;
 	int r = begin(t, &session, diag);
 
 	if (r == 0)
@@ -297,8 +297,8 @@ int cof_tpm_counter_raise(struct cof_tpm *t, uint32_t index, enum cof_tpm_counte
 static int undefine_round(struct cof_tpm *t, void *arg, struct cof_diag *diag)
 {
 	uint32_t index = *(uint32_t *)arg;
-	TPMS_NV_PUBLIC public_area;
-	ESYS_TR session, nv;
+	TPMS_NV_PUBLIC public_area = {0};
+	ESYS_TR session = ESYS_TR_NONE, nv = ESYS_TR_NONE;
 	int r = begin(t, &session, diag);
 
 	if (r == 0)
@@ -330,7 +330,7 @@ static int store_get(struct cof_tpm *t, struct store_args *a, ESYS_TR *ret_sessi
 		     bool *ret_written, struct cof_diag *diag)
 {
 	TPM2B_AUTH auth = {.size = COF_TPM_AUTH};
-	TPMS_NV_PUBLIC public_area;
+	TPMS_NV_PUBLIC public_area = {0};
 	TSS2_RC rc;
 	int r = begin(t, ret_session, diag);
 
@@ -369,7 +369,7 @@ static void forget_auth(struct cof_tpm *t, ESYS_TR nv)
 static int store_define_round(struct cof_tpm *t, void *arg, struct cof_diag *diag)
 {
 	struct store_args *a = arg;
-	ESYS_TR session, nv;
+	ESYS_TR session = ESYS_TR_NONE, nv = ESYS_TR_NONE;
 	int r = begin(t, &session, diag);
 
 	if (r == 0)
@@ -395,7 +395,7 @@ static int store_write_round(struct cof_tpm *t, void *arg, struct cof_diag *diag
 	struct store_args *a = arg;
 	TPM2B_MAX_NV_BUFFER data = {.size = (uint16_t)a->n};
 	bool written = false;
-	ESYS_TR session, nv;
+	ESYS_TR session = ESYS_TR_NONE, nv = ESYS_TR_NONE;
 	int r = store_get(t, a, &session, &nv, &written, diag);
 
 	if (r == 0)
@@ -428,7 +428,7 @@ static int store_read_round(struct cof_tpm *t, void *arg, struct cof_diag *diag)
 	struct store_args *a = arg;
 	TPM2B_MAX_NV_BUFFER *data = NULL;
 	bool written = false;
-	ESYS_TR session, nv;
+	ESYS_TR session = ESYS_TR_NONE, nv = ESYS_TR_NONE;
 	int r = store_get(t, a, &session, &nv, &written, diag);
 
 	if (r == 0 && !written)

@@ -80,6 +80,8 @@ static int branch_digests(struct cof_tpm *t, const struct cof_tpm_parent *parent
 				       Esys_PolicyGetDigest(t->esys, p->session, ESYS_TR_NONE,
 							    ESYS_TR_NONE, ESYS_TR_NONE, &digest),
 				       "a policy cannot be read", diag);
+		if (r == 0 && !digest)
+			r = -EIO;
 		if (r < 0)
 			return r;
 		ret->digests[i] = *digest;
@@ -171,8 +173,8 @@ static int seal_round(struct cof_tpm *t, void *arg, struct cof_diag *diag)
 				   .value = q->value,
 				   .pin = q->auth,
 				   .n_branches = q->n_branches};
-	struct cof_tpm_parent parent;
-	TPML_DIGEST branches;
+	struct cof_tpm_parent parent = {0};
+	TPML_DIGEST branches = {0};
 	TPM2B_DIGEST policy;
 	uint64_t now = 0;
 	int r = cof_tpm_identity(t, s.identity, diag);
@@ -372,7 +374,7 @@ static int or_branches(struct cof_tpm *t, const struct cof_tpm_parent *parent,
 		       struct cof_diag *diag)
 {
 	struct policy trial = *p;
-	TPML_DIGEST branches;
+	TPML_DIGEST branches = {0};
 	int r;
 
 	if (s->n_branches == 1)
@@ -390,7 +392,7 @@ static int unseal_round(struct cof_tpm *t, void *arg, struct cof_diag *diag)
 	struct unseal_args *a = arg;
 	const struct cof_tpm_sealed *s = a->s;
 	struct policy p = {.value = s->value, .pin = s->pin};
-	struct cof_tpm_parent parent;
+	struct cof_tpm_parent parent = {0};
 	ESYS_TR object = ESYS_TR_NONE;
 	uint64_t now = 0;
 	unsigned branch = 0;

@@ -208,6 +208,8 @@ static void scrub_block(void *block, const void *secret, size_t n)
 	size_t size = block ? malloc_usable_size(block) : 0;
 	uint8_t *at = block, *hit;
 
+	if (!block)
+		return;
 	while (size >= n && (hit = memmem(at, size, secret, n)) != NULL) {
 		explicit_bzero(hit, n);
 		size -= (size_t)(hit + n - at);

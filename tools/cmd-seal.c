@@ -256,7 +256,7 @@ static int seal_renew(struct sealing *s, struct cof_diag *diag)
 
 static int seal_add(struct sealing *s, struct cof_diag *diag)
 {
-	bool tpm2 = !strcmp(s->add.seal, "tpm2");
+	bool tpm2 = s->add.seal && !strcmp(s->add.seal, "tpm2");
 	uint32_t n = 0;
 	int r = opener_get(&s->add, s->store.path, true, &s->added, diag);
 

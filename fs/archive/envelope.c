@@ -306,7 +306,8 @@ int cof_envelope_make(const struct cof_keys *k, struct cof_io *io, const struct 
 	void *made = NULL;
 	int r = secrets ? cof_envelope_plain(k, &made, &t.n) : -ENOMEM;
 
-	t.plain = plain = made;
+	plain = made;
+	t.plain = plain;
 	if (r == 0)
 		r = make(&t);
 	return r < 0 ? cof_fail(diag, r, "%s", why.text[0] ? why.text

@@ -41,19 +41,20 @@ static int seal_tpm2(const struct cof_keys *k, struct cof_tpm *t, struct cof_tpm
 
 	if (err)
 		return err;
+	if (also && also->mask & ~pcrs)
+		return cof_fail(diag, -EINVAL, "values are given for PCRs that the seal does not measure");
 	p->branches = branch;
 	p->n_branches = 1;
 	if (also) {
-		if (also->mask & ~pcrs)
-			return cof_fail(diag, -EINVAL,
-					"values are given for PCRs that the seal does not measure");
 		branch[1] = branch[0];
 		for (int i = 0; i < COF_TPM_PCRS; i++)
 			if (also->mask & 1u << i)
 				memcpy(branch[1].value[i], also->value[i], COF_HASH);
 		p->n_branches = 2;
 	}
-	return cof_seal_tpm2_make(t, p, k->archive_id, k->root, k->generation, ret, diag);
+	err = cof_seal_tpm2_make(t, p, k->archive_id, k->root, k->generation, ret, diag);
+	p->branches = NULL;
+	return err;
 }
 
 /* A counter of its own, then the file. What was defined is removed again if the rest fails. */
