@@ -64,7 +64,7 @@ static const struct tool_option options[] = {
     [OPT_PIN] = {"pin", NULL,
 		 "of tpm2: it takes a PIN too, asked for or read as a passphrase is. Wrong ones are "
 		 "counted by the TPM, which locks itself"},
-    [OPT_RECOVERY] = {"recovery", "AGE1",
+    [OPT_RECOVERY] = {"recovery", "RECIPIENT",
 		      "seals a recovery envelope to this age recipient (age1...), which coffer recover opens "
 		      "with the identity, whatever became of the opener. May be given several times: each "
 		      "of them opens it alone"},

@@ -47,7 +47,7 @@ static const struct tool_option options[] = {
     [OPT_ADD_FILE] = {"new-key-file", "FILE", "add: of file; the file is made", true},
     [OPT_ADD_FD] = {"new-passphrase-fd", "N", "add: the new passphrase or PIN from descriptor N"},
     [OPT_PIN] = {"pin", NULL, "add: the TPM's seal takes a PIN too"},
-    [OPT_RECOVERY] = {"recovery", "AGE1",
+    [OPT_RECOVERY] = {"recovery", "RECIPIENT",
 		      "recovery-renew: an age recipient (age1...) who opens the envelope; several times: each "
 		      "alone"},
     [OPT_RECOVERY_TEST] = {"recovery-test", "FILE",
@@ -361,7 +361,7 @@ static int check(const struct sealing *s, const char *what, int n)
 	if (!strcmp(what, "add") != !!s->add.seal)
 		return misuse("--new KIND goes with add, and add with it");
 	if (!strcmp(what, "recovery-renew") != (s->recovery.n > 0))
-		return misuse("--recovery AGE1 goes with recovery-renew, and recovery-renew with it");
+		return misuse("--recovery RECIPIENT goes with recovery-renew, and recovery-renew with it");
 	if (s->recovery.test && !s->recovery.n)
 		return misuse("--recovery-test goes with recovery-renew");
 	conflict = s->add.seal ? opener_conflict(&s->add) : "";
@@ -396,9 +396,10 @@ static int run(const struct verb *self, int argc, char **argv)
 
 const struct verb verb_seal = {
     .name = "seal",
-    .args = "show|renew|add|remove|recovery-renew STORE [OPENER]",
+    .args = "ACTION STORE [OPENER]",
     .summary = "what opens an archive, and changes to it",
-    .text = "show names the openers of an archive. renew makes a new root key: with a TPM's opener every "
+    .text = "ACTION is show, renew, add, remove or recovery-renew. show names the openers of an "
+	    "archive. renew makes a new root key: with a TPM's opener every "
 	    "older copy of seal/ and keys/ is dead afterwards. add makes another opener (--new), remove takes "
 	    "one away; the last one stays. recovery-renew makes another recovery envelope (--recovery). The "
 	    "archive may not be mounted.\n"
