@@ -289,6 +289,33 @@ no_fallocate() { # 25: a store on a filesystem that cannot reserve blocks; then 
     finish
     end_disk
 }
+backing_quota() { # 13: a quota on the store: of a btrfs subvolume, since that also binds root
+    command -v mkfs.btrfs > /dev/null || { say "backing_quota: skipped, needs btrfs-progs"; return; }
+    mkdir -p "$W/disk"
+    rm -f "$W/disk.img"
+    truncate -s 400M "$W/disk.img"
+    mkfs.btrfs -q "$W/disk.img" > /dev/null
+    mount -o loop "$W/disk.img" "$W/disk" 2> /dev/null || { say "backing_quota: skipped, no btrfs here"; return; }
+    btrfs quota enable "$W/disk"
+    btrfs subvolume create "$W/disk/sub" > /dev/null
+    btrfs qgroup limit 60M "$W/disk/sub"
+    begin backing_quota "$W/disk/sub/store" 4194304
+    mount_archive
+    read -r n err <<< "$(append "$MNT/audit/f" 2000 sync)"
+    same "before" "2000 none" "$n $err"
+    read -r n err <<< "$(append "$MNT/audit/g" 100000)"
+    same "the quota" ENOSPC "$err"
+    [ "$n" -gt 10000 ] || fail "only $n lines were accepted"
+    same "read-only" False "$(state read_only)"
+    expect_fail EPERM rm -f "$MNT/audit/f"
+    coffer log "$STORE" --events --json | grep -q '"operation":"unlink"' || fail "the refusal is not on record"
+    btrfs qgroup limit none "$W/disk/sub"
+    await 30 "writing to go on" sh -c "echo > $MNT/audit/again"
+    whole "$MNT/audit/f" 2000
+    whole "$MNT/audit/g" "$n"
+    finish
+    end_disk
+}
 segment_too_large() { # 13: EFBIG only where the next segment is made: as a full disk, and it passes
     begin segment_too_large "" 4194304
     mount_archive
@@ -593,7 +620,7 @@ acknowledged() { # what went wrong is shown, over remounts, until somebody says 
     same "faults after it" 0 "$(coffer status "$STORE" --json | json 'len(j["faults"])')"
 }
 
-faults="eio_on_write eio_before_sync eio_on_read backing_read_only no_inodes file_too_large segment_too_large no_fallocate quota no_descriptors many_open_files no_memory
+faults="eio_on_write eio_before_sync eio_on_read backing_read_only no_inodes file_too_large segment_too_large no_fallocate backing_quota quota no_descriptors many_open_files no_memory
     stopped_and_aborted two_daemons racing acknowledged"
 [ $# = 0 ] || faults=$*
 for fault in $faults; do
