@@ -68,7 +68,8 @@ static int connect_to(struct cof_tpm *t, struct cof_diag *diag)
 		rc = Esys_Startup(t->esys, TPM2_SU_CLEAR);
 	if (rc == TSS2_RC_SUCCESS || cof_tpm_is(rc, TPM2_RC_INITIALIZE)) {
 		if (t->broke && strncmp(t->where, "device:", 7) != 0) {
-			flush_left(t, TPM2_TRANSIENT_FIRST);
+			/* tss2's name for it shifts into the sign */
+			flush_left(t, (TPM2_HC)TPM2_HT_TRANSIENT << TPM2_HR_SHIFT);
 			flush_left(t, TPM2_LOADED_SESSION_FIRST);
 		}
 		t->broke = false;
