@@ -125,6 +125,15 @@ static void missing(struct verify *v, unsigned level, uint64_t index)
 		l->first_missing = index;
 }
 
+/* Of a hash that is there in part; also behind the checkpoint that is none of a closed archive. */
+static void in_part(struct verify *v, unsigned level, uint64_t index)
+{
+	if (index >= v->covered >> (8 * level))
+		v->tree.level[level].behind = true;
+	else
+		missing(v, level, index);
+}
+
 static void wrong_hash(struct verify *v, unsigned level, uint64_t index)
 {
 	bool covered = index < v->covered >> (8 * level);
@@ -153,9 +162,10 @@ static void completed(void *user, unsigned level, uint64_t index, const uint8_t 
 
 	if (!level || level >= VERIFY_LEVELS)
 		return;
-	if (!cof_tree_stored(v, level, index, stored) ||
-	    (memcmp(stored, hash, COF_HASH) != 0 && cut_short(stored, hash)))
+	if (!cof_tree_stored(v, level, index, stored))
 		missing(v, level, index);
+	else if (memcmp(stored, hash, COF_HASH) != 0 && cut_short(stored, hash))
+		in_part(v, level, index);
 	else if (memcmp(stored, hash, COF_HASH) != 0 && !v->tree.level[level].wrong)
 		wrong_hash(v, level, index); /* one a level: what is above and behind follows */
 }
@@ -276,7 +286,7 @@ void cof_tree_link(struct verify *v, const uint8_t *raw, struct place place, boo
 		if (!cof_tree_stored(v, 0, t->size, stored)) {
 			missing(v, 0, t->size);
 		} else if (memcmp(leaf, stored, COF_HASH) != 0 && cut_short(stored, leaf)) {
-			missing(v, 0, t->size);
+			in_part(v, 0, t->size);
 		} else if (memcmp(leaf, stored, COF_HASH) != 0) {
 			t->suspect.open = !t->broken;
 			t->suspect.place = place;
