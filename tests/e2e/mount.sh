@@ -95,6 +95,8 @@ say "a killed daemon's mount"
 do_mount
 echo two >> "$d/file"
 kill_daemon
+# The kernel ends the connection after the process: one who asks in between is told "connection abort".
+await 30 "the connection to end" sh -c "ls '$MNT' 2>&1 | grep -q 'not connected'"
 expect_fail ENOTCONN ls "$MNT"
 do_mount
 grep -q "dead mount" "$W/mount.out" || fail "nothing said of the dead mount: $(cat "$W/mount.out")"
