@@ -206,6 +206,7 @@ class Coffer(Peer):
     def stop(self):
         if self.is_mounted():
             run(tool("fs/umount.fuse.coffer"), self.mountpoint)
+        if self.pid:
             until("the daemon to end", 60, lambda: not os.path.exists("/proc/%d" % self.pid))
 
     def commit(self, path):
