@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The filesystems that are measured: Coffer, and what it is measured beside."""
-import json, os, shutil, subprocess, sys, time
+import json, os, select, shutil, subprocess, sys, time
 
 
 class Setting:
@@ -31,6 +31,16 @@ def until(what, seconds, test):
         if time.monotonic() > end:
             sys.exit("bench: waited %d s for %s" % (seconds, what))
         time.sleep(0.02)
+
+
+def ended(pid):
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    if not select.select([fd], [], [], 60)[0]:
+        sys.exit("bench: waited 60 s for the daemon to end")
+    os.close(fd)
 
 
 def pin(pid, cpus):
@@ -207,7 +217,7 @@ class Coffer(Peer):
         if self.is_mounted():
             run(tool("fs/umount.fuse.coffer"), self.mountpoint)
         if self.pid:
-            until("the daemon to end", 60, lambda: not os.path.exists("/proc/%d" % self.pid))
+            ended(self.pid)
 
     def commit(self, path):
         os.chmod(path, 0o444)
