@@ -72,7 +72,7 @@ static const struct tool_option options[] = {
 			   "tries the envelope with this identity file too, before the archive counts as made",
 			   true},
     [OPT_NO_RECOVERY] = {"no-recovery", NULL,
-			 "no recovery envelope, and no word about it: with the opener lost, all is lost. "
+			 "no recovery envelope, and no word about it: with every opener lost, all is lost. "
 			 "With --seal tpm2 this or --recovery has to be said"},
     [OPT_ORIGIN] = {"origin", "NAME",
 		    "the name of the log in checkpoints and in the verifier key, such as "

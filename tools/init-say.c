@@ -114,7 +114,7 @@ static void say_recovery(const struct init *in)
 		printf("It was tried, but not with an identity (--recovery-test): that somebody has one is for "
 		       "you to see.\n");
 	if (!in->recovery.n && !in->no_recovery)
-		printf("Warning: there is no recovery envelope (--recovery age1...): with the opener lost, all "
+		printf("Warning: there is no recovery envelope (--recovery age1...): with every opener lost, all "
 		       "is lost.\n");
 }
 

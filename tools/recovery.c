@@ -99,7 +99,7 @@ void recovery_said(const struct cof_json *o, char out[RECOVERY_SAID])
 	int64_t n = 0;
 
 	if (!o)
-		snprintf(out, RECOVERY_SAID, "none: with the opener lost, all is lost");
+		snprintf(out, RECOVERY_SAID, "none: with every opener lost, all is lost");
 	else if (cof_json_str(o, "error") || cof_json_int(o, "recipients", &n) < 0 || n < 1)
 		snprintf(out, RECOVERY_SAID, "seal/recovery.age is damaged: coffer seal recovery-renew");
 	else if (n == 1)
