@@ -146,9 +146,7 @@ static int take_option(struct init *in, int option)
 		in->opener_args.new_key_file = optarg;
 		break;
 	case OPT_PASSPHRASE_FD:
-		if (opener_fd(optarg, &in->opener_args.passphrase_fd) < 0)
-			return misuse("--passphrase-fd takes the number of an open descriptor");
-		break;
+		return opener_take_fd("--passphrase-fd", &in->opener_args.passphrase_fd);
 	case OPT_CREDENTIAL:
 		in->opener_args.credential = optarg;
 		break;
@@ -159,10 +157,7 @@ static int take_option(struct init *in, int option)
 		in->opener_args.tpm = optarg;
 		break;
 	case OPT_PCRS:
-		if (cof_tpm_pcrs_parse(optarg, &in->pcrs, NULL) < 0)
-			return misuse("--pcrs takes numbers from 0 to 23 with commas, such as 0,2,4,7; "
-				      "16 and 23 guard nothing");
-		break;
+		return opener_take_pcrs(&in->pcrs);
 	case OPT_PIN:
 		in->opener_args.pin = true;
 		break;

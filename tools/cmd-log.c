@@ -192,9 +192,7 @@ static int take_option(struct showing *s, int option)
 		s->opener_args.key_file = optarg;
 		break;
 	case OPT_PASSPHRASE_FD:
-		if (opener_fd(optarg, &s->opener_args.passphrase_fd) < 0)
-			return misuse("--passphrase-fd takes the number of an open descriptor");
-		break;
+		return opener_take_fd("--passphrase-fd", &s->opener_args.passphrase_fd);
 	case OPT_CREDENTIAL:
 		s->opener_args.credential = optarg;
 		break;

@@ -73,9 +73,7 @@ static int take_option(struct recovery_run *r, int option)
 		r->open.new_key_file = optarg;
 		break;
 	case OPT_PASSPHRASE_FD:
-		if (opener_fd(optarg, &r->open.passphrase_fd) < 0)
-			return misuse("--passphrase-fd takes the number of an open descriptor");
-		break;
+		return opener_take_fd("--passphrase-fd", &r->open.passphrase_fd);
 	case OPT_CREDENTIAL:
 		r->open.credential = optarg;
 		break;
@@ -86,10 +84,7 @@ static int take_option(struct recovery_run *r, int option)
 		r->open.tpm = optarg;
 		break;
 	case OPT_PCRS:
-		if (cof_tpm_pcrs_parse(optarg, &r->pcrs, NULL) < 0)
-			return misuse("--pcrs takes numbers from 0 to 23 with commas, such as 0,2,4,7; "
-				      "16 and 23 guard nothing");
-		break;
+		return opener_take_pcrs(&r->pcrs);
 	case OPT_PIN:
 		r->open.pin = true;
 		break;

@@ -73,9 +73,7 @@ static int take_option(struct sealing *s, int option)
 		s->open.key_file = optarg;
 		break;
 	case OPT_PASSPHRASE_FD:
-		if (opener_fd(optarg, &s->open.passphrase_fd) < 0)
-			return misuse("--passphrase-fd takes the number of an open descriptor");
-		break;
+		return opener_take_fd("--passphrase-fd", &s->open.passphrase_fd);
 	case OPT_CREDENTIAL:
 		s->open.credential = optarg;
 		break;
@@ -86,10 +84,7 @@ static int take_option(struct sealing *s, int option)
 		s->open.tpm = s->add.tpm = optarg;
 		break;
 	case OPT_PCRS:
-		if (cof_tpm_pcrs_parse(optarg, &s->pcrs, NULL) < 0)
-			return misuse("--pcrs takes numbers from 0 to 23 with commas, such as 0,2,4,7; "
-				      "16 and 23 guard nothing");
-		break;
+		return opener_take_pcrs(&s->pcrs);
 	case OPT_NEXT:
 		s->next = optarg;
 		break;
@@ -100,9 +95,7 @@ static int take_option(struct sealing *s, int option)
 		s->add.new_key_file = optarg;
 		break;
 	case OPT_ADD_FD:
-		if (opener_fd(optarg, &s->add.passphrase_fd) < 0)
-			return misuse("--new-passphrase-fd takes the number of an open descriptor");
-		break;
+		return opener_take_fd("--new-passphrase-fd", &s->add.passphrase_fd);
 	case OPT_PIN:
 		s->add.pin = true;
 		break;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sources of an opener's secret, and files that hold one. */
 #include "tools/opener.h"
+#include "crypto/tpm.h"
+#include "tools/coffer.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -24,6 +26,20 @@ int opener_fd(const char *text, int *ret)
 		return -EINVAL;
 	*ret = (int)v;
 	return 0;
+}
+
+int opener_take_fd(const char *option, int *ret)
+{
+	return opener_fd(optarg, ret) < 0 ? misuse("%s takes the number of an open descriptor", option)
+					  : EXIT_OK;
+}
+
+int opener_take_pcrs(uint32_t *ret)
+{
+	if (cof_tpm_pcrs_parse(optarg, ret, NULL) < 0)
+		return misuse("--pcrs takes numbers from 0 to 23 with commas, such as 0,2,4,7; "
+			      "16 and 23 guard nothing");
+	return EXIT_OK;
 }
 
 const char *opener_conflict(const struct opener_args *a)

@@ -29,6 +29,9 @@ struct opener {
 
 /* A descriptor's number from an option's value: -EINVAL. */
 int opener_fd(const char *text, int *ret);
+/* The value of an option that was just read (optarg): EXIT_OK, or what misuse gives. option: its name, as typed. */
+int opener_take_fd(const char *option, int *ret);
+int opener_take_pcrs(uint32_t *ret);
 /* "" or what is wrong with the combination. */
 const char *opener_conflict(const struct opener_args *a);
 
