@@ -224,6 +224,18 @@ static void flip(struct world *w, const struct target *f, size_t at, unsigned bi
 	cof_sim_free(sim);
 }
 
+/* The one bit that is set in this byte; -1: none, or several. */
+static int only_bit(struct world *w, const struct target *f, size_t at)
+{
+	const uint8_t *bytes;
+	size_t n;
+
+	ck_assert_int_eq(cof_sim_peek(w->sim, f->path, &bytes, &n), 0);
+	if (at >= n || !bytes[at] || bytes[at] & (bytes[at] - 1))
+		return -1;
+	return __builtin_ctz(bytes[at]);
+}
+
 static void flip_all(bool (*wanted)(const char *path))
 {
 	struct world w;
@@ -242,6 +254,9 @@ static void flip_all(bool (*wanted)(const char *path))
 				continue;
 			if (!is_long()) {
 				flip(&w, &t.file[i], at, seed >> 16 & 7, done % MOUNT_EVERY == 0);
+				/* To zero, which could be a write that was cut, where a flip can do it. */
+				if (!strncmp(t.file[i].path, "tile/", 5) && only_bit(&w, &t.file[i], at) >= 0)
+					flip(&w, &t.file[i], at, (unsigned)only_bit(&w, &t.file[i], at), false);
 				continue;
 			}
 			for (unsigned bit = 0; bit < 8; bit++)
