@@ -17,6 +17,7 @@
 
 #include "fs/archive/archive.h"
 #include "fs/archive/keys.h"
+#include "fs/archive/tpm-link.h"
 
 /* An index that does not say the truth (a row that does not open, a gap, a row that points elsewhere):
  * the call is repeated once after a rebuild. Never leaves this folder. */
@@ -73,10 +74,20 @@ int64_t cof_clock_retention(const struct cof_clock *c);
 /* True when the wall clock stepped by more than a second since the last look. */
 bool cof_clock_stepped(struct cof_clock *c, int64_t *ret_before, int64_t *ret_after);
 
-/* Public part of a MOUNT frame (open.c and init.c): salt, commitment, boot id, boot time, epoch, lineage, software.
+/* Public part of a MOUNT frame (mount-frame.c and init.c): salt, commitment, boot id, boot time, epoch, lineage, software.
  * commitment: that of object 0's payload key in this mount. */
 int cof_mount_fields(struct cof_buf *ret, const struct cof_keys *keys, const uint8_t archive_id[16],
 		     uint32_t mount, const uint8_t salt[32], const struct cof_clock *clock);
+
+/* Writes it, durably, and moves the epoch on; then RECOVERY if the log did not end cleanly (mount-frame.c). */
+int cof_mount_put(struct cof_archive *a, struct cof_diag *diag);
+int cof_recovery_put(struct cof_archive *a, struct cof_diag *diag);
+/* The last MOUNT frame and its public part. -ENOENT: there is none that can be read. */
+int cof_last_mount(struct cof_archive *a, struct cof_frame *ret, struct cof_buf *ret_fields);
+
+/* new: locks and nothing else. free: all that is there but the log; unlocks the store (close.c). */
+struct cof_archive *cof_archive_new(const struct cof_archive_params *p);
+void cof_archive_free(struct cof_archive *a);
 
 /* A RECOVERY frame for keys that coffer recover made anew, once (recover.c). Behind the MOUNT frame. */
 int cof_recovered_record(struct cof_archive *a, struct cof_diag *diag);
@@ -410,6 +421,7 @@ struct cof_archive {
 	struct cof_places *places;
 	struct cof_chunks *chunks;
 	struct cof_clock clock;
+	struct cof_tpm_link *tpm; /* NULL: no opener is a TPM */
 	struct cof_archive_params p;
 	struct cof_opened opened;
 	uint32_t mount; /* ordinal of this mount; 0 when read-only from the start */
@@ -423,6 +435,7 @@ struct cof_archive {
 	atomic_bool damaged;	       /* the index said something impossible */
 	atomic_bool incomplete;	       /* the ends of open files are not known: frames are missing */
 	bool keys_recovered;	       /* this mount put a recovery of the keys on record */
+	bool locked;		       /* the store's lock is ours */
 	bool passive;		       /* nothing is written to the store, not even an index */
 	uint64_t covered;	       /* passive: frames below are signed; behind, the first torn one is the end */
 	bool behind, fresh_index;      /* the log is older than keys/epoch; no index was there */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opening an archive and closing it. The order of opening is what makes it safe: the lock, the
+ * Opening an archive. The order of opening is what makes it safe: the lock, the
  * identity, the keys, the log's recovery; then the MOUNT frame is durable, then the epoch moves on,
  * and only then anything is acknowledged. The index is asked last, since it is derived: whatever is
  * wrong with it, it is built anew.
@@ -10,109 +10,9 @@
 #include <sys/utsname.h>
 
 #include "fs/archive/internal.h"
+#include "fs/archive/keys-seal.h"
 
 #define RING_KEYS 256 /* about 2 KiB of the locked pool each */
-
-/* ---- the MOUNT frame ---- */
-
-int cof_mount_fields(struct cof_buf *ret, const struct cof_keys *keys, const uint8_t archive_id[16],
-		     uint32_t mount, const uint8_t salt[32], const struct cof_clock *clock)
-{
-	cof_autosecret uint8_t *key = cof_secret_alloc(COF_KEY);
-	uint8_t commitment[COF_HASH];
-	int r = key ? cof_keys_payload(keys, 0, mount, salt, key) : -ENOMEM;
-
-	if (r < 0)
-		return r;
-	cof_key_commitment(key, archive_id, 0, mount, commitment);
-	cof_field_put(ret, COF_T_SALT, salt, 32);
-	cof_field_put(ret, COF_T_COMMITMENT, commitment, sizeof(commitment));
-	cof_field_put(ret, COF_T_BOOT_ID, clock->boot_id, sizeof(clock->boot_id));
-	cof_field_put_i64(ret, COF_T_BOOT_TIME, cof_clock_boottime(clock));
-	cof_field_put_u64(ret, COF_T_EPOCH, cof_keys_epoch(keys));
-	cof_field_put_u32(ret, COF_T_LINEAGE, cof_keys_lineage(keys));
-	cof_field_put_str(ret, COF_T_SOFTWARE, "coffer " COF_VERSION);
-	return ret->failed ? -ENOMEM : 0;
-}
-
-static int put_mount(struct cof_archive *a, struct cof_diag *diag)
-{
-	cof_autobuf struct cof_buf fields = {0};
-	uint32_t expected = a->opened.recovered.last_mount + 1, mount = 0;
-	int r;
-
-	cof_random(a->salt, sizeof(a->salt));
-	r = cof_mount_fields(&fields, a->keys, a->conf.id, expected, a->salt, &a->clock);
-	if (r == 0)
-		r = cof_log_mount(a->log, a->salt, fields.data, (uint32_t)fields.len, &mount);
-	if (r == 0 && mount != expected)
-		r = -EUCLEAN;
-	if (r < 0)
-		return cof_fail(diag, r,
-				"%s cannot be mounted, its MOUNT frame was not written: %s",
-				cof_io_where(a->io), strerror(-r));
-	r = cof_keys_advance(a->keys, a->io);
-	if ((r == -ENOSPC || r == -EDQUOT) && cof_io_unlink(a->io, "reserve") == 0)
-		r = cof_keys_advance(a->keys, a->io); /* a full disk has to be readable at least */
-	if (r < 0)
-		return cof_fail(diag, r, "%s/keys/epoch cannot be replaced: %s",
-				cof_io_where(a->io), strerror(-r));
-	/* Only now: a MOUNT whose epoch did not move on is repeated by the next one, and no frame
-	 * may lie between the two, not even an UNMOUNT. */
-	a->mount = mount;
-	atomic_store(&a->size, a->opened.recovered.size + 1);
-	return 0;
-}
-
-static const char *recovery_reason(const struct cof_recovered *rec)
-{
-	if (rec->checkpoint == COF_CHECKPOINT_MISSING)
-		return "the file checkpoint was missing, the newest one in the chain counts";
-	if (rec->checkpoint == COF_CHECKPOINT_OLD)
-		return "the file checkpoint was an old copy, the newest one in the chain counts";
-	return rec->torn_segments ? "unclean end, a torn tail was set aside" : "unclean end";
-}
-
-static int put_recovery(struct cof_archive *a, struct cof_diag *diag)
-{
-	const struct cof_recovered *rec = &a->opened.recovered;
-	cof_autobuf struct cof_buf fields = {0};
-	struct cof_draft d = {.type = COF_RECOVERY, .system = true};
-	int r;
-
-	if (rec->clean)
-		return 0;
-	if (rec->torn_segments) {
-		cof_field_put_u32(&fields, COF_T_SEGMENT, rec->segment);
-		cof_field_put_u64(&fields, COF_T_OFFSET, rec->offset);
-	}
-	cof_field_put_u64(&fields, COF_T_BYTES, rec->bytes);
-	if (rec->torn_segments)
-		cof_field_put(&fields, COF_T_DIGEST, rec->digest, sizeof(rec->digest));
-	cof_field_put_u64(&fields, COF_T_COUNT, rec->kept);
-	cof_field_put_str(&fields, COF_T_REASON, recovery_reason(rec));
-	d.public_part = fields.data;
-	d.public_len = (uint32_t)fields.len;
-	r = fields.failed ? -ENOMEM : cof_archive_put(a, &d, NULL, NULL);
-	/* Durable before anything is acknowledged: it must not be lost by the next power cut. */
-	if (r == 0)
-		r = cof_log_sync(a->log, atomic_load(&a->size) - 1);
-	return r < 0 ? cof_fail(diag, r, "%s: the recovery cannot be recorded: %s",
-				cof_io_where(a->io), strerror(-r))
-		     : 0;
-}
-
-/* The last MOUNT frame and its public part. -ENOENT: there is none that can be read. */
-static int last_mount(struct cof_archive *a, struct cof_frame *ret, struct cof_buf *ret_fields)
-{
-	uint64_t address = a->opened.recovered.last_mount_address;
-	int r = address ? cof_reader_header(a->reader, address, ret, NULL, NULL) : -ENOENT;
-
-	if (r == 0 && ret->type != COF_MOUNT)
-		r = -ENOENT;
-	return r < 0 ? r
-		     : cof_frame_read(a->reader, NULL, a->conf.id, address, ret, ret_fields, NULL);
-}
 
 /* Retention goes on from the log; what passed since the last MOUNT counts within one boot. */
 static void start_clock(struct cof_archive *a)
@@ -122,7 +22,7 @@ static void start_clock(struct cof_archive *a)
 	struct cof_frame f = {0};
 	uint8_t boot_id[16];
 	int64_t boot_time = 0;
-	bool known = last_mount(a, &f, &fields) == 0 &&
+	bool known = cof_last_mount(a, &f, &fields) == 0 &&
 		     cof_field_bytes(fields.data, fields.len, COF_T_BOOT_ID, boot_id, 16) == 0 &&
 		     cof_field_i64(fields.data, fields.len, COF_T_BOOT_TIME, &boot_time) == 0;
 
@@ -152,12 +52,25 @@ static int take_lock(struct cof_archive *a, struct cof_diag *diag)
 	return cof_io_lock_shared(a->io, diag);
 }
 
+static int find_tpm(struct cof_archive *a)
+{
+	struct cof_seal_files files;
+	int r = cof_seal_list(a->io, &files);
+
+	for (size_t i = 0; r == 0 && i < files.n && !a->tpm; i++)
+		if (files.file[i].kind == COF_OPENER_TPM2)
+			r = cof_tpm_link_new(a->p.secret->tpm, &a->tpm);
+	return r == -ENOENT ? 0 : r;
+}
+
 static int open_keys(struct cof_archive *a, struct cof_diag *diag)
 {
 	int r = cof_conf_load(a->io, &a->conf, diag);
 
 	if (r == 0)
 		r = cof_clock_check(&a->conf, &a->clock, diag);
+	if (r == 0)
+		r = find_tpm(a);
 	if (r < 0)
 		return r;
 	if (a->passive)
@@ -217,7 +130,7 @@ static void check_epoch(struct cof_archive *a)
 	struct cof_diag why = {""};
 	struct cof_frame f = {0};
 
-	if (last_mount(a, &f, &fields) < 0 ||
+	if (cof_last_mount(a, &f, &fields) < 0 ||
 	    cof_field_u64(fields.data, fields.len, COF_T_EPOCH, &there) < 0)
 		cof_fail(&why, 0, "%s/log: the last MOUNT frame (mount %u) cannot be read", where,
 			 a->opened.recovered.last_mount);
@@ -404,96 +317,6 @@ static void note_recovery(struct cof_archive *a)
 
 /* ---- all of it ---- */
 
-/* Who makes or renames goes first: many who look up would keep them out for ever. Nobody takes it
- * twice. */
-static void init_tree_lock(pthread_rwlock_t *tree)
-{
-	pthread_rwlockattr_t attr;
-
-	pthread_rwlockattr_init(&attr);
-	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-	pthread_rwlock_init(tree, &attr);
-	pthread_rwlockattr_destroy(&attr);
-}
-
-static int init_locks(struct cof_archive *a)
-{
-	pthread_condattr_t attr;
-	int r = pthread_condattr_init(&attr);
-
-	if (r)
-		return -r;
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_rwlock_init(&a->gate, NULL);
-	init_tree_lock(&a->tree);
-	pthread_mutex_init(&a->feed_lock, NULL);
-	pthread_mutex_init(&a->cache_lock, NULL);
-	pthread_mutex_init(&a->shelf_lock, NULL);
-	pthread_mutex_init(&a->mounts_lock, NULL);
-	pthread_mutex_init(&a->pool_lock, NULL);
-	pthread_mutex_init(&a->recent_lock, NULL);
-	pthread_mutex_init(&a->keeper_lock, NULL);
-	pthread_cond_init(&a->pool_cond, NULL);
-	r = pthread_cond_init(&a->keeper_cond, &attr);
-	pthread_condattr_destroy(&attr);
-	return -r;
-}
-
-static void done_locks(struct cof_archive *a)
-{
-	pthread_rwlock_destroy(&a->gate);
-	pthread_rwlock_destroy(&a->tree);
-	pthread_mutex_destroy(&a->feed_lock);
-	pthread_mutex_destroy(&a->cache_lock);
-	pthread_mutex_destroy(&a->shelf_lock);
-	pthread_mutex_destroy(&a->mounts_lock);
-	pthread_mutex_destroy(&a->pool_lock);
-	pthread_mutex_destroy(&a->recent_lock);
-	pthread_mutex_destroy(&a->keeper_lock);
-	pthread_cond_destroy(&a->pool_cond);
-	pthread_cond_destroy(&a->keeper_cond);
-}
-
-static struct cof_archive *archive_new(const struct cof_archive_params *p)
-{
-	struct cof_archive *a = calloc(1, sizeof(*a));
-
-	if (!a || init_locks(a) < 0) {
-		free(a);
-		return NULL;
-	}
-	a->p = *p;
-	a->io = p->io;
-	a->load_at = COF_INDEX_NOW;
-	atomic_init(&a->stale_from, UINT64_MAX);
-	atomic_init(&a->next_ino, COF_ROOT_INO + 1);
-	return a;
-}
-
-/* What does not write: everything but the log. */
-static void archive_free(struct cof_archive *a)
-{
-	cof_events_free(a->events);
-	cof_faults_free(a->faults);
-	cof_actors_free(a->actors);
-	cof_writers_free(a->writers);
-	cof_cache_done(a);
-	cof_places_free(a->places);
-	cof_chunks_free(a->chunks);
-	if (a->ix)
-		cof_index_close(a->ix);
-	cof_leaves_free(a->leaves);
-	cof_ring_free(a->ring);
-	cof_reader_free(a->reader);
-	cof_keys_free(a->keys);
-	while (a->pool_free)
-		free(a->pool[--a->pool_free]);
-	cof_io_unlock(a->io);
-	done_locks(a);
-	cof_wipe(a->salt, sizeof(a->salt));
-	free(a);
-}
-
 static int open_parts(struct cof_archive *a, struct cof_diag *diag)
 {
 	int r = open_keys(a, diag);
@@ -527,10 +350,10 @@ static int open_parts(struct cof_archive *a, struct cof_diag *diag)
 
 static int go_on(struct cof_archive *a, struct cof_diag *diag)
 {
-	int r = a->log ? put_mount(a, diag) : 0;
+	int r = a->log ? cof_mount_put(a, diag) : 0;
 
 	if (r == 0 && a->log)
-		r = put_recovery(a, diag);
+		r = cof_recovery_put(a, diag);
 	if (r == 0 && a->log)
 		r = cof_recovered_record(a, diag);
 	if (r == 0)
@@ -550,7 +373,7 @@ static int go_on(struct cof_archive *a, struct cof_diag *diag)
 static int try_open(const struct cof_archive_params *p, const char *passive,
 		    struct cof_archive **ret, struct cof_diag *diag)
 {
-	struct cof_archive *a = archive_new(p);
+	struct cof_archive *a = cof_archive_new(p);
 	struct cof_diag why = {""};
 	int r;
 
@@ -559,10 +382,10 @@ static int try_open(const struct cof_archive_params *p, const char *passive,
 	a->passive = passive;
 	r = take_lock(a, diag);
 	if (r < 0) {
-		done_locks(a);
-		free(a);
+		cof_archive_free(a);
 		return r;
 	}
+	a->locked = true;
 	if (a->passive) {
 		cof_fail(&why, 0, "%s",
 			 passive ? passive : "The store lies on a read-only filesystem.");
@@ -578,7 +401,7 @@ static int try_open(const struct cof_archive_params *p, const char *passive,
 							      failed matters more */
 		else
 			cof_log_abandon(a->log);
-		archive_free(a);
+		cof_archive_free(a);
 		return cof_fail(diag, r, "%s",
 				why.text[0] ? why.text
 					    : "the archive cannot be opened: out of memory");
@@ -606,36 +429,4 @@ int cof_archive_open(const struct cof_archive_params *p, struct cof_archive **re
 	if (ret_opened)
 		*ret_opened = (*ret)->opened;
 	return 0;
-}
-
-int cof_archive_close(struct cof_archive *a, struct cof_diag *diag)
-{
-	struct cof_diag why = {""};
-	int r = 0, err;
-
-	cof_keeper_stop(a);
-	a->closing = true;
-	if (a->log) {
-		cof_events_flush(a);
-		err = cof_archive_feed(a);
-		cof_faults_write(a);
-		r = cof_log_close(a->log, &why);
-		a->log = NULL;
-		if (r == 0 && err < 0)
-			r = cof_fail(
-			    &why, err,
-			    "the index of %s could not be brought up to date (%s); the next "
-			    "mount does it",
-			    cof_io_where(a->io), strerror(-err));
-	}
-	archive_free(a);
-	return r < 0 ? cof_fail(diag, r, "%s", why.text) : 0;
-}
-
-void cof_archive_abandon(struct cof_archive *a)
-{
-	cof_keeper_stop(a);
-	cof_log_abandon(a->log);
-	a->log = NULL;
-	archive_free(a);
 }
