@@ -40,10 +40,11 @@ enum which { ALL, VALUED, FILES };
 
 static void words(const char *variable, const struct verb *v, enum which which)
 {
+	const struct tool_option *o;
 	const char *gap = "";
 
 	printf(" %s=\"", variable);
-	for (const struct tool_option *o = v->options; o && o->name; o++) {
+	for (size_t i = 0; (o = option_at(v, i)) != NULL; i++) {
 		if ((which == VALUED && !o->arg) || (which == FILES && !(o->arg && o->files)))
 			continue;
 		printf("%s--%s", gap, o->name);

@@ -34,15 +34,16 @@ static void option_help(struct cof_buf *b, const char *name, const char *arg, co
 
 void help_print(const struct verb *v)
 {
+	const struct tool_option *o;
 	struct cof_buf b = {0};
 
 	cof_buf_printf(&b, "usage: coffer %s", v->name);
-	if (v->options && v->options->name)
+	if (option_at(v, 0))
 		cof_buf_printf(&b, " [OPTION]...");
 	cof_buf_printf(&b, "%s%s\n\n", *v->args ? " " : "", v->args);
 	wrap(&b, v->text, 0, 0, WIDTH);
 	cof_buf_printf(&b, "\nOptions:\n");
-	for (const struct tool_option *o = v->options; o && o->name; o++)
+	for (size_t i = 0; (o = option_at(v, i)) != NULL; i++)
 		option_help(&b, o->name, o->arg, o->help);
 	option_help(&b, "help", NULL, "print this and end");
 	print(&b);

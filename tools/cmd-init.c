@@ -16,14 +16,6 @@
 
 enum {
 	OPT_SHELF,
-	OPT_KEY_FILE,
-	OPT_NEW_KEY_FILE,
-	OPT_PASSPHRASE_FD,
-	OPT_CREDENTIAL,
-	OPT_SEAL,
-	OPT_TPM,
-	OPT_PCRS,
-	OPT_PIN,
 	OPT_RECOVERY,
 	OPT_RECOVERY_TEST,
 	OPT_NO_RECOVERY,
@@ -41,29 +33,6 @@ static const struct tool_option options[] = {
 	{"shelf", "NAME",
 	 "a shelf of the archive: a directory at its top that files go into. May be given "
 	 "several times; at least one is needed. NAME:FILE takes its policy from FILE"},
-    [OPT_KEY_FILE] = {"key-file", "FILE",
-		      "the archive is opened by this file's content (32 to 4096 "
-		      "bytes). It may not lie in STORE",
-		      true},
-    [OPT_NEW_KEY_FILE] = {"new-key-file", "FILE",
-			  "as --key-file, and makes the file first, with random "
-			  "content and mode 0400",
-			  true},
-    [OPT_PASSPHRASE_FD] = {"passphrase-fd", "N",
-			   "reads the passphrase from descriptor N instead of the "
-			   "terminal, up to its end; one newline there is left out"},
-    [OPT_CREDENTIAL] = {"credential", "NAME", "the passphrase is the systemd credential NAME"},
-    [OPT_SEAL] = {"seal", "KIND",
-		  "what opens the archive: tpm2 (this machine's TPM), passphrase or file. Without "
-		  "it file with --key-file or --new-key-file, else passphrase"},
-    [OPT_TPM] = {"tpm", "WHERE",
-		 "of tpm2: where the TPM is, device:/dev/tpmrm0 (the default, or what COFFER_TPM "
-		 "says), swtpm:host=H,port=P or the path of a socket",
-		 true},
-    [OPT_PCRS] = {"pcrs", "LIST", "of tpm2: the PCRs that have to be as they are now, such as 0,2,4,7; default 7"},
-    [OPT_PIN] = {"pin", NULL,
-		 "of tpm2: it takes a PIN too, asked for or read as a passphrase is. Wrong ones are "
-		 "counted by the TPM, which locks itself"},
     [OPT_RECOVERY] = {"recovery", "RECIPIENT",
 		      "seals a recovery envelope to this age recipient (age1...), which coffer recover opens "
 		      "with the identity, whatever became of the opener. May be given several times: each "
@@ -139,28 +108,6 @@ static int take_option(struct init *in, int option)
 	switch (option) {
 	case OPT_SHELF:
 		return add_shelf(in, optarg);
-	case OPT_KEY_FILE:
-		in->opener_args.key_file = optarg;
-		break;
-	case OPT_NEW_KEY_FILE:
-		in->opener_args.new_key_file = optarg;
-		break;
-	case OPT_PASSPHRASE_FD:
-		return opener_take_fd("--passphrase-fd", &in->opener_args.passphrase_fd);
-	case OPT_CREDENTIAL:
-		in->opener_args.credential = optarg;
-		break;
-	case OPT_SEAL:
-		in->opener_args.seal = optarg;
-		break;
-	case OPT_TPM:
-		in->opener_args.tpm = optarg;
-		break;
-	case OPT_PCRS:
-		return opener_take_pcrs(&in->pcrs);
-	case OPT_PIN:
-		in->opener_args.pin = true;
-		break;
 	case OPT_RECOVERY:
 		return recovery_add(&in->recovery, optarg);
 	case OPT_RECOVERY_TEST:
@@ -187,26 +134,22 @@ static int take_option(struct init *in, int option)
 		break;
 #endif
 	default:
-		break;
+		return opener_take(&in->opener_args, option);
 	}
 	return EXIT_OK;
 }
 
 static int check_options(struct init *in)
 {
-	const char *conflict = opener_conflict(&in->opener_args);
+	const char *conflict = opener_new_conflict(&in->opener_args);
 	const struct opener_args *a = &in->opener_args;
 
 	if (*conflict)
 		return misuse("%s", conflict);
-	in->tpm2 = a->seal && !strcmp(a->seal, "tpm2");
-	if (!in->tpm2 && (in->pcrs || a->pin || a->tpm))
-		return misuse("--pcrs, --pin and --tpm go with --seal tpm2");
+	in->tpm2 = opener_is_tpm2(a);
 	conflict = recovery_conflict(&in->recovery, in->no_recovery);
 	if (*conflict)
 		return misuse("%s", conflict);
-	if (in->tpm2 && !a->pin && (a->credential || a->passphrase_fd >= 0))
-		return misuse("with --seal tpm2 a PIN is read only with --pin");
 	if (in->tpm2 && !in->no_recovery && !in->recovery.n)
 		return misuse("an archive that this machine's TPM alone opens is lost with it: name who "
 			      "can recover it (--recovery age1...), or say --no-recovery if that is meant");
@@ -390,7 +333,7 @@ static int make_archive(struct init *in, struct cof_diag *diag)
 	    .segment_size = in->segment_size,
 	    .flags = in->flags,
 	    .secret = &in->opener.secret,
-	    .pcrs = in->tpm2 && !in->pcrs ? 1u << 7 : in->pcrs,
+	    .pcrs = opener_pcrs(&in->opener_args),
 	    .shelves = in->shelves,
 	    .n_shelves = in->n_shelves,
 	    .recovery = in->recovery.n ? &recovery : NULL,
@@ -424,11 +367,6 @@ static int open_secret(struct init *in, struct cof_diag *diag)
 	if (r == -ENOENT && in->opener_args.key_file)
 		return cof_fail(diag, r, "%s; --new-key-file %s makes it", diag->text,
 				in->opener_args.key_file);
-	if (r == -ENOTTY)
-		return cof_fail(diag, r,
-				"%s: use --new-key-file, --key-file, --passphrase-fd or "
-				"--credential",
-				diag->text);
 	return r;
 }
 
@@ -515,6 +453,7 @@ const struct verb verb_init = {
 	    "\n"
 	    "Exit code: 0 made, 1 failed (nothing is left behind), 2 wrong usage.",
     .options = options,
+    .more = opener_new_options,
     .run = run,
     .takes_files = true,
 };

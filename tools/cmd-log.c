@@ -17,9 +17,6 @@ enum {
 	OPT_EVENTS,
 	OPT_FROM,
 	OPT_LIMIT,
-	OPT_KEY_FILE,
-	OPT_PASSPHRASE_FD,
-	OPT_CREDENTIAL,
 	OPT_JSON,
 };
 
@@ -30,12 +27,6 @@ static const struct tool_option options[] = {
 		    "only events: what was refused, and what happened to the archive"},
     [OPT_FROM] = {"from", "N", "begins at frame N instead of 0"},
     [OPT_LIMIT] = {"limit", "N", "ends after N entries"},
-    [OPT_KEY_FILE] = {"key-file", "FILE", "the key file that opens an archive which is not mounted",
-		      true},
-    [OPT_PASSPHRASE_FD] = {"passphrase-fd", "N",
-			   "reads its passphrase from descriptor N instead of the "
-			   "terminal"},
-    [OPT_CREDENTIAL] = {"credential", "NAME", "its passphrase is the systemd credential NAME"},
     [OPT_JSON] = {"json", NULL, "one JSON object a line instead of text"},
     {0},
 };
@@ -93,29 +84,6 @@ static int from_daemon(const struct store *st, struct showing *s, struct cof_dia
 	return store_ask(st, request, show, s, diag);
 }
 
-/* Nobody is asked for a passphrase that could not open it. */
-static int check_source(const struct store *st, const struct showing *s, struct cof_diag *diag)
-{
-	const struct opener_args *a = &s->opener_args;
-	cof_autojson struct cof_json *status = NULL;
-	const char *openers;
-	int r;
-
-	if (a->seal || a->key_file || a->credential || a->passphrase_fd >= 0)
-		return 0;
-	status = cof_json_object();
-	r = cof_store_status(st->io, status, diag);
-	if (r < 0)
-		return r;
-	openers = cof_json_text(cof_json_get(status, "openers"), false);
-	if (openers && strstr(openers, "passphrase"))
-		return 0;
-	return cof_fail(
-	    diag, -ENOKEY,
-	    "%s is not mounted, and reading it takes its key file: coffer log %s --key-file FILE",
-	    st->path, st->path);
-}
-
 static int from_store(const struct store *st, struct showing *s, struct cof_diag *diag)
 {
 	struct opener opener = {0};
@@ -128,12 +96,7 @@ static int from_store(const struct store *st, struct showing *s, struct cof_diag
 				st->path);
 	r = opener_choose(&s->opener_args, st->io, diag);
 	if (r == 0)
-		r = check_source(st, s, diag);
-	if (r == 0)
 		r = opener_get(&s->opener_args, st->path, false, &opener, diag);
-	if (r == -ENOTTY)
-		return cof_fail(diag, r, "%s: use --passphrase-fd, --credential or --key-file",
-				diag->text);
 	if (r < 0)
 		return r;
 	r = cof_store_show_log(st->io, &opener.secret, s->from, show, s, &next, diag);
@@ -188,19 +151,11 @@ static int take_option(struct showing *s, int option)
 		if (take_number("limit", &s->limit))
 			return EXIT_USAGE;
 		return s->limit ? EXIT_OK : misuse("--limit takes a number, from 1 on");
-	case OPT_KEY_FILE:
-		s->opener_args.key_file = optarg;
-		break;
-	case OPT_PASSPHRASE_FD:
-		return opener_take_fd("--passphrase-fd", &s->opener_args.passphrase_fd);
-	case OPT_CREDENTIAL:
-		s->opener_args.credential = optarg;
-		break;
 	case OPT_JSON:
 		s->json = true;
 		break;
 	default:
-		break;
+		return opener_take(&s->opener_args, option);
 	}
 	return EXIT_OK;
 }
@@ -239,6 +194,7 @@ const struct verb verb_log = {
 	    "\n"
 	    "Exit code: 0 all was shown, 1 failed, 2 wrong usage.",
     .options = options,
+    .more = opener_options,
     .run = run,
     .takes_files = true,
 };

@@ -16,14 +16,6 @@
 enum {
 	OPT_IDENTITY,
 	OPT_ENVELOPE,
-	OPT_KEY_FILE,
-	OPT_NEW_KEY_FILE,
-	OPT_PASSPHRASE_FD,
-	OPT_CREDENTIAL,
-	OPT_SEAL,
-	OPT_TPM,
-	OPT_PCRS,
-	OPT_PIN,
 };
 
 static const struct tool_option options[] = {
@@ -32,25 +24,12 @@ static const struct tool_option options[] = {
 		      "writes it",
 		      true},
     [OPT_ENVELOPE] = {"envelope", "FILE", "a copy of the envelope; without it STORE/seal/recovery.age", true},
-    [OPT_KEY_FILE] = {"key-file", "FILE", "the new opener: this key file", true},
-    [OPT_NEW_KEY_FILE] = {"new-key-file", "FILE", "as --key-file, and makes the file first", true},
-    [OPT_PASSPHRASE_FD] = {"passphrase-fd", "N",
-			   "reads the new passphrase, or with --pin the PIN, from descriptor N"},
-    [OPT_CREDENTIAL] = {"credential", "NAME", "the same from the systemd credential NAME"},
-    [OPT_SEAL] = {"seal", "KIND",
-		  "the new opener: tpm2, passphrase or file. Without it by what else is named, else a "
-		  "passphrase"},
-    [OPT_TPM] = {"tpm", "WHERE", "of tpm2: where the TPM is; default COFFER_TPM, else device:/dev/tpmrm0",
-		 true},
-    [OPT_PCRS] = {"pcrs", "LIST", "of tpm2: the PCRs that have to be as they are now; default 7"},
-    [OPT_PIN] = {"pin", NULL, "of tpm2: it takes a PIN too"},
     {0},
 };
 
 struct recovery_run {
 	const char *identity, *envelope;
 	struct opener_args open;
-	uint32_t pcrs;
 	struct store store;
 	struct opener opener;
 	uint8_t (*identities)[COF_AGE_KEY];
@@ -66,51 +45,20 @@ static int take_option(struct recovery_run *r, int option)
 	case OPT_ENVELOPE:
 		r->envelope = optarg;
 		break;
-	case OPT_KEY_FILE:
-		r->open.key_file = optarg;
-		break;
-	case OPT_NEW_KEY_FILE:
-		r->open.new_key_file = optarg;
-		break;
-	case OPT_PASSPHRASE_FD:
-		return opener_take_fd("--passphrase-fd", &r->open.passphrase_fd);
-	case OPT_CREDENTIAL:
-		r->open.credential = optarg;
-		break;
-	case OPT_SEAL:
-		r->open.seal = optarg;
-		break;
-	case OPT_TPM:
-		r->open.tpm = optarg;
-		break;
-	case OPT_PCRS:
-		return opener_take_pcrs(&r->pcrs);
-	case OPT_PIN:
-		r->open.pin = true;
-		break;
 	default:
-		break;
+		return opener_take(&r->open, option);
 	}
 	return EXIT_OK;
 }
 
-static bool is_tpm2(const struct recovery_run *r)
-{
-	return r->open.seal && !strcmp(r->open.seal, "tpm2");
-}
-
 static int check(const struct recovery_run *r)
 {
-	const char *conflict = opener_conflict(&r->open);
+	const char *conflict = opener_new_conflict(&r->open);
 
 	if (*conflict)
 		return misuse("%s", conflict);
 	if (!r->identity)
 		return misuse("--identity FILE is wanted: that of a recipient of the envelope");
-	if (!is_tpm2(r) && (r->pcrs || r->open.pin || r->open.tpm))
-		return misuse("--pcrs, --pin and --tpm go with --seal tpm2");
-	if (is_tpm2(r) && !r->open.pin && (r->open.credential || r->open.passphrase_fd >= 0))
-		return misuse("with --seal tpm2 a PIN is read only with --pin");
 	return EXIT_OK;
 }
 
@@ -173,7 +121,7 @@ static void say(const struct recovery_run *r, const struct cof_recovered_keys *k
 static int act(struct recovery_run *r, const char *arg, struct cof_diag *diag)
 {
 	struct cof_recover_params p = {.secret = &r->opener.secret,
-				       .pcrs = is_tpm2(r) && !r->pcrs ? 1u << 7 : r->pcrs};
+				       .pcrs = opener_pcrs(&r->open)};
 	struct cof_recovered_keys done = {.mounts = 0};
 	int err = cof_crypto_init(SECURE_BYTES, diag);
 
@@ -238,6 +186,7 @@ const struct verb verb_recover = {
 	    "\n"
 	    "Exit code: 0 recovered, 1 failed, 2 wrong usage.",
     .options = options,
+    .more = opener_new_options,
     .run = run,
     .takes_files = true,
 };

@@ -13,11 +13,6 @@
 #define SECURE_BYTES (4u << 20)
 
 enum {
-	OPT_KEY_FILE,
-	OPT_PASSPHRASE_FD,
-	OPT_CREDENTIAL,
-	OPT_SEAL,
-	OPT_TPM,
 	OPT_PCRS,
 	OPT_NEXT,
 	OPT_ADD,
@@ -30,14 +25,6 @@ enum {
 };
 
 static const struct tool_option options[] = {
-    [OPT_KEY_FILE] = {"key-file", "FILE", "the archive is opened by this key file", true},
-    [OPT_PASSPHRASE_FD] = {"passphrase-fd", "N",
-			   "reads the passphrase, or with --seal tpm2 the PIN, from descriptor N"},
-    [OPT_CREDENTIAL] = {"credential", "NAME", "the same from the systemd credential NAME"},
-    [OPT_SEAL] = {"seal", "KIND",
-		  "opens by tpm2, passphrase or file. Without it by what else is named, else by the TPM "
-		  "if there is such an opener, else by passphrase"},
-    [OPT_TPM] = {"tpm", "WHERE", "where the TPM is; default COFFER_TPM, else device:/dev/tpmrm0", true},
     [OPT_PCRS] = {"pcrs", "LIST", "renew, add: the PCRs that the TPM's seal measures"},
     [OPT_NEXT] = {"next-pcrs", "FILE",
 		  "renew: opens with these values too, for an update that changes them. Lines of a PCR's "
@@ -58,7 +45,6 @@ static const struct tool_option options[] = {
 
 struct sealing {
 	struct opener_args open, add;
-	uint32_t pcrs;
 	const char *next;
 	struct recovery recovery;
 	bool json;
@@ -69,22 +55,8 @@ struct sealing {
 static int take_option(struct sealing *s, int option)
 {
 	switch (option) {
-	case OPT_KEY_FILE:
-		s->open.key_file = optarg;
-		break;
-	case OPT_PASSPHRASE_FD:
-		return opener_take_fd("--passphrase-fd", &s->open.passphrase_fd);
-	case OPT_CREDENTIAL:
-		s->open.credential = optarg;
-		break;
-	case OPT_SEAL:
-		s->open.seal = optarg;
-		break;
-	case OPT_TPM:
-		s->open.tpm = s->add.tpm = optarg;
-		break;
 	case OPT_PCRS:
-		return opener_take_pcrs(&s->pcrs);
+		return opener_take_pcrs(&s->add.pcrs);
 	case OPT_NEXT:
 		s->next = optarg;
 		break;
@@ -108,7 +80,7 @@ static int take_option(struct sealing *s, int option)
 		s->json = true;
 		break;
 	default:
-		break;
+		return opener_take(&s->open, option);
 	}
 	return EXIT_OK;
 }
@@ -233,7 +205,7 @@ static int load_next(const char *path, struct cof_tpm_pcrs *ret, struct cof_diag
 static int seal_renew(struct sealing *s, struct cof_diag *diag)
 {
 	struct cof_tpm_pcrs also = {.mask = 0};
-	struct cof_renewal renewal = {.tpm = s->opener.secret.tpm, .pcrs = s->pcrs};
+	struct cof_renewal renewal = {.tpm = s->opener.secret.tpm, .pcrs = s->add.pcrs};
 	int r = s->next ? load_next(s->next, &also, diag) : 0;
 
 	if (r == 0 && s->next)
@@ -249,13 +221,12 @@ static int seal_renew(struct sealing *s, struct cof_diag *diag)
 
 static int seal_add(struct sealing *s, struct cof_diag *diag)
 {
-	bool tpm2 = s->add.seal && !strcmp(s->add.seal, "tpm2");
 	uint32_t n = 0;
 	int r = opener_get(&s->add, s->store.path, true, &s->added, diag);
 
 	if (r == 0)
 		r = cof_store_seal_add(s->store.io, &s->opener.secret, &s->added.secret,
-				       tpm2 && !s->pcrs ? 1u << 7 : s->pcrs, &n, diag);
+				       opener_pcrs(&s->add), &n, diag);
 	if (r < 0)
 		opener_unmake(&s->added);
 	else
@@ -337,7 +308,7 @@ static int act(struct sealing *s, const char *what, char **rest, struct cof_diag
 	return !strcmp(what, "add") ? seal_add(s, diag) : seal_remove(s, rest[1], diag);
 }
 
-static int check(const struct sealing *s, const char *what, int n)
+static int check(struct sealing *s, const char *what, int n)
 {
 	static const char *const words[] = {"show", "renew", "add", "remove", "recovery-renew", NULL};
 	const char *conflict = opener_conflict(&s->open);
@@ -351,6 +322,7 @@ static int check(const struct sealing *s, const char *what, int n)
 		return misuse("%s takes STORE%s", what, !strcmp(what, "remove") ? " and an opener's name" : "");
 	if (*conflict)
 		return misuse("%s", conflict);
+	s->add.tpm = s->open.tpm;
 	if (!strcmp(what, "add") != !!s->add.seal)
 		return misuse("--new KIND goes with add, and add with it");
 	if (!strcmp(what, "recovery-renew") != (s->recovery.n > 0))
@@ -399,6 +371,7 @@ const struct verb verb_seal = {
 	    "\n"
 	    "Exit code: 0 done, 1 failed, 2 wrong usage.",
     .options = options,
+    .more = opener_options,
     .run = run,
     .takes_files = true,
 };

@@ -16,10 +16,7 @@
 enum {
 	OPT_POLICY,
 	OPT_KEYS, /* one for each policy_key */
-	OPT_KEY_FILE = OPT_KEYS + KEY_COUNT,
-	OPT_PASSPHRASE_FD,
-	OPT_CREDENTIAL,
-	OPT_JSON,
+	OPT_JSON = OPT_KEYS + KEY_COUNT,
 };
 
 static const struct tool_option options[] = {
@@ -48,11 +45,6 @@ static const struct tool_option options[] = {
 				"whether what was never committed may be withdrawn (recorded for a "
 				"later version; it changes nothing yet)"},
     [OPT_KEYS + KEY_RECORD_KIND] = {"record-kind", "TEXT", "what lies there, in a word: log"},
-    [OPT_KEY_FILE] = {"key-file", "FILE", "the key file that opens an archive which is not mounted",
-		      true},
-    [OPT_PASSPHRASE_FD] = {"passphrase-fd", "N",
-			   "reads its passphrase from descriptor N instead of the terminal"},
-    [OPT_CREDENTIAL] = {"credential", "NAME", "its passphrase is the systemd credential NAME"},
     [OPT_JSON] = {"json", NULL, "one JSON object a line instead of text"},
     {0},
 };
@@ -209,17 +201,11 @@ static int work(struct shelving *s, const char *arg, struct cof_diag *diag)
 
 static int take_option(struct shelving *s, int option)
 {
+	if (option >= OPTION_MORE)
+		return opener_take(&s->opener_args, option);
 	switch (option) {
 	case OPT_POLICY:
 		s->policy.file = optarg;
-		break;
-	case OPT_KEY_FILE:
-		s->opener_args.key_file = optarg;
-		break;
-	case OPT_PASSPHRASE_FD:
-		return opener_take_fd("--passphrase-fd", &s->opener_args.passphrase_fd);
-	case OPT_CREDENTIAL:
-		s->opener_args.credential = optarg;
 		break;
 	case OPT_JSON:
 		s->json = true;
@@ -306,6 +292,7 @@ const struct verb verb_shelf = {
 	    "\n"
 	    "Exit code: 0 done, 1 failed or refused, 2 wrong usage.",
     .options = options,
+    .more = opener_options,
     .run = run,
     .takes_files = true,
 };

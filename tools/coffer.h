@@ -26,6 +26,7 @@ struct verb {
 	const char *summary; /* one line, at most 58 characters */
 	const char *text;    /* paragraphs for --help; an indented line is kept as it is */
 	const struct tool_option *options;
+	const struct tool_option *more; /* options that it shares with others, or NULL */
 	int (*run)(const struct verb *self, int argc, char **argv); /* an exit code */
 	bool takes_files;                                           /* for completion */
 };
@@ -45,6 +46,11 @@ const char *nearest_verb(const char *word);
 
 enum { OPTION_END = -1, OPTION_HELP = -2, OPTION_BAD = -3 };
 
+#define OPTION_MORE 64 /* of v->more the index and this */
+
+/* The option with this number, own ones from 0 on and then shared ones without a gap; NULL behind the
+ * last. */
+const struct tool_option *option_at(const struct verb *v, size_t n);
 /* The index in v->options of the next option (its value is optarg); OPTION_END when only operands
  * are left (from optind on). OPTION_HELP: help was printed; OPTION_BAD: the error was. */
 int option_next(const struct verb *v, int argc, char **argv);

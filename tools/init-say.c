@@ -85,7 +85,7 @@ static void say_opener(const struct init *in)
 		       in->recovery.n ? ""
 				      : " Without that TPM nothing in the archive can be\nread: add another "
 					"opener (coffer seal add).");
-		if (!a->pin && (!in->pcrs || in->pcrs == 1u << 7))
+		if (!a->pin && opener_pcrs(a) == 1u << 7)
 			printf("PCR 7 alone says that Secure Boot is set as now, not what was started: "
 			       "who takes the\nwhole machine can start another system on it and open the "
 			       "archive. --pin, or PCRs of\nkernel, command line and initrd (4,7,9,11), "

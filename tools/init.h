@@ -20,7 +20,6 @@ struct init {
 	size_t n_shelves;
 	uint64_t segment_size;
 	uint32_t flags;
-	uint32_t pcrs; /* of tpm2; 0: PCR 7 */
 	bool tpm2, no_recovery;
 	struct recovery recovery;
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sources of an opener's secret, and files that hold one. */
 #include "tools/opener.h"
-#include "crypto/tpm.h"
-#include "tools/coffer.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -12,48 +10,6 @@
 #define KEY_FILE_MIN 32
 #define KEY_FILE_MAX 4096
 #define ROOM (KEY_FILE_MAX + 2)
-
-/* ---- options ---- */
-
-int opener_fd(const char *text, int *ret)
-{
-	char *end;
-	long v;
-
-	errno = 0;
-	v = strtol(text, &end, 10);
-	if (errno || *end || *text < '0' || *text > '9' || v > 1 << 20)
-		return -EINVAL;
-	*ret = (int)v;
-	return 0;
-}
-
-int opener_take_fd(const char *option, int *ret)
-{
-	return opener_fd(optarg, ret) < 0 ? misuse("%s takes the number of an open descriptor", option)
-					  : EXIT_OK;
-}
-
-int opener_take_pcrs(uint32_t *ret)
-{
-	if (cof_tpm_pcrs_parse(optarg, ret, NULL) < 0)
-		return misuse("--pcrs takes numbers from 0 to 23 with commas, such as 0,2,4,7; "
-			      "16 and 23 guard nothing");
-	return EXIT_OK;
-}
-
-const char *opener_conflict(const struct opener_args *a)
-{
-	int n = !!a->key_file + !!a->new_key_file + !!a->credential + (a->passphrase_fd >= 0);
-
-	if (a->seal && strcmp(a->seal, "tpm2") && strcmp(a->seal, "passphrase") && strcmp(a->seal, "file"))
-		return "--seal takes tpm2, passphrase or file";
-	if (a->seal && (a->key_file || a->new_key_file) != !strcmp(a->seal, "file"))
-		return "--key-file and --new-key-file go with --seal file, and it with one of them";
-	return n > 1 ? "only one of --key-file, --new-key-file, --passphrase-fd and --credential "
-		       "can open an archive"
-		     : "";
-}
 
 /* ---- files ---- */
 
@@ -248,22 +204,31 @@ static int from_credential(const char *name, char *data, size_t *ret_n, struct c
 int opener_choose(struct opener_args *a, struct cof_io *io, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *all = cof_json_array();
+	bool passphrase = false, file = false;
 	int r;
 
 	if (a->key_file || a->new_key_file || (!a->seal && (a->credential || a->passphrase_fd >= 0)))
 		return 0;
-	if (a->seal && strcmp(a->seal, "tpm2") != 0)
+	if (a->seal && !opener_is_tpm2(a))
 		return 0;
 	r = cof_store_seal_show(io, all, diag);
 	for (size_t i = 0; r == 0 && i < cof_json_count(all); i++) {
 		const struct cof_json *o = cof_json_at(all, i);
 		const char *kind = cof_json_str(o, "kind");
 
+		passphrase |= kind && !strcmp(kind, "passphrase");
+		file |= kind && !strcmp(kind, "file");
 		if (!kind || strcmp(kind, "tpm2") != 0)
 			continue;
 		a->seal = "tpm2";
 		a->pin |= cof_json_bool(o, "pin");
 	}
+	/* nobody is asked for a passphrase that could not open it */
+	if (r == 0 && !a->seal && file && !passphrase)
+		return cof_fail(diag, -ENOKEY,
+				"%s is not mounted, and opening it takes its key file: name it with "
+				"--key-file FILE",
+				cof_io_where(io));
 	return r;
 }
 
@@ -286,7 +251,7 @@ int opener_get(const struct opener_args *a, const char *store, bool twice, struc
 	cof_autosecret char *data = cof_secret_alloc(ROOM);
 	cof_autofree char *made = NULL;
 	bool is_file = a->key_file || a->new_key_file;
-	bool is_tpm = a->seal && !strcmp(a->seal, "tpm2");
+	bool is_tpm = opener_is_tpm2(a);
 	size_t n = 0;
 	int r;
 
@@ -305,6 +270,11 @@ int opener_get(const struct opener_args *a, const char *store, bool twice, struc
 			       diag);
 	else
 		r = cof_passphrase_ask(store, twice, data, &n, diag);
+	if (r == -ENOTTY)
+		return cof_fail(diag, r, "%s: use %s--passphrase-fd or --credential", diag->text,
+				is_tpm	? ""
+				: twice ? "--new-key-file, --key-file, "
+					: "--key-file, ");
 	if (r < 0)
 		return r;
 	ret->secret.kind = is_tpm    ? COF_OPENER_TPM2

@@ -9,6 +9,7 @@
 
 #include "crypto/passphrase.h"
 #include "fs/archive/archive.h"
+#include "tools/coffer.h"
 
 struct opener_args { /* at most one is set; none: the TPM where the archive has one, else the terminal */
 	const char *key_file, *new_key_file, *credential;
@@ -16,6 +17,7 @@ struct opener_args { /* at most one is set; none: the TPM where the archive has 
 	const char *seal;  /* "passphrase", "file" or "tpm2", NULL: as above */
 	const char *tpm;   /* where the TPM is; NULL: COFFER_TPM, else the device */
 	bool pin;	   /* of a new seal: it asks for a PIN */
+	uint32_t pcrs;	   /* of a new seal, as bits; 0: not said */
 };
 #define OPENER_ARGS_INIT                                                                           \
 	{                                                                                          \
@@ -27,6 +29,16 @@ struct opener {
 	char *made; /* the key file that was made just now, or NULL */
 };
 
+/* ---- options (opener-options.c) ---- */
+
+extern const struct tool_option opener_options[];     /* of what opens an archive that is there */
+extern const struct tool_option opener_new_options[]; /* of what shall open it */
+/* Takes what option_next gave (OPTION_MORE and on) for a verb with one of the two tables. EXIT_OK, or
+ * what misuse gives. */
+int opener_take(struct opener_args *a, int option);
+bool opener_is_tpm2(const struct opener_args *a);
+uint32_t opener_pcrs(const struct opener_args *a); /* of a new seal: 7 where none are said, 0 of others */
+
 /* A descriptor's number from an option's value: -EINVAL. */
 int opener_fd(const char *text, int *ret);
 /* The value of an option that was just read (optarg): EXIT_OK, or what misuse gives. option: its name, as typed. */
@@ -34,9 +46,12 @@ int opener_take_fd(const char *option, int *ret);
 int opener_take_pcrs(uint32_t *ret);
 /* "" or what is wrong with the combination. */
 const char *opener_conflict(const struct opener_args *a);
+const char *opener_new_conflict(const struct opener_args *a); /* of opener_new_options */
+
+/* ---- secrets (opener.c) ---- */
 
 /* Sets seal where the arguments leave it open and the archive (of which this is the store) decides:
- * a TPM's opener wins, and nothing weaker is tried in its place. */
+ * a TPM's opener wins, and nothing weaker is tried in its place. -ENOKEY: only a key file opens it. */
 int opener_choose(struct opener_args *a, struct cof_io *io, struct cof_diag *diag);
 
 /* store: where a key file may not lie, and what the prompt names. twice: the passphrase is new. */

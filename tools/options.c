@@ -6,7 +6,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
-#define OPTIONS_MAX 32
+#define OPTIONS_MAX 40
 #define FIRST 256 /* what getopt returns for the first option of the table */
 
 /* Distance in edits (insert, delete, replace, swap of neighbours), at most 9. */
@@ -52,16 +52,41 @@ const char *nearest(const char *word, const char *const *names)
 	return best;
 }
 
-static size_t long_options(const struct verb *v, struct option *out)
+static size_t count(const struct tool_option *o)
 {
 	size_t n = 0;
 
-	for (const struct tool_option *o = v->options; o && o->name && n < OPTIONS_MAX - 2; o++) {
+	while (o && o[n].name)
+		n++;
+	return n;
+}
+
+const struct tool_option *option_at(const struct verb *v, size_t n)
+{
+	size_t own = count(v->options);
+
+	if (n < own)
+		return &v->options[n];
+	return n - own < count(v->more) ? &v->more[n - own] : NULL;
+}
+
+/* What getopt gave, as option_next tells it. */
+static int number(const struct verb *v, int n)
+{
+	int own = (int)count(v->options);
+
+	return n < own ? n : OPTION_MORE + n - own;
+}
+
+static size_t long_options(const struct verb *v, struct option *out)
+{
+	const struct tool_option *o;
+	size_t n = 0;
+
+	for (; (o = option_at(v, n)) != NULL && n < OPTIONS_MAX - 2; n++)
 		out[n] = (struct option){.name = o->name,
 					 .has_arg = o->arg ? required_argument : no_argument,
 					 .val = FIRST + (int)n};
-		n++;
-	}
 	out[n] = (struct option){.name = "help", .val = 'h'};
 	memset(&out[n + 1], 0, sizeof(out[0]));
 	return n + 1;
@@ -133,7 +158,7 @@ int option_next(const struct verb *v, int argc, char **argv)
 		return OPTION_BAD;
 	}
 	if (c >= FIRST)
-		return c - FIRST;
+		return number(v, c - FIRST);
 	if (c != '?')
 		return lettered(v, c);
 	if (optopt >= FIRST) {

@@ -15,12 +15,7 @@ static int get_secret(struct shelves *s, const struct opener_args *a, struct cof
 	struct opener_args chosen = *a;
 	int r = opener_choose(&chosen, s->store.io, diag);
 
-	if (r == 0)
-		r = opener_get(&chosen, s->store.path, false, &s->opener, diag);
-	if (r == -ENOTTY)
-		return cof_fail(diag, r, "%s: use --passphrase-fd, --credential or --key-file",
-				diag->text);
-	return r;
+	return r < 0 ? r : opener_get(&chosen, s->store.path, false, &s->opener, diag);
 }
 
 static int open_archive(struct shelves *s, struct cof_diag *diag)

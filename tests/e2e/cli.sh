@@ -96,7 +96,7 @@ coffer status "$STORE" --json > "$W/status"
 python3 -m json.tool "$W/status" > /dev/null
 equal "vkey" "$(json 'j["vkey"]' < "$W/status")" "$vkey"
 equal "state" "$(json 'j["mounted"], j["clean"], j["weak_opener"]' < "$W/status")" "(False, True, True)"
-says 1 "takes its key file" coffer log "$STORE"
+says 1 "takes its key file: name it with --key-file" coffer log "$STORE"
 says 1 "wrong key file" coffer log "$STORE" --key-file "$key"
 says 1 "not mounted" coffer log "$STORE" --follow --key-file "$KEY"
 coffer log "$STORE" --key-file "$KEY" --json > "$W/log"

@@ -110,6 +110,8 @@ printf 4815 > "$W/pin"
 coffer seal add "$STORE" --new tpm2 --pin --new-passphrase-fd 3 --key-file "$KEY" 3< "$W/pin" > /dev/null
 refused "no terminal to ask for the PIN" setsid mount.coffer "$STORE" "$MNT"
 mount.coffer "$STORE" "$MNT" -o seal=tpm2,passfd=3 3< "$W/pin"; umount "$MNT"; gone
+coffer log "$STORE" --seal tpm2 --passphrase-fd 3 3< "$W/pin" > /dev/null
+coffer shelf list "$STORE" --seal tpm2 --passphrase-fd 3 3< "$W/pin" | grep -q audit || fail "shelf list with a PIN"
 printf 4816 > "$W/wrong"
 for left in 2 1; do
     code=0

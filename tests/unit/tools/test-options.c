@@ -12,6 +12,12 @@ static const struct tool_option table[] = {
     {"key-file", "FILE", "a key", true},
     {0},
 };
+static const struct tool_option shared[] = {
+    {"seal", "KIND", "what opens it", false},
+    {"pin", NULL, "with a PIN", false},
+    {0},
+};
+static const struct verb sharing = {.name = "try", .args = "STORE", .options = table, .more = shared};
 static const struct verb verb = {.name = "try", .args = "STORE", .options = table};
 
 static char **words;
@@ -54,6 +60,28 @@ START_TEST(options_and_operands)
 	ck_assert(operands_are(&verb, count, words, 1));
 	ck_assert_str_eq(words[optind], "store");
 	ck_assert_str_eq(last_complaint, "");
+}
+END_TEST
+
+/* Own options keep their numbers, shared ones follow from OPTION_MORE on. */
+START_TEST(shared_options)
+{
+	char *argv[] = {(char *)"try", (char *)"--pin", (char *)"--json", (char *)"--seal=tpm2", NULL};
+	char *wrong[] = {(char *)"try", (char *)"--sael=tpm2", NULL};
+
+	optind = 0;
+	ck_assert_int_eq(option_next(&sharing, 4, argv), OPTION_MORE + 1);
+	ck_assert_int_eq(option_next(&sharing, 4, argv), 1);
+	ck_assert_int_eq(option_next(&sharing, 4, argv), OPTION_MORE);
+	ck_assert_str_eq(optarg, "tpm2");
+	ck_assert_int_eq(option_next(&sharing, 4, argv), OPTION_END);
+	ck_assert_str_eq(option_at(&sharing, 2)->name, "key-file");
+	ck_assert_str_eq(option_at(&sharing, 3)->name, "seal");
+	ck_assert_ptr_null(option_at(&sharing, 5));
+	ck_assert_ptr_null(option_at(&verb, 3));
+	optind = 0;
+	ck_assert_int_eq(option_next(&sharing, 2, wrong), OPTION_BAD);
+	complained("did you mean '--seal'?");
 }
 END_TEST
 
@@ -139,6 +167,7 @@ TCase *options_case(void)
 	TCase *t = tcase_create("options");
 
 	tcase_add_test(t, options_and_operands);
+	tcase_add_test(t, shared_options);
 	tcase_add_test(t, dashes_end_options);
 	tcase_add_test(t, operands_missing_or_too_many);
 	tcase_add_test(t, help_is_an_option);
