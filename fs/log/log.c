@@ -235,8 +235,8 @@ int cof_log_close(struct cof_log *log, struct cof_diag *diag)
 			 "acknowledged: run coffer verify afterwards",
 			 where, strerror(-err));
 	cof_tiles_drain(log, NULL);
-	if (!r) /* of the CHECKPOINT frame, which no checkpoint covers */
-		r = cof_tiles_flush(log, false);
+	if (!r) /* of the CHECKPOINT frame, which no checkpoint covers; a closed store has nothing to lose */
+		r = cof_tiles_flush(log, true);
 	if (r < 0 && !err)
 		err = cof_fail(diag, r,
 			       "%s/tile could not be written (%s); the next mount makes it again",
