@@ -21,6 +21,7 @@ enum {
 	OPT_PIN,
 	OPT_RECOVERY,
 	OPT_RECOVERY_TEST,
+	OPT_WITHOUT_TPM,
 	OPT_JSON,
 };
 
@@ -39,6 +40,9 @@ static const struct tool_option options[] = {
 		      "alone"},
     [OPT_RECOVERY_TEST] = {"recovery-test", "FILE",
 			   "recovery-renew: tries the new envelope with this identity file too", true},
+    [OPT_WITHOUT_TPM] = {"without-tpm", NULL,
+			 "new-lineage: the seal's secret goes to keys/epoch, and there is no anchor; for when "
+			 "the TPM is gone"},
     [OPT_JSON] = {"json", NULL, "show: JSON instead of text"},
     {0},
 };
@@ -47,7 +51,7 @@ struct sealing {
 	struct opener_args open, add;
 	const char *next;
 	struct recovery recovery;
-	bool json;
+	bool json, without_tpm;
 	struct store store;
 	struct opener opener, added;
 };
@@ -75,6 +79,9 @@ static int take_option(struct sealing *s, int option)
 		return recovery_add(&s->recovery, optarg);
 	case OPT_RECOVERY_TEST:
 		s->recovery.test = optarg;
+		break;
+	case OPT_WITHOUT_TPM:
+		s->without_tpm = true;
 		break;
 	case OPT_JSON:
 		s->json = true;
@@ -248,6 +255,21 @@ static int seal_recovery(struct sealing *s, struct cof_diag *diag)
 	return r;
 }
 
+static int seal_lineage(struct sealing *s, struct cof_diag *diag)
+{
+	struct cof_new_lineage done = {.lineage = 0};
+	int r = cof_store_seal_lineage(s->store.io, &s->opener.secret, s->without_tpm, &done, diag);
+
+	if (r == 0)
+		printf("The seal begins anew with the next mount (lineage %u), which puts that on record: an "
+		       "auditor\nsecret from before checks it up to there. Its secret lies in %s.\n",
+		       done.lineage,
+		       done.in_tpm ? "the TPM"
+				   : "keys/epoch, where\nwhoever copies the store with an opener has it; there is "
+				     "no anchor");
+	return r;
+}
+
 static int seal_remove(struct sealing *s, const char *name, struct cof_diag *diag)
 {
 	const char *dash = strrchr(name, '-');
@@ -305,19 +327,23 @@ static int act(struct sealing *s, const char *what, char **rest, struct cof_diag
 		return seal_renew(s, diag);
 	if (!strcmp(what, "recovery-renew"))
 		return seal_recovery(s, diag);
+	if (!strcmp(what, "new-lineage"))
+		return seal_lineage(s, diag);
 	return !strcmp(what, "add") ? seal_add(s, diag) : seal_remove(s, rest[1], diag);
 }
 
 static int check(struct sealing *s, const char *what, int n)
 {
-	static const char *const words[] = {"show", "renew", "add", "remove", "recovery-renew", NULL};
+	static const char *const words[] = {"show", "renew", "add", "remove", "recovery-renew",
+					    "new-lineage", NULL};
 	const char *conflict = opener_conflict(&s->open);
 	bool known = false;
 
 	for (int i = 0; words[i]; i++)
 		known |= !strcmp(what, words[i]);
 	if (!known)
-		return misuse("show, renew, add, remove or recovery-renew is wanted first, not '%s'", what);
+		return misuse("show, renew, add, remove, recovery-renew or new-lineage is wanted first, not '%s'",
+			      what);
 	if (n != (!strcmp(what, "remove") ? 3 : 2))
 		return misuse("%s takes STORE%s", what, !strcmp(what, "remove") ? " and an opener's name" : "");
 	if (*conflict)
@@ -329,6 +355,8 @@ static int check(struct sealing *s, const char *what, int n)
 		return misuse("--recovery RECIPIENT goes with recovery-renew, and recovery-renew with it");
 	if (s->recovery.test && !s->recovery.n)
 		return misuse("--recovery-test goes with recovery-renew");
+	if (s->without_tpm && strcmp(what, "new-lineage") != 0)
+		return misuse("--without-tpm goes with new-lineage");
 	conflict = s->add.seal ? opener_conflict(&s->add) : "";
 	return *conflict ? misuse("--new: %s", conflict) : EXIT_OK;
 }
@@ -347,7 +375,7 @@ static int run(const struct verb *self, int argc, char **argv)
 	if (option != OPTION_END)
 		return option_exit(option);
 	if (optind == argc)
-		return misuse("show, renew, add, remove or recovery-renew is wanted, and STORE");
+		return misuse("show, renew, add, remove, recovery-renew or new-lineage is wanted, and STORE");
 	code = check(&s, argv[optind], argc - optind);
 	if (code)
 		return code;
@@ -363,11 +391,12 @@ const struct verb verb_seal = {
     .name = "seal",
     .args = "ACTION STORE [OPENER]",
     .summary = "what opens an archive, and changes to it",
-    .text = "ACTION is show, renew, add, remove or recovery-renew. show names the openers of an "
+    .text = "ACTION is show, renew, add, remove, recovery-renew or new-lineage. show names the openers of an "
 	    "archive. renew makes a new root key: with a TPM's opener every "
 	    "older copy of seal/ and keys/ is dead afterwards. add makes another opener (--new), remove takes "
-	    "one away; the last one stays. recovery-renew makes another recovery envelope (--recovery). The "
-	    "archive may not be mounted.\n"
+	    "one away; the last one stays. recovery-renew makes another recovery envelope (--recovery). "
+	    "new-lineage begins the seal anew, when what held its secret and the anchor is gone or does not fit "
+	    "the log; the break stays on record. The archive may not be mounted.\n"
 	    "\n"
 	    "Exit code: 0 done, 1 failed, 2 wrong usage.",
     .options = options,

@@ -203,6 +203,15 @@ int cof_store_seal_add(struct cof_io *io, const struct cof_opener_secret *secret
 		       struct cof_diag *diag); /* -EEXIST: a second TPM */
 int cof_store_seal_remove(struct cof_io *io, const struct cof_opener_secret *secret,
 			  enum cof_opener_kind kind, uint32_t n, struct cof_diag *diag); /* -EBUSY: the last */
+struct cof_new_lineage {
+	uint32_t lineage;
+	bool in_tpm; /* its secret and the anchor; else in keys/epoch, which promises less */
+};
+/* The seal begun anew, since what held its secret is gone or does not fit the log: recorded by the next
+ * mount. With a TPM's opener, or where a TPM held it before, in the TPM that secret->tpm names, unless
+ * without_tpm says that it may be weaker. */
+int cof_store_seal_lineage(struct cof_io *io, const struct cof_opener_secret *secret, bool without_tpm,
+			   struct cof_new_lineage *ret, struct cof_diag *diag);
 struct cof_recover_params {
 	const uint8_t (*identities)[32]; /* of age; secure memory */
 	size_t n_identities;

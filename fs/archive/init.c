@@ -21,6 +21,7 @@ struct making {
 	struct cof_conf conf;
 	struct cof_clock clock;
 	struct cof_keys *keys;
+	struct cof_tpm_link *tpm; /* NULL: not sealed by one */
 	struct cof_log *log;
 	struct cof_aead *aead; /* metadata of mount 1 */
 	uint32_t mount;
@@ -167,6 +168,8 @@ static int make_keys(struct making *m, uint8_t *auditor)
 	}
 	r = cof_keys_make(m->io, m->conf.id, m->p->secret, m->p->cost, m->p->pcrs, auditor, public_key,
 			  &m->keys, m->diag);
+	if (r == 0 && m->p->secret->kind == COF_OPENER_TPM2)
+		r = cof_tpm_link_new(m->p->secret->tpm, &m->tpm);
 	if (r < 0)
 		return r;
 	r = m->p->origin ? cof_vkey_make(m->p->origin, COF_NOTE_ED25519, public_key, &m->conf.vkey)
@@ -208,7 +211,7 @@ static int mount_once(struct making *m)
 	if (r == 0)
 		r = cof_log_mount(m->log, m->salt, fields.data, (uint32_t)fields.len, &m->mount);
 	if (r == 0)
-		r = cof_keys_advance(m->keys, m->io);
+		r = cof_keys_advance(m->keys, m->io, m->tpm, m->diag);
 	if (r == 0)
 		r = cof_keys_payload(m->keys, 0, m->mount, m->salt, key);
 	return r < 0 ? r : cof_aead_new(key, &m->aead);
@@ -305,7 +308,7 @@ static int make_all(struct making *m, uint8_t *auditor)
 	if (r == 0 && m->p->recovery)
 		r = cof_envelope_make(m->keys, m->io, &m->conf, m->p->recovery, m->diag);
 	cof_aead_free(m->aead);
-	cof_keys_free(m->keys);
+	cof_tpm_link_free(m->tpm);
 	return r;
 }
 
@@ -329,9 +332,11 @@ int cof_archive_init(struct cof_io *io, const struct cof_init_params *p, struct 
 		return r;
 	r = make_all(&m, auditor);
 	if (r < 0 && m.ours) {
-		cof_keys_unmake(io, m.conf.id, p->secret);
+		if (m.keys)
+			cof_keys_unmake(m.keys, io, p->secret);
 		remove_all(&m);
 	}
+	cof_keys_free(m.keys);
 	cof_io_unlock(io);
 	if (r < 0)
 		return r;

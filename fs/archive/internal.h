@@ -89,7 +89,7 @@ int cof_last_mount(struct cof_archive *a, struct cof_frame *ret, struct cof_buf 
 struct cof_archive *cof_archive_new(const struct cof_archive_params *p);
 void cof_archive_free(struct cof_archive *a);
 
-/* A RECOVERY frame for keys that coffer recover made anew, once (recover.c). Behind the MOUNT frame. */
+/* A RECOVERY frame for keys that coffer recover made anew, or a new lineage, once (recover.c). Behind the MOUNT frame. */
 int cof_recovered_record(struct cof_archive *a, struct cof_diag *diag);
 
 /* ---- shelves: policies, and what each holds (shelf.c) ---- */
@@ -421,7 +421,7 @@ struct cof_archive {
 	struct cof_places *places;
 	struct cof_chunks *chunks;
 	struct cof_clock clock;
-	struct cof_tpm_link *tpm; /* NULL: no opener is a TPM */
+	struct cof_tpm_link *tpm; /* NULL: none holds the seal's secret and the anchor */
 	struct cof_archive_params p;
 	struct cof_opened opened;
 	uint32_t mount; /* ordinal of this mount; 0 when read-only from the start */
@@ -434,7 +434,7 @@ struct cof_archive {
 	atomic_uint_fast64_t stale_from; /* the first such sequence; UINT64_MAX: none */
 	atomic_bool damaged;	       /* the index said something impossible */
 	atomic_bool incomplete;	       /* the ends of open files are not known: frames are missing */
-	bool keys_recovered;	       /* this mount put a recovery of the keys on record */
+	bool keys_recovered, seal_anew; /* this mount put a recovery of the keys, a new lineage on record */
 	bool locked;		       /* the store's lock is ours */
 	bool passive;		       /* nothing is written to the store, not even an index */
 	uint64_t covered;	       /* passive: frames below are signed; behind, the first torn one is the end */

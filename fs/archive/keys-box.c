@@ -15,13 +15,15 @@
 
 enum { /* tags, their own space */
 	TAG_ENTRY_H = 1, TAG_ENTRY_R, TAG_PAGE_H, TAG_PAGE_R, TAG_INDEX, TAG_SIGNING, TAG_STATE,
-	TAG_WRAP = 9, TAG_EPOCH = 16,
+	TAG_NV = 8, TAG_WRAP, TAG_ANCHOR = 11, TAG_AUDITOR, TAG_EPOCH = 16,
 };
 
 #define FIELD 3 /* bytes of tag and length */
 #define ENTRY_LEN (1 + 8 + COF_KEY)
 #define PAGE_LEN (8 + 8 + COF_KEY)
 #define WRAP_LEN (1 + 4 + COF_KEY)
+#define NV_LEN (4 + COF_TPM_AUTH)
+#define ANCHOR_LEN (4 + 8 + 8)
 #define EPOCH_LEN (8 + 4 + COF_KEY)
 
 #define TOP_FILE COF_KEYS_TOP
@@ -79,6 +81,24 @@ static int write_entry(void *user, const struct cof_keytree_entry *e)
 	return 0;
 }
 
+static int encode_nv(const struct cof_keys *k, struct plain *p)
+{
+	uint8_t *nv, *anchor;
+
+	if (!k->nv.here)
+		return 0;
+	nv = plain_field(p, TAG_NV, NV_LEN);
+	anchor = nv ? plain_field(p, TAG_ANCHOR, ANCHOR_LEN) : NULL;
+	if (!anchor)
+		return -EOVERFLOW;
+	cof_put_le32(nv, k->nv.seal);
+	memcpy(nv + 4, k->nv.auth, COF_TPM_AUTH);
+	cof_put_le32(anchor, k->nv.anchor);
+	cof_put_le64(anchor + 4, k->nv.anchor_base);
+	memcpy(anchor + 12, k->nv.anchor_id, 8);
+	return 0;
+}
+
 static int encode_top(const struct cof_keys *k, struct plain *p)
 {
 	int err = 0;
@@ -114,6 +134,10 @@ static int encode_top(const struct cof_keys *k, struct plain *p)
 		cof_put_le32(at + 1, k->wraps[i].n);
 		memcpy(at + 5, k->wraps[i].key, COF_KEY);
 	}
+	if (!err)
+		err = encode_nv(k, p);
+	for (size_t i = 0; i < k->n_auditors && !err; i++)
+		err = plain_key(p, TAG_AUDITOR, k->auditors[i]);
 	return err;
 }
 
@@ -132,7 +156,8 @@ int cof_keys_write_top(const struct cof_keys *k, struct cof_io *io, bool next, s
 	size_t entries = cof_keytree_count(k->tree[0]) + cof_keytree_count(k->tree[1]);
 	size_t pages = k->n_pages[0] + k->n_pages[1];
 	size_t cap = entries * (FIELD + ENTRY_LEN) + pages * (FIELD + PAGE_LEN) +
-		     3 * (FIELD + COF_KEY) + k->n_wraps * (FIELD + WRAP_LEN);
+		     (3 + k->n_auditors) * (FIELD + COF_KEY) + k->n_wraps * (FIELD + WRAP_LEN) +
+		     2 * FIELD + NV_LEN + ANCHOR_LEN;
 	cof_autosecret uint8_t *plain = cof_secret_alloc(cap);
 	struct plain p = {plain, 0, cap};
 	cof_autobuf struct cof_buf box = {0};
@@ -249,7 +274,7 @@ static size_t count_tag(const void *plain, size_t n, uint8_t tag)
 
 static int top_lists_new(struct cof_keys *k, const void *plain, size_t n)
 {
-	size_t wraps = count_tag(plain, n, TAG_WRAP);
+	size_t wraps = count_tag(plain, n, TAG_WRAP), auditors = count_tag(plain, n, TAG_AUDITOR);
 
 	for (int t = 0; t < 2; t++) {
 		size_t pages = count_tag(plain, n, (uint8_t)(TAG_PAGE_H + t));
@@ -265,6 +290,40 @@ static int top_lists_new(struct cof_keys *k, const void *plain, size_t n)
 		if (!k->wraps)
 			return -ENOMEM;
 	}
+	if (auditors) {
+		k->auditors = calloc(auditors, COF_KEY);
+		if (!k->auditors)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Both or none. */
+static int take_nv(struct cof_keys *k, const void *plain, size_t n)
+{
+	struct cof_field nv, anchor;
+	bool has = cof_field_find(plain, n, TAG_NV, &nv) == 0;
+
+	if (has != (cof_field_find(plain, n, TAG_ANCHOR, &anchor) == 0))
+		return -EUCLEAN;
+	if (!has)
+		return 0;
+	if (nv.len != NV_LEN || anchor.len != ANCHOR_LEN)
+		return -EUCLEAN;
+	k->nv.here = true;
+	k->nv.seal = cof_get_le32(nv.value);
+	memcpy(k->nv.auth, nv.value + 4, COF_TPM_AUTH);
+	k->nv.anchor = cof_get_le32(anchor.value);
+	k->nv.anchor_base = cof_get_le64(anchor.value + 4);
+	memcpy(k->nv.anchor_id, anchor.value + 12, 8);
+	return 0;
+}
+
+static int take_auditor(struct cof_keys *k, const struct cof_field *f)
+{
+	if (f->len != COF_KEY)
+		return -EUCLEAN;
+	memcpy(k->auditors[k->n_auditors++], f->value, COF_KEY);
 	return 0;
 }
 
@@ -307,6 +366,8 @@ static int take_top(struct cof_keys *k, const struct cof_field *f)
 		return take_page(k, f->tag - TAG_PAGE_H, f);
 	case TAG_WRAP:
 		return take_wrap(k, f);
+	case TAG_AUDITOR:
+		return take_auditor(k, f);
 	default:
 		return 0;
 	}
@@ -326,7 +387,7 @@ static int decode_top(struct cof_keys *k, const void *plain, size_t n)
 		err = cof_field_bytes(plain, n, TAG_SIGNING, k->signing, COF_KEY);
 	if (!err)
 		err = cof_field_bytes(plain, n, TAG_STATE, k->state, COF_KEY);
-	return err;
+	return err ? err : take_nv(k, plain, n);
 }
 
 /* What is authentic but makes no sense was written by something else than Coffer 1. */

@@ -26,6 +26,15 @@ struct cof_keys_wrap { /* what lets the root key be renewed without the opener's
 	uint8_t key[COF_KEY]; /* wrap key; of tpm2 what the PIN is to the TPM, or zeros */
 };
 
+struct cof_keys_nv { /* what lies in a TPM (keys-nv.h) */
+	bool here;
+	uint32_t seal; /* NV index of epoch and secret */
+	uint8_t auth[COF_TPM_AUTH];
+	uint32_t anchor; /* NV index of the anchor; its number with which it began */
+	uint64_t anchor_base;
+	uint8_t anchor_id[8]; /* drawn with it: another TPM's may have the same index */
+};
+
 struct cof_keys { /* secure memory, as all it points to */
 	uint8_t archive_id[16];
 	uint8_t root[COF_KEY];
@@ -33,7 +42,8 @@ struct cof_keys { /* secure memory, as all it points to */
 	bool top_next;	     /* its top is keys/top.next: a renewal was not finished */
 	bool staged;	     /* of a recovery: files are written with COF_KEYS_STAGED behind their names */
 	uint8_t index[COF_KEY], signing[COF_KEY], state[COF_KEY];
-	uint64_t epoch; /* of the next MOUNT frame */
+	struct cof_keys_nv nv;
+	uint64_t epoch; /* of the next MOUNT frame; 0: in the TPM, and not asked for yet */
 	uint32_t lineage;
 	uint8_t epoch_secret[COF_KEY];
 	struct cof_keytree *tree[2]; /* H, R */
@@ -41,6 +51,8 @@ struct cof_keys { /* secure memory, as all it points to */
 	size_t n_pages[2];
 	struct cof_keys_wrap *wraps;
 	size_t n_wraps;
+	uint8_t (*auditors)[COF_KEY]; /* age recipients of the auditor secrets; not secret */
+	size_t n_auditors;
 };
 
 struct cof_keys *cof_keys_new(const uint8_t archive_id[16]); /* empty; NULL: no secure memory left */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "fs/archive/archive.h"
+#include "fs/archive/keys-nv.h"
 #include "fs/archive/keys-seal.h"
 
 static int write_seal(struct cof_io *io, const struct cof_seal_file *f, const void *p, size_t n,
@@ -57,6 +58,30 @@ static int seal_tpm2(const struct cof_keys *k, struct cof_tpm *t, struct cof_tpm
 	return err;
 }
 
+/*
+ * The seal's secret moves into the TPM: there, then the top that says so, then keys/epoch goes. With both
+ * there the TPM counts. From where the top may have reached the disk nothing is taken back.
+ */
+static int move_in(struct cof_keys *k, struct cof_io *io, struct cof_tpm *t, struct cof_diag *diag)
+{
+	bool defined = !k->nv.here;
+	int err = defined ? cof_nv_define(k, t, diag) : 0;
+
+	if (!err)
+		err = cof_keys_write_top(k, io, false, diag);
+	if (!err && !k->staged && defined)
+		err = cof_nv_drop_file(io, diag);
+	return err;
+}
+
+/* The other way round, before the top says so; k->nv stays until then. */
+static int move_out(struct cof_keys *k, struct cof_io *io, struct cof_tpm *t, struct cof_diag *diag)
+{
+	int err = cof_nv_read(k, t, diag);
+
+	return err ? err : cof_keys_write_epoch(k, io, k->epoch, k->epoch_secret, diag);
+}
+
 /* A counter of its own, then the file. What was defined is removed again if the rest fails. */
 static int make_tpm2(struct cof_keys *k, struct cof_io *io, const struct cof_opener_secret *secret,
 		     uint32_t pcrs, struct cof_keys_wrap *w, struct cof_diag *diag)
@@ -82,7 +107,7 @@ static int make_tpm2(struct cof_keys *k, struct cof_io *io, const struct cof_ope
 		return err;
 	err = seal_tpm2(k, t, &p, NULL, &blob, pcrs, diag);
 	if (!err)
-		err = cof_keys_write_top(k, io, false, diag);
+		err = move_in(k, io, t, diag);
 	if (!err)
 		err = write_seal(io, &f, blob.data, blob.len, diag);
 	if (err)
@@ -90,18 +115,19 @@ static int make_tpm2(struct cof_keys *k, struct cof_io *io, const struct cof_ope
 	return err;
 }
 
-void cof_keys_unmake(struct cof_io *io, const uint8_t archive_id[16],
-		     const struct cof_opener_secret *secret)
+void cof_keys_unmake(struct cof_keys *k, struct cof_io *io, const struct cof_opener_secret *secret)
 {
 	struct cof_seal_file f = {.kind = COF_OPENER_TPM2, .n = 1};
 	cof_autofree struct cof_tpm_sealed *s = calloc(1, sizeof(*s));
 	cof_autotpm struct cof_tpm *t = NULL;
 	uint64_t generation;
 
-	if (secret->kind == COF_OPENER_TPM2 && s &&
-	    cof_seal_tpm2_load(io, archive_id, &f, s, &generation) == 0 &&
-	    cof_tpm_open(secret->tpm, &t, NULL) == 0)
+	if (secret->kind != COF_OPENER_TPM2 || cof_tpm_open(secret->tpm, &t, NULL) < 0)
+		return;
+	if (s && cof_seal_tpm2_load(io, k->archive_id, &f, s, &generation) == 0)
 		(void)cof_tpm_undefine(t, s->index, NULL);
+	if (k->nv.here)
+		cof_nv_undefine(k, t);
 }
 
 /* ---- adding and removing ---- */
@@ -177,6 +203,17 @@ int cof_keys_add_opener(struct cof_keys *k, struct cof_io *io, const struct cof_
 	return 0;
 }
 
+static int not_moved(int err, struct cof_diag *diag)
+{
+	struct cof_diag why = diag ? *diag : (struct cof_diag){""};
+
+	return cof_fail(diag, err,
+			"the seal's secret lies in the TPM and cannot be taken back: %.600s. If it is gone for "
+			"good, begin the seal anew first: coffer seal new-lineage STORE (--without-tpm where "
+			"there is no TPM any more)",
+			why.text);
+}
+
 int cof_keys_remove_opener(struct cof_keys *k, struct cof_io *io, enum cof_opener_kind kind, uint32_t n,
 			   const char *tpm, struct cof_diag *diag)
 {
@@ -187,6 +224,7 @@ int cof_keys_remove_opener(struct cof_keys *k, struct cof_io *io, enum cof_opene
 	struct cof_seal_files files;
 	uint64_t generation;
 	size_t others = 0;
+	struct cof_keys_nv nv;
 	bool here = false, counter;
 	char path[64];
 	int err = s ? settled(k, io, tpm, diag) : -ENOMEM;
@@ -202,7 +240,7 @@ int cof_keys_remove_opener(struct cof_keys *k, struct cof_io *io, enum cof_opene
 			others++;
 	}
 	cof_seal_path(&f, path);
-	if (!here)
+	if (!here && !w)
 		return cof_fail(diag, -ENOENT, "%s/%s is not there", cof_io_where(io), path);
 	if (!others)
 		return cof_fail(diag, -EBUSY,
@@ -211,18 +249,37 @@ int cof_keys_remove_opener(struct cof_keys *k, struct cof_io *io, enum cof_opene
 				path);
 	counter = kind == COF_OPENER_TPM2 &&
 		  cof_seal_tpm2_load(io, k->archive_id, &f, s, &generation) == 0;
+	if (kind == COF_OPENER_TPM2 && k->nv.here) {
+		err = cof_tpm_open(tpm, &t, diag);
+		if (!err)
+			err = move_out(k, io, t, diag);
+		if (err)
+			return not_moved(err, diag);
+	}
 	err = cof_io_unlink(io, path);
-	if (!err)
+	if (!err || err == -ENOENT)
 		err = cof_io_sync_dir(io, COF_SEAL_DIR);
 	if (err)
 		return cof_fail(diag, err, "%s cannot be removed: %s", path, strerror(-err));
-	if (w) {
-		memmove(w, w + 1, (size_t)(k->wraps + k->n_wraps - (w + 1)) * sizeof(*w));
-		k->n_wraps--;
+	nv = k->nv;
+	if (kind == COF_OPENER_TPM2)
+		cof_wipe(&k->nv, sizeof(k->nv));
+	if (w || nv.here) {
+		if (w) {
+			memmove(w, w + 1, (size_t)(k->wraps + k->n_wraps - (w + 1)) * sizeof(*w));
+			k->n_wraps--;
+		}
 		err = cof_keys_write_top(k, io, false, diag);
 	}
-	if (!err && counter && cof_tpm_open(tpm, &t, NULL) == 0)
-		(void)cof_tpm_undefine(t, s->index, NULL); /* elsewhere by now: nothing to remove */
+	if (!err && kind == COF_OPENER_TPM2 && (t || cof_tpm_open(tpm, &t, NULL) == 0)) {
+		if (counter) /* elsewhere by now: nothing to remove */
+			(void)cof_tpm_undefine(t, s->index, NULL);
+		if (nv.here) {
+			(void)cof_tpm_undefine(t, nv.seal, NULL);
+			(void)cof_tpm_undefine(t, nv.anchor, NULL);
+		}
+	}
+	cof_wipe(&nv, sizeof(nv));
 	return err;
 }
 

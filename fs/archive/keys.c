@@ -20,6 +20,7 @@ void cof_keys_free(struct cof_keys *k)
 		cof_secret_free(k->pages[t]);
 	}
 	cof_secret_free(k->wraps);
+	free(k->auditors);
 	cof_secret_free(k);
 }
 
@@ -91,10 +92,12 @@ int cof_keys_make(struct cof_io *io, const uint8_t archive_id[16],
 	if (err)
 		return cof_fail(diag, err, "the keys could not be drawn: %s", strerror(-err));
 	err = cof_keys_add_opener(k, io, secret, cost, pcrs, NULL, diag);
-	if (!err)
+	if (!err && !k->nv.here)
 		err = cof_keys_write_epoch(k, io, k->epoch, k->epoch_secret, diag);
-	if (err)
+	if (err) {
+		cof_keys_unmake(k, io, secret);
 		return err;
+	}
 	if (ret_auditor)
 		memcpy(ret_auditor, k->epoch_secret, COF_KEY);
 	memcpy(ret_public, public_key, sizeof(public_key));
@@ -119,7 +122,7 @@ int cof_keys_open(struct cof_io *io, const uint8_t archive_id[16],
 		err = cof_keys_read_top(k, io, diag);
 	if (!err)
 		err = cof_keys_read_pages(k, io, diag);
-	if (!err)
+	if (!err && !k->nv.here)
 		err = cof_keys_read_epoch(k, io, diag);
 	if (err)
 		return err;
@@ -176,25 +179,6 @@ uint64_t cof_keys_epoch(const struct cof_keys *k)
 uint32_t cof_keys_lineage(const struct cof_keys *k)
 {
 	return k->lineage;
-}
-
-int cof_keys_advance(struct cof_keys *k, struct cof_io *io)
-{
-	cof_autosecret uint8_t *next = cof_secret_alloc(COF_KEY);
-	int err;
-
-	if (!next)
-		return -ENOMEM;
-	if (k->epoch == UINT64_MAX)
-		return -EOVERFLOW;
-	err = cof_seal_epoch_next(k->epoch_secret, next);
-	if (!err)
-		err = cof_keys_write_epoch(k, io, k->epoch + 1, next, NULL);
-	if (err)
-		return err;
-	memcpy(k->epoch_secret, next, COF_KEY); /* the old one is overwritten in place */
-	k->epoch++;
-	return 0;
 }
 
 int cof_keys_payload(const struct cof_keys *k, uint64_t object, uint32_t mount,

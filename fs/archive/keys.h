@@ -16,13 +16,13 @@ struct cof_keys; /* everything in secure memory */
 
 /* Draws everything, writes seal/<kind>-1, keys/top, keys/epoch (epoch 1); all durable. The auditor
  * secret (S1) is copied to ret_auditor when not NULL. signing public key to ret_public. pcrs: of tpm2,
- * which defines a counter in the TPM too: cof_keys_unmake removes it when the archive is not made. */
+ * which defines indices in the TPM too, and keeps the epoch there: cof_keys_unmake removes them when the
+ * archive is not made. */
 int cof_keys_make(struct cof_io *io, const uint8_t archive_id[16],
 		  const struct cof_opener_secret *secret, const struct cof_argon2_cost *cost,
 		  uint32_t pcrs, uint8_t *ret_auditor, uint8_t ret_public[32], struct cof_keys **ret,
 		  struct cof_diag *diag);
-void cof_keys_unmake(struct cof_io *io, const uint8_t archive_id[16],
-		     const struct cof_opener_secret *secret);
+void cof_keys_unmake(struct cof_keys *k, struct cof_io *io, const struct cof_opener_secret *secret);
 /* Tries every seal/ file of the secret's kind, those of an unfinished renewal too. -EKEYREJECTED with
  * a sentence that says what to do. Changes nothing. */
 int cof_keys_open(struct cof_io *io, const uint8_t archive_id[16],
@@ -40,8 +40,11 @@ const uint8_t *cof_keys_index(const struct cof_keys *k);	 /* 32 bytes */
 void cof_keys_log_secrets(const struct cof_keys *k, struct cof_log_secrets *ret); /* wipe after use */
 uint64_t cof_keys_epoch(const struct cof_keys *k);
 uint32_t cof_keys_lineage(const struct cof_keys *k);
-/* After the MOUNT frame is durable: epoch + 1, next secret, keys/epoch replaced; the old one wiped. */
-int cof_keys_advance(struct cof_keys *k, struct cof_io *io);
+/* After the MOUNT frame is durable: epoch + 1 and the next secret into the TPM's NV, or keys/epoch; the old
+ * one is wiped. Before it cof_keys_fetch_epoch (keys-nv.h). l: NULL where the archive has no TPM. */
+struct cof_tpm_link;
+int cof_keys_advance(struct cof_keys *k, struct cof_io *io, struct cof_tpm_link *l,
+		     struct cof_diag *diag);
 /* Payload key of an object in a mount. -ENOKEY when punctured. Thread-safe. */
 int cof_keys_payload(const struct cof_keys *k, uint64_t object, uint32_t mount,
 		     const uint8_t salt[32], uint8_t ret[COF_KEY]);

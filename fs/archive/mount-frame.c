@@ -41,12 +41,12 @@ int cof_mount_put(struct cof_archive *a, struct cof_diag *diag)
 		return cof_fail(diag, r,
 				"%s cannot be mounted, its MOUNT frame was not written: %s",
 				cof_io_where(a->io), strerror(-r));
-	r = cof_keys_advance(a->keys, a->io);
+	r = cof_keys_advance(a->keys, a->io, a->tpm, diag);
 	if ((r == -ENOSPC || r == -EDQUOT) && cof_io_unlink(a->io, "reserve") == 0)
-		r = cof_keys_advance(a->keys, a->io); /* a full disk has to be readable at least */
+		/* a full disk has to be readable at least */
+		r = cof_keys_advance(a->keys, a->io, a->tpm, diag);
 	if (r < 0)
-		return cof_fail(diag, r, "%s/keys/epoch cannot be replaced: %s",
-				cof_io_where(a->io), strerror(-r));
+		return r;
 	/* Only now: a MOUNT whose epoch did not move on is repeated by the next one, and no frame
 	 * may lie between the two, not even an UNMOUNT. */
 	a->mount = mount;

@@ -10,7 +10,7 @@
 #include <sys/utsname.h>
 
 #include "fs/archive/internal.h"
-#include "fs/archive/keys-seal.h"
+#include "fs/archive/keys-nv.h"
 
 #define RING_KEYS 256 /* about 2 KiB of the locked pool each */
 
@@ -32,6 +32,14 @@ static void start_clock(struct cof_archive *a)
 
 /* ---- the parts, in order ---- */
 
+/* Tampering: whatever is left can be read, and nothing may be added that could hide it. */
+static void read_only(struct cof_archive *a, const struct cof_diag *why)
+{
+	a->opened.read_only = true;
+	atomic_store(&a->failed, -EROFS);
+	snprintf(a->opened.text, sizeof(a->opened.text), "Mounted read-only. %.480s", why->text);
+}
+
 static int take_lock(struct cof_archive *a, struct cof_diag *diag)
 {
 	struct utsname host;
@@ -52,15 +60,36 @@ static int take_lock(struct cof_archive *a, struct cof_diag *diag)
 	return cof_io_lock_shared(a->io, diag);
 }
 
-static int find_tpm(struct cof_archive *a)
+/*
+ * The seal goes on from what the TPM holds, whichever opener was used. When it is not there any more, what
+ * the log says can be read and nothing added; when the TPM does not answer, that is for whoever mounts to
+ * say (-o ro), since it may be back in a moment.
+ */
+static int fetch_epoch(struct cof_archive *a, struct cof_diag *diag)
 {
-	struct cof_seal_files files;
-	int r = cof_seal_list(a->io, &files);
+	struct cof_diag why = {""}, said = {""};
+	bool lost = false;
+	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < files.n && !a->tpm; i++)
-		if (files.file[i].kind == COF_OPENER_TPM2)
-			r = cof_tpm_link_new(a->p.secret->tpm, &a->tpm);
-	return r == -ENOENT ? 0 : r;
+	if (cof_keys_nv_here(a->keys))
+		r = cof_tpm_link_new(a->p.secret->tpm, &a->tpm);
+	if (r == 0 && !a->passive)
+		r = cof_keys_fetch_epoch(a->keys, a->io, a->tpm, &lost, &why);
+	if (r == 0 || r == -ENOMEM)
+		return r;
+	if (!lost && !a->p.read_only)
+		return cof_fail(diag, r,
+				"%s is written to only with its TPM, which holds the seal's secret, whichever "
+				"opener is used: %.500s. Read it with -o ro; if that TPM is gone for good: "
+				"coffer seal new-lineage STORE --without-tpm",
+				cof_io_where(a->io), why.text);
+	cof_fail(&said, 0,
+		 "%.280s. Find out why; then begin the seal anew, which is put on record: coffer seal "
+		 "new-lineage STORE",
+		 why.text);
+	a->passive = true;
+	read_only(a, &said);
+	return 0;
 }
 
 static int open_keys(struct cof_archive *a, struct cof_diag *diag)
@@ -69,21 +98,11 @@ static int open_keys(struct cof_archive *a, struct cof_diag *diag)
 
 	if (r == 0)
 		r = cof_clock_check(&a->conf, &a->clock, diag);
-	if (r == 0)
-		r = find_tpm(a);
 	if (r < 0)
 		return r;
-	if (a->passive)
-		return cof_keys_open(a->io, a->conf.id, a->p.secret, &a->keys, diag);
-	return cof_keys_open_settled(a->io, a->conf.id, a->p.secret, &a->keys, diag);
-}
-
-/* Tampering: whatever is left can be read, and nothing may be added that could hide it. */
-static void read_only(struct cof_archive *a, const struct cof_diag *why)
-{
-	a->opened.read_only = true;
-	atomic_store(&a->failed, -EROFS);
-	snprintf(a->opened.text, sizeof(a->opened.text), "Mounted read-only. %.480s", why->text);
+	r = a->passive ? cof_keys_open(a->io, a->conf.id, a->p.secret, &a->keys, diag)
+		       : cof_keys_open_settled(a->io, a->conf.id, a->p.secret, &a->keys, diag);
+	return r < 0 ? r : fetch_epoch(a, diag);
 }
 
 static int open_log(struct cof_archive *a, struct cof_diag *diag)
@@ -118,13 +137,14 @@ static int open_log(struct cof_archive *a, struct cof_diag *diag)
 }
 
 /*
- * keys/epoch is one ahead of the last MOUNT frame, or at the same epoch if nothing follows that
+ * The next epoch is one ahead of the last MOUNT frame's, or at the same epoch if nothing follows that
  * frame. Anything else: one of the two is an old copy, or frames are gone. A MOUNT frame written
  * now would make a mistake with a backup look like tampering for ever.
  */
 static void check_epoch(struct cof_archive *a)
 {
 	const char *where = cof_io_where(a->io);
+	const char *kept = a->tpm ? "the TPM's NV" : "keys/epoch", *copy = a->tpm ? "the TPM's state" : "keys/";
 	cof_autobuf struct cof_buf fields = {0};
 	uint64_t here = cof_keys_epoch(a->keys), there = 0;
 	struct cof_diag why = {""};
@@ -138,16 +158,15 @@ static void check_epoch(struct cof_archive *a)
 		return;
 	else if (here <= there)
 		cof_fail(&why, 0,
-			 "%s/keys/epoch is at epoch %llu, mount %u in the log was at %llu: an old "
-			 "copy of "
-			 "keys/ was put back; the newest one belongs there",
-			 where, (unsigned long long)here, f.mount, (unsigned long long)there);
+			 "%s: %s is at epoch %llu, mount %u in the log was at %llu: an old copy of "
+			 "%s was put back; the newest one belongs there",
+			 where, kept, (unsigned long long)here, f.mount, (unsigned long long)there, copy);
 	else
 		cof_fail(
 		    &why, 0,
-		    "%s/keys/epoch is at epoch %llu, mount %u, the last in the log, was at %llu: "
+		    "%s: %s is at epoch %llu, mount %u, the last in the log, was at %llu: "
 		    "later frames are missing, or an old copy of the log was put back",
-		    where, (unsigned long long)here, f.mount, (unsigned long long)there);
+		    where, kept, (unsigned long long)here, f.mount, (unsigned long long)there);
 	a->behind = here > there;
 	cof_log_abandon(a->log);
 	a->log = NULL;
@@ -302,6 +321,12 @@ static void note_recovery(struct cof_archive *a)
 		cof_fault_note(a, "The keys of this archive were recovered from its envelope: whoever opened "
 				  "that has them. Make a new envelope (coffer seal recovery-renew), and find "
 				  "out what became of the old opener.");
+		cof_faults_write(a);
+	}
+	if (a->log && a->seal_anew) {
+		cof_fault_note(a, "The seal of this archive was begun anew (coffer seal new-lineage): what the TPM "
+				  "or keys/epoch held for it is not needed any more to write. If nobody can say "
+				  "why, treat the host as conquered.");
 		cof_faults_write(a);
 	}
 	if (!a->log || a->opened.recovered.clean)

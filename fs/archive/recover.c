@@ -14,6 +14,7 @@
 #include "crypto/age.h"
 #include "fs/archive/envelope.h"
 #include "fs/archive/internal.h"
+#include "fs/archive/keys-nv.h"
 #include "fs/archive/keys-seal.h"
 
 #define KEYS_DIR "keys"
@@ -282,7 +283,7 @@ static int make_new(struct recovering *r)
 		return cof_fail(r->diag, err, "%s cannot be written to: %s", cof_io_where(r->io), strerror(-err));
 	draw_rest(r);
 	err = cof_keys_add_opener(k, r->io, p->secret, p->cost, p->pcrs, NULL, r->diag);
-	if (!err)
+	if (!err && !k->nv.here)
 		err = cof_keys_write_epoch(k, r->io, k->epoch, k->epoch_secret, r->diag);
 	if (!err)
 		err = mark(r);
@@ -341,32 +342,57 @@ int cof_store_recover(struct cof_io *io, const struct cof_recover_params *p,
 
 /* ---- on record ---- */
 
-int cof_recovered_record(struct cof_archive *a, struct cof_diag *diag)
+/* One frame, durable. */
+static int record(struct cof_archive *a, const char *reason)
 {
 	cof_autobuf struct cof_buf fields = {0};
 	struct cof_draft d = {.type = COF_RECOVERY, .system = true};
-	int r = cof_io_exists(a->io, COF_KEYS_RECOVERED);
+	int r;
 
-	if (r == 0)
-		return 0;
 	cof_field_put_u64(&fields, COF_T_BYTES, 0);
 	cof_field_put_u64(&fields, COF_T_COUNT, 0);
-	cof_field_put_str(&fields, COF_T_REASON, "keys recovered from the recovery envelope");
+	cof_field_put_str(&fields, COF_T_REASON, reason);
 	cof_field_put_u32(&fields, COF_T_LINEAGE, cof_keys_lineage(a->keys));
 	d.public_part = fields.data;
 	d.public_len = (uint32_t)fields.len;
-	if (r > 0)
-		r = fields.failed ? -ENOMEM : cof_archive_put(a, &d, NULL, NULL);
-	if (r == 0)
-		r = cof_log_sync(a->log, atomic_load(&a->size) - 1);
+	r = fields.failed ? -ENOMEM : cof_archive_put(a, &d, NULL, NULL);
+	return r < 0 ? r : cof_log_sync(a->log, atomic_load(&a->size) - 1);
+}
+
+static int record_recovery(struct cof_archive *a)
+{
+	int r = cof_io_exists(a->io, COF_KEYS_RECOVERED);
+
+	if (r <= 0)
+		return r;
+	r = record(a, "keys recovered from the recovery envelope");
 	/* Last: after a crash in between it is on record twice, which harms nobody. */
 	if (r == 0)
 		r = cof_io_unlink(a->io, COF_KEYS_RECOVERED);
 	if (r == 0)
 		r = cof_io_sync_dir(a->io, KEYS_DIR);
-	if (r < 0)
-		return cof_fail(diag, r, "%s: the recovery of the keys cannot be recorded: %s",
-				cof_io_where(a->io), strerror(-r));
-	a->keys_recovered = true;
-	return 0;
+	a->keys_recovered = r == 0;
+	return r;
+}
+
+static int record_lineage(struct cof_archive *a)
+{
+	int r = cof_lineage_due(a->io, cof_keys_lineage(a->keys));
+
+	if (r > 0) {
+		r = record(a, "the seal was begun anew by an opener: coffer seal new-lineage");
+		a->seal_anew = r == 0;
+	}
+	return r < 0 ? r : cof_lineage_done(a->io);
+}
+
+int cof_recovered_record(struct cof_archive *a, struct cof_diag *diag)
+{
+	int r = record_recovery(a);
+
+	if (r == 0)
+		r = record_lineage(a);
+	return r < 0 ? cof_fail(diag, r, "%s: the recovery of the keys cannot be recorded: %s",
+				cof_io_where(a->io), strerror(-r))
+		     : 0;
 }

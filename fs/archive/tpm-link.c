@@ -67,7 +67,9 @@ int cof_tpm_link_use(struct cof_tpm_link *l, cof_tpm_use_fn fn, void *arg,
 		r = fn(l->tpm, arg, &why);
 		cause = cof_tpm_cause(l->tpm);
 	}
-	if (cause == COF_TPM_GONE || cause == COF_TPM_DROPPED || cause == COF_TPM_RESET) {
+	/* Without the kernel's resource manager one program at a time is served: make room for the next. */
+	if (strncmp(cof_tpm_link_where(l), "device:", 7) != 0 || cause == COF_TPM_GONE ||
+	    cause == COF_TPM_DROPPED || cause == COF_TPM_RESET) {
 		cof_tpm_free(l->tpm);
 		l->tpm = NULL;
 	}

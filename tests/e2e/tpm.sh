@@ -105,6 +105,12 @@ coffer seal renew "$STORE" --key-file "$KEY"
 mount.coffer "$STORE" "$MNT"; umount "$MNT"; gone
 tpm2_clear
 refused "cleared" mount.coffer "$STORE" "$MNT"
+refused "cannot be taken back" coffer seal remove "$STORE" tpm2-1 --key-file "$KEY"
+mount.coffer "$STORE" "$MNT" -o "keyfile=$KEY" > "$W/out" 2>&1 || fail "not even to be read: $(cat "$W/out")"
+grep -q "read-only.*coffer seal new-lineage" "$W/out" || fail "cleared: $(cat "$W/out")"
+umount "$MNT"; gone
+coffer seal new-lineage "$STORE" --key-file "$KEY" > "$W/out"
+grep -q "lineage 2" "$W/out" || fail "new lineage: $(cat "$W/out")"
 coffer seal remove "$STORE" tpm2-1 --key-file "$KEY" > /dev/null
 printf 4815 > "$W/pin"
 coffer seal add "$STORE" --new tpm2 --pin --new-passphrase-fd 3 --key-file "$KEY" 3< "$W/pin" > /dev/null

@@ -41,6 +41,7 @@ int store_init(struct store *s, struct cof_diag *diag)
 	    .shelves = shelves,
 	    .n_shelves = 2,
 	    .recovery = s->recovery,
+	    .pcrs = s->pcrs,
 	    .ret_auditor_secret = s->auditor,
 	    .ret_archive_id = s->archive_id,
 	};

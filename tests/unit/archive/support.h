@@ -19,6 +19,7 @@ struct store {
 	char dir[64];
 	uint64_t segment_size; /* 0: 1 MiB */
 	const struct cof_recovery *recovery; /* of init: NULL: no envelope */
+	uint32_t pcrs; /* of init with a TPM */
 	struct cof_io *io;
 	struct cof_opener_secret secret;
 	uint8_t *key; /* secure: the key file's bytes */

@@ -113,7 +113,7 @@ START_TEST(epochs)
 	struct cof_log_secrets l;
 	struct cof_keys *k = must_open();
 
-	ck_assert_int_eq(cof_keys_advance(k, s.io), 0);
+	ck_assert_int_eq(cof_keys_advance(k, s.io, NULL, NULL), 0);
 	ck_assert_uint_eq(cof_keys_epoch(k), 2);
 	cof_keys_free(k);
 	k = must_open();
@@ -134,7 +134,7 @@ START_TEST(epoch_over_a_power_cut)
 		int r;
 
 		cof_sim_plan(s.sim, COF_SIM_CRASH, cof_sim_ops(s.sim) + n);
-		r = cof_keys_advance(k, s.io);
+		r = cof_keys_advance(k, s.io, NULL, NULL);
 		ck_assert_uint_eq(cof_keys_epoch(k), epoch + (r == 0));
 		cof_keys_free(k);
 		cof_io_free(s.io);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Stands between a program and a software TPM, and cuts the power at a command that changes the TPM:
+ * before it, or after it was done and before the answer. From then on nobody answers.
+ */
+#ifndef COF_TEST_TPM_PROXY_H
+#define COF_TEST_TPM_PROXY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct tpm_proxy {
+	char socket[108]; /* what cof_tpm_open takes */
+	const char *upstream;
+	int listener;
+	pthread_t thread;
+	atomic_uint seen; /* commands that change the TPM, since the last plan */
+	atomic_uint cut;  /* 0: never */
+	atomic_bool after, dead, stop;
+	void (*on_cut)(void *user); /* in the proxy's thread; may be NULL */
+	void *user;
+};
+
+void tpm_proxy_start(struct tpm_proxy *p, const char *upstream); /* beside it, with ".proxy" */
+void tpm_proxy_stop(struct tpm_proxy *p);
+/* The n-th such command from now on; 0: none. The power is on again. */
+void tpm_proxy_plan(struct tpm_proxy *p, unsigned n, bool after);
+
+#endif
