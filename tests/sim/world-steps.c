@@ -134,19 +134,23 @@ int world_create(struct world *w, const char *path, uint8_t kind)
 	return r;
 }
 
-/* A later frame failed: the states that it would have made never were. */
+/* A later frame failed, and with it perhaps the log: then what it would have made may be there after the next
+ * mount, which says so on record. Refused for want of space it never was. */
 static void shorten(struct world *w, struct node *node, size_t from, size_t n, size_t max,
 		    size_t written)
 {
 	size_t missing = (n + max - 1) / max - written / max;
+	struct cof_log_status st;
 
 	ck_assert_uint_eq(written % max, 0);
 	ck_assert_uint_gt(written, 0);
+	cof_log_status(w->archive->log, &st);
+	w->down = st.failed != 0;
 	node->size = from + written;
-	while (missing--)
-		free(w->state[--w->states]);
-	node->state = w->acked = w->states - 1;
+	node->state = w->acked = w->states - 1 - missing;
 	w->durable = COF_MIN(w->durable, w->acked);
+	while (!w->down && missing--)
+		free(w->state[--w->states]);
 }
 
 int world_append(struct world *w, const char *path, size_t n)
