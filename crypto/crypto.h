@@ -23,6 +23,18 @@
  */
 int cof_crypto_init(size_t secure_bytes, struct cof_diag *diag);
 
+/* What does the cryptography of this process. */
+struct cof_module {
+	char name[32], version[64];
+	char status[128]; /* of its self-tests, and whether it is in a validated mode */
+	bool ok;
+};
+#define COF_MODULES 3
+/* After cof_crypto_init, which has run the self-tests. again: runs them once more. Thread-safe. */
+void cof_crypto_modules(bool again, struct cof_module ret[COF_MODULES]);
+/* Where secrets are: "memfd_secret", or "locked" memory. */
+const char *cof_secret_memory(void);
+
 /* ---- secrets ---- */
 
 /*

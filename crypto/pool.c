@@ -37,6 +37,7 @@ static struct {
 	uint8_t *state; /* one byte for each granule */
 	size_t bytes;   /* 0 until cof_pool_init */
 	size_t granules, used, rover;
+	bool secret; /* memfd_secret */
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* The large allocation of this thread: see cof_pool_arm_large. */
@@ -84,7 +85,8 @@ static int map_pool(void)
 	if (area == MAP_FAILED)
 		return -errno;
 	uint8_t *base = area + page;
-	if ((!map_memfd_secret(base, pool.bytes) && !map_locked(base, pool.bytes)) ||
+	pool.secret = map_memfd_secret(base, pool.bytes);
+	if ((!pool.secret && !map_locked(base, pool.bytes)) ||
 	    madvise(base, pool.bytes, MADV_DONTFORK) < 0) {
 		int err = errno ? -errno : -EPERM;
 		munmap(area, whole);
@@ -366,6 +368,11 @@ int cof_pool_init(size_t bytes, struct cof_diag *diag)
 	gcry_set_allocation_handler(handle_alloc, handle_alloc_secure, handle_is_secure,
 				    handle_realloc, handle_free);
 	return 0;
+}
+
+const char *cof_secret_memory(void)
+{
+	return pool.secret ? "memfd_secret" : "locked";
 }
 
 long cof_pool_locked_kib(void)

@@ -163,4 +163,7 @@ struct cof_tpm_lockout {
 };
 int cof_tpm_lockout_read(struct cof_tpm *t, struct cof_tpm_lockout *ret, struct cof_diag *diag);
 
+/* Loads what tss2 needs to reach a TPM there, without connecting: for who may map no code later. */
+int cof_tpm_load(const char *where, struct cof_diag *diag);
+
 #endif

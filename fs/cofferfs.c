@@ -1,19 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cofferfs: the daemon. It opens the archive, mounts it, serves until it is unmounted or told to
- * stop, and closes the archive. It never forks: locked memory, rings and threads would not survive.
- * mount.coffer starts it and reads its status pipe: lines "N note", then "R" once requests are
- * answered, or "E<exit code> sentence".
+ * stop, and closes the archive. mount.coffer starts it and reads its status pipe: lines "N note",
+ * then "R" once requests are answered, or "E<exit code> sentence".
+ *
+ * What needs root is done by a part of its own (daemon-root.c), the one fork there is, before there
+ * are keys, which locked memory would not survive. Then the daemon becomes the owner of STORE and
+ * gives up what it does not need (fs/guard); only then it reads the first byte of the archive.
  */
 #include "fs/archive/archive.h"
 #include "fs/control/control.h"
+#include "fs/daemon-root.h"
+#include "fs/daemon-self.h"
 #include "fs/daemon.h"
+#include "fs/guard/guard.h"
 #include "fs/mount/mount.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 
 /* Exit codes of mount(8). */
 enum { EXIT_USAGE = 1, EXIT_SYSTEM = 2, EXIT_MOUNT = 32 };
@@ -25,12 +33,15 @@ struct daemon {
 	char store[PATH_MAX], mountpoint[PATH_MAX];
 	bool foreground;
 	struct cof_daemon_log log;
+	struct cof_daemon_root root;
+	struct cof_daemon_secret secret;
 	struct cof_io *io;
 	struct cof_conf conf;
 	struct cof_archive *archive;
 	struct cof_opened opened;
 	_Atomic(struct cof_mount *) mount; /* the archive's hook may come before it is there */
 	struct cof_control *control;
+	struct cof_daemon_self self;
 	pthread_t signals;
 	bool signals_started;
 	atomic_bool ending; /* the thread of signals has to end: SIGHUP wakes it */
@@ -115,6 +126,7 @@ static void on_status(void *user, struct cof_json *status)
 	cof_json_set_str(status, "mountpoint", d->mountpoint);
 	cof_json_set_int(status, "pid", getpid());
 	cof_json_set_str(status, "transport", cof_mount_transport(atomic_load(&d->mount)));
+	cof_daemon_self_status(&d->self, status);
 }
 
 static void on_ready(void *user)
@@ -129,6 +141,29 @@ static void on_ready(void *user)
 	if (d->options.statusfd >= 0)
 		close(d->options.statusfd);
 	d->options.statusfd = -1;
+	if (cof_guard_seal() < 0)
+		cof_daemon_say(&d->log, LOG_WARNING, "%s: calls that only a start needs stay allowed",
+			       d->store);
+}
+
+/* A call that is not on the list: an attack, or a library that does what it did not do before. */
+static void on_refused(struct daemon *d)
+{
+	cof_autofree char *text = NULL;
+	uint64_t times;
+	char name[64];
+
+	while (cof_guard_refused(name, &times)) {
+		if (asprintf(&text, "the daemon made the system call %s, which it has no use for and "
+				    "which was refused",
+			     name) < 0) {
+			text = NULL;
+			return;
+		}
+		cof_archive_record(d->archive, "guard", text);
+		free(text);
+		text = NULL;
+	}
 }
 
 static void *wait_for_signals(void *user)
@@ -141,13 +176,66 @@ static void *wait_for_signals(void *user)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP); /* nothing to read anew, and no reason to end */
-	while (!atomic_load(&d->ending))
-		if (sigwait(&set, &sig) == 0 && sig != SIGHUP)
+	sigaddset(&set, SIGUSR1);
+	while (!atomic_load(&d->ending)) {
+		if (sigwait(&set, &sig) != 0)
+			continue;
+		if (sig == SIGUSR1)
+			on_refused(d);
+		else if (sig != SIGHUP)
 			on_stop(d);
+	}
 	return NULL;
 }
 
 /* ---- start ---- */
+
+/* Where the index is to be beside STORE: only root may be able to make it there. */
+static int make_index_dir(const struct daemon *d, const struct stat *owner, struct cof_diag *diag)
+{
+	const char *dir = d->options.index;
+
+	if (!*dir || mkdir(dir, 0700) < 0)
+		return !*dir || errno == EEXIST
+			   ? 0
+			   : cof_fail(diag, -errno, "%s cannot be made: %s", dir, strerror(errno));
+	return lchown(dir, owner->st_uid, owner->st_gid) < 0
+		   ? cof_fail(diag, -errno, "%s: %s", dir, strerror(errno))
+		   : 0;
+}
+
+/* From root to the owner of STORE, confined. What only root can open is open by then. */
+static int give_up_root(struct daemon *d, struct cof_diag *diag)
+{
+	const char *tpm = d->secret.secret.tpm ? d->secret.secret.tpm : COF_TPM_DEVICE;
+	struct cof_guard_params p = {.store = d->store,
+				     .index = d->options.index[0] ? d->options.index : NULL,
+				     .tpm = tpm,
+				     .uring = d->options.uring};
+	pid_t parent = getppid();
+	struct stat st;
+	int err, signal = 0;
+
+	if (stat(d->store, &st) < 0)
+		return cof_fail(diag, -errno, "%s: %s", d->store, strerror(errno));
+	err = make_index_dir(d, &st, diag);
+	if (err == 0)
+		err = access(tpm + strcspn(tpm, "/"), F_OK) < 0 && !strchr(tpm, ',') ? 0 : cof_tpm_load(tpm, diag);
+	if (err == 0)
+		err = cof_daemon_self_measure(&d->self, diag);
+	(void)prctl(PR_GET_PDEATHSIG, &signal);
+	if (err == 0)
+		err = cof_guard_become(st.st_uid, st.st_gid, diag);
+	if (err < 0)
+		return err;
+	/* Another user's process is no longer ended with its parent, unless that is said again. */
+	if (signal && (prctl(PR_SET_PDEATHSIG, signal) < 0 || getppid() != parent))
+		return cof_fail(diag, -ECANCELED, "whoever started the daemon is gone");
+	if (!d->options.unconfined)
+		return cof_guard_confine(&p, diag);
+	note(d, "unconfined: the daemon may make any system call and open any file of its user");
+	return 0;
+}
 
 static int open_archive(struct daemon *d, struct cof_diag *diag)
 {
@@ -156,43 +244,48 @@ static int open_archive(struct daemon *d, struct cof_diag *diag)
 				       .alarm_event = on_alarm_event,
 				       .changed = on_changed,
 				       .read_only = d->options.read_only,
+				       .secret = &d->secret.secret,
 				       .user = d};
-	struct cof_opener_secret secret;
-	void *data = NULL;
-	bool weak = false;
 	int err = cof_io_plain(d->store, &d->io, diag);
 
 	if (err == 0)
 		err = cof_conf_load(d->io, &d->conf, diag);
 	if (err == 0)
-		err = cof_daemon_secret(&d->options, d->store, &secret, &data, &weak, diag);
+		err = cof_daemon_secret_read(&d->secret, diag);
 	if (err < 0)
 		return err;
-	if (weak)
+	err = cof_daemon_self_fields(&d->self, &d->options, diag);
+	if (err < 0)
+		return err;
+	p.self = d->self.fields.data;
+	p.self_len = d->self.fields.len;
+	if (d->secret.weak)
 		note(d, "the key file can be read by others than its owner");
 	p.io = d->io;
-	p.secret = &secret;
 	err = cof_archive_open(&p, &d->archive, &d->opened, diag);
-	cof_secret_free(data);
+	cof_daemon_secret_wipe(&d->secret);
 	if (err == 0 && d->opened.text[0])
 		note(d, d->opened.text);
+	if (err == 0 && d->options.unconfined)
+		cof_archive_record(d->archive, "guard", "the daemon was mounted unconfined");
 	return err;
 }
 
 static int start(struct daemon *d, struct cof_diag *diag)
 {
 	struct cof_mount *mount;
-	struct cof_control_params control = {.archive_id = d->conf.id,
-					     .stop = on_stop,
+	struct cof_control_params control = {.stop = on_stop,
 					     .extra = on_status,
 					     .user = d};
-	struct cof_mount_params p = {.mountpoint = d->mountpoint,
-				     .source = d->store,
-				     .allow_other = !d->options.root_only,
+	struct cof_mount_params p = {.root = cof_daemon_root_mount(&d->root),
 				     .threads = d->options.threads,
-				     .uring = d->options.uring,
-				     .flags = d->options.flags};
-	int err = open_archive(d, diag);
+				     .uring = d->options.uring};
+	int err = cof_daemon_secret_open(&d->options, d->store, &d->secret, diag);
+
+	if (err == 0)
+		err = give_up_root(d, diag);
+	if (err == 0)
+		err = open_archive(d, diag);
 
 	if (err < 0)
 		return err;
@@ -202,7 +295,9 @@ static int start(struct daemon *d, struct cof_diag *diag)
 	if (err < 0)
 		return err;
 	atomic_store(&d->mount, mount);
-	err = cof_control_start(&control, &d->control, diag);
+	err = cof_daemon_root_listen(&d->root, d->conf.id, &control.listener, diag);
+	if (err == 0)
+		err = cof_control_start(&control, &d->control, diag);
 	if (err < 0)
 		return err;
 	err = -pthread_create(&d->signals, NULL, wait_for_signals, d);
@@ -223,6 +318,7 @@ static int finish(struct daemon *d, struct cof_diag *diag)
 		(void)pthread_kill(d->signals, SIGHUP);
 		(void)pthread_join(d->signals, NULL);
 	}
+	cof_daemon_root_unlink(&d->root);
 	if (d->control)
 		cof_control_stop(d->control);
 	/* Never served: leave no mount that nobody answers. */
@@ -233,14 +329,32 @@ static int finish(struct daemon *d, struct cof_diag *diag)
 	atomic_store(&d->mount, NULL);
 	cof_mount_free(mount);
 	cof_io_free(d->io);
+	cof_daemon_root_end(&d->root);
+	cof_daemon_self_done(&d->self);
 	return err;
+}
+
+/* Before keys and threads; what the part needs to know is settled. */
+static int start_root_part(struct daemon *d, struct cof_diag *diag)
+{
+	const int keep[] = {d->options.statusfd, d->options.passfd};
+	struct cof_attachment mount = {.mountpoint = d->mountpoint,
+				       .source = d->store,
+				       .flags = d->options.flags,
+				       .allow_other = !d->options.root_only};
+	int err = cof_guard_only(keep, COF_COUNT(keep), diag);
+
+	return err < 0 ? err : cof_daemon_root_start(&mount, &d->root, diag);
 }
 
 static int serve(struct daemon *d)
 {
 	struct cof_diag diag = {0}, last = {0};
-	int err = cof_crypto_init(SECURE_BYTES, &diag);
+	int err = start_root_part(d, &diag);
 	int code = 0;
+
+	if (err == 0)
+		err = cof_crypto_init(SECURE_BYTES, &diag);
 
 	if (err < 0)
 		return give_up(d, EXIT_SYSTEM, &diag);
@@ -276,7 +390,8 @@ static const char help[] =
 	"  -o index=DIR        where the index is kept (default: STORE/index)\n"
 	"  -o threads=N        workers\n"
 	"  -o transport=uring  requests over io_uring, where the kernel offers it\n"
-	"  -o ro               no change through the mount\n";
+	"  -o ro               no change through the mount\n"
+	"  -o unconfined       without lists of system calls and files; goes on record\n";
 
 /* The daemon's directory will be "/": what the person named from theirs has to hold there too. */
 static int make_absolute(char path[PATH_MAX], struct cof_diag *diag)

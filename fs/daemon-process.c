@@ -47,6 +47,7 @@ int cof_daemon_prepare(struct cof_diag *diag)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
 	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
 		return cof_fail(diag, -EINVAL, "signals cannot be blocked");
 	return 0;

@@ -71,44 +71,51 @@ static int read_secret(int fd, struct cof_opener_secret *s, uint8_t *data, struc
 	return 0;
 }
 
-int cof_daemon_secret(const struct cof_mount_options *o, const char *store,
-		      struct cof_opener_secret *ret, void **ret_data, bool *ret_weak,
-		      struct cof_diag *diag)
+/* While it is still root's: the file may be nobody else's to read. */
+int cof_daemon_secret_open(const struct cof_mount_options *o, const char *store, struct cof_daemon_secret *ret,
+			   struct cof_diag *diag)
 {
 	bool tpm2 = !strcmp(o->seal, "tpm2");
-	struct cof_opener_secret s = {.kind = tpm2 ? COF_OPENER_TPM2 : COF_OPENER_PASSPHRASE};
-	cof_autoclose int fd = -1;
-	bool weak = false;
-	uint8_t *data;
-	int err;
+	struct cof_daemon_secret s = {.secret.kind = tpm2 ? COF_OPENER_TPM2 : COF_OPENER_PASSPHRASE, .fd = -1};
 
-	s.tpm = o->tpm[0] ? o->tpm : secure_getenv("COFFER_TPM");
+	s.secret.tpm = o->tpm[0] ? o->tpm : secure_getenv("COFFER_TPM");
 	if (tpm2 && !o->credential[0] && o->passfd < 0) { /* no PIN */
 		*ret = s;
-		*ret_data = NULL;
-		*ret_weak = false;
 		return 0;
 	}
 	if (o->keyfile[0]) {
-		s.kind = COF_OPENER_FILE;
-		fd = open_keyfile(o, store, &weak, diag);
+		s.secret.kind = COF_OPENER_FILE;
+		s.fd = open_keyfile(o, store, &s.weak, diag);
 	} else if (o->credential[0]) {
-		fd = open_credential(o, diag);
+		s.fd = open_credential(o, diag);
 	} else {
-		fd = o->passfd;
+		s.fd = o->passfd;
 	}
-	if (fd < 0)
-		return fd;
-	data = cof_secret_alloc(KEYFILE_MAX);
-	if (!data)
-		return cof_fail(diag, -ENOMEM, "no locked memory left for the secret");
-	err = read_secret(fd, &s, data, diag);
-	if (err < 0) {
-		cof_secret_free(data);
-		return err;
-	}
+	if (s.fd < 0)
+		return s.fd;
 	*ret = s;
-	*ret_data = data;
-	*ret_weak = weak;
 	return 0;
+}
+
+int cof_daemon_secret_read(struct cof_daemon_secret *s, struct cof_diag *diag)
+{
+	int err;
+
+	if (s->fd < 0)
+		return 0;
+	s->data = cof_secret_alloc(KEYFILE_MAX);
+	if (!s->data)
+		return cof_fail(diag, -ENOMEM, "no locked memory left for the secret");
+	err = read_secret(s->fd, &s->secret, s->data, diag);
+	close(s->fd);
+	s->fd = -1;
+	if (err < 0)
+		cof_daemon_secret_wipe(s);
+	return err;
+}
+
+void cof_daemon_secret_wipe(struct cof_daemon_secret *s)
+{
+	cof_secret_free(s->data);
+	s->data = NULL;
 }

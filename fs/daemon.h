@@ -37,11 +37,17 @@ void cof_daemon_say_of(struct cof_daemon_log *l, int priority, const struct cof_
 
 /* ---- its secret (daemon-secret.c) ---- */
 
-/* Reads what the options name. data: secure memory, to be freed with cof_secret_free. weak: the key
- * file can be read by others than its owner. */
-int cof_daemon_secret(const struct cof_mount_options *o, const char *store,
-		      struct cof_opener_secret *ret, void **ret_data, bool *ret_weak,
-		      struct cof_diag *diag);
+struct cof_daemon_secret {
+	struct cof_opener_secret secret;
+	int fd;	    /* what it is read from; -1: nothing is */
+	void *data; /* secure memory */
+	bool weak;  /* the key file can be read by others than its owner */
+};
+/* What the options name is opened while this is root, and read into secure memory when it is no more. */
+int cof_daemon_secret_open(const struct cof_mount_options *o, const char *store, struct cof_daemon_secret *ret,
+			   struct cof_diag *diag);
+int cof_daemon_secret_read(struct cof_daemon_secret *s, struct cof_diag *diag);
+void cof_daemon_secret_wipe(struct cof_daemon_secret *s);
 
 /* ---- the process itself (daemon-process.c) ---- */
 

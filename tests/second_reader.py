@@ -228,7 +228,8 @@ SIZES = {1: 8, 3: 1, 4: 4, 5: 4, 6: 4, 8: 8, 9: 8, 16: 4, 17: 4, 20: 8, 24: 8, 2
          38: 8, 39: 8, 48: 32, 49: 32, 50: 16, 51: 8, 52: 8, 53: 4, 56: 4, 57: 8, 58: 8, 59: 32,
          65: 8, 66: 8, 67: 8}
 NAMES = (2, 10)
-REPEATED = (41,)
+REPEATED = (41, 80, 81)
+LEAST = {41: 18, 80: 33, 82: 33}  # bytes that the value has at least
 
 
 def split_fields(raw, where):
@@ -245,7 +246,7 @@ def fields(raw, where, *required):
     out = {}
     for tag, value in split_fields(raw, where):
         need(tag not in out or tag in REPEATED, where, "has field", tag, "twice")
-        need(tag != 41 or len(value) >= 18, where, "has field", tag, "that is too short")
+        need(len(value) >= LEAST.get(tag, 0), where, "has field", tag, "that is too short")
         need(tag not in SIZES or SIZES[tag] == len(value), where, "has field", tag, "of another size")
         need(tag not in NAMES or 1 <= len(value) <= 255, where, "has a name of another size")
         if tag in SIZES and SIZES[tag] <= 8:

@@ -4,6 +4,7 @@
 #include "tools/coffer.h"
 #include "tools/init.h"
 #include "tools/output.h"
+#include "tools/owner.h"
 #include "tools/shelf-policy.h"
 
 #include <fcntl.h>
@@ -23,6 +24,7 @@ enum {
 	OPT_AUDITOR,
 	OPT_SEGMENT,
 	OPT_POLICY,
+	OPT_OWNER,
 #ifdef COFFER_TEST_CLOCK
 	OPT_TEST_CLOCK,
 #endif
@@ -57,6 +59,9 @@ static const struct tool_option options[] = {
 		    "the shelf's policy, as lines of \"key = value\" (retention, autocommit, "
 		    "durability, quota and others; see coffer-shelf(1))",
 		    true},
+    [OPT_OWNER] = {"owner", "USER",
+		   "gives STORE to this user, who is what the daemon runs as (root only); without it "
+		   "the archive is that of whom the directory STORE belongs to"},
 #ifdef COFFER_TEST_CLOCK
     [OPT_TEST_CLOCK] =
 	{"test-clock", NULL,
@@ -128,6 +133,9 @@ static int take_option(struct init *in, int option)
 		break;
 	case OPT_POLICY:
 		return take_policy(in, optarg);
+	case OPT_OWNER:
+		in->owner = optarg;
+		break;
 #ifdef COFFER_TEST_CLOCK
 	case OPT_TEST_CLOCK:
 		in->flags |= COF_ARCHIVE_TEST_CLOCK;
@@ -235,7 +243,9 @@ static int open_store(struct init *in, const char *arg, struct cof_diag *diag)
 	if (!in->store)
 		return cof_fail(diag, -errno, "cannot find %s: %s", arg, strerror(errno));
 	r = cof_io_plain(in->store, &in->io, diag);
-	return r < 0 ? r : check_empty(in, diag);
+	if (r == 0)
+		r = check_empty(in, diag);
+	return r == 0 && in->owner ? owner_give(in->owner, in->store, diag) : r;
 }
 
 /* ---- the auditor secret ---- */
@@ -350,7 +360,11 @@ static int make_archive(struct init *in, struct cof_diag *diag)
 			return cof_fail(diag, -ENOMEM, "out of memory");
 		p.origin = named;
 	}
-	r = cof_archive_init(in->io, &p, diag);
+	r = owner_take(in->store, diag);
+	if (r == 0)
+		r = cof_archive_init(in->io, &p, diag);
+	if (owner_leave() < 0 && r == 0)
+		r = cof_fail(diag, -EPERM, "the archive was made, but this is no longer root's process");
 	if (r < 0)
 		return r;
 	in->made_store = false; /* it holds an archive now: nothing is undone any more */

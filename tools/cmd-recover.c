@@ -3,6 +3,7 @@
 #include "tools/coffer.h"
 #include "tools/opener.h"
 #include "tools/output.h"
+#include "tools/owner.h"
 #include "tools/recovery.h"
 #include "tools/store.h"
 
@@ -138,7 +139,11 @@ static int act(struct recovery_run *r, const char *arg, struct cof_diag *diag)
 	if (err)
 		return err;
 	p.identities = (const uint8_t(*)[COF_AGE_KEY])r->identities;
-	err = cof_store_recover(r->store.io, &p, &done, diag);
+	err = owner_take(r->store.path, diag);
+	if (err == 0)
+		err = cof_store_recover(r->store.io, &p, &done, diag);
+	if (owner_leave() < 0 && err == 0)
+		err = cof_fail(diag, -EPERM, "the keys are recovered, but this is no longer root's process");
 	if (err) {
 		/* a key file stays where the archive may be sealed to it by now */
 		if (cof_io_exists(r->store.io, "keys/recovered") == 0)

@@ -3,6 +3,7 @@
 #include "tools/coffer.h"
 #include "tools/opener.h"
 #include "tools/output.h"
+#include "tools/owner.h"
 #include "tools/recovery.h"
 #include "tools/store.h"
 
@@ -218,6 +219,8 @@ static int seal_renew(struct sealing *s, struct cof_diag *diag)
 	if (r == 0 && s->next)
 		renewal.also = &also;
 	if (r == 0)
+		r = owner_take(s->store.path, diag);
+	if (r == 0)
 		r = cof_store_seal_renew(s->store.io, &s->opener.secret, &renewal, diag);
 	if (r == 0)
 		printf("The root key is a new one, and each opener opens it.\n");
@@ -232,8 +235,12 @@ static int seal_add(struct sealing *s, struct cof_diag *diag)
 	int r = opener_get(&s->add, s->store.path, true, &s->added, diag);
 
 	if (r == 0)
+		r = owner_take(s->store.path, diag);
+	if (r == 0)
 		r = cof_store_seal_add(s->store.io, &s->opener.secret, &s->added.secret,
 				       opener_pcrs(&s->add), &n, diag);
+	if (owner_leave() < 0 && r == 0)
+		r = cof_fail(diag, -EPERM, "the opener was added, but this is no longer root's process");
 	if (r < 0)
 		opener_unmake(&s->added);
 	else
@@ -247,6 +254,8 @@ static int seal_recovery(struct sealing *s, struct cof_diag *diag)
 	int r = recovery_load_test(&s->recovery, s->store.path, diag);
 
 	recovery = recovery_params(&s->recovery);
+	if (r == 0)
+		r = owner_take(s->store.path, diag);
 	if (r == 0)
 		r = cof_store_seal_recovery(s->store.io, &s->opener.secret, &recovery, diag);
 	if (r == 0)
@@ -282,7 +291,9 @@ static int seal_remove(struct sealing *s, const char *name, struct cof_diag *dia
 
 		if (!n || *end || strlen(word) != (size_t)(dash - name) || strncmp(word, name, strlen(word)) != 0)
 			continue;
-		r = cof_store_seal_remove(s->store.io, &s->opener.secret, kind, (uint32_t)n, diag);
+		r = owner_take(s->store.path, diag);
+		if (r == 0)
+			r = cof_store_seal_remove(s->store.io, &s->opener.secret, kind, (uint32_t)n, diag);
 		if (r == 0)
 			printf("Removed the opener %s. Copies of it still open copies of keys/ from before; "
 			       "coffer seal renew\nmakes a new root key.\n",

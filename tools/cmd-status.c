@@ -244,6 +244,8 @@ static void say_warnings(const struct cof_json *o)
 	if (cof_json_bool(o, "no_answer"))
 		warn("its daemon does not answer: it was stopped, or hangs; this is what the store "
 		     "on the disk says");
+	if (cof_json_get(o, "guard") && !cof_json_bool(cof_json_get(o, "guard"), "seccomp"))
+		warn("its daemon runs unconfined: mount it without -o unconfined");
 	if (cof_json_bool(o, "weak_opener"))
 		warn("a key file opens this archive: whoever copies it can read everything. Keep "
 		     "it on "

@@ -12,6 +12,7 @@
 struct init {
 	struct opener_args opener_args;
 	const char *origin, *auditor; /* auditor: the file, or NULL */
+	const char *owner;	      /* to whom STORE is given, or NULL */
 	struct {
 		const char *shelf, *file;
 	} policies[2 * SHELVES_MAX];

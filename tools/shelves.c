@@ -5,6 +5,7 @@
  * mount would, under its lock.
  */
 #include "tools/shelves.h"
+#include "tools/owner.h"
 
 #include <stdio.h>
 
@@ -22,7 +23,10 @@ static int open_archive(struct shelves *s, struct cof_diag *diag)
 {
 	const struct cof_archive_params p = {.io = s->store.io, .secret = &s->opener.secret};
 	struct cof_opened opened = {.index_rebuilt = false};
-	int r = cof_archive_open(&p, &s->archive, &opened, diag);
+	int r = owner_take(s->store.path, diag);
+
+	if (r == 0)
+		r = cof_archive_open(&p, &s->archive, &opened, diag);
 
 	if (r == 0 && opened.read_only)
 		return cof_fail(diag, -EROFS, "the archive can only be read: %s", opened.text);
@@ -152,7 +156,7 @@ struct cof_json *shelves_find(const struct shelves *s, const char *name)
 /* What the rules say of it, in the archive that was opened for this. */
 static int do_directly(struct shelves *s, const struct cof_op *op, struct cof_diag *diag)
 {
-	const struct cof_who who = {.uid = geteuid(), .gid = getegid(), .pid = (uint32_t)getpid()};
+	const struct cof_who who = {.uid = getuid(), .gid = getgid(), .pid = (uint32_t)getpid()};
 	struct cof_reply reply = {.wrote = false};
 	int r = cof_archive_do(s->archive, &who, op, &reply);
 

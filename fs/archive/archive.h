@@ -57,11 +57,6 @@ struct cof_alarm_info { /* what the text is about, for programs that read the sy
 	const struct cof_who *who;		      /* NULL: as these */
 };
 
-struct cof_clock_source { /* where a TPM's clock is read; -errno with a sentence when it does not answer */
-	int (*read)(void *user, struct cof_tpm_clock *ret, struct cof_diag *diag);
-	void *user;
-};
-
 struct cof_archive_params {
 	struct cof_io *io;
 	const struct cof_opener_secret *secret;
@@ -74,12 +69,13 @@ struct cof_archive_params {
 	/* Kernel caches to drop: attributes and data of an inode. Called without locks. May be NULL. */
 	void (*changed)(void *user, uint64_t ino);
 	void *user;
-	/* Bounds retention as the archive's own TPM does, in its place. NULL: that one, if an opener is one. */
-	const struct cof_clock_source *tpm_clock;
-	int64_t deviation; /* ns by which the wall clock may be off before it is a fault; 0: 5 s */
 	/* Only to be read: then the store may lie on a read-only filesystem. Nothing is written there, the index
 	 * is in memory, frames behind the checkpoint count as far as they are whole. */
 	bool read_only;
+	/* What the program is made of, as fields 80 to 83 of docs/format.md: its MOUNT frame carries them, and what
+	 * differs from the mount before is an EVENT. Stays the caller's, who keeps it while the archive is open. */
+	const void *self;
+	size_t self_len;
 	bool no_threads; /* tests: no keeper; the caller drives cof_archive_tick */
 };
 
@@ -184,6 +180,8 @@ int cof_archive_status(struct cof_archive *a, struct cof_json *into);
  * more. *ret_faults: so many. -EROFS: nothing can be recorded. */
 int cof_archive_acknowledge(struct cof_archive *a, const struct cof_who *who, uint64_t *ret_faults,
 			    struct cof_diag *diag);
+/* An EVENT of the daemon's own, which alarm_event is told of too. What cannot be recorded is told all the same. */
+void cof_archive_record(struct cof_archive *a, const char *event, const char *text);
 /* One for each shelf: ino, name, policy (text), bytes and files that it holds, quotas, created. */
 int cof_archive_shelves(struct cof_archive *a, cof_show_fn fn, void *user);
 /* The same two without a daemon: read-only, no lock, nothing written. */

@@ -22,12 +22,6 @@ int cof_mount_fields(struct cof_buf *ret, const struct cof_keys *keys, const uin
 	cof_field_put_u64(ret, COF_T_EPOCH, cof_keys_epoch(keys));
 	cof_field_put_u32(ret, COF_T_LINEAGE, cof_keys_lineage(keys));
 	cof_field_put_str(ret, COF_T_SOFTWARE, "coffer " COF_VERSION);
-	if (clock->pace.seen) {
-		uint8_t reading[COF_TPM_CLOCK_SIZE];
-
-		cof_tpm_clock_encode(&clock->pace.last, reading);
-		cof_field_put(ret, COF_T_TPM_CLOCK, reading, sizeof(reading));
-	}
 	return ret->failed ? -ENOMEM : 0;
 }
 
@@ -39,6 +33,9 @@ int cof_mount_put(struct cof_archive *a, struct cof_diag *diag)
 
 	cof_random(a->salt, sizeof(a->salt));
 	r = cof_mount_fields(&fields, a->keys, a->conf.id, expected, a->salt, &a->clock);
+	cof_buf_add(&fields, a->p.self, a->p.self_len);
+	if (r == 0 && fields.failed)
+		r = -ENOMEM;
 	if (r == 0)
 		r = cof_log_mount(a->log, a->salt, fields.data, (uint32_t)fields.len, &mount);
 	if (r == 0 && mount != expected)

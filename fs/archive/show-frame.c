@@ -18,6 +18,8 @@ enum form { /* how a field's bytes become a value */
 	FORM_MODE,
 	FORM_ERRNO,
 	FORM_LOGIN, /* a login uid; nothing when there was none */
+	FORM_DIGEST, /* one of several: SHA-256, text */
+	FORM_TEXT,   /* one of several */
 	FORM_NAMES, /* one of several: object, time, and a name that begins as the one before */
 };
 
@@ -74,7 +76,10 @@ static const struct known known[256] = {
 	[COF_T_ANCHOR] = {"anchor", FORM_U64},
 	[COF_T_WALL_BEFORE] = {"wall_before", FORM_TIME},
 	[COF_T_WALL_AFTER] = {"wall_after", FORM_TIME},
-	[COF_T_TPM_CLOCK] = {"tpm_clock", FORM_HEX},
+	[COF_T_MEASURED] = {"measured", FORM_DIGEST},
+	[COF_T_MODULE] = {"modules", FORM_TEXT},
+	[COF_T_GUARD] = {"guard", FORM_DIGEST},
+	[COF_T_OPTIONS] = {"options", FORM_BYTES},
 };
 
 /* ---- fields ---- */
@@ -164,6 +169,27 @@ static bool add_name(struct cof_json *o, const struct cof_field *f, struct cof_b
 	return !name->failed;
 }
 
+/* One more in the list of that name. */
+static bool add_digest(struct cof_json *o, const struct cof_field *f, enum form form)
+{
+	const char *key = known[f->tag].name;
+	struct cof_json *list = cof_json_get(o, key), *entry;
+	size_t hash = form == FORM_DIGEST ? COF_HASH : 0;
+
+	if (f->len < hash)
+		return false;
+	if (!list) {
+		list = cof_json_array();
+		cof_json_set(o, key, list);
+	}
+	entry = cof_json_object();
+	cof_json_set_bytes(entry, "text", f->value + hash, f->len - hash);
+	if (hash)
+		set_hex(entry, "sha256", &(struct cof_field){f->tag, COF_HASH, f->value});
+	cof_json_append(list, entry);
+	return true;
+}
+
 /* False when the length is not the field's. */
 static bool set_field(struct cof_json *o, const struct cof_field *f)
 {
@@ -178,6 +204,9 @@ static bool set_field(struct cof_json *o, const struct cof_field *f)
 	case FORM_HEX:
 		set_hex(o, k->name, f);
 		return true;
+	case FORM_DIGEST:
+	case FORM_TEXT:
+		return add_digest(o, f, k->form);
 	case FORM_KIND:
 		if (f->len != 1)
 			return false;

@@ -20,14 +20,18 @@ struct cof_control;
 /* stop: called for the verb stop (unmounts). The server adds what extra gives to status (mount point …). */
 struct cof_control_params {
 	struct cof_archive *archive;
-	const uint8_t *archive_id; /* 16 bytes */
+	int listener; /* of cof_control_listen; the server's from the call on, also when that fails */
 	void (*stop)(void *user);
 	void (*extra)(void *user, struct cof_json *status);
 	void *user;
 };
+/* Makes the socket and listens: as the user who may ask. -EADDRINUSE: another daemon does. */
+int cof_control_listen(const uint8_t archive_id[16], int *ret, struct cof_diag *diag);
+/* Takes its name away: who comes then sees that there is no daemon. Before cof_control_stop. */
+void cof_control_unlink(const uint8_t archive_id[16]);
 int cof_control_start(const struct cof_control_params *p, struct cof_control **ret,
 		      struct cof_diag *diag);
-void cof_control_stop(struct cof_control *c); /* closes, joins, removes the socket */
+void cof_control_stop(struct cof_control *c); /* closes, joins */
 
 /* ---- client ---- */
 

@@ -17,8 +17,6 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include "fs/control/control.h"
 #include "fs/control/verbs.h"
@@ -43,7 +41,6 @@ struct slot {
 
 struct cof_control {
 	struct cof_control_params p;
-	char path[COF_CONTROL_PATH];
 	int listener;
 	int wake; /* eventfd: readable for ever once stopping */
 	pthread_t acceptor;
@@ -277,8 +274,10 @@ static int start_thread(pthread_t *ret, void *(*main)(void *), void *arg)
 	sigset_t all, old;
 	int err;
 
-	/* Signals are for the daemon's own thread. */
+	/* Signals are for the daemon's own thread, but for those that tell of a thread's own doing. */
 	sigfillset(&all);
+	sigdelset(&all, SIGSYS);
+	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = pthread_create(ret, NULL, main, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -337,79 +336,11 @@ static void *acceptor_main(void *arg)
 	return NULL;
 }
 
-/* ---- the socket ---- */
-
-static int make_dir(struct cof_diag *diag)
-{
-	const char *dir = cof_control_dir();
-	struct stat st;
-
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return cof_fail(diag, -errno, "%s could not be made: %s", dir, strerror(errno));
-	if (lstat(dir, &st) < 0)
-		return cof_fail(diag, -errno, "%s: %s", dir, strerror(errno));
-	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid())
-		return cof_fail(diag, -ENOTDIR,
-				"%s has to be a directory of the daemon's own user", dir);
-	if ((st.st_mode & 077) && chmod(dir, 0700) < 0)
-		return cof_fail(diag, -errno, "%s could not be closed to others: %s", dir,
-				strerror(errno));
-	return 0;
-}
-
-/* 0: what was there is gone. A socket on which somebody listens stays. */
-static int remove_stale(const struct sockaddr_un *addr, struct cof_diag *diag)
-{
-	cof_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct stat st;
-
-	if (fd < 0)
-		return -errno;
-	if (lstat(addr->sun_path, &st) == 0 && !S_ISSOCK(st.st_mode))
-		return cof_fail(diag, -EEXIST, "%s is in the way and no socket", addr->sun_path);
-	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 || errno == EAGAIN)
-		return cof_fail(diag, -EADDRINUSE,
-				"another daemon serves this archive (or a copy of it) at %s",
-				addr->sun_path);
-	if (errno != ECONNREFUSED && errno != ENOENT)
-		return cof_fail(diag, -errno, "%s: %s", addr->sun_path, strerror(errno));
-	if (unlink(addr->sun_path) < 0 && errno != ENOENT)
-		return cof_fail(diag, -errno, "%s could not be removed: %s", addr->sun_path,
-				strerror(errno));
-	return 0;
-}
-
-static int listen_at(struct cof_control *c, struct cof_diag *diag)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int err;
-
-	cof_control_path(c->p.archive_id, addr.sun_path);
-	memcpy(c->path, addr.sun_path, sizeof(c->path));
-	if (!c->path[0])
-		return cof_fail(diag, -ENAMETOOLONG, "COFFER_RUN_DIR is too long for a socket");
-	err = make_dir(diag);
-	if (!err)
-		err = remove_stale(&addr, diag);
-	if (err)
-		return err;
-	c->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* The mode set before bind is the one the name is made with: no moment in between. */
-	if (c->listener < 0 || fchmod(c->listener, 0600) < 0 ||
-	    bind(c->listener, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return cof_fail(diag, -errno, "%s: %s", c->path, strerror(errno));
-	if (listen(c->listener, 64) < 0) {
-		err = -errno;
-		unlink(c->path);
-		return cof_fail(diag, err, "%s: %s", c->path, strerror(-err));
-	}
-	return 0;
-}
+/* ---- start and end ---- */
 
 static void control_free(struct cof_control *c)
 {
-	if (c->listener >= 0)
-		close(c->listener);
+	close(c->listener);
 	if (c->wake >= 0)
 		close(c->wake);
 	pthread_cond_destroy(&c->ended);
@@ -425,7 +356,7 @@ static struct cof_control *control_new(const struct cof_control_params *p)
 	if (!c)
 		return NULL;
 	c->p = *p;
-	c->listener = -1;
+	c->listener = p->listener;
 	c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	for (int i = 0; i < CLIENTS; i++) {
 		c->slots[i].control = c;
@@ -445,20 +376,15 @@ int cof_control_start(const struct cof_control_params *p, struct cof_control **r
 	struct cof_control *c = control_new(p);
 	int err;
 
-	if (!c)
+	if (!c) {
+		close(p->listener);
 		return cof_fail(diag, -ENOMEM, "no memory for the control socket");
-	err = c->wake < 0 ? cof_fail(diag, -EMFILE, "no descriptor left for the control socket")
-			  : listen_at(c, diag);
-	if (!err) {
-		err = start_thread(&c->acceptor, acceptor_main, c);
-		if (err) {
-			unlink(c->path);
-			cof_fail(diag, err, "no thread for the control socket: %s", strerror(-err));
-		}
 	}
+	err = c->wake < 0 ? -EMFILE : start_thread(&c->acceptor, acceptor_main, c);
 	if (err) {
 		control_free(c);
-		return err;
+		return cof_fail(diag, err, "no thread or descriptor for the control socket: %s",
+				strerror(-err));
 	}
 	*ret = c;
 	return 0;
@@ -480,7 +406,6 @@ void cof_control_stop(struct cof_control *c)
 
 	if (!c)
 		return;
-	unlink(c->path); /* first: who comes now sees that there is no daemon */
 	pthread_mutex_lock(&c->lock);
 	atomic_store(&c->stopping, true);
 	pthread_cond_broadcast(&c->ended);

@@ -102,8 +102,7 @@ struct cof_uring;
 struct cof_mount {
 	struct cof_archive *archive;
 	struct fuse_session *session;
-	char *mountpoint, *source;
-	unsigned device_major, device_minor; /* of the mount, to know it again */
+	struct cof_mount_root root;
 	pthread_key_t worker_key;
 	struct cof_worker *workers;
 	unsigned n_workers;

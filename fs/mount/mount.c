@@ -2,23 +2,18 @@
 /*
  * The session: mounting, what is agreed with the kernel, the end.
  *
- * mount(2) is called here rather than through fusermount: the daemon is root's, and errors come
- * back as they are. Requests come through /dev/fuse or over io_uring (transport.c). All workers share one /dev/fuse descriptor, so that one descriptor is all that
- * a restarted daemon would have to take over.
+ * What needs root is asked of whoever has it (struct cof_mount_root). Requests come through
+ * /dev/fuse or over io_uring (transport.c). All workers share one /dev/fuse descriptor, so that one
+ * descriptor is all that a restarted daemon would have to take over.
  *
  * The end, whichever way it comes (umount, cof_mount_stop, connection aborted): workers finish what
  * they have, parked requests get their replies, only then cof_mount_run returns. The session's
  * descriptor is closed by cof_mount_free; whoever still has a file open gets ENOTCONN from then on.
  */
 #include "fs/mount/internal.h"
-#include "fs/mount/point.h"
 #include "fs/mount/worker.h"
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/mount.h>
-
-#define COF_READAHEAD_KIB 2048 /* two requests of the largest size: one on each of two processors */
 
 static void init_session(void *user, struct fuse_conn_info *conn)
 {
@@ -94,70 +89,21 @@ static int new_session(struct cof_mount *m, struct cof_diag *diag)
 	return m->session ? 0 : cof_fail(diag, -ENOMEM, "libfuse could not make a session");
 }
 
-/* Opens /dev/fuse and mounts it. The descriptor is the session's from then on. */
-static int attach(struct cof_mount *m, const struct cof_mount_params *p, struct cof_diag *diag)
+/* The descriptor is the session's from then on. */
+static int attach(struct cof_mount *m, bool read_only, struct cof_diag *diag)
 {
-	unsigned long flags = p->flags | (p->read_only ? MS_RDONLY : 0);
-	char options[128], name[32];
-	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	int fd = -1, err = m->root.attach(m->root.user, read_only, &fd, diag);
+	char name[32];
 
-	if (fd < 0)
-		return cof_fail(diag, -errno,
-				"/dev/fuse cannot be opened: %s (is the fuse module loaded?)",
-				strerror(errno));
-	snprintf(options, sizeof(options),
-		 "fd=%d,rootmode=40000,user_id=%u,group_id=%u,default_permissions%s", fd, getuid(),
-		 getgid(), p->allow_other ? ",allow_other" : "");
-	if (mount(m->source, m->mountpoint, "fuse.coffer", flags, options) < 0) {
-		int err = cof_fail(diag, -errno, "%s cannot be mounted on: %s", m->mountpoint,
-				   strerror(errno));
-		close(fd);
+	if (err < 0)
 		return err;
-	}
 	/* libfuse takes over a descriptor that is mounted already under this name. */
 	snprintf(name, sizeof(name), "/dev/fd/%d", fd);
 	if (fuse_session_mount(m->session, name) == 0)
 		return 0;
-	(void)umount2(m->mountpoint, MNT_DETACH);
+	m->root.detach(m->root.user, true);
 	close(fd);
-	return cof_fail(diag, -EIO, "libfuse did not accept the mount of %s", m->mountpoint);
-}
-
-/* Remembers the mount's device number, by which it is known again among mounts on one another. */
-static int remember(struct cof_mount *m)
-{
-	struct cof_mountinfo info;
-	int err = cof_mountinfo_top(m->mountpoint, &info);
-
-	if (err < 0)
-		return err;
-	m->device_major = info.major;
-	m->device_minor = info.minor;
-	return 0;
-}
-
-/* What INIT agrees on is at most 128 KiB; root may ask for more here. Without it reading committed
- * files in order is slower, and nothing else. */
-static void read_ahead(const struct cof_mount *m)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", m->device_major,
-		 m->device_minor);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	(void)dprintf(fd, "%d\n", COF_READAHEAD_KIB);
-	close(fd);
-}
-
-static bool still_mounted(struct cof_mount *m)
-{
-	struct cof_mountinfo info;
-
-	return cof_mountinfo_top(m->mountpoint, &info) == 0 && info.major == m->device_major &&
-	       info.minor == m->device_minor;
+	return cof_fail(diag, -EIO, "libfuse did not accept the mount");
 }
 
 static int init_sync(struct cof_mount *m)
@@ -210,20 +156,15 @@ int cof_mount_new(const struct cof_mount_params *p, struct cof_mount **ret, stru
 		return cof_fail(diag, err, "no locks for the mount: %s", strerror(-err));
 	}
 	m->archive = p->archive;
+	m->root = p->root;
 	m->n_workers = p->threads > 0 ? COF_MIN(p->threads, 256u) : default_threads();
-	m->mountpoint = strdup(p->mountpoint);
-	m->source = strdup(p->source);
 	m->workers = calloc(m->n_workers, sizeof(*m->workers));
-	if (!m->mountpoint || !m->source || !m->workers)
+	if (!m->workers)
 		err = cof_fail(diag, -ENOMEM, "out of memory");
 	if (err == 0)
 		err = new_session(m, diag);
 	if (err == 0)
-		err = attach(m, p, diag);
-	if (err == 0 && (err = remember(m)) < 0) {
-		(void)umount2(m->mountpoint, MNT_DETACH);
-		cof_fail(diag, err, "%s is not in /proc/self/mountinfo", m->mountpoint);
-	}
+		err = attach(m, p->read_only, diag);
 	if (err == 0 && p->uring)
 		cof_transport_prepare(m);
 	if (err < 0) {
@@ -248,8 +189,6 @@ void cof_mount_free(struct cof_mount *m)
 	pthread_cond_destroy(&m->changed);
 	pthread_mutex_destroy(&m->lock);
 	free(m->workers);
-	free(m->mountpoint);
-	free(m->source);
 	free(m);
 }
 
@@ -274,7 +213,7 @@ int cof_mount_run(struct cof_mount *m, void (*ready)(void *user), void *user)
 	int err = cof_worker_first(m); /* until INIT was answered */
 
 	if (err == 0)
-		read_ahead(m); /* the answer to INIT would lower it */
+		m->root.served(m->root.user); /* not before: the answer to INIT sets the read-ahead */
 	if (err == 0)
 		err = cof_inval_start(m);
 	if (err == 0)
@@ -292,8 +231,7 @@ int cof_mount_run(struct cof_mount *m, void (*ready)(void *user), void *user)
 	cof_inval_stop(m);
 	cof_transport_end(m);
 	/* Aborted, or stopped before anybody unmounted: leave no dead mount behind. */
-	if (still_mounted(m))
-		(void)umount2(m->mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW);
+	m->root.detach(m->root.user, true);
 	return err;
 }
 
@@ -308,8 +246,7 @@ void cof_mount_stopping(struct cof_mount *m)
 void cof_mount_stop(struct cof_mount *m)
 {
 	/* While the workers still serve: a clean unmount, if nobody has anything open. */
-	if (still_mounted(m) && umount2(m->mountpoint, UMOUNT_NOFOLLOW) < 0)
-		(void)umount2(m->mountpoint, MNT_DETACH | UMOUNT_NOFOLLOW);
+	m->root.detach(m->root.user, false);
 	cof_mount_stopping(m);
 }
 

@@ -10,16 +10,20 @@
 
 struct cof_mount;
 
+/* What needs root, done by whoever has it: see fs/mount/attach.h. From any thread. */
+struct cof_mount_root {
+	int (*attach)(void *user, bool read_only, int *ret_fd, struct cof_diag *diag);
+	void (*served)(void *user);	       /* INIT was answered */
+	void (*detach)(void *user, bool lazy); /* nothing, if it is unmounted already */
+	void *user;
+};
+
 struct cof_mount_params {
 	struct cof_archive *archive;
-	const char *mountpoint; /* absolute */
-	const char *source;     /* absolute path of STORE, shown as the mount's source */
-	bool allow_other;       /* default for root */
-	unsigned threads;       /* workers; 0: a default */
+	struct cof_mount_root root;
+	unsigned threads; /* workers; 0: a default */
 	bool read_only;
 	bool uring; /* requests over io_uring, where the kernel offers it */
-	unsigned long
-	    flags; /* further MS_… of mount(2): MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME … */
 };
 
 /* Mounts. The kernel may send requests from here on; none is answered before cof_mount_run. */

@@ -123,6 +123,8 @@ static int without_value(struct cof_mount_options *o, const char *name, struct c
 		o->root_only = true;
 	else if (!strcmp(name, "noimmutable"))
 		o->keep_mutable = true;
+	else if (!strcmp(name, "unconfined"))
+		o->unconfined = true;
 	else if (!strcmp(name, "remount"))
 		return cof_fail(diag, -EINVAL,
 				"an archive cannot be remounted: unmount it and mount it anew");

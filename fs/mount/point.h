@@ -45,6 +45,7 @@ struct cof_mount_options {
 	unsigned long flags;       /* MS_… for mount(2), MS_RDONLY not among them */
 	bool read_only, root_only; /* root_only: no allow_other */
 	bool keep_mutable;         /* noimmutable: leave the bare mount point as it is */
+	bool unconfined;           /* without seccomp and Landlock: for debuggers; goes on record */
 	bool uring;                /* transport=uring: over io_uring where the kernel offers it */
 };
 

@@ -36,12 +36,19 @@ static int start(struct cof_control **ret, struct cof_diag *diag)
 {
 	struct cof_control_params p = {
 	    .archive = s.archive,
-	    .archive_id = s.archive_id,
 	    .stop = on_stop,
 	    .extra = on_extra,
 	};
+	int err = cof_control_listen(s.archive_id, &p.listener, diag);
 
-	return cof_control_start(&p, ret, diag);
+	return err < 0 ? err : cof_control_start(&p, ret, diag);
+}
+
+static void stop(void)
+{
+	if (control)
+		cof_control_unlink(s.archive_id);
+	cof_control_stop(control);
 }
 
 static void setup(void)
@@ -59,7 +66,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	cof_control_stop(control);
+	stop();
 	control = NULL;
 	store_done(&s);
 	ck_assert_int_eq(rmdir(run_dir), 0); /* nothing is left in it */
@@ -182,7 +189,7 @@ START_TEST(checkpoint_and_stop)
 	ck_assert_int_gt(b, a);
 	ck_assert_int_eq(atomic_load(&stops), 0);
 	ck_assert_int_eq(ask(request("stop"), &l, &diag), 0);
-	cof_control_stop(control); /* joins the thread that calls stop */
+	stop(); /* joins the thread that calls stop */
 	control = NULL;
 	ck_assert_int_eq(atomic_load(&stops), 1);
 	cof_json_free(before);
@@ -212,7 +219,7 @@ START_TEST(no_daemon)
 	struct cof_diag diag = {""};
 	int err;
 
-	cof_control_stop(control);
+	stop();
 	control = NULL;
 	err = ask(request("status"), &l, &diag);
 	ck_assert_msg(err == -ENOENT || err == -ECONNREFUSED, "%d", err);
@@ -241,7 +248,7 @@ START_TEST(stale_socket)
 	struct lines l = {0};
 	int fd, r;
 
-	cof_control_stop(control);
+	stop();
 	control = NULL;
 	cof_control_path(s.archive_id, addr.sun_path);
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -262,7 +269,7 @@ START_TEST(nobody_answers)
 	struct lines l = {0};
 	int fd;
 
-	cof_control_stop(control);
+	stop();
 	control = NULL;
 	cof_control_path(s.archive_id, addr.sun_path);
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -289,7 +296,7 @@ START_TEST(something_else_in_the_way)
 	char path[108];
 	FILE *f;
 
-	cof_control_stop(control);
+	stop();
 	control = NULL;
 	cof_control_path(s.archive_id, path);
 	f = fopen(path, "w");
@@ -486,7 +493,7 @@ START_TEST(following)
 	do /* ends when it was seen, or by the test's time limit */
 		sem_wait(&f.seen);
 	while (!atomic_load(&f.lines.late));
-	cof_control_stop(control);
+	stop();
 	control = NULL;
 	follower_end(&f);
 	ck_assert_msg(f.err == 0 || f.err == -ECONNRESET, "%d", f.err);
@@ -506,7 +513,7 @@ START_TEST(too_many_followers)
 	ck_assert_int_eq(ask(r, &l, &diag), -EBUSY);
 	ck_assert_int_eq(l.n, 0);
 	must_answer(); /* status still goes */
-	cof_control_stop(control);
+	stop();
 	control = NULL;
 	for (int i = 0; i < 4; i++)
 		follower_end(&f[i]);
@@ -526,7 +533,7 @@ START_TEST(stop_beside_a_client_that_reads_nothing)
 	ck_assert_int_eq(send(fd, "{\"verb\":\"log\"}\n", 15, MSG_NOSIGNAL), 15);
 	must_answer();
 	before = cof_now(CLOCK_MONOTONIC);
-	cof_control_stop(control);
+	stop();
 	control = NULL;
 	ck_assert_int_lt(cof_now(CLOCK_MONOTONIC) - before, 10 * COF_NSEC);
 	close(fd);
