@@ -116,3 +116,19 @@ int cof_time_parse(const char *s, int64_t *ret_ns)
 	*ret_ns = ns;
 	return 0;
 }
+
+void cof_duration_text(int64_t ns, char out[32])
+{
+	const char *sign = ns < 0 ? "-" : "";
+	uint64_t ms = (ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns) / 1000000, s = ms / 1000;
+
+	if (s < 60)
+		snprintf(out, 32, "%s%u.%03u s", sign, (unsigned)s, (unsigned)(ms % 1000));
+	else if (s < 3600)
+		snprintf(out, 32, "%s%u min %u s", sign, (unsigned)(s / 60), (unsigned)(s % 60));
+	else if (s < 86400)
+		snprintf(out, 32, "%s%u h %u min", sign, (unsigned)(s / 3600), (unsigned)(s / 60 % 60));
+	else
+		snprintf(out, 32, "%s%llu d %u h", sign, (unsigned long long)(s / 86400),
+			 (unsigned)(s / 3600 % 24));
+}

@@ -36,7 +36,7 @@ ARROWS = {
 # Headers that other folders may include; every other header is its folder's own.
 PUBLIC = {
     "base": ["base.h", "json.h"],
-    "crypto": ["age.h", "crypto.h", "keytree.h", "leaves.h", "merkle.h", "note.h", "passphrase.h", "seal.h", "tpm.h"],
+    "crypto": ["age.h", "crypto.h", "keytree.h", "leaves.h", "merkle.h", "note.h", "passphrase.h", "seal.h", "stamp.h", "tpm.h"],
     "fs/io": ["io.h"],
     "fs/log": ["log.h"],
     "fs/index": ["index.h"],
@@ -57,6 +57,9 @@ ALLOWED = {
 VENDORS = [  # header, home
     (r"gcrypt\.h|gpg-error\.h", "crypto"),
     (r"tss2/.*\.h", "crypto"),
+    (r"gnutls/.*\.h", "crypto/stamp.c"),
+    (r"libtasn1\.h", "crypto/stamp-asn.c"),
+    (r"curl/.*\.h", "tools/http.c"),
     (r"sqlite3(ext)?\.h", "fs/index"),
     (r"(fuse3?/)?(fuse|fuse_lowlevel|fuse_common|fuse_opt)\.h", "fs/mount"),
     (r"liburing(/.*)?\.h", "fs/mount/uring-queue.c"),
@@ -67,6 +70,10 @@ VENDORS = [  # header, home
 ]
 # Single files that may include what has its home elsewhere.
 VENDORS_AWAY = {
+    "crypto/stamp.c": "crypto/stamp.c",
+    "crypto/stamp-asn.c": "crypto/stamp-asn.c",
+    "crypto/asn1-array.c": "crypto/stamp-asn.c",  # run while building
+    "tools/http.c": "tools/http.c",
     "fs/mount/uring-queue.c": "fs/mount/uring-queue.c",  # requests over io_uring
     # programs of tests that stand beside the product, not on it
     "tests/bench/nullfs.c": "fs/mount",  # a null filesystem to compare with
@@ -175,6 +182,8 @@ REFUSED = [
     ("fs/log/commit.c", "#include <liburing.h>"),
     ("fs/log/commit.c", "#include <gcrypt.h>"),
     ("fs/archive/keys.c", "#include <tss2/tss2_esys.h>"),
+    ("crypto/seal.c", "#include <gnutls/x509.h>"),
+    ("tools/cmd-verify.c", "#include <curl/curl.h>"),
     ("tools/coffer.c", '#include "crypto/private.h"'),
     ("tools/coffer.c", '#include "../base/base.h"'),
     ("tools/coffer.c", '#include "base/buf.c"'),

@@ -57,6 +57,11 @@ struct cof_alarm_info { /* what the text is about, for programs that read the sy
 	const struct cof_who *who;		      /* NULL: as these */
 };
 
+struct cof_clock_source { /* where a TPM's clock is read; -errno with a sentence when it does not answer */
+	int (*read)(void *user, struct cof_tpm_clock *ret, struct cof_diag *diag);
+	void *user;
+};
+
 struct cof_archive_params {
 	struct cof_io *io;
 	const struct cof_opener_secret *secret;
@@ -69,6 +74,9 @@ struct cof_archive_params {
 	/* Kernel caches to drop: attributes and data of an inode. Called without locks. May be NULL. */
 	void (*changed)(void *user, uint64_t ino);
 	void *user;
+	/* Bounds retention as the archive's own TPM does, in its place. NULL: that one, if an opener is one. */
+	const struct cof_clock_source *tpm_clock;
+	int64_t deviation; /* ns by which the wall clock may be off before it is a fault; 0: 5 s */
 	/* Only to be read: then the store may lie on a read-only filesystem. Nothing is written there, the index
 	 * is in memory, frames behind the checkpoint count as far as they are whole. */
 	bool read_only;

@@ -1,17 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The two clocks. Record time is the wall clock as it is, which may step. Retention time only goes forward:
- * within a boot with CLOCK_BOOTTIME, across boots by nothing. It goes on from the log's last frame; when the
- * last mount was in this same boot, the time since then counts as well, whatever the wall clock did.
+ * The two clocks. Record time is the wall clock as it is, which may step. Retention time goes on from the
+ * log's last frame; when the last mount was in this same boot, the time since then counts as well, whatever
+ * the wall clock did. With a TPM it stands between two readings of its clock.
  */
 #include "fs/archive/internal.h"
 
 #include <fcntl.h>
 #include <time.h>
 
+#define TOGETHER (COF_NSEC / 10)
+
+/* By the true boot-time clock: this is about the wall. Both are to be read at one moment. */
 static int64_t wall_offset(void)
 {
-	return cof_now(CLOCK_REALTIME) - cof_now(CLOCK_BOOTTIME); /* the true one: this is about the wall */
+	int64_t before, wall, after;
+	int tries = 5;
+
+	do {
+		before = cof_now(CLOCK_BOOTTIME);
+		wall = cof_now(CLOCK_REALTIME);
+		after = cof_now(CLOCK_BOOTTIME);
+	} while (after - before > TOGETHER && --tries);
+	return wall - before;
 }
 
 /* ---- the test clock: only in builds made for it, and for archives that say so for ever ---- */
@@ -70,7 +81,9 @@ static void start(struct cof_clock *c, int64_t base)
 {
 	c->base_boottime = cof_clock_boottime(c);
 	c->base_retention = base;
-	c->offset = wall_offset();
+	c->base_offset = c->offset = wall_offset();
+	c->floor = INT64_MIN;
+	atomic_store(&c->reached, base);
 }
 
 void cof_clock_start_new(struct cof_clock *c)
@@ -80,30 +93,70 @@ void cof_clock_start_new(struct cof_clock *c)
 	start(c, cof_now(CLOCK_REALTIME));
 }
 
-void cof_clock_start(struct cof_clock *c, int64_t last_retention, int64_t mount_retention,
-		     int64_t mount_boottime, const uint8_t *mount_boot_id)
+/* What passed since the last MOUNT frame, for sure: 0 when that was in another boot. */
+static int64_t since_mount(const struct cof_clock *c, const struct cof_clock_start *s)
 {
 	static const uint8_t unknown[16];
-	int64_t base = last_retention;
-	int64_t now = cof_clock_boottime(c);
-	int64_t since;
+	int64_t now = cof_clock_boottime(c), passed;
+	enum cof_pace_event event;
+
+	/* A boot id that could not be read proves nothing about the time in between. */
+	if (!s->mount_boot_id || !memcmp(c->boot_id, unknown, 16) ||
+	    memcmp(c->boot_id, s->mount_boot_id, 16) || s->mount_boottime < 0 ||
+	    now < s->mount_boottime)
+		return 0;
+	passed = now - s->mount_boottime;
+	if (!s->by_tpm)
+		return passed;
+	if (!s->mount_tpm || !s->tpm)
+		return 0;
+	return COF_MIN(passed, cof_pace_passed(s->mount_tpm, s->tpm, &event));
+}
+
+void cof_clock_start(struct cof_clock *c, const struct cof_clock_start *s)
+{
+	enum cof_pace_event event;
+	int64_t base;
 
 	if (cof_boot_id(c->boot_id) < 0)
 		memset(c->boot_id, 0, sizeof(c->boot_id));
-	/* A boot id that could not be read proves nothing about the time in between. */
-	if (mount_boot_id && memcmp(c->boot_id, unknown, 16) &&
-	    !memcmp(c->boot_id, mount_boot_id, 16) && mount_boottime >= 0 && now >= mount_boottime &&
-	    !__builtin_add_overflow(mount_retention, now - mount_boottime, &since))
-		base = COF_MAX(base, since);
-	start(c, base);
+	if (__builtin_add_overflow(s->mount_retention, since_mount(c, s), &base))
+		base = s->last_retention;
+	start(c, COF_MAX(base, s->last_retention));
+	c->by_tpm = s->by_tpm;
+	if (s->by_tpm && s->tpm)
+		(void)cof_pace_take(&c->pace, s->tpm, c->base_boottime, &event);
 }
 
 int64_t cof_clock_retention(const struct cof_clock *c)
 {
-	int64_t elapsed = cof_clock_boottime(c) - c->base_boottime, sum;
+	int64_t elapsed, sum;
 
+	if (c->by_tpm)
+		return atomic_load(&c->reached);
+	elapsed = cof_clock_boottime(c) - c->base_boottime;
 	/* The end of time is a place to stop, not to wrap. */
 	return __builtin_add_overflow(c->base_retention, COF_MAX(elapsed, 0), &sum) ? INT64_MAX : sum;
+}
+
+enum cof_pace_event cof_clock_take(struct cof_clock *c, const struct cof_tpm_clock *now,
+				   const struct cof_diag *why)
+{
+	enum cof_pace_event event = COF_PACE_GOES_ON;
+	int64_t reached, on;
+
+	pthread_mutex_lock(&c->lock);
+	if (!now) {
+		c->silent++;
+		c->why = *why;
+	} else {
+		reached = atomic_load(&c->reached);
+		on = cof_pace_take(&c->pace, now, cof_clock_boottime(c), &event);
+		atomic_store(&c->reached, on > INT64_MAX - COF_MAX(reached, 0) ? INT64_MAX : reached + on);
+		c->silent = 0;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return event;
 }
 
 void cof_clock_now(void *clock, int64_t *ret_record, int64_t *ret_retention)
@@ -117,12 +170,47 @@ bool cof_clock_stepped(struct cof_clock *c, int64_t *ret_before, int64_t *ret_af
 	int64_t offset = wall_offset();
 	int64_t step = offset - c->offset;
 
-	if (step <= COF_NSEC && step >= -COF_NSEC) {
-		c->offset = offset; /* slewing is no step */
+	/* Slewing moves both clocks. What is less than a step is kept in mind: many make one. */
+	if (step <= COF_NSEC && step >= -COF_NSEC)
 		return false;
-	}
 	*ret_after = cof_now(CLOCK_REALTIME);
 	*ret_before = *ret_after - step;
 	c->offset = offset;
 	return true;
+}
+
+static int64_t minus(int64_t a, int64_t b)
+{
+	int64_t v;
+
+	return __builtin_sub_overflow(a, b, &v) ? (a < 0 ? INT64_MIN : INT64_MAX) : v;
+}
+
+void cof_clock_proven(struct cof_clock *c, int64_t from, int64_t to, int64_t began, int64_t ended)
+{
+	pthread_mutex_lock(&c->lock);
+	c->floor = COF_MAX(c->floor, from);
+	c->proven = began != INT64_MIN;
+	if (c->proven) {
+		c->low = minus(from, ended);
+		c->high = minus(to, began);
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+int64_t cof_clock_deviation(struct cof_clock *c)
+{
+	int64_t offset = wall_offset(), wall = cof_now(CLOCK_REALTIME), off;
+
+	pthread_mutex_lock(&c->lock);
+	if (!c->proven)
+		off = minus(offset, c->base_offset);
+	else
+		off = offset < c->low    ? minus(offset, c->low)
+		      : offset > c->high ? minus(offset, c->high)
+					 : 0;
+	if (c->floor != INT64_MIN && wall < c->floor)
+		off = COF_MIN(off, minus(wall, c->floor));
+	pthread_mutex_unlock(&c->lock);
+	return off;
 }

@@ -69,6 +69,8 @@ static int check_params(struct making *m)
 	m->conf.flags = p->flags;
 	if (cof_clock_check(&m->conf, &m->clock, m->diag) < 0)
 		return -EOPNOTSUPP;
+	if (cof_time_namespace(m->diag) < 0)
+		return -EPERM;
 	m->conf.created = cof_now(CLOCK_REALTIME) / MSEC * MSEC;
 	cof_random(m->conf.id, sizeof(m->conf.id));
 	return 0;

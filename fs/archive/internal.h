@@ -7,7 +7,7 @@
  *   -> tree (names: exclusive for create, rename, remove; shared for lookups)
  *   -> object locks (two at a time only under the exclusive tree lock)
  *   -> intern (actor ordinals) -> feed -> index enter/leave -> the log's own
- * Leaves, nothing is taken inside: cache, ring, pool, event table, actor shards, recent, mounts, faults.
+ * Leaves, nothing is taken inside: cache, ring, pool, event table, actor shards, recent, mounts, faults, clock.
  */
 #ifndef COF_ARCHIVE_INTERNAL_H
 #define COF_ARCHIVE_INTERNAL_H
@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 
 #include "fs/archive/archive.h"
+#include "fs/archive/clock.h"
 #include "fs/archive/keys.h"
 #include "fs/archive/tpm-link.h"
 
@@ -49,32 +50,8 @@ int cof_frame_read(struct cof_reader *reader, struct cof_ring *ring, const uint8
 /* The key that a frame's private part is under: its object for APPEND, else 0 (metadata). */
 uint64_t cof_frame_key_object(const struct cof_frame *f);
 
-/* ---- clocks (clock.c) ---- */
-
-struct cof_clock {
-	int64_t base_retention, base_boottime; /* fixed once open */
-	int64_t offset;			       /* realtime - boottime at the last look (tick) */
-	uint8_t boot_id[16];
-	bool testing;		    /* an archive made with a test clock, and a build that has one */
-	atomic_int_fast64_t test_ns; /* what is added to the boot-time clock then; never less */
-};
-/* The boot-time clock that retention goes by: that of the system, but in tests. */
-int64_t cof_clock_boottime(const struct cof_clock *c);
-/* -EOPNOTSUPP: an archive made with a test clock, which this build does not have. */
-int cof_clock_check(const struct cof_conf *conf, struct cof_clock *c, struct cof_diag *diag);
-void cof_clock_look(struct cof_clock *c); /* reads the test clock's file again; else nothing */
-int cof_boot_id(uint8_t ret[16]);
-/* last_*: of the log's last frame and of its last MOUNT frame; mount_boot_id NULL: there is none. */
-void cof_clock_start(struct cof_clock *c, int64_t last_retention, int64_t mount_retention,
-		     int64_t mount_boottime, const uint8_t *mount_boot_id);
-/* For a log that is being made: retention starts at the wall clock. */
-void cof_clock_start_new(struct cof_clock *c);
-void cof_clock_now(void *clock, int64_t *ret_record, int64_t *ret_retention); /* cof_log_times.now */
-int64_t cof_clock_retention(const struct cof_clock *c);
-/* True when the wall clock stepped by more than a second since the last look. */
-bool cof_clock_stepped(struct cof_clock *c, int64_t *ret_before, int64_t *ret_after);
-
-/* Public part of a MOUNT frame (mount-frame.c and init.c): salt, commitment, boot id, boot time, epoch, lineage, software.
+/* Public part of a MOUNT frame (mount-frame.c and init.c): salt, commitment, boot id, boot time, epoch, lineage, software,
+ * and the TPM's clock where it was read.
  * commitment: that of object 0's payload key in this mount. */
 int cof_mount_fields(struct cof_buf *ret, const struct cof_keys *keys, const uint8_t archive_id[16],
 		     uint32_t mount, const uint8_t salt[32], const struct cof_clock *clock);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What has to happen without anybody asking: events are flushed, the index is fed, steps of the
- * wall clock are recorded. And what happens once the log has failed. The log has a keeper of its
+ * What has to happen without anybody asking: events are flushed, the index is fed, the clocks are
+ * watched. And what happens once the log has failed. The log has a keeper of its
  * own for checkpoints.
  */
 #include <stdarg.h>
@@ -52,28 +52,6 @@ void cof_log_stopped(void *archive, int err, const char *what)
 		  what, strerror(-err));
 }
 
-static void record_clock_step(struct cof_archive *a)
-{
-	cof_autobuf struct cof_buf fields = {0};
-	struct cof_draft d = {.type = COF_CLOCK, .system = true};
-	char before[32], after[32];
-	int64_t from, to;
-	int r;
-
-	if (!cof_clock_stepped(&a->clock, &from, &to))
-		return;
-	cof_time_text(from, before);
-	cof_time_text(to, after);
-	cof_field_put_i64(&fields, COF_T_WALL_BEFORE, from);
-	cof_field_put_i64(&fields, COF_T_WALL_AFTER, to);
-	d.public_part = fields.data;
-	d.public_len = (uint32_t)fields.len;
-	r = fields.failed ? -ENOMEM : cof_archive_put(a, &d, NULL, NULL);
-	cof_alarm(a, "The wall clock stepped from %s to %s%s%s%s.", before, after,
-		  r < 0 ? ", which could not be recorded (" : "", r < 0 ? strerror(-r) : "",
-		  r < 0 ? ")" : "");
-}
-
 static void feed(struct cof_archive *a)
 {
 	int r = cof_archive_feed(a);
@@ -90,9 +68,10 @@ void cof_archive_tick(struct cof_archive *a)
 	int64_t now = cof_now(CLOCK_BOOTTIME);
 
 	cof_clock_look(&a->clock);
+	cof_clock_watch_tpm(a);
 	cof_gate_enter(a);
 	if (a->log && !atomic_load(&a->failed)) {
-		record_clock_step(a);
+		cof_clock_watch(a);
 		if (a->p.no_threads) {
 			cof_events_flush(a);
 		} else if (now - a->flushed_at >= FLUSH_NS) {

@@ -22,6 +22,12 @@ int cof_mount_fields(struct cof_buf *ret, const struct cof_keys *keys, const uin
 	cof_field_put_u64(ret, COF_T_EPOCH, cof_keys_epoch(keys));
 	cof_field_put_u32(ret, COF_T_LINEAGE, cof_keys_lineage(keys));
 	cof_field_put_str(ret, COF_T_SOFTWARE, "coffer " COF_VERSION);
+	if (clock->pace.seen) {
+		uint8_t reading[COF_TPM_CLOCK_SIZE];
+
+		cof_tpm_clock_encode(&clock->pace.last, reading);
+		cof_field_put(ret, COF_T_TPM_CLOCK, reading, sizeof(reading));
+	}
 	return ret->failed ? -ENOMEM : 0;
 }
 

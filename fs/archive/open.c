@@ -17,17 +17,29 @@
 /* Retention goes on from the log; what passed since the last MOUNT counts within one boot. */
 static void start_clock(struct cof_archive *a)
 {
-	const struct cof_recovered *rec = &a->opened.recovered;
 	cof_autobuf struct cof_buf fields = {0};
+	uint8_t boot_id[16], reading[COF_TPM_CLOCK_SIZE];
+	struct cof_clock_start s = {.last_retention = a->opened.recovered.last_retention};
+	struct cof_tpm_clock then, now;
+	struct cof_diag why = {""};
 	struct cof_frame f = {0};
-	uint8_t boot_id[16];
-	int64_t boot_time = 0;
-	bool known = cof_last_mount(a, &f, &fields) == 0 &&
-		     cof_field_bytes(fields.data, fields.len, COF_T_BOOT_ID, boot_id, 16) == 0 &&
-		     cof_field_i64(fields.data, fields.len, COF_T_BOOT_TIME, &boot_time) == 0;
+	int r;
 
-	cof_clock_start(&a->clock, rec->last_retention, f.retention_time, boot_time,
-			known ? boot_id : NULL);
+	if (cof_last_mount(a, &f, &fields) == 0 &&
+	    cof_field_bytes(fields.data, fields.len, COF_T_BOOT_ID, boot_id, 16) == 0 &&
+	    cof_field_i64(fields.data, fields.len, COF_T_BOOT_TIME, &s.mount_boottime) == 0)
+		s.mount_boot_id = boot_id;
+	s.mount_retention = f.retention_time;
+	if (cof_field_bytes(fields.data, fields.len, COF_T_TPM_CLOCK, reading, sizeof(reading)) == 0) {
+		cof_tpm_clock_decode(reading, &then);
+		s.mount_tpm = &then;
+	}
+	r = a->log ? cof_clock_tpm(a, &now, &why) : -ENOTSUP;
+	s.by_tpm = r != -ENOTSUP;
+	s.tpm = r == 0 ? &now : NULL;
+	cof_clock_start(&a->clock, &s);
+	if (r < 0 && s.by_tpm)
+		(void)cof_clock_take(&a->clock, NULL, &why);
 }
 
 /* ---- the parts, in order ---- */
@@ -407,7 +419,9 @@ static int try_open(const struct cof_archive_params *p, const char *passive,
 	if (!a)
 		return cof_fail(diag, -ENOMEM, "out of memory");
 	a->passive = passive;
-	r = take_lock(a, diag);
+	r = passive ? 0 : cof_time_namespace(diag);
+	if (r == 0)
+		r = take_lock(a, diag);
 	if (r < 0) {
 		cof_archive_free(a);
 		return r;

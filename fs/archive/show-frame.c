@@ -76,6 +76,7 @@ static const struct known known[256] = {
 	[COF_T_ANCHOR] = {"anchor", FORM_U64},
 	[COF_T_WALL_BEFORE] = {"wall_before", FORM_TIME},
 	[COF_T_WALL_AFTER] = {"wall_after", FORM_TIME},
+	[COF_T_TPM_CLOCK] = {"tpm_clock", FORM_HEX},
 	[COF_T_MEASURED] = {"measured", FORM_DIGEST},
 	[COF_T_MODULE] = {"modules", FORM_TEXT},
 	[COF_T_GUARD] = {"guard", FORM_DIGEST},

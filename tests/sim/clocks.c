@@ -13,6 +13,12 @@ void __wrap_cof_random(void *p, size_t n);
 
 static int64_t wall = BEGIN, since_boot = COF_NSEC, monotonic = COF_NSEC;
 static uint64_t boots = 1, drawn, seeded;
+static int64_t passed; /* truly */
+static struct {
+	int64_t clock, time; /* ns */
+	uint32_t resets;
+	bool safe, silent;
+} tpm;
 
 void clocks_start(uint64_t seed)
 {
@@ -21,6 +27,9 @@ void clocks_start(uint64_t seed)
 	boots = 1;
 	drawn = 0;
 	seeded = seed;
+	passed = 0;
+	memset(&tpm, 0, sizeof(tpm));
+	tpm.safe = true;
 }
 
 void clocks_pass(int64_t ns)
@@ -28,6 +37,14 @@ void clocks_pass(int64_t ns)
 	wall += ns;
 	since_boot += ns;
 	monotonic += ns;
+	passed += ns;
+	tpm.clock += ns;
+	tpm.time += ns;
+}
+
+int64_t clocks_passed(void)
+{
+	return passed;
 }
 
 void clocks_step(int64_t ns)
@@ -42,7 +59,53 @@ void clocks_boot(void)
 {
 	boots++;
 	since_boot = monotonic = COF_NSEC;
+	clocks_tpm_reset();
 }
+
+void clocks_boot_lies(int64_t ns)
+{
+	since_boot += ns;
+}
+
+/* What was not in its flash yet is lost, which it says. */
+void clocks_tpm_reset(void)
+{
+	tpm.clock -= COF_MIN(tpm.clock, 4 * COF_NSEC);
+	tpm.time = 0;
+	tpm.safe = false;
+	tpm.resets++;
+}
+
+void clocks_tpm_clear(void)
+{
+	tpm.clock = 0;
+	tpm.resets = 0;
+	tpm.safe = true;
+}
+
+void clocks_tpm_forward(int64_t ns)
+{
+	tpm.clock += ns;
+	tpm.safe = true;
+}
+
+void clocks_tpm_silent(bool silent)
+{
+	tpm.silent = silent;
+}
+
+static int read_tpm(void *user COF_UNUSED, struct cof_tpm_clock *ret, struct cof_diag *diag)
+{
+	if (tpm.silent)
+		return cof_fail(diag, -ENODEV, "nobody answers");
+	*ret = (struct cof_tpm_clock){.clock_ms = (uint64_t)tpm.clock / 1000000,
+				      .time_ms = (uint64_t)tpm.time / 1000000,
+				      .resets = tpm.resets,
+				      .safe = tpm.safe};
+	return 0;
+}
+
+const struct cof_clock_source clocks_tpm = {read_tpm, NULL};
 
 int64_t clocks_boottime(void)
 {

@@ -216,6 +216,28 @@ static void let_time_pass(struct play *p)
 	world_pass(&p->w, (int64_t)dice(p, dice(p, 20) ? 2 * COF_NSEC : 3 * HOUR));
 	if (dice(p, 40) == 0)
 		clocks_step(dice(p, 2) ? (int64_t)dice(p, 30 * year) : -(int64_t)dice(p, 30 * year));
+	if (!p->w.tpm)
+		return;
+	switch (dice(p, 60)) {
+	case 0:
+		clocks_tpm_forward((int64_t)dice(p, 30 * year));
+		break;
+	case 1:
+		clocks_tpm_reset();
+		break;
+	case 2:
+		clocks_tpm_clear();
+		break;
+	case 3:
+	case 4:
+		clocks_tpm_silent(dice(p, 2));
+		break;
+	case 5:
+		clocks_boot_lies((int64_t)dice(p, 30 * year));
+		break;
+	default:
+		break;
+	}
 }
 
 static void remount(struct play *p)
@@ -362,6 +384,7 @@ static void play(uint64_t seed, unsigned rounds)
 	stale_index_new(&p->index);
 	snprintf(world_doing, sizeof(world_doing), "seed %llu", (unsigned long long)seed);
 	world_new(&p->w, seed, p->index.index);
+	p->w.tpm = seed & 1;
 	ck_assert_int_eq(world_init(&p->w), 0);
 	ck_assert_int_eq(world_open(&p->w), 0);
 	for (unsigned round = 0; round < rounds; round++) {

@@ -26,6 +26,7 @@ void world_promise(struct world *w); /* what is committed now is durable */
 
 /* world.c */
 int world_try_open(struct world *w, struct cof_diag *diag);
+void world_check_clock(struct world *w); /* of an archive that is open */
 
 /* world-steps.c */
 extern const struct cof_who world_root;

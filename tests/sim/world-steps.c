@@ -420,6 +420,10 @@ int world_shelf_add(struct world *w, const char *name, unsigned quota)
 void world_pass(struct world *w, int64_t ns)
 {
 	clocks_pass(ns);
+	if (w->archive) {
+		cof_clock_watch_tpm(w->archive);
+		world_check_clock(w);
+	}
 	for (size_t i = 0; !w->down && w->archive && i < w->nodes; i++) {
 		struct cof_attr attr;
 

@@ -64,6 +64,8 @@ struct world {
 	 * boot time of that look. */
 	int64_t ret_seen, ret_acked, ret_durable, boot_seen;
 	bool rebooted; /* since then */
+	bool tpm;      /* an opener is one, as far as the clocks go */
+	int64_t ret_base, passed_base; /* with it: retention at the last boot, and the true time */
 
 	struct cof_sim *older; /* a copy of the disk as it once was, and what it held */
 	char *older_text;

@@ -429,17 +429,23 @@ START_TEST(another_boot)
 	struct cof_clock c = {0};
 	uint8_t other[16] = {1};
 	int64_t boot = cof_now(CLOCK_BOOTTIME);
+	struct cof_clock_start at = {.last_retention = 5000, .mount_retention = 4000, .mount_boottime = boot - 7000};
 
-	cof_clock_start(&c, 5000, 4000, boot - 7000, NULL);
+	cof_clock_start(&c, &at);
 	ck_assert_int_eq(c.base_retention, 5000);
-	cof_clock_start(&c, 5000, 4000, boot - 7000, other);
+	at.mount_boot_id = other;
+	cof_clock_start(&c, &at);
 	ck_assert_int_eq(c.base_retention, 5000);
-	cof_clock_start(&c, 5000, 4000, boot - 7000, c.boot_id);
+	at.mount_boot_id = c.boot_id;
+	cof_clock_start(&c, &at);
 	ck_assert_int_ge(c.base_retention, 11000);
 	/* a boot time of the future proves nothing */
-	cof_clock_start(&c, 5000, 4000, boot + 3600 * COF_NSEC, c.boot_id);
+	at.mount_boottime = boot + 3600 * COF_NSEC;
+	cof_clock_start(&c, &at);
 	ck_assert_int_eq(c.base_retention, 5000);
-	cof_clock_start(&c, 5000, INT64_MAX, 0, c.boot_id);
+	at.mount_retention = INT64_MAX;
+	at.mount_boottime = 0;
+	cof_clock_start(&c, &at);
 	ck_assert_int_eq(c.base_retention, 5000);
 }
 END_TEST
