@@ -18,7 +18,7 @@
 /*
  * Initialises libgcrypt with a locked pool of secure_bytes (rounded up; 4 MiB is plenty). Call once,
  * after the last fork (locks do not survive one). -EPERM with a sentence when memory cannot be
- * locked: Coffer refuses to run so. Also runs gcrypt's self-tests of what is used here. Makes the
+ * locked: Coffer refuses to run so. Also computes known answers with all that is offered here. Makes the
  * process undumpable (prctl, RLIMIT_CORE). A second call in the same process returns 0.
  */
 int cof_crypto_init(size_t secure_bytes, struct cof_diag *diag);
@@ -54,6 +54,9 @@ void cof_random(void *p, size_t n); /* strong enough for keys; never fails */
 
 void cof_sha256(const void *p, size_t n, uint8_t out[COF_HASH]);
 void cof_sha256v(const struct iovec *iov, int count, uint8_t out[COF_HASH]); /* at most 64 */
+/* prefix ‖ in[i], both at once: in little more than the time of the longer one, where the processor has instructions
+ * for it. What is hashed may stay on the stack: for what is public. */
+void cof_sha256_two(uint8_t prefix, const struct iovec in[2], uint8_t (*out)[COF_HASH]);
 void cof_sha512(const void *p, size_t n, uint8_t out[64]);
 
 struct cof_sha256; /* incremental, for what does not fit in memory */

@@ -65,24 +65,24 @@ void cof_frame_encode(const struct cof_frame *f, uint8_t out[COF_FRAME_HEADER])
 	cof_put_le32(out + CHECKED, cof_crc32c(0, out, CHECKED));
 }
 
-static void fields(const uint8_t in[COF_FRAME_HEADER], struct cof_frame *f)
+void cof_frame_fields(const uint8_t in[COF_FRAME_HEADER], struct cof_frame *ret)
 {
-	f->type = in[4];
-	f->version = in[5];
-	f->flags = cof_get_le16(in + 6);
-	f->sequence = cof_get_le64(in + 8);
-	f->object = cof_get_le64(in + 16);
-	f->position = cof_get_le64(in + 24);
-	f->length = cof_get_le32(in + 32);
-	f->stored = cof_get_le32(in + 36);
-	f->counter = cof_get_le64(in + 40);
-	f->mount = cof_get_le32(in + 48);
-	f->actor = cof_get_le32(in + 52);
-	f->retention_time = (int64_t)cof_get_le64(in + 56);
-	f->record_time = (int64_t)cof_get_le64(in + 64);
-	memcpy(f->payload_hash, in + 72, COF_HASH);
-	memcpy(f->seal_tag, in + 104, sizeof(f->seal_tag));
-	f->public_length = cof_get_le32(in + 120);
+	ret->type = in[4];
+	ret->version = in[5];
+	ret->flags = cof_get_le16(in + 6);
+	ret->sequence = cof_get_le64(in + 8);
+	ret->object = cof_get_le64(in + 16);
+	ret->position = cof_get_le64(in + 24);
+	ret->length = cof_get_le32(in + 32);
+	ret->stored = cof_get_le32(in + 36);
+	ret->counter = cof_get_le64(in + 40);
+	ret->mount = cof_get_le32(in + 48);
+	ret->actor = cof_get_le32(in + 52);
+	ret->retention_time = (int64_t)cof_get_le64(in + 56);
+	ret->record_time = (int64_t)cof_get_le64(in + 64);
+	memcpy(ret->payload_hash, in + 72, COF_HASH);
+	memcpy(ret->seal_tag, in + 104, sizeof(ret->seal_tag));
+	ret->public_length = cof_get_le32(in + 120);
 }
 
 static int check_lengths(const struct cof_frame *f, struct cof_diag *diag)
@@ -121,7 +121,7 @@ int cof_frame_decode(const uint8_t in[COF_FRAME_HEADER], struct cof_frame *ret,
 		return cof_fail(diag, -EUCLEAN, "no frame begins here");
 	if (cof_get_le32(in + CHECKED) != cof_crc32c(0, in, CHECKED))
 		return cof_fail(diag, -EUCLEAN, "the header's check is wrong");
-	fields(in, &f);
+	cof_frame_fields(in, &f);
 	if (f.version != 1)
 		return cof_fail(diag, -EOPNOTSUPP,
 				"frame version %u: made by a newer Coffer than this one",

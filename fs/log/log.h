@@ -62,6 +62,8 @@ void cof_frame_encode(const struct cof_frame *f, uint8_t out[COF_FRAME_HEADER]);
  * check, lengths that do not fit each other or the limits. An unknown type is fine. */
 int cof_frame_decode(const uint8_t in[COF_FRAME_HEADER], struct cof_frame *ret,
 		     struct cof_diag *diag);
+/* Of a header that cof_frame_decode took before. */
+void cof_frame_fields(const uint8_t in[COF_FRAME_HEADER], struct cof_frame *ret);
 void cof_frame_leaf(const uint8_t header[COF_FRAME_HEADER], const uint8_t previous[COF_HASH],
 		    uint8_t out[COF_HASH]);
 static inline uint32_t cof_frame_chunks(uint32_t length)
@@ -83,6 +85,8 @@ int cof_payload_seal_shared(struct cof_frame *f, struct cof_aead *aead,
 			    struct cof_leaves *leaves);
 /* Checks the payload hash over the whole stored payload: -EBADMSG. */
 int cof_payload_check(const struct cof_frame *f, const void *stored);
+/* Of two frames; small ones in little more than the time of one. */
+void cof_payload_check_two(const struct cof_frame f[2], const void *const stored[2], int ret[2]);
 /* Authenticates and opens chunk k from its sealed bytes (len + 16). public_hash: SHA256(public part). -EBADMSG */
 int cof_payload_open_chunk(const struct cof_frame *f, struct cof_aead *aead,
 			   const uint8_t archive_id[16], const uint8_t public_hash[COF_HASH],
