@@ -84,11 +84,13 @@ struct cof_archive_params {
 	 * differs from the mount before is an EVENT. Stays the caller's, who keeps it while the archive is open. */
 	const void *self;
 	size_t self_len;
+	int64_t anchor_interval; /* ns between two raises of the TPM's counter, at least; 0: 10 s */
 	bool no_threads; /* tests: no keeper; the caller drives cof_archive_tick */
 };
 
 struct cof_opened { /* for the sentence at mount */
 	struct cof_recovered recovered;
+	uint64_t unproven; /* checkpoints that the TPM's counter allows for and nothing proves */
 	bool index_rebuilt, read_only; /* read_only: tampered below the checkpoint; reading goes on */
 	char text[512];
 };

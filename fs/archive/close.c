@@ -86,6 +86,7 @@ void cof_archive_free(struct cof_archive *a)
 	cof_ring_free(a->ring);
 	cof_reader_free(a->reader);
 	cof_keys_free(a->keys);
+	cof_anchor_free(a->anchor);
 	cof_tpm_link_free(a->tpm);
 	while (a->pool_free)
 		free(a->pool[--a->pool_free]);
@@ -107,8 +108,12 @@ int cof_archive_close(struct cof_archive *a, struct cof_diag *diag)
 		cof_events_flush(a);
 		err = cof_archive_feed(a);
 		cof_faults_write(a);
+		cof_anchor_closing(a->anchor);
 		r = cof_log_close(a->log, &why);
 		a->log = NULL;
+		if (r == 0)
+			cof_anchor_closed(a->anchor);
+		cof_faults_write(a);
 		if (r == 0 && err < 0)
 			r = cof_fail(
 			    &why, err,
@@ -123,6 +128,7 @@ int cof_archive_close(struct cof_archive *a, struct cof_diag *diag)
 void cof_archive_abandon(struct cof_archive *a)
 {
 	cof_keeper_stop(a);
+	cof_anchor_abandon(a->anchor);
 	cof_log_abandon(a->log);
 	a->log = NULL;
 	cof_archive_free(a);

@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 
 #include "fs/archive/archive.h"
+#include "fs/archive/anchor.h"
 #include "fs/archive/clock.h"
 #include "fs/archive/keys.h"
 #include "fs/archive/tpm-link.h"
@@ -403,6 +404,7 @@ struct cof_archive {
 	struct cof_places *places;
 	struct cof_chunks *chunks;
 	struct cof_clock clock;
+	struct cof_anchor *anchor; /* NULL: none */
 	struct cof_tpm_link *tpm; /* NULL: none holds the seal's secret and the anchor */
 	struct cof_archive_params p;
 	struct cof_opened opened;

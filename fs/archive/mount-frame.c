@@ -40,6 +40,7 @@ int cof_mount_put(struct cof_archive *a, struct cof_diag *diag)
 	cof_random(a->salt, sizeof(a->salt));
 	r = cof_mount_fields(&fields, a->keys, a->conf.id, expected, a->salt, &a->clock);
 	cof_buf_add(&fields, a->p.self, a->p.self_len);
+	cof_anchor_mount_fields(a->anchor, &fields);
 	if (r == 0 && fields.failed)
 		r = -ENOMEM;
 	if (r == 0)
@@ -79,7 +80,7 @@ int cof_recovery_put(struct cof_archive *a, struct cof_diag *diag)
 	struct cof_draft d = {.type = COF_RECOVERY, .system = true};
 	int r;
 
-	if (rec->clean)
+	if (rec->clean && !cof_anchor_unproven(a->anchor))
 		return 0;
 	if (rec->torn_segments) {
 		cof_field_put_u32(&fields, COF_T_SEGMENT, rec->segment);
@@ -89,7 +90,9 @@ int cof_recovery_put(struct cof_archive *a, struct cof_diag *diag)
 	if (rec->torn_segments)
 		cof_field_put(&fields, COF_T_DIGEST, rec->digest, sizeof(rec->digest));
 	cof_field_put_u64(&fields, COF_T_COUNT, rec->kept);
-	cof_field_put_str(&fields, COF_T_REASON, recovery_reason(rec));
+	cof_field_put_str(&fields, COF_T_REASON,
+			  rec->clean ? "the TPM's counter went on without this log" : recovery_reason(rec));
+	cof_anchor_recovery_fields(a->anchor, &fields);
 	d.public_part = fields.data;
 	d.public_len = (uint32_t)fields.len;
 	r = fields.failed ? -ENOMEM : cof_archive_put(a, &d, NULL, NULL);

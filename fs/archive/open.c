@@ -123,6 +123,8 @@ static int open_log(struct cof_archive *a, struct cof_diag *diag)
 	    .io = a->io,
 	    .conf = &a->conf,
 	    .times = {cof_clock_now, &a->clock},
+	    .anchor = cof_anchor_fields,
+	    .anchored = cof_anchor_written,
 	    .failed = cof_log_stopped,
 	    .user = a,
 	};
@@ -183,6 +185,27 @@ static void check_epoch(struct cof_archive *a)
 	cof_log_abandon(a->log);
 	a->log = NULL;
 	read_only(a, &why);
+}
+
+/* What the TPM's counter says of the log's end. */
+static int check_anchor(struct cof_archive *a, struct cof_diag *diag)
+{
+	struct cof_anchor_found found;
+	int r = cof_anchor_new(a, &a->anchor);
+
+	if (r < 0 || !a->anchor)
+		return r;
+	r = cof_anchor_open(a->anchor, a->opened.recovered.last_mount_address, &found, diag);
+	if (r < 0)
+		return r;
+	a->opened.unproven = found.state == COF_ANCHOR_UNPROVEN ? found.n : 0;
+	if (!found.read_only)
+		return 0;
+	a->behind = found.state == COF_ANCHOR_TRUNCATED;
+	cof_log_abandon(a->log);
+	a->log = NULL;
+	read_only(a, &found.text);
+	return 0;
 }
 
 static int index_durable(void *user, uint64_t size)
@@ -317,6 +340,12 @@ static void tell(struct cof_archive *a)
 		    "The archive was not closed cleanly: %llu frames behind the last "
 		    "checkpoint are there.",
 		    (unsigned long long)rec->kept);
+	if (a->log && a->opened.unproven && n < cap)
+		n += (size_t)snprintf(text + n, cap - n,
+				      "%sThe TPM lost power since, and its counter went on by %llu: unclean, %llu "
+				      "checkpoints unproven.",
+				      n ? " " : "", (unsigned long long)a->opened.unproven,
+				      (unsigned long long)a->opened.unproven);
 	if (a->opened.index_rebuilt && n < cap)
 		snprintf(text + n, cap - n, "%sThe index was built anew from the log.",
 			 n ? " " : "");
@@ -341,8 +370,12 @@ static void note_recovery(struct cof_archive *a)
 				  "why, treat the host as conquered.");
 		cof_faults_write(a);
 	}
-	if (!a->log || a->opened.recovered.clean)
+	if (a->log && a->opened.recovered.clean && a->opened.unproven)
+		cof_fault_note(a, a->opened.text);
+	if (!a->log || a->opened.recovered.clean) {
+		cof_faults_write(a);
 		return;
+	}
 	cof_buf_printf(&text,
 		       "%s What was synced is there. Find out why it ended (the system's journal "
 		       "says), and whether writers that had no answer have to write again.",
@@ -364,7 +397,10 @@ static int open_parts(struct cof_archive *a, struct cof_diag *diag)
 		return r;
 	if (a->log)
 		check_epoch(a);
-	r = cof_ring_new(a->keys, a->conf.id, RING_KEYS, cof_archive_salt, a, &a->ring);
+	if (a->log)
+		r = check_anchor(a, diag);
+	if (r == 0)
+		r = cof_ring_new(a->keys, a->conf.id, RING_KEYS, cof_archive_salt, a, &a->ring);
 	if (r == 0)
 		r = cof_cache_init(a, a->p.cache_objects);
 	if (r == 0)
@@ -402,6 +438,8 @@ static int go_on(struct cof_archive *a, struct cof_diag *diag)
 	if (r == 0 && a->log && !a->p.no_threads)
 		r = cof_log_start(a->log);
 	if (r == 0 && a->log && !a->p.no_threads)
+		r = cof_anchor_start(a->anchor);
+	if (r == 0 && a->log && !a->p.no_threads)
 		r = cof_leaves_new((unsigned)COF_MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L), &a->leaves);
 	if (r == 0)
 		r = cof_keeper_start(a);
@@ -437,6 +475,7 @@ static int try_open(const struct cof_archive_params *p, const char *passive,
 	if (r == 0)
 		r = go_on(a, &why);
 	if (r < 0) {
+		cof_anchor_abandon(a->anchor);
 		if (a->log && a->mount)
 			(void)cof_log_close(a->log, NULL); /* a mount that ends as it should; why it
 							      failed matters more */

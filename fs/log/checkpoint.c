@@ -31,11 +31,18 @@ static int append_checkpoint(struct cof_log *log, uint64_t size, const struct co
 {
 	struct cof_buf pub COF_CLEANUP(cof_buf_done) = {0};
 	struct cof_frame f = {.type = COF_CHECKPOINT, .position = size};
+	uint64_t sequence = 0;
+	int r;
 
 	cof_field_put(&pub, COF_T_NOTE, note->data, note->len);
+	if (log->p.anchor)
+		log->p.anchor(log->p.user, &pub);
 	if (pub.failed)
 		return -ENOMEM;
-	return cof_log_append_public(log, &f, pub.data, (uint32_t)pub.len, NULL);
+	r = cof_log_append_public(log, &f, pub.data, (uint32_t)pub.len, &sequence);
+	if (!r && log->p.anchored)
+		log->p.anchored(log->p.user, sequence);
+	return r;
 }
 
 /* What has to be covered; 0 when nothing has. Resets the clock that makes the keeper come back. */

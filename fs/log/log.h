@@ -40,6 +40,7 @@ enum cof_tag {
 	COF_T_LINEAGE, COF_T_SOFTWARE,
 	COF_T_SEGMENT = 56, COF_T_OFFSET, COF_T_BYTES, COF_T_DIGEST,
 	COF_T_NOTE = 64, COF_T_ANCHOR, COF_T_WALL_BEFORE, COF_T_WALL_AFTER,
+	COF_T_COUNTER, COF_T_TPM_RESETS, COF_T_UNPROVEN = 71,
 	COF_T_COVERS = 72, COF_T_TOKEN, COF_T_PROOF_TIME, COF_T_ACCURACY, COF_T_SERIAL,
 	COF_T_AUTHORITY, COF_T_TRUSTED, COF_T_TPM_CLOCK,
 	COF_T_MEASURED = 80, COF_T_MODULE, COF_T_GUARD, COF_T_OPTIONS,
@@ -148,6 +149,31 @@ int cof_reader_next(struct cof_reader *r, uint64_t address, const struct cof_fra
 int cof_reader_find(struct cof_reader *r, uint64_t sequence, uint64_t *ret_address,
 		    struct cof_diag *diag);
 
+/* ---- the anchor (anchor.c): what frames say of a TPM's counter, docs/format.md 7.10 ---- */
+
+struct cof_anchored {
+	bool there;
+	uint64_t value, sequence; /* and of which frame */
+	uint8_t counter[12];	  /* which one: NV index u32 ‖ what was drawn when it was defined */
+	uint32_t resets, restarts; /* of the TPM, when the frame was made */
+};
+void cof_anchor_put(struct cof_buf *fields, const struct cof_anchored *a);
+/* Of a frame whose payload is in memory. False: it says nothing of an anchor, and *a stays. */
+bool cof_anchored_take(struct cof_anchored *a, const struct cof_frame *f, const void *payload);
+/* The newest between two addresses, looked for from the end; ret->there stays false without one. */
+int cof_anchored_find(struct cof_reader *r, const struct cof_conf *conf, uint64_t from, uint64_t end,
+		      struct cof_anchored *ret);
+
+enum cof_anchor_state {
+	COF_ANCHOR_EQUAL,
+	COF_ANCHOR_NEXT,      /* the chain is one ahead: an end between frame and counter */
+	COF_ANCHOR_UNPROVEN,  /* the counter is ahead, and the TPM was reset: as after a power cut */
+	COF_ANCHOR_TRUNCATED, /* it is ahead: checkpoints are missing */
+	COF_ANCHOR_WENT_BACK, /* it is behind: no counter does that */
+};
+/* ret_n: how far they are apart. reset: since the chain's value was written the TPM was, or may have been. */
+enum cof_anchor_state cof_anchor_judge(uint64_t chain, uint64_t counter, bool reset, uint64_t *ret_n);
+
 /* ---- writing (log.c, commit.c, recover.c) ---- */
 
 struct cof_log;
@@ -181,12 +207,17 @@ struct cof_recovered { /* what open found behind the checkpoint */
 	/* The file was missing, or older than one that the chain repeats: that one counts, proves, and
 	 * was written again. Not clean then. */
 	enum cof_recovered_checkpoint checkpoint;
+	struct cof_anchored anchored; /* the newest that was met behind the checkpoint */
 };
 
 struct cof_log_params {
 	struct cof_io *io;
 	const struct cof_conf *conf;
 	struct cof_log_times times;
+	/* What else a CHECKPOINT frame says in public, and that it was appended. Called in this order by whoever
+	 * makes the checkpoint, one at a time; quick, without calling the log. May be NULL. */
+	void (*anchor)(void *user, struct cof_buf *fields);
+	void (*anchored)(void *user, uint64_t sequence);
 	/* Called once the log has failed for good (write, sync): from the thread that saw it. */
 	void (*failed)(void *user, int err, const char *what);
 	void *user;
@@ -292,6 +323,7 @@ struct cof_verified {
 	bool seal_checked;
 	uint32_t mounts, recoveries;
 	uint64_t seal_since;   /* first sequence from which all tags hold */
+	struct cof_anchored anchored; /* the newest that the chain has */
 	uint64_t since_size;   /* of the checkpoint to go on from; 0: none was given */
 	uint64_t since;	       /* first sequence that was verified */
 };

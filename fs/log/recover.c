@@ -397,6 +397,7 @@ static void report(struct scan *s, struct cof_recovered *rec)
 	rec->end_address = s->address;
 	rec->last_retention = s->retention;
 	rec->last_record = s->record;
+	rec->anchored = s->anchored;
 	if (s->mount &&
 	    cof_scan_find_mount(log, s->mount, log->current->number, &rec->last_mount_address) < 0)
 		rec->last_mount_address = 0;

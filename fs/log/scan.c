@@ -125,6 +125,7 @@ static int one_frame(struct scan *s, bool *ret_valid)
 			 (unsigned long long)f.sequence);
 		return -EUCLEAN;
 	}
+	(void)cof_anchored_take(&s->anchored, &f, s->payload);
 	cof_frame_leaf(raw, s->previous, s->previous);
 	cof_tiles_add(log, s->previous);
 	s->sequence++;

@@ -17,6 +17,7 @@ struct scan {
 	uint8_t significant; /* type of the last frame that is no CHECKPOINT or COSIGN; 0: none seen */
 	uint64_t unsure; /* address from which on bytes may never have reached the disk */
 	uint64_t newer;	     /* address of a CHECKPOINT frame of more than checkpoint_size frames; 0: none */
+	struct cof_anchored anchored; /* the newest that was met */
 	bool torn;	     /* something that is no frame lies at address */
 	uint8_t *payload;    /* scratch */
 	struct cof_diag why; /* what is wrong at address */
