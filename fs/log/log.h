@@ -324,6 +324,7 @@ struct cof_verified {
 	uint32_t mounts, recoveries;
 	uint64_t seal_since;   /* first sequence from which all tags hold */
 	struct cof_anchored anchored; /* the newest that the chain has */
+	uint64_t unproven;	      /* checkpoints, of all recoveries */
 	uint64_t since_size;   /* of the checkpoint to go on from; 0: none was given */
 	uint64_t since;	       /* first sequence that was verified */
 };

@@ -199,6 +199,7 @@ void cof_verify_frame(struct verify *v, const struct cof_frame *f, const uint8_t
 		check_checkpoint(v, f, payload, place);
 	if (f->type == COF_RECOVERY)
 		v->out.recoveries++;
+	cof_verify_anchor(v, f, payload, place);
 	v->last_type = f->type;
 	if (significant)
 		v->significant_type = f->type;

@@ -225,6 +225,10 @@ int cof_since_start(struct verify *v);
 /* Compares its root once the chain has come to its size. */
 void cof_since_covered(struct verify *v);
 
+/* verify-anchor.c */
+void cof_verify_anchor(struct verify *v, const struct cof_frame *f, const uint8_t *payload,
+		       struct place place);
+
 /* verify-seal.c */
 int cof_seal_start(struct verify *v);
 void cof_seal_mount(struct verify *v, const struct cof_frame *f, const uint8_t *payload,
