@@ -226,7 +226,7 @@ class Note:
 TEXT = None
 SIZES = {1: 8, 3: 1, 4: 4, 5: 4, 6: 4, 8: 8, 9: 8, 16: 4, 17: 4, 20: 8, 24: 8, 25: 8, 34: 4, 37: 8,
          38: 8, 39: 8, 48: 32, 49: 32, 50: 16, 51: 8, 52: 8, 53: 4, 56: 4, 57: 8, 58: 8, 59: 32,
-         65: 8, 66: 8, 67: 8}
+         65: 8, 66: 8, 67: 8, 68: 12, 69: 8, 71: 8}
 NAMES = (2, 10)
 REPEATED = (41, 80, 81)
 LEAST = {41: 18, 80: 33, 82: 33}  # bytes that the value has at least
@@ -274,7 +274,7 @@ class Keys:
         root, generation, kind, number, wrap = self.open_root(key_file)
         box = self.box("keys/top", 1, root, generation, 0)
         self.entries, self.page_keys, wraps, single = ({}, {}), ({}, {}), {}, {}
-        self.secrets = [root, wrap, key_file]
+        self.secrets, place = [root, wrap, key_file], {}
         for tag, value in box:
             if tag in (1, 2):
                 self.entries[tag - 1][self.entry(value, "keys/top")] = value[9:]
@@ -285,6 +285,11 @@ class Keys:
             elif tag == 9:
                 need(len(value) == 37, "keys/top: a wrap key of another length")
                 wraps[value[0], struct.unpack_from("<I", value, 1)[0]] = value[5:]
+            elif tag in (8, 11):
+                need(len(value) == {8: 36, 11: 20}[tag] and tag not in place, "keys/top: field", tag, "is malformed")
+                place[tag] = value
+            elif tag == 12:
+                need(len(value) == 32, "keys/top: a recipient of another length")
             elif tag in (5, 6, 7):
                 need(len(value) == 32 and tag not in single, "keys/top: key", tag, "is malformed")
                 single[tag] = value
@@ -294,6 +299,12 @@ class Keys:
         signing = Ed25519PrivateKey.from_private_bytes(single[6]).public_key()
         need(signing.public_bytes(Encoding.Raw, PublicFormat.Raw) == conf.public,
              "the signing key of keys/top is not the vkey's")
+        self.in_tpm = len(place) == 2
+        need(len(place) in (0, 2), "keys/top has one of the fields 8 and 11 without the other")
+        if self.in_tpm:
+            self.secrets.append(place[8][4:])
+            self.epoch = self.lineage = self.epoch_secret = None
+            return
         epoch = dict(self.box("keys/epoch", 4, single[7], None, 0))
         need(len(epoch.get(16, b"")) == 44, "keys/epoch lacks its field")
         self.epoch, self.lineage = struct.unpack_from("<QI", epoch[16])
@@ -586,7 +597,7 @@ class Store:
         self.note = Note(read_file(path, "checkpoint", 65536), self.conf, "checkpoint")
         self.size, self.bytes, self.tail, self.opaque, self.destroyed = 0, 0, 0, 0, 0
         self.mount, self.salt, self.epoch, self.actors = 0, None, None, 0
-        self.lineage = None
+        self.lineage, self.anchor = None, (None, 0)
         self.counters, self.committed, self.events, self.salts = {}, set(), 0, {}
         self.last_note, self.clean, self.owes_recovery, self.previous = 0, True, False, None
         self.secrets = {1: self.auditor_secret(auditor)} if auditor else {}
@@ -643,11 +654,22 @@ class Store:
             self.start_seal(1, bytes(32))
             return
         need(f.type != ARCHIVE, f.where, "is a second ARCHIVE")
+        if f.type in (MOUNT, CHECKPOINT, RECOVERY):
+            self.check_anchor(f, fields(f.rest(), f.where))
         if f.type == MOUNT:
             self.start_mount(f, fields(f.rest(), f.where, 48, 49, 52, 53))
         need(self.mount, f.where, "comes before any MOUNT")
         need(f.mount == self.mount, f.where, "names another mount than", self.mount)
         need(f.actor <= self.actors, f.where, "names an actor that is not known")
+
+    def check_anchor(self, f, v):
+        has = [tag in v for tag in (65, 68, 69)]
+        need(all(has) or not any(has), f.where, "has only a part of the anchor's fields")
+        need(f.type == RECOVERY or 71 not in v, f.where, "counts what is unproven")
+        if all(has):
+            counter, value = self.anchor
+            need(counter != v[68] or value <= v[65], f.where, "has an anchor that goes back")
+            self.anchor = v[68], v[65]
 
     def start_mount(self, f, v):
         epoch, lineage = v[52], v[53]
@@ -765,8 +787,9 @@ class Store:
         need(self.note.root == self.tree.root(self.note.size), "checkpoint has another root than the log")
         need(self.note.size >= self.last_note, "checkpoint is older than one in the log")
         check_tiles(self.path, self.tree, self.size, self.note.size if self.clean else 0)
-        need(self.keys.epoch in (self.epoch + 1, self.epoch), "keys/epoch does not follow the last mount")
-        if self.secrets:
+        need(self.keys.in_tpm or self.keys.epoch in (self.epoch + 1, self.epoch),
+             "keys/epoch does not follow the last mount")
+        if self.secrets and not self.keys.in_tpm:
             need(self.epoch_secret(self.keys.epoch) == self.keys.epoch_secret,
                  "keys/epoch has another secret than the auditor's leads to")
         for mount, taken in self.counters.items():

@@ -136,3 +136,10 @@ ok "counter raised, TPM cleared, PIN, lockout"
 verify=0; coffer verify "$STORE" > "$W/out" 2>&1 || verify=$?
 [ $verify = 0 ] || { cat "$W/out"; fail "verify says $verify"; }
 ok "verify"
+
+# the second reader, by a key file, of a store whose seal lies in a TPM; it mounts by the key file too
+mount.coffer "$STORE" "$MNT" -o "keyfile=$KEY"; echo more > "$MNT/audit/more"; umount "$MNT"; gone
+python3 "$TOP/tests/second_reader.py" "$STORE" --key-file "$KEY" --list > "$W/out" || { cat "$W/out"; fail "second reader"; }
+grep -q "audit/more" "$W/out" || fail "second reader: $(cat "$W/out")"
+coffer log "$STORE" --key-file "$KEY" --json | grep -q '"anchor_counter"' || fail "no anchor in the log"
+ok "second reader"
