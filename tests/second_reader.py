@@ -267,6 +267,41 @@ def unseal(key, nonce, sealed, aad, what):
         raise Wrong(f"{what} does not open: altered, or the key is another's") from None
 
 
+WHAT = {0: "opener-events", 1: "opener-failed", 2: "locked", 3: "opener-refused", 4: "unlocked",
+        5: "attempts-lost", 16: "opener-added", 17: "opener-removed", 18: "seal-renewed",
+        19: "envelope-renewed"}
+
+
+def note(raw, where):
+    """What happened to an opener and no frame tells of yet."""
+    need(40 <= len(raw) <= 55 and 0 not in raw[40:], where, "has a malformed note")
+    n, count, uid, login, pcrs, first, last = struct.unpack_from("<5I2q", raw, 4)
+    return {"event": WHAT.get(raw[0], raw[0]), "how": raw[1], "opener": raw[2], "sets": raw[3],
+            "n": n, "count": count, "uid": uid, "login": login, "pcrs": pcrs, "first": first,
+            "last": last, "command": os.fsdecode(raw[40:])}
+
+
+def attempts(store, conf):
+    """seal/attempts: (wrong ones in a row, since when it is locked or None, notes)."""
+    where = "seal/attempts"
+    raw = read_file(store, where, 4096, missing=b"")
+    if not raw:
+        return 0, None, []
+    need(len(raw) >= 64 and raw[:12] == b"COFDOOR1\1\0\0\0", where, "is malformed")
+    need(sha256(raw[:-32]) == raw[-32:], where, "is damaged")
+    need(struct.unpack_from("<I", raw, 12)[0] == len(raw) - 64, where, "has another length than it says")
+    need(raw[16:32] == conf.id, where, "is of another archive")
+    failures, locked, notes = 0, None, []
+    for tag, value in split_fields(raw[32:-32], where):
+        if tag == 1:
+            failures, = struct.unpack("<I", value)
+        elif tag == 2:
+            locked, = struct.unpack("<q", value)
+        elif tag in (4, 5):
+            notes.append(note(value, where))
+    return failures, locked, notes
+
+
 class Keys:
     def __init__(self, store, conf, key_file):
         self.store, self.conf = store, conf
@@ -275,6 +310,7 @@ class Keys:
         box = self.box("keys/top", 1, root, generation, 0)
         self.entries, self.page_keys, wraps, single = ({}, {}), ({}, {}), {}, {}
         self.secrets, place = [root, wrap, key_file], {}
+        self.notes = []
         for tag, value in box:
             if tag in (1, 2):
                 self.entries[tag - 1][self.entry(value, "keys/top")] = value[9:]
@@ -290,6 +326,8 @@ class Keys:
                 place[tag] = value
             elif tag == 12:
                 need(len(value) == 32, "keys/top: a recipient of another length")
+            elif tag == 10:
+                self.notes.append(note(value, "keys/top"))
             elif tag in (5, 6, 7):
                 need(len(value) == 32 and tag not in single, "keys/top: key", tag, "is malformed")
                 single[tag] = value
@@ -599,6 +637,7 @@ class Store:
         self.mount, self.salt, self.epoch, self.actors = 0, None, None, 0
         self.lineage, self.anchor = None, (None, 0)
         self.counters, self.committed, self.events, self.salts = {}, set(), 0, {}
+        self.openers = []  # what EVENT frames say of openers
         self.last_note, self.clean, self.owes_recovery, self.previous = 0, True, False, None
         self.secrets = {1: self.auditor_secret(auditor)} if auditor else {}
         self.seal = None
@@ -717,6 +756,9 @@ class Store:
         elif f.type in (CREATE, RENAME, REMOVE, ATTR, EVENT):
             v = fields(plain, f.where, *REQUIRED.get(f.type, ()))
             self.events += f.type == EVENT
+            if f.type == EVENT and v.get(32, b"").decode("utf-8", "strict") in WHAT.values():
+                self.openers.append({name: v[tag].decode("utf-8", "strict") for tag, name in
+                                     ((32, "event"), (36, "reason"), (40, "detail")) if tag in v})
             change = {CREATE: self.names.create, RENAME: self.names.rename,
                       REMOVE: self.names.remove, ATTR: self.names.attr}.get(f.type)
             if change:
@@ -873,7 +915,9 @@ def describe(path, n):
 
 
 def summary(s):
-    return {"frames": s.size, "bytes": s.bytes, "checkpoint": s.note.size,
+    failures, locked, pending = attempts(s.path, s.conf)
+    return {"opener_events": s.openers, "pending": pending + s.keys.notes, "failures": failures, "locked": locked,
+            "frames": s.size, "bytes": s.bytes, "checkpoint": s.note.size,
             "root": s.note.root.hex(), "tail": s.tail, "mounts": s.mount, "events": s.events,
             "opaque": s.opaque, "destroyed": s.destroyed, "seal_checked": bool(s.secrets),
             "files": [describe(path, n) for path, n in s.names.walk()]}

@@ -5,6 +5,7 @@
 #include "tools/entry.h"
 #include "tools/opener.h"
 #include "tools/output.h"
+#include "tools/owner.h"
 #include "tools/store.h"
 
 #include <getopt.h>
@@ -99,7 +100,9 @@ static int from_store(const struct store *st, struct showing *s, struct cof_diag
 		r = opener_get(&s->opener_args, st->path, false, &opener, diag);
 	if (r < 0)
 		return r;
-	r = cof_store_show_log(st->io, &opener.secret, s->from, show, s, &next, diag);
+	r = owner_take(st->path, diag); /* tries of a passphrase are counted in the store */
+	if (r == 0)
+		r = cof_store_show_log(st->io, &opener.secret, s->from, show, s, &next, diag);
 	opener_done(&opener);
 	return r;
 }

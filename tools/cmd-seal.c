@@ -137,16 +137,19 @@ static void show_lockout(const struct sealing *s)
 	       l.max, l.interval_s, l.locked ? "; it is locked out" : "");
 }
 
-static int show_recovery(const struct sealing *s, struct cof_diag *diag)
+static int show_rest(const struct sealing *s, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *status = cof_json_object();
-	char text[RECOVERY_SAID];
+	char text[RECOVERY_SAID], lockout[OPENER_LOCKOUT_SAID];
 	int r = cof_store_status(s->store.io, status, diag);
 
 	if (r < 0)
 		return r;
 	recovery_said(cof_json_get(status, "recovery"), text);
 	printf("Recovery envelope: %s\n", text);
+	opener_lockout_said(cof_json_get(status, "lockout"), lockout);
+	if (*lockout)
+		printf("Door: %s\n", lockout);
 	return 0;
 }
 
@@ -168,7 +171,7 @@ static int seal_show(struct sealing *s, struct cof_diag *diag)
 	}
 	if (tpm2)
 		show_lockout(s);
-	return show_recovery(s, diag);
+	return show_rest(s, diag);
 }
 
 /* ---- renew ---- */

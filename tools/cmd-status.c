@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer status: who an archive is, how far it is, what it lacks. With and without its daemon. */
 #include "tools/coffer.h"
+#include "tools/opener.h"
 #include "tools/output.h"
 #include "tools/recovery.h"
 #include "tools/store.h"
@@ -187,7 +188,7 @@ static void say_openers(const struct cof_json *o)
 {
 	const struct cof_json *list = cof_json_get(o, "openers");
 	cof_autobuf struct cof_buf b = {0};
-	char recovery[RECOVERY_SAID];
+	char recovery[RECOVERY_SAID], lockout[OPENER_LOCKOUT_SAID];
 
 	for (size_t i = 0; i < cof_json_count(list); i++) {
 		if (i)
@@ -197,6 +198,9 @@ static void say_openers(const struct cof_json *o)
 	line("Openers", b.len ? (const char *)b.data : "none");
 	recovery_said(cof_json_get(o, "recovery"), recovery);
 	line("Recovery", recovery);
+	opener_lockout_said(cof_json_get(o, "lockout"), lockout);
+	if (*lockout)
+		line("Door", lockout);
 }
 
 static void warn_dead(const char *point, const char *store)

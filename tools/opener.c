@@ -300,3 +300,26 @@ void opener_unmake(struct opener *o)
 	if (o->made)
 		unlink(o->made);
 }
+
+void opener_lockout_said(const struct cof_json *o, char out[OPENER_LOCKOUT_SAID])
+{
+	const char *since = cof_json_str(o, "since");
+	int64_t failures = 0, max = 0, wait = 0;
+
+	(void)cof_json_int(o, "failures", &failures);
+	(void)cof_json_int(o, "max", &max);
+	(void)cof_json_int(o, "wait_s", &wait);
+	*out = '\0';
+	if (cof_json_bool(o, "locked") && wait)
+		snprintf(out, OPENER_LOCKOUT_SAID,
+			 "locked for passphrases and PINs since %s; coffer unlock with another opener now, with the "
+			 "right one in %lld min",
+			 since ? since : "?", (long long)(wait + 59) / 60);
+	else if (cof_json_bool(o, "locked"))
+		snprintf(out, OPENER_LOCKOUT_SAID,
+			 "locked for passphrases and PINs since %s; coffer unlock with any opener",
+			 since ? since : "?");
+	else if (failures)
+		snprintf(out, OPENER_LOCKOUT_SAID, "%lld of %lld wrong passphrases or PINs in a row",
+			 (long long)failures, (long long)max);
+}

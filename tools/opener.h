@@ -60,6 +60,10 @@ int opener_get(const struct opener_args *a, const char *store, bool twice, struc
 void opener_done(struct opener *o);   /* wipes */
 void opener_unmake(struct opener *o); /* removes the key file that was made: nothing uses it */
 
+#define OPENER_LOCKOUT_SAID 200
+/* What status and seal show say of "lockout"; "": nothing. */
+void opener_lockout_said(const struct cof_json *o, char out[OPENER_LOCKOUT_SAID]);
+
 /* Whether path (its last name may be missing) lies in dir: -errno when it cannot be told. */
 int path_inside(const char *path, const char *dir);
 /* A new file with mode 0400, for a secret; never replaces. -EEXIST */

@@ -23,10 +23,7 @@ static int open_archive(struct shelves *s, struct cof_diag *diag)
 {
 	const struct cof_archive_params p = {.io = s->store.io, .secret = &s->opener.secret};
 	struct cof_opened opened = {.index_rebuilt = false};
-	int r = owner_take(s->store.path, diag);
-
-	if (r == 0)
-		r = cof_archive_open(&p, &s->archive, &opened, diag);
+	int r = cof_archive_open(&p, &s->archive, &opened, diag);
 
 	if (r == 0 && opened.read_only)
 		return cof_fail(diag, -EROFS, "the archive can only be read: %s", opened.text);
@@ -57,6 +54,8 @@ int shelves_open(struct shelves *s, const char *arg, const struct opener_args *a
 	if (!s->direct)
 		return r;
 	r = get_secret(s, a, diag);
+	if (r == 0) /* tries of a passphrase are counted in the store, also where nothing changes */
+		r = owner_take(s->store.path, diag);
 	return r == 0 && changes ? open_archive(s, diag) : r;
 }
 

@@ -228,6 +228,15 @@ struct cof_new_lineage {
  * without_tpm says that it may be weaker. */
 int cof_store_seal_lineage(struct cof_io *io, const struct cof_opener_secret *secret, bool without_tpm,
 			   struct cof_new_lineage *ret, struct cof_diag *diag);
+struct cof_unlock { /* what shows that it may be: one of the two */
+	const struct cof_opener_secret *secret; /* a passphrase or PIN only once the wait is over */
+	const uint8_t (*identities)[32];	/* of the recovery envelope; secure memory */
+	size_t n_identities;
+};
+/* Lifts the lock that three wrong passphrases or PINs in a row put on the archive. 1: it was locked, and the next
+ * mount puts the unlocking on record · 0: it was not. Mounted or not. */
+int cof_store_unlock(struct cof_io *io, const struct cof_unlock *u, struct cof_diag *diag);
+
 struct cof_recover_params {
 	const uint8_t (*identities)[32]; /* of age; secure memory */
 	size_t n_identities;

@@ -268,6 +268,11 @@ static int try_file(const struct trial *t)
 	return r < 0 ? trial_failed(t, r) : same(t, opened, n);
 }
 
+static int unwritten(struct cof_io *io, int r, struct cof_diag *diag)
+{
+	return cof_fail(diag, r, "%s/" COF_ENVELOPE_FILE " cannot be written: %s", cof_io_where(io), strerror(-r));
+}
+
 static int make(struct trial *t)
 {
 	cof_autobuf struct cof_buf b = {0};
@@ -281,19 +286,21 @@ static int make(struct trial *t)
 	if (r < 0)
 		return t->diag && t->diag->text[0] ? r : trial_failed(t, r);
 	r = cof_io_replace(t->io, COF_ENVELOPE_NEXT, b.data, b.len);
-	if (r == 0) {
-		r = try_file(t);
-		if (r < 0) {
-			(void)cof_io_unlink(t->io, COF_ENVELOPE_NEXT); /* why it is not used matters more */
-			return r;
-		}
-		r = cof_io_rename(t->io, COF_ENVELOPE_NEXT, COF_ENVELOPE_FILE);
-	}
+	if (r < 0)
+		return unwritten(t->io, r, t->diag);
+	r = try_file(t);
+	if (r < 0)
+		(void)cof_io_unlink(t->io, COF_ENVELOPE_NEXT); /* why it is not used matters more */
+	return r;
+}
+
+int cof_envelope_use(struct cof_io *io, struct cof_diag *diag)
+{
+	int r = cof_io_rename(io, COF_ENVELOPE_NEXT, COF_ENVELOPE_FILE);
+
 	if (r == 0)
-		r = cof_io_sync_dir(t->io, "seal");
-	return r < 0 ? cof_fail(t->diag, r, "%s/" COF_ENVELOPE_FILE " cannot be written: %s",
-				cof_io_where(t->io), strerror(-r))
-		     : 0;
+		r = cof_io_sync_dir(io, "seal");
+	return r < 0 ? unwritten(io, r, diag) : 0;
 }
 
 int cof_envelope_make(const struct cof_keys *k, struct cof_io *io, const struct cof_conf *conf,

@@ -18,12 +18,13 @@ int cof_envelope_plain(const struct cof_keys *k, void **ret, size_t *ret_n);
 /* Trees and signing key; the rest is zero. -EUCLEAN · -EXDEV: another archive's */
 int cof_envelope_take(const uint8_t archive_id[16], const void *plain, size_t n, struct cof_keys **ret);
 
-/* Makes the file beside the old one, tries it, and puts it in its place. The trial: it is read back,
+/* Makes the file beside the old one (COF_ENVELOPE_NEXT) and tries it; use puts it in its place. The trial: it is read back,
  * opened, and has to give keys under which the first MOUNT frame was written; with identities one of them
  * has to open it too. Without them it is not proven that somebody has the identities of the recipients.
  * After an error the old one is there as it was. */
 int cof_envelope_make(const struct cof_keys *k, struct cof_io *io, const struct cof_conf *conf,
 		      const struct cof_recovery *r, struct cof_diag *diag);
+int cof_envelope_use(struct cof_io *io, struct cof_diag *diag);
 /* Opens one with identities. Every failure is said in diag; where: what the file is called in it. */
 int cof_envelope_open(const struct cof_conf *conf, const char *where, const void *file, size_t len,
 		      const uint8_t (*identities)[32], size_t n, struct cof_keys **ret,

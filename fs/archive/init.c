@@ -309,6 +309,8 @@ static int make_all(struct making *m, uint8_t *auditor)
 		r = write_log(m);
 	if (r == 0 && m->p->recovery)
 		r = cof_envelope_make(m->keys, m->io, &m->conf, m->p->recovery, m->diag);
+	if (r == 0 && m->p->recovery)
+		r = cof_envelope_use(m->io, m->diag);
 	cof_aead_free(m->aead);
 	cof_tpm_link_free(m->tpm);
 	return r;

@@ -15,7 +15,7 @@
 
 enum { /* tags, their own space */
 	TAG_ENTRY_H = 1, TAG_ENTRY_R, TAG_PAGE_H, TAG_PAGE_R, TAG_INDEX, TAG_SIGNING, TAG_STATE,
-	TAG_NV = 8, TAG_WRAP, TAG_ANCHOR = 11, TAG_AUDITOR, TAG_EPOCH = 16,
+	TAG_NV = 8, TAG_WRAP, TAG_EVENT, TAG_ANCHOR, TAG_AUDITOR, TAG_EPOCH = 16,
 };
 
 #define FIELD 3 /* bytes of tag and length */
@@ -25,6 +25,7 @@ enum { /* tags, their own space */
 #define NV_LEN (4 + COF_TPM_AUTH)
 #define ANCHOR_LEN (4 + 8 + 8)
 #define EPOCH_LEN (8 + 4 + COF_KEY)
+#define EVENT_MOST (COF_OPENER_EVENT_LEN + COF_OPENER_COMMAND)
 
 #define TOP_FILE COF_KEYS_TOP
 #define TOP_NEXT "keys/top.next"
@@ -138,6 +139,15 @@ static int encode_top(const struct cof_keys *k, struct plain *p)
 		err = encode_nv(k, p);
 	for (size_t i = 0; i < k->n_auditors && !err; i++)
 		err = plain_key(p, TAG_AUDITOR, k->auditors[i]);
+	for (size_t i = 0; i < k->events.n && !err; i++) {
+		uint8_t event[EVENT_MOST];
+		size_t n = cof_opener_event_store(&k->events.event[i], event);
+		uint8_t *at = plain_field(p, TAG_EVENT, (uint16_t)n);
+
+		if (!at)
+			return -EOVERFLOW;
+		memcpy(at, event, n);
+	}
 	return err;
 }
 
@@ -157,7 +167,7 @@ int cof_keys_write_top(const struct cof_keys *k, struct cof_io *io, bool next, s
 	size_t pages = k->n_pages[0] + k->n_pages[1];
 	size_t cap = entries * (FIELD + ENTRY_LEN) + pages * (FIELD + PAGE_LEN) +
 		     (3 + k->n_auditors) * (FIELD + COF_KEY) + k->n_wraps * (FIELD + WRAP_LEN) +
-		     2 * FIELD + NV_LEN + ANCHOR_LEN;
+		     k->events.n * (FIELD + EVENT_MOST) + 2 * FIELD + NV_LEN + ANCHOR_LEN;
 	cof_autosecret uint8_t *plain = cof_secret_alloc(cap);
 	struct plain p = {plain, 0, cap};
 	cof_autobuf struct cof_buf box = {0};
@@ -355,6 +365,16 @@ static int take_wrap(struct cof_keys *k, const struct cof_field *f)
 	return 0;
 }
 
+static int take_event(struct cof_keys *k, const struct cof_field *f)
+{
+	struct cof_opener_event e;
+	int err = cof_opener_event_load(f->value, f->len, &e);
+
+	if (!err)
+		cof_opener_events_add(&k->events, &e);
+	return err;
+}
+
 static int take_top(struct cof_keys *k, const struct cof_field *f)
 {
 	switch (f->tag) {
@@ -368,6 +388,8 @@ static int take_top(struct cof_keys *k, const struct cof_field *f)
 		return take_wrap(k, f);
 	case TAG_AUDITOR:
 		return take_auditor(k, f);
+	case TAG_EVENT:
+		return take_event(k, f);
 	default:
 		return 0;
 	}

@@ -9,6 +9,7 @@
 #define COF_ARCHIVE_KEYS_BOX_H
 
 #include "fs/archive/keys.h"
+#include "fs/archive/opener-event.h"
 
 #define COF_KEYS_TOP "keys/top"
 #define COF_KEYS_EPOCH "keys/epoch"
@@ -53,6 +54,9 @@ struct cof_keys { /* secure memory, as all it points to */
 	size_t n_wraps;
 	uint8_t (*auditors)[COF_KEY]; /* age recipients of the auditor secrets; not secret */
 	size_t n_auditors;
+	struct cof_opener_events events; /* that no frame tells of yet */
+	bool making;			 /* an archive is made: no event */
+	bool waited;			 /* opened by coffer unlock (door.h) */
 };
 
 struct cof_keys *cof_keys_new(const uint8_t archive_id[16]); /* empty; NULL: no secure memory left */

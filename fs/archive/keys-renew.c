@@ -31,6 +31,28 @@ static struct cof_keys_wrap *wrap_of(const struct cof_keys *k, enum cof_opener_k
 	return NULL;
 }
 
+/* ---- for the record ---- */
+
+/* In memory; the top that is written next carries it. n 0: of no single opener. */
+static void note(struct cof_keys *k, enum cof_opener_what what, uint8_t kind, uint32_t n, uint32_t pcrs,
+		 uint8_t sets)
+{
+	struct cof_opener_event e = cof_opener_event_now(what);
+
+	e.kind = kind;
+	e.n = n;
+	e.pcrs = pcrs;
+	e.sets = sets;
+	if (!k->making)
+		cof_opener_events_add(&k->events, &e);
+}
+
+int cof_keys_note_envelope(struct cof_keys *k, struct cof_io *io, struct cof_diag *diag)
+{
+	note(k, COF_OPENER_ENVELOPE, 0, 0, 0, 0);
+	return cof_keys_write_top(k, io, false, diag);
+}
+
 /* ---- tpm2 ---- */
 
 static int seal_tpm2(const struct cof_keys *k, struct cof_tpm *t, struct cof_tpm_seal_params *p,
@@ -167,6 +189,7 @@ int cof_keys_add_opener(struct cof_keys *k, struct cof_io *io, const struct cof_
 			struct cof_diag *diag)
 {
 	struct cof_keys_wrap *more = cof_secret_alloc((k->n_wraps + 1) * sizeof(*more)), *old = k->wraps;
+	struct cof_opener_events before;
 	uint32_t n = 0;
 	int err = more ? settled(k, io, secret->tpm, diag) : -ENOMEM;
 
@@ -187,11 +210,14 @@ int cof_keys_add_opener(struct cof_keys *k, struct cof_io *io, const struct cof_
 	more[k->n_wraps] = (struct cof_keys_wrap){.kind = (uint8_t)secret->kind, .n = n + 1};
 	k->wraps = more;
 	k->n_wraps++;
+	before = k->events;
+	note(k, COF_OPENER_ADDED, (uint8_t)secret->kind, n + 1, secret->kind == COF_OPENER_TPM2 ? pcrs : 0, 1);
 	if (secret->kind == COF_OPENER_TPM2)
 		err = make_tpm2(k, io, secret, pcrs, &more[k->n_wraps - 1], diag);
 	else
 		err = make_by_secret(k, io, secret, cost, &more[k->n_wraps - 1], diag);
-	if (err) { /* a wrap key too many in the top harms nobody */
+	if (err) { /* a wrap key too many in the top harms nobody; its note says that it was not finished */
+		k->events = before;
 		k->wraps = old;
 		k->n_wraps--;
 		cof_secret_free(more);
@@ -256,6 +282,10 @@ int cof_keys_remove_opener(struct cof_keys *k, struct cof_io *io, enum cof_opene
 		if (err)
 			return not_moved(err, diag);
 	}
+	note(k, COF_OPENER_REMOVED, (uint8_t)kind, n, 0, 0);
+	err = cof_keys_write_top(k, io, false, diag);
+	if (err)
+		return err;
 	err = cof_io_unlink(io, path);
 	if (!err || err == -ENOENT)
 		err = cof_io_sync_dir(io, COF_SEAL_DIR);
@@ -374,6 +404,7 @@ int cof_keys_renew(struct cof_keys *k, struct cof_io *io, const struct cof_renew
 	*next = *k; /* shares trees and lists */
 	next->generation++;
 	cof_random(next->root, COF_KEY);
+	note(next, COF_OPENER_RENEWED, 0, 0, r->pcrs ? r->pcrs : r->also ? r->also->mask : 0, r->also ? 2 : 1);
 	err = renew_all(&n);
 	cof_tpm_free(n.tpm);
 	/* After a failure it is taken back, unless the counter says that it is in force. */
@@ -384,5 +415,6 @@ int cof_keys_renew(struct cof_keys *k, struct cof_io *io, const struct cof_renew
 		return err;
 	memcpy(k->root, next->root, COF_KEY);
 	k->generation = next->generation;
+	k->events = next->events;
 	return 0;
 }

@@ -11,6 +11,7 @@
  */
 #include <stdio.h>
 
+#include "fs/archive/door.h"
 #include "fs/archive/keys-seal.h"
 
 /* ---- names ---- */
@@ -95,6 +96,7 @@ struct attempt { /* the search for an opener that takes the secret */
 	const struct cof_opener_secret *secret;
 	struct cof_keys *keys;
 	struct cof_tpm *tpm; /* reached once */
+	bool wrong;	     /* a passphrase or PIN was judged, and is not the one */
 	int err;	     /* the most telling failure so far */
 	struct cof_diag about; /* and its sentence */
 };
@@ -194,6 +196,8 @@ static int attempt_one(struct attempt *at, const struct cof_seal_file *f, bool l
 	else if (!err)
 		err = cof_seal_open(at->secret, at->keys->archive_id, blob, len, at->keys->root,
 				    &at->keys->generation, &said);
+	at->wrong |= err == -EKEYREJECTED && (tpm2 ? at->tpm && cof_tpm_cause(at->tpm) == COF_TPM_PIN
+						    : f->kind == COF_OPENER_PASSPHRASE);
 	if (err == -EFBIG || (err == -EINVAL && !tpm2)) /* too long, or not the kind that the name says */
 		err = -EUCLEAN;
 	if (!err) {
@@ -237,12 +241,41 @@ static int check_secret(const struct cof_opener_secret *s, struct cof_diag *diag
 	return 0;
 }
 
+/* 0: opened · 1: by none of them */
+static int try_all(struct attempt *at, const struct cof_seal_files *files)
+{
+	size_t last = 0;
+	int err = 1;
+
+	for (size_t i = 0; i < files->n; i++)
+		last = files->file[i].kind == at->secret->kind ? i : last;
+	for (int next = 0; next < 2 && err; next++)
+		for (size_t i = 0; i < files->n && err; i++)
+			if (files->file[i].kind == at->secret->kind && files->file[i].next == next)
+				err = attempt_one(at, &files->file[i], i == last);
+	return err;
+}
+
+/* Whether it is something that a person types, and that somebody could guess. */
+static bool can_be_guessed(const struct attempt *at, const struct cof_seal_files *files)
+{
+	const struct cof_opener_secret *s = at->secret;
+
+	if (s->kind != COF_OPENER_PASSPHRASE && !(s->kind == COF_OPENER_TPM2 && s->len))
+		return false;
+	for (size_t i = 0; i < files->n; i++)
+		if (files->file[i].kind == s->kind)
+			return true;
+	return false;
+}
+
 int cof_keys_open_root(struct cof_keys *k, struct cof_io *io, const struct cof_opener_secret *secret,
 		       struct cof_diag *diag)
 {
 	struct attempt at = {.io = io, .secret = secret, .keys = k};
 	struct cof_seal_files files;
-	size_t last = 0;
+	struct cof_door door;
+	bool guarded;
 	int err = check_secret(secret, diag);
 
 	if (err)
@@ -251,15 +284,19 @@ int cof_keys_open_root(struct cof_keys *k, struct cof_io *io, const struct cof_o
 	if (err && err != -ENOENT)
 		return cof_fail(diag, err, "%s/" COF_SEAL_DIR " could not be read: %s",
 				cof_io_where(io), strerror(-err));
-	for (size_t i = 0; i < files.n; i++)
-		last = files.file[i].kind == secret->kind ? i : last;
-	err = 1;
-	for (int next = 0; next < 2 && err; next++)
-		for (size_t i = 0; i < files.n && err; i++)
-			if (files.file[i].kind == secret->kind && files.file[i].next == next)
-				err = attempt_one(&at, &files.file[i], i == last);
+	guarded = can_be_guessed(&at, &files);
+	if (guarded)
+		err = cof_door_begin(io, k->archive_id, secret->kind, k->waited, &door, diag);
+	if (guarded && err)
+		return err;
+	err = try_all(&at, &files);
+	if (err)
+		err = no_opener(&at, &files, diag);
+	if (guarded)
+		cof_door_end(&door, !err ? COF_DOOR_OPENED : at.wrong ? COF_DOOR_WRONG : COF_DOOR_NOT_JUDGED,
+			     diag);
 	cof_tpm_free(at.tpm);
-	return err ? no_opener(&at, &files, diag) : 0;
+	return err;
 }
 
 /* ---- an unfinished renewal ---- */

@@ -86,6 +86,7 @@ int cof_keys_make(struct cof_io *io, const uint8_t archive_id[16],
 		return cof_fail(diag, -ENOMEM, "no secure memory left for the keys");
 	if (!cof_opener_name(secret->kind))
 		return cof_fail(diag, -EINVAL, "this kind of opener is not known");
+	k->making = true;
 	err = draw(k);
 	if (!err)
 		err = cof_ed25519_public(k->signing, public_key);
@@ -101,6 +102,7 @@ int cof_keys_make(struct cof_io *io, const uint8_t archive_id[16],
 	if (ret_auditor)
 		memcpy(ret_auditor, k->epoch_secret, COF_KEY);
 	memcpy(ret_public, public_key, sizeof(public_key));
+	k->making = false;
 	*ret = k;
 	k = NULL;
 	return 0;
@@ -129,6 +131,21 @@ int cof_keys_open(struct cof_io *io, const uint8_t archive_id[16],
 	*ret = k;
 	k = NULL;
 	return 0;
+}
+
+int cof_keys_try(struct cof_io *io, const uint8_t archive_id[16], const struct cof_opener_secret *secret,
+		 struct cof_diag *diag)
+{
+	COF_CLEANUP(cof_keys_freep) struct cof_keys *k = cof_keys_new(archive_id);
+	int err = k ? cof_keys_recovered_check(io, diag)
+		    : cof_fail(diag, -ENOMEM, "no secure memory left for the keys");
+
+	if (err)
+		return err;
+	k->waited = true;
+	err = cof_keys_open_root(k, io, secret, diag);
+	/* that it is this archive's key is for the top to say */
+	return err ? err : cof_keys_read_top(k, io, diag);
 }
 
 int cof_keys_open_settled(struct cof_io *io, const uint8_t archive_id[16],
@@ -200,6 +217,30 @@ int cof_keys_payload(const struct cof_keys *k, uint64_t object, uint32_t mount,
 				      part + 3 * COF_KEY);
 	if (!err)
 		memcpy(ret, part + 3 * COF_KEY, COF_KEY);
+	return err;
+}
+
+const struct cof_opener_events *cof_keys_events(const struct cof_keys *k)
+{
+	return &k->events;
+}
+
+bool cof_keys_pending(const struct cof_keys *k)
+{
+	return k->top_next;
+}
+
+int cof_keys_events_drop(struct cof_keys *k, struct cof_io *io)
+{
+	size_t n = k->events.n;
+	int err;
+
+	if (!n)
+		return 0;
+	k->events.n = 0;
+	err = cof_keys_write_top(k, io, false, NULL);
+	if (err)
+		k->events.n = n;
 	return err;
 }
 

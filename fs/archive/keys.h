@@ -33,6 +33,10 @@ int cof_keys_open(struct cof_io *io, const uint8_t archive_id[16],
 int cof_keys_open_settled(struct cof_io *io, const uint8_t archive_id[16],
 			  const struct cof_opener_secret *secret, struct cof_keys **ret,
 			  struct cof_diag *diag);
+/* Whether the secret opens it, for coffer unlock: also through a locked door whose wait is over. Changes
+ * nothing but the count of tries. */
+int cof_keys_try(struct cof_io *io, const uint8_t archive_id[16], const struct cof_opener_secret *secret,
+		 struct cof_diag *diag);
 void cof_keys_free(struct cof_keys *k);
 void cof_keys_freep(struct cof_keys **k);
 
@@ -60,9 +64,18 @@ int cof_keys_renew(struct cof_keys *k, struct cof_io *io, const struct cof_renew
 int cof_keys_add_opener(struct cof_keys *k, struct cof_io *io, const struct cof_opener_secret *secret,
 			const struct cof_argon2_cost *cost, uint32_t pcrs, uint32_t *ret_n,
 			struct cof_diag *diag);
+/* Before the envelope is another one. */
+int cof_keys_note_envelope(struct cof_keys *k, struct cof_io *io, struct cof_diag *diag);
 /* -ENOENT · -EBUSY: it is the last one. */
 int cof_keys_remove_opener(struct cof_keys *k, struct cof_io *io, enum cof_opener_kind kind, uint32_t n,
 			   const char *tpm, struct cof_diag *diag);
+
+/* What happened to openers since the last mount; and the top without it. pending: a renewal was not
+ * finished, and it is open which top counts. */
+struct cof_opener_events;
+const struct cof_opener_events *cof_keys_events(const struct cof_keys *k);
+int cof_keys_events_drop(struct cof_keys *k, struct cof_io *io);
+bool cof_keys_pending(const struct cof_keys *k);
 
 /* Names of the openers in seal/ for status, without opening anything: "passphrase", "file (weak)". */
 int cof_keys_openers(struct cof_io *io, struct cof_json *array);

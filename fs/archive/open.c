@@ -11,6 +11,8 @@
 
 #include "fs/archive/internal.h"
 #include "fs/archive/keys-nv.h"
+#include "fs/archive/keys-seal.h"
+#include "fs/archive/opener-event.h"
 
 #define RING_KEYS 256 /* about 2 KiB of the locked pool each */
 
@@ -431,6 +433,8 @@ static int go_on(struct cof_archive *a, struct cof_diag *diag)
 		r = cof_recovered_record(a, diag);
 	if (r == 0 && a->log)
 		r = cof_self_compare(a);
+	if (r == 0 && a->log)
+		r = cof_opener_events_record(a, diag);
 	if (r == 0)
 		r = fill_index(a, diag);
 	if (r == 0)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "crypto/age.h"
+#include "fs/archive/door.h"
 #include "fs/archive/envelope.h"
 #include "fs/archive/internal.h"
 #include "fs/archive/keys-nv.h"
@@ -311,6 +312,8 @@ static int recover(struct recovering *r, struct cof_recovered_keys *ret)
 		err = cof_fail(r->diag, -EUCLEAN, "the log's last MOUNT frame is at an epoch that cannot be");
 	if (!err)
 		err = make_new(r);
+	if (!err)
+		err = COF_MIN(cof_door_lift(r->io, r->conf.id, COF_HOW_RECOVERED, 0, r->diag), 0);
 	if (!err)
 		err = prove(r);
 	if (!err)

@@ -3,6 +3,8 @@
 #include <stdio.h>
 
 #include "fs/archive/archive.h"
+#include "crypto/age.h"
+#include "fs/archive/door.h"
 #include "fs/archive/envelope.h"
 #include "fs/archive/keys-seal.h"
 
@@ -135,6 +137,51 @@ int cof_store_seal_recovery(struct cof_io *io, const struct cof_opener_secret *s
 	if (r < 0)
 		return r;
 	r = cof_envelope_make(k, io, &conf, recovery, diag);
+	if (r == 0)
+		r = cof_keys_note_envelope(k, io, diag);
+	if (r == 0)
+		r = cof_envelope_use(io, diag);
 	cof_io_unlock(io);
 	return r;
+}
+
+/* ---- the lock on the door ---- */
+
+static int try_identity(struct cof_io *io, const struct cof_conf *conf, const struct cof_unlock *u,
+			struct cof_diag *diag)
+{
+	COF_CLEANUP(cof_keys_freep) struct cof_keys *k = NULL;
+	cof_autofree uint8_t *file = NULL;
+	char path[512];
+	size_t len = 0;
+	int r;
+
+	snprintf(path, sizeof(path), "%s/" COF_ENVELOPE_FILE, cof_io_where(io));
+	r = cof_io_load(io, COF_ENVELOPE_FILE, COF_AGE_FILE_MAX, &file, &len);
+	if (r < 0)
+		return cof_fail(diag, r, "%s: %s", path,
+				r == -ENOENT ? "this archive has no recovery envelope" : strerror(-r));
+	r = cof_envelope_open(conf, path, file, len, u->identities, u->n_identities, &k, diag);
+	return r < 0 ? r : cof_keys_check(k, io, conf, true, NULL, diag);
+}
+
+int cof_store_unlock(struct cof_io *io, const struct cof_unlock *u, struct cof_diag *diag)
+{
+	enum cof_opener_how how = COF_HOW_IDENTITY;
+	enum cof_opener_kind kind = 0;
+	struct cof_conf conf;
+	int r = cof_conf_load(io, &conf, diag);
+
+	if (r < 0)
+		return r;
+	if (u->secret) {
+		kind = u->secret->kind;
+		how = kind == COF_OPENER_PASSPHRASE || (kind == COF_OPENER_TPM2 && u->secret->len)
+			  ? COF_HOW_WAITED
+			  : COF_HOW_OPENER;
+		r = cof_keys_try(io, conf.id, u->secret, diag);
+	} else {
+		r = try_identity(io, &conf, u, diag);
+	}
+	return r < 0 ? r : cof_door_lift(io, conf.id, how, kind, diag);
 }

@@ -3,6 +3,7 @@
  * What an archive says of itself: who it is, how far it is, what it lacks. The part about identity and openers
  * is the same with and without a daemon (store.c).
  */
+#include "fs/archive/door.h"
 #include "fs/archive/envelope.h"
 #include "fs/archive/show.h"
 
@@ -112,6 +113,8 @@ static int fill(struct cof_archive *a, struct cof_json *into)
 
 	cof_status_identity(&a->conf, into);
 	r = cof_status_openers(a->io, into);
+	if (r == 0)
+		r = cof_door_status(a->io, a->conf.id, into);
 	if (r < 0)
 		return r;
 	cof_json_set_bool(into, "mounted", true);

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "fs/archive/door.h"
 #include "fs/archive/show.h"
 
 #define FEED_EVERY 8192u
@@ -332,6 +333,8 @@ int cof_store_status(struct cof_io *io, struct cof_json *into, struct cof_diag *
 		return r;
 	cof_status_identity(&conf, into);
 	r = cof_status_openers(io, into);
+	if (r == 0)
+		r = cof_door_status(io, conf.id, into);
 	if (r == 0)
 		r = cof_status_faults(io, into);
 	if (r == 0)

@@ -54,6 +54,7 @@ struct cof_io_ops {
 	int (*lock)(struct cof_io *io, const char *holder, char *ret_holder, size_t cap);
 	void (*unlock)(struct cof_io *io);
 	int (*locked)(struct cof_io *io, char *ret_holder, size_t cap);
+	int (*guard)(struct cof_io *io, const char *dir, int *ret); /* NULL: nobody else is there */
 	int (*space)(struct cof_io *io, uint64_t *ret_free, uint64_t *ret_total);
 };
 
@@ -122,6 +123,7 @@ int cof_posix_list(struct cof_io *io, const char *path, struct cof_names *names)
 int cof_posix_lock(struct cof_io *io, const char *holder, char *ret_holder, size_t cap);
 void cof_posix_unlock(struct cof_io *io);
 int cof_posix_locked(struct cof_io *io, char *ret_holder, size_t cap);
+int cof_posix_guard(struct cof_io *io, const char *dir, int *ret);
 int cof_posix_space(struct cof_io *io, uint64_t *ret_free, uint64_t *ret_total);
 
 /* A descriptor of a path below dir, or -errno: nothing leaves dir, no symbolic link is followed. */

@@ -363,6 +363,22 @@ int cof_io_locked(struct cof_io *io, char *ret_holder, size_t cap)
 	return io->ops->locked(io, ret_holder, cap);
 }
 
+int cof_io_guard(struct cof_io *io, const char *dir, int *ret)
+{
+	int r = cof_path_check(dir);
+
+	if (r)
+		return r;
+	*ret = -1;
+	return io->ops->guard ? io->ops->guard(io, dir, ret) : 0;
+}
+
+void cof_io_unguard(int guard)
+{
+	if (guard >= 0)
+		close(guard);
+}
+
 int cof_io_space(struct cof_io *io, uint64_t *ret_free, uint64_t *ret_total)
 {
 	return io->ops->space(io, ret_free, ret_total);

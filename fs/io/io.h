@@ -86,6 +86,12 @@ void cof_io_unlock(struct cof_io *io);
 /* 1 and the holder's text when somebody else holds it, 0 when nobody does. */
 int cof_io_locked(struct cof_io *io, char *ret_holder, size_t cap);
 
+/* Keeps out whoever else asks for the same directory of the store, in this process or another; the lock
+ * above may be held or not. Waits for up to a minute: -EBUSY. *ret is for cof_io_unguard. A read-only
+ * filesystem is fine; where directories cannot be locked (NFS) nobody is kept out. */
+int cof_io_guard(struct cof_io *io, const char *dir, int *ret);
+void cof_io_unguard(int guard); /* -1 is fine */
+
 int cof_io_space(struct cof_io *io, uint64_t *ret_free, uint64_t *ret_total); /* bytes; 0: unknown */
 
 #endif

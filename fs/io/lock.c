@@ -14,10 +14,12 @@
  * machine leaves it without a processor. */
 #define TRIES 250
 #define PAUSE_NS 1000000L
+/* Who guards a directory tries a passphrase meanwhile, which takes a second on a busy machine. */
+#define GUARD_TRIES 60000
 
-static int try_lock(int fd, int how)
+static int try_for(int fd, int how, int tries)
 {
-	for (int i = 0; i < TRIES; i++) {
+	for (int i = 0; i < tries; i++) {
 		struct timespec pause = {.tv_nsec = PAUSE_NS};
 		if (!flock(fd, how | LOCK_NB))
 			return 0;
@@ -31,12 +33,22 @@ static int try_lock(int fd, int how)
 	return -EBUSY;
 }
 
-/* Where directories cannot be locked (NFS), the file has to do. */
-static int lock_dir(int dir, int how)
+static int try_lock(int fd, int how)
 {
-	int r = try_lock(dir, how);
+	return try_for(fd, how, TRIES);
+}
+
+/* Where directories cannot be locked (NFS), the file has to do. */
+static int lock_dir_for(int dir, int how, int tries)
+{
+	int r = try_for(dir, how, tries);
 
 	return r == -EBADF || r == -EINVAL || r == -ENOLCK || r == -EOPNOTSUPP ? 0 : r;
+}
+
+static int lock_dir(int dir, int how)
+{
+	return lock_dir_for(dir, how, TRIES);
 }
 
 static void unlock_dir(int dir)
@@ -185,4 +197,19 @@ int cof_posix_locked(struct cof_io *io, char *ret_holder, size_t cap)
 	else if (cap)
 		ret_holder[0] = 0;
 	return 1;
+}
+
+int cof_posix_guard(struct cof_io *io, const char *dir, int *ret)
+{
+	struct cof_posix *p = (struct cof_posix *)io;
+	int fd = cof_path_open(p->dir, dir, O_RDONLY | O_DIRECTORY, 0);
+	int r = fd < 0 ? fd : lock_dir_for(fd, LOCK_EX, GUARD_TRIES);
+
+	if (r) {
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	*ret = fd;
+	return 0;
 }

@@ -27,6 +27,7 @@ static const struct cof_io_ops plain_ops = {
     .lock = cof_posix_lock,
     .unlock = cof_posix_unlock,
     .locked = cof_posix_locked,
+    .guard = cof_posix_guard,
     .space = cof_posix_space,
 };
 
