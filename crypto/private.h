@@ -32,10 +32,6 @@ bool cof_pool_room(size_t n);
 void cof_pool_arm_large(size_t n);
 bool cof_pool_disarm_large(void);
 
-/* Between true and false what libgcrypt allocates in this thread comes from the pool, as long as there is
- * room, also where it asks for ordinary memory: gcry_pk_sign copies the key's expression there. */
-void cof_pool_confidential(bool on);
-
 int cof_gcry_errno(gcry_error_t e);
 /* Known answers of every primitive offered here: -EIO with the name of the one that is wrong. */
 int cof_crypto_selftest(struct cof_diag *diag);
@@ -49,7 +45,7 @@ int cof_argon2id_full(const void *pass, size_t pass_len, const void *salt, size_
 		      uint32_t memory_kib, uint32_t passes, uint32_t lanes,
 		      const struct cof_argon2_extra *extra, uint8_t out[32]);
 
-/* ---- ChaCha20-Poly1305 (RFC 8439, x25519.c): the tag behind the ciphertext, no associated data ---- */
+/* ---- ChaCha20-Poly1305 (RFC 8439, age-primitives.c): the tag behind the ciphertext, no associated data ---- */
 
 /* n: bytes of plaintext, here and there. out has n + 16, or n. */
 int cof_chacha_seal(const uint8_t key[COF_KEY], const uint8_t nonce[COF_NONCE], const void *in,
