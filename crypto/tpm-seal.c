@@ -413,7 +413,8 @@ static int unseal_round(struct cof_tpm *t, void *arg, struct cof_diag *diag)
 			? "it is an old copy from before a renewal, or somebody with root raised the "
 			  "counter to kill it. Restore the newest seal/ and keys/; else open the archive "
 			  "with another of its openers, or: coffer recover STORE"
-			: "its renewal was not finished");
+			: "its renewal was not finished, or the TPM was put back to an older state. Open the "
+			  "archive with another of its openers, or: coffer recover STORE");
 	r = choose_branch(t, s, &branch, diag);
 	if (r == 0)
 		r = load(t, &parent, p.hmac, s, &object, diag);
@@ -433,7 +434,8 @@ int cof_tpm_unseal(struct cof_tpm *t, const struct cof_tpm_sealed *s, const uint
 	struct unseal_args a = {s, s->pin ? auth : NULL, ret_secret};
 
 	if (s->pin && !auth)
-		return cof_fail(diag, -EINVAL, "this seal asks for a PIN");
+		return cof_fail(diag, -EINVAL, "this seal asks for a PIN: type it, or name where it is read from "
+				       "(--passphrase-fd, --credential; of a mount passfd=, credential=)");
 	if (!branches_ok(s->branch, s->n_branches))
 		return cof_fail(diag, -EUCLEAN, "the seal is damaged");
 	/* With a PIN a second try would count as one: a dropped connection is told, not repeated. */
