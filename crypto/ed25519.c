@@ -77,7 +77,9 @@ static int derive_public(const uint8_t seed[32], uint8_t ret_public[32])
 int cof_ed25519_public(const uint8_t seed[32], uint8_t ret_public[32])
 {
 	pthread_mutex_lock(&secret_lock);
+	cof_pool_confidential(true);
 	int err = derive_public(seed, ret_public);
+	cof_pool_confidential(false);
 	pthread_mutex_unlock(&secret_lock);
 	return err;
 }
@@ -116,7 +118,9 @@ int cof_ed25519_sign(const uint8_t seed[32], const void *msg, size_t n, uint8_t 
 	uint8_t sig[64];
 
 	pthread_mutex_lock(&secret_lock);
+	cof_pool_confidential(true);
 	int err = sign(seed, msg, n, sig);
+	cof_pool_confidential(false);
 	pthread_mutex_unlock(&secret_lock);
 	if (err == 0)
 		memcpy(ret_sig, sig, sizeof(sig));

@@ -262,10 +262,15 @@ static void *spare(size_t n)
 	return pool_take(n ? n : 1, COF_POOL_RESERVE / 2 / GRANULE);
 }
 
+/* This thread computes with a key whose parts libgcrypt copies where it should not. */
+static __thread bool confidential;
+
 static void *handle_alloc(size_t n)
 {
 	void *p;
 
+	if (confidential && (p = pool_take(n, 0)))
+		return p;
 	if (large.want && n >= large.want)
 		return large_take(n);
 	p = malloc(n ? n : 1);
@@ -282,6 +287,13 @@ static int handle_is_secure(const void *p)
 	return in_pool(p);
 }
 
+/* It wipes what it knows to be secret; of a key's expression it makes copies that it does not. */
+static void free_wiped(void *p)
+{
+	explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
+
 static void handle_free(void *p)
 {
 	if (!p)
@@ -292,7 +304,7 @@ static void handle_free(void *p)
 		munmap(p, large.bytes); /* the kernel clears it */
 		large.p = NULL;
 	} else {
-		free(p);
+		free_wiped(p);
 	}
 }
 
@@ -303,12 +315,12 @@ static void *handle_realloc(void *p, size_t n)
 	if (!p)
 		return handle_alloc(n);
 	if (!in_pool(p)) {
-		void *more = realloc(p, n ? n : 1);
+		void *more = handle_alloc(n); /* not realloc, which leaves the old bytes behind */
 
-		if (more || !(more = spare(n)))
-			return more;
-		memcpy(more, p, COF_MIN(n, malloc_usable_size(p)));
-		free(p);
+		if (more) {
+			memcpy(more, p, COF_MIN(n, malloc_usable_size(p)));
+			free_wiped(p);
+		}
 		return more;
 	}
 	pthread_mutex_lock(&pool.lock);
@@ -322,6 +334,11 @@ static void *handle_realloc(void *p, size_t n)
 		pool_give(p);
 	}
 	return q;
+}
+
+void cof_pool_confidential(bool on)
+{
+	confidential = on;
 }
 
 void cof_pool_arm_large(size_t n)

@@ -32,6 +32,10 @@ bool cof_pool_room(size_t n);
 void cof_pool_arm_large(size_t n);
 bool cof_pool_disarm_large(void);
 
+/* Between true and false what libgcrypt allocates in this thread comes from the pool, as long as there is
+ * room, also where it asks for ordinary memory: gcry_pk_sign copies the key's expression there. */
+void cof_pool_confidential(bool on);
+
 int cof_gcry_errno(gcry_error_t e);
 /* Known answers of every primitive offered here: -EIO with the name of the one that is wrong. */
 int cof_crypto_selftest(struct cof_diag *diag);

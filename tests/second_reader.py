@@ -859,18 +859,17 @@ class Store:
             f.public, f.chunks = b"", []
 
 
-    def search_keys(self):
-        """That no file of the store has a part of any key in clear."""
+    def search_keys(self, also=None):
+        """That no file of the store, and of the directory `also`, has a part of any key in clear."""
         k = self.keys
         secrets = list(k.secrets) + list(self.secrets.values()) + [k.epoch_secret]
         secrets += [s for e in (*k.entries, *k.pages.values()) for s in e.values()]
         secrets += [s for s in k.leaves.values() if s] + [p[0] for p in k.payload.values()]
         secrets += [v[1] for keys in k.page_keys for v in keys.values()]
         parts = {s[i:i + 10] for s in secrets for i in range(0, 23, 11)}
-        for directory, _, names in os.walk(self.path):
-            for name in names:
-                where = os.path.relpath(os.path.join(directory, name), self.path)
-                data = read_file(self.path, where, 1 << 32)
+        for top in [self.path] + [also] * bool(also):
+            for where in (os.path.relpath(os.path.join(d, n), top) for d, _, names in os.walk(top) for n in names):
+                data = read_file(top, where, 1 << 32)
                 for part in parts:
                     need(part not in data, where, "holds a part of a key in clear")
         return len(secrets)
@@ -951,7 +950,7 @@ def run(args):
     need(args.vkey in (None, s.conf.vkey), "archive.conf has another vkey than the one given")
     s.read()
     if args.search_keys:
-        print(f"No part of any of {s.search_keys()} keys lies in a file of the store.")
+        print(f"No part of any of {s.search_keys(args.search_also)} keys lies in a file of the store.")
     elif args.cat is not None:
         for piece in s.content(os.fsencode(args.cat)):
             sys.stdout.buffer.write(piece)
@@ -972,6 +971,7 @@ def main():
     p.add_argument("--cat", metavar="PATH", help="writes the content of one file")
     p.add_argument("--search-keys", action="store_true",
                    help="checks that no file of the store has a part of a key in clear")
+    p.add_argument("--search-also", metavar="DIR", help="files that are searched too")
     p.add_argument("--checkpoint-only", action="store_true",
                    help="the checkpoint against the tiles, without any key")
     args = p.parse_args()

@@ -75,6 +75,8 @@ struct cof_file {
 struct cof_posix {
 	struct cof_io base;
 	int dir;
+	uid_t owner; /* of the directory, and so of what is made in it */
+	gid_t group;
 	pthread_mutex_t lock_mutex; /* guards the next two */
 	int lock_fd;                /* -1: not ours */
 	bool lock_shared;	    /* ours, for reading */
@@ -94,6 +96,8 @@ struct cof_posix_file {
 int cof_posix_init(struct cof_posix *io, const struct cof_io_ops *ops, const char *dir,
 		   struct cof_diag *diag);
 void cof_posix_free(struct cof_io *io);
+/* What root has made in the store is its owner's, who the daemon is. fd: of what is new. */
+int cof_posix_give(const struct cof_posix *p, int fd);
 int cof_posix_open(struct cof_io *io, const char *path, int mode, struct cof_file **ret);
 void cof_posix_close(struct cof_file *f);
 ssize_t cof_posix_writev(struct cof_file *f, const struct iovec *iov, int count, uint64_t off);

@@ -114,6 +114,9 @@ static int take(struct cof_posix *p, const char *holder, char *ret_holder, size_
 	fd = cof_path_open(p->dir, "lock", O_RDWR | O_CREAT | O_NONBLOCK | O_NOCTTY, 0600);
 	if (fd < 0)
 		return fd;
+	r = cof_posix_give(p, fd);
+	if (r)
+		return r;
 	r = try_lock(fd, LOCK_EX);
 	if (r == -EBUSY)
 		read_holder(fd, ret_holder, cap);

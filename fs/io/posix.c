@@ -38,10 +38,13 @@ int cof_posix_init(struct cof_posix *io, const struct cof_io_ops *ops, const cha
 		   struct cof_diag *diag)
 {
 	cof_autoclose int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
 	int r;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return cof_fail(diag, -errno, "cannot open the store %s: %s", dir, strerror(errno));
+	io->owner = st.st_uid;
+	io->group = st.st_gid;
 	r = ignore_sigxfsz();
 	if (!r)
 		r = -pthread_mutex_init(&io->lock_mutex, NULL);
@@ -73,6 +76,14 @@ void cof_posix_free(struct cof_io *io)
 	close(p->dir);
 }
 
+int cof_posix_give(const struct cof_posix *p, int fd)
+{
+	if (geteuid() != 0 || p->owner == 0)
+		return 0;
+	/* EPERM: of a filesystem on which all files are one user's */
+	return fchown(fd, p->owner, p->group) && errno != EPERM ? -errno : 0;
+}
+
 /* ---- files ---- */
 
 int cof_posix_open(struct cof_io *io, const char *path, int mode, struct cof_file **ret)
@@ -95,6 +106,12 @@ int cof_posix_open(struct cof_io *io, const char *path, int mode, struct cof_fil
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+	if (mode & COF_IO_CREATE) {
+		int r = cof_posix_give(store(io), fd);
+
+		if (r)
+			return r;
+	}
 	if (fcntl(fd, F_SETFL, 0)) /* was for the opening alone */
 		return -errno;
 	f = calloc(1, sizeof(*f));
@@ -216,6 +233,10 @@ int cof_posix_mkdir(struct cof_io *io, const char *path)
 	if (at < 0)
 		return at;
 	r = mkdirat(at, name, 0700) ? -errno : 0;
+	if (!r && geteuid() == 0 && store(io)->owner != 0)
+		r = fchownat(at, name, store(io)->owner, store(io)->group, AT_SYMLINK_NOFOLLOW) && errno != EPERM
+			? -errno
+			: 0;
 	cof_spare_close(store(io), at);
 	return r;
 }

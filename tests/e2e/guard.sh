@@ -157,4 +157,10 @@ mount_archive
 same "uid" 65534 "$(field Uid "$(daemon_pid)")"
 umount_archive
 verify_intact
+rm -rf "$STORE" "$AUDITOR"
+echo right > "$W/pass"
+coffer init "$STORE" --shelf audit --owner nobody --passphrase-fd 0 < "$W/pass" > /dev/null
+expect_fail "" coffer log "$STORE" --passphrase-fd 0 <<< wrong
+[ -e "$STORE/seal/attempts" ] || fail "the try was not counted"
+same "nothing of root's in the store, a try counted by root neither" "" "$(find "$STORE" -not -user 65534)"
 expect_fail "no such user" coffer init "$W/none" --shelf a --key-file "$KEY" --owner no-such-user

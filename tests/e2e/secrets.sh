@@ -17,6 +17,57 @@ tr '\0' '\n' < "/proc/$pid/cmdline" > "$W/cmdline"
 tr '\0' '\n' < "/proc/$pid/environ" > "$W/environ"
 same "the daemon cannot be dumped: its memory map is root's and closed" "root" "$(stat -c %U "/proc/$pid/maps")"
 same "core limit" 0 "$(awk '/^Max core file size/ {print $5}' "/proc/$pid/limits")"
+
+say "all memory of the daemon that can be read, while it serves, and after a burst of everything that uses keys"
+mkdir "$W/memory"
+dump() { # dump PID NAME: each mapping that can be read in a file, as root sees it
+    python3 - "$1" "$W/memory/$2" <<'PY'
+import re, sys
+pid, to = sys.argv[1:]
+kept = secret = 0
+with open(f"/proc/{pid}/mem", "rb", 0) as mem, open(f"/proc/{pid}/maps") as maps:
+    for line in maps:
+        m = re.match(r"([0-9a-f]+)-([0-9a-f]+) (r?)", line)
+        begin, end = int(m[1], 16), int(m[2], 16)
+        if not m[3] or "[v" in line:
+            continue
+        try:
+            mem.seek(begin)
+            data = b"".join(iter(lambda: mem.read(min(1 << 20, end - mem.tell())), b""))
+        except OSError:
+            if "secretmem" not in line:
+                raise
+            secret += 1  # not even root reads it there
+            continue
+        if "secretmem" in line:
+            sys.exit("secret memory was read: " + line)
+        if data.strip(b"\0"):
+            open(f"{to}-{begin:x}", "wb").write(data)
+            kept += 1
+print(kept, "mappings read,", secret, "of secret memory not")
+PY
+}
+dump "$pid" serving
+grep -aqF "${marks[1]}" "$W/memory/"* || fail "the search sees nothing: a name that is in use is not in the daemon's memory"
+coffer status "$STORE" > /dev/null
+coffer ls "$MNT/audit" > /dev/null
+for i in $(seq 50); do echo "$i" > "$MNT/audit/burst-$i"; done
+sync "$MNT/audit/burst-1"
+cat "$MNT/audit/"burst-* > /dev/null
+dump "$pid" busy
+dump "$(pgrep -P "$pid")" root-part
+swapped=$(awk '/^VmSwap/ {print $2}' "/proc/$pid/status")
+grep -q secretmem "/proc/$pid/maps" || same "nothing of a daemon with locked keys is in the swap" 0 "$swapped"
+ulimit -c unlimited
+umount_archive
+
+say "a daemon that ends by an abort leaves no core"
+mount_archive
+cores() { find "$W" / -maxdepth 1 -name 'core*' -type f | wc -l; }
+before=$(cores) pid=$(daemon_pid)
+kill_daemon ABRT
+same "core files" "$before" "$(cores)"
+mount_archive
 umount_archive
 verify_intact
 
@@ -49,4 +100,4 @@ assert any(b"archive" in open(os.path.join(store, "archive.conf"), "rb").read() 
 sys.exit(found != 0)
 PY
 say "the derived keys too"
-python3 "$TOP/tests/second_reader.py" "$STORE" --key-file "$KEY" --auditor-secret "$AUDITOR" --search-keys
+python3 "$TOP/tests/second_reader.py" "$STORE" --key-file "$KEY" --auditor-secret "$AUDITOR" --search-keys --search-also "$W/memory"
