@@ -8,7 +8,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-cflags=$(pkg-config --cflags fuse3 libgcrypt gpg-error liburing sqlite3 json-c inih) || exit 1
+cflags=$(pkg-config --cflags fuse3 libgcrypt gpg-error liburing sqlite3 json-c inih libseccomp libcap-ng) || exit 1
 export cflags
 export dropped="warning: (Potential leak of memory pointed to by |Value stored to 'fd' is never read)"
 # One file: a line per finding; all that clang says when it could not read the file.
@@ -16,7 +16,7 @@ analyze() {
     local said
     # shellcheck disable=SC2086
     if said=$(clang-19 --analyze -Xclang -analyzer-output=text -std=gnu11 -D_GNU_SOURCE -DFUSE_USE_VERSION=314 \
-        -DCOFFER_VERSION='"0"' -DCOFFER_LIBEXEC='"/usr/libexec"' -I. $cflags -o /dev/null "$1" 2>&1); then
+        -DCOFFER_VERSION='"0"' -DCOFFER_LIBEXEC='"/usr/libexec"' -DCOFFER_TSS2='"0"' -I. $cflags -o /dev/null "$1" 2>&1); then
         said=$(grep -E 'warning: ' <<< "$said" | grep -Ev "$dropped")
     else
         said="$1: not analyzed: $said"

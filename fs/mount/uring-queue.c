@@ -17,6 +17,7 @@
 #include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 /* Of linux/fuse.h from 7.42 on. */
 #define CMD_REGISTER 1
@@ -264,16 +265,39 @@ static void serve(struct cof_uring_queue *q)
 
 /* ---- the thread ---- */
 
+/* Two operations on the two descriptors that are registered, and no others for ever: what is done over a
+ * ring is seen by no filter on system calls. */
+static int restrict_ring(struct io_uring *ring)
+{
+	struct io_uring_restriction only[] = {
+	    {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_URING_CMD},
+	    {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ},
+	    {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_FIXED_FILE},
+	    {.opcode = IORING_RESTRICTION_SQE_FLAGS_REQUIRED, .sqe_flags = IOSQE_FIXED_FILE},
+	    {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_RING_FDS},
+	    {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_UNREGISTER_RING_FDS},
+	};
+
+	/* Debian's liburing 2.3 declares functions for these two and has none. */
+	if (syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_RESTRICTIONS, only,
+		    COF_COUNT(only)) < 0 ||
+	    syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
+		return -errno;
+	return 0;
+}
+
 static int make_ring(struct cof_uring_queue *q)
 {
 	struct io_uring_params p = {.flags = IORING_SETUP_SQE128 | IORING_SETUP_SINGLE_ISSUER |
-					     IORING_SETUP_DEFER_TASKRUN};
+					     IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED};
 	int files[] = {[FILE_FUSE] = fuse_session_fd(q->params.session), [FILE_WAKE] = q->wake};
 	int err = io_uring_queue_init_params(q->depth + 1, &q->ring, &p);
 
 	if (err < 0)
 		return err;
 	err = io_uring_register_files(&q->ring, files, COF_COUNT(files));
+	if (err == 0)
+		err = restrict_ring(&q->ring);
 	if (err < 0)
 		io_uring_queue_exit(&q->ring);
 	else
