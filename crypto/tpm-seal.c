@@ -265,21 +265,21 @@ static int choose_branch(struct cof_tpm *t, const struct cof_tpm_sealed *s, unsi
 	    text);
 }
 
-/* What the TPM's lockout says after a PIN was refused. */
-static int refused_pin(struct cof_tpm *t, bool locked, struct cof_diag *diag)
+/* What the TPM's lockout says after a PIN was refused. judged: it was wrong; else it was not looked at. */
+static int refused_pin(struct cof_tpm *t, bool judged, struct cof_diag *diag)
 {
 	struct cof_tpm_lockout l;
 	int r = cof_tpm_lockout_get(t, &l, diag);
 
 	if (r < 0)
 		return r;
-	if (locked || l.locked || l.failures >= l.max)
+	if (!judged || l.locked || l.failures >= l.max)
 		return cof_tpm_because(
-		    t, COF_TPM_LOCKED, diag,
-		    "the TPM at %s is locked out after %u wrong PINs: it takes the next one in at most "
+		    t, judged ? COF_TPM_PIN : COF_TPM_LOCKED, diag,
+		    "%sthe TPM at %s is locked out after %u wrong PINs: it takes the next one in at most "
 		    "%u seconds, while it is powered; its owner can end that at once: "
 		    "tpm2_dictionarylockout -c",
-		    t->where, l.failures, l.interval_s);
+		    judged ? "wrong PIN, and " : "", t->where, l.failures, l.interval_s);
 	return cof_tpm_because(t, COF_TPM_PIN, diag,
 			       "wrong PIN: %u of %u wrong tries are counted by the TPM, %u are left "
 			       "before it locks; one is forgotten every %u seconds",
@@ -309,9 +309,9 @@ static int unseal_object(struct cof_tpm *t, const struct unseal_args *a, ESYS_TR
 	if (a->auth)
 		cof_tpm_scrub(t, a->auth, COF_TPM_AUTH);
 	if (cof_tpm_is(rc, TPM2_RC_AUTH_FAIL) || cof_tpm_is(rc, TPM2_RC_BAD_AUTH))
-		return refused_pin(t, false, diag);
-	if (cof_tpm_is(rc, TPM2_RC_LOCKOUT))
 		return refused_pin(t, true, diag);
+	if (cof_tpm_is(rc, TPM2_RC_LOCKOUT))
+		return refused_pin(t, false, diag);
 	if (cof_tpm_is(rc, TPM2_RC_POLICY_FAIL))
 		return cof_tpm_because(t, COF_TPM_ALTERED, diag,
 				       "the TPM at %s refuses this seal although PCRs and counter are "
