@@ -207,6 +207,48 @@ START_TEST(power_cut_twice)
 }
 END_TEST
 
+static void state(const char *how)
+{
+	char command[256];
+
+	swtpm_stop(&sw);
+	if (!strcmp(how, "keep"))
+		snprintf(command, sizeof(command), "rm -rf %s.kept && cp -a %s %s.kept", sw.dir, sw.dir, sw.dir);
+	else
+		snprintf(command, sizeof(command), "cp -a %s.kept/tpm2* %s/ && rm -rf %s.kept", sw.dir, sw.dir, sw.dir);
+	ck_assert_int_eq(system(command), 0);
+	swtpm_start(&sw);
+}
+
+/* All of the new is durable and the power goes just before the increment: the TPM is put back to where
+ * it was then. With the tests above each store operation is met before and after it. */
+START_TEST(power_cut_before_the_increment)
+{
+	bool met = false;
+	int r = 1;
+
+	add_file();
+	for (uint64_t at = 1; at < 60 && r; at++) {
+		must_be(open_with(s.io, &by_tpm), 0);
+		state("keep");
+		cof_sim_plan(s.sim, COF_SIM_CRASH, cof_sim_ops(s.sim) + at);
+		r = renew(s.io, &by_tpm);
+		reopen(COF_SIM_LOSE);
+		if (r && pending(s.io) == 3) { /* the top and two openers: raised, nothing renamed */
+			state("back");
+			met = true;
+		}
+		must_be(open_with(s.io, &by_tpm), 0);
+		must_be(open_with(s.io, &by_file), 0);
+		ck_assert_uint_eq(pending(s.io), 0);
+	}
+	must_be(r, 0);
+	ck_assert(met);
+	state("keep");
+	state("back");
+}
+END_TEST
+
 /* Raised, nothing renamed, and the TPM gone: the key file opens the old pair, and nothing is decided. */
 START_TEST(undecided_without_its_tpm)
 {
@@ -330,6 +372,7 @@ int main(void)
 	tcase_add_test(c, old_pair_is_dead);
 	tcase_add_loop_test(c, power_cut, COF_SIM_KEEP, COF_SIM_TEAR + 1);
 	tcase_add_test(c, power_cut_twice);
+	tcase_add_test(c, power_cut_before_the_increment);
 	tcase_add_test(c, undecided_without_its_tpm);
 	tcase_add_test(c, hostile_increment);
 	tcase_add_test(c, pcrs_and_openers);
