@@ -5,7 +5,8 @@
  * else to do hash the first, in order; the caller takes the rest from the end, which is what its cache holds.
  *
  * One message at a time is shared, and only while there are fewer large messages under way than processors:
- * with as many there is nobody to help.
+ * with as many there is nobody to help. Where that was so a moment ago it will be again: helpers that come for
+ * what is left of one message only take the processor from the next one.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -14,12 +15,14 @@
 #include "crypto/leaves.h"
 
 #define HELPERS 3
+#define CROWDED 16 /* messages that are not shared after as many as processors were under way */
 #define SPINS 2000 /* some tens of µs: one piece */
 
 struct cof_leaves {
 	unsigned n, processors;
 	pthread_t thread[HELPERS];
 	_Atomic unsigned under_way; /* large messages */
+	_Atomic int crowded;	    /* messages that are still to go without help; a hint */
 
 	pthread_mutex_t lock; /* guards the rest */
 	pthread_cond_t more, left;
@@ -148,8 +151,14 @@ void cof_leaves_begin(struct cof_leaves *l, struct cof_leaf_job *j, unsigned n,
 	atomic_init(&j->done, 0);
 	if (!l)
 		return;
-	if (atomic_fetch_add(&l->under_way, 1) + 1 >= l->processors || !l->n)
+	if (atomic_fetch_add(&l->under_way, 1) + 1 >= l->processors || !l->n) {
+		atomic_store_explicit(&l->crowded, CROWDED, memory_order_relaxed);
 		return;
+	}
+	if (atomic_load_explicit(&l->crowded, memory_order_relaxed) > 0) {
+		atomic_fetch_sub_explicit(&l->crowded, 1, memory_order_relaxed);
+		return;
+	}
 	pthread_mutex_lock(&l->lock);
 	if (!l->job) {
 		l->job = j;
