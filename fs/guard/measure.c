@@ -104,40 +104,58 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct cof_measured *)a)->name, ((const struct cof_measured *)b)->name);
 }
 
-static int measure_all(FILE *maps, struct cof_measured *all, size_t *ret_n)
+/* One line of maps; *n grows with what is new. */
+static int measure_line(const char *line, struct cof_measured *all, size_t *n)
 {
-	cof_autofree char *line = NULL;
-	char path[PATH_MAX], self[PATH_MAX] = "";
-	size_t cap = 0, n = 0, first = 0;
+	char path[PATH_MAX];
 	dev_t device;
 	ino_t inode;
+	int r;
+
+	if (!executed(line, path, &device, &inode) || is_known(all, *n, path))
+		return 0;
+	if (*n == MAPPED_MAX)
+		return -E2BIG;
+	memcpy(all[*n].path, path, sizeof(path));
+	r = measure(&all[*n], device, inode);
+	*n += r == 0;
+	return r;
+}
+
+/* The program to the front, and what is behind it by name. */
+static int arrange(struct cof_measured *all, size_t n)
+{
+	char self[PATH_MAX] = "";
+	struct cof_measured program;
+	size_t first = 0;
 
 	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)
 		return -errno;
-	while (getline(&line, &cap, maps) > 0) {
-		int r;
-
-		if (!executed(line, path, &device, &inode) || is_known(all, n, path))
-			continue;
-		if (n == MAPPED_MAX)
-			return -E2BIG;
-		memcpy(all[n].path, path, sizeof(path));
-		r = measure(&all[n], device, inode);
-		if (r < 0)
-			return r;
-		if (!strcmp(path, self))
-			first = n;
-		n++;
-	}
-	if (n == 0)
-		return -ENOENT;
-	struct cof_measured program = all[first];
-
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(all[i].path, self))
+			first = i;
+	program = all[first];
 	memmove(all + 1, all, first * sizeof(*all));
 	all[0] = program;
 	qsort(all + 1, n - 1, sizeof(*all), by_name);
-	*ret_n = n;
 	return 0;
+}
+
+static int measure_all(FILE *maps, struct cof_measured *all, size_t *ret_n)
+{
+	char line[PATH_MAX + 128];
+	size_t n = 0;
+	int r = 0;
+
+	while (r == 0 && fgets(line, sizeof(line), maps))
+		r = measure_line(line, all, &n);
+	if (r == 0 && n == 0)
+		r = -ENOENT;
+	if (r == 0)
+		r = arrange(all, n);
+	if (r == 0)
+		*ret_n = n;
+	return r;
 }
 
 int cof_guard_measure(struct cof_measured **ret, size_t *ret_n, struct cof_diag *diag)
