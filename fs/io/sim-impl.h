@@ -66,6 +66,7 @@ struct cof_sim {
 	size_t n_plan, cap_plan;
 	const void *lock_owner; /* the store object that holds the lock */
 	char holder[256];
+	struct cof_buf *seen; /* of every write, for tests; may be NULL */
 };
 
 /* sim-disk.c */

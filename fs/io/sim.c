@@ -147,6 +147,8 @@ static ssize_t sim_writev(struct cof_file *file, const struct iovec *iov, int co
 		cof_buf_add(&all, iov[i].iov_base, iov[i].iov_len);
 	if (all.failed)
 		return -ENOMEM;
+	if (f->sim->seen)
+		cof_buf_add(f->sim->seen, all.data, all.len);
 	if (f->boot != f->sim->boot || f->sim->down)
 		return file_step(f, NULL);
 	err = file_step(f, &in_part);
@@ -478,6 +480,13 @@ static const struct cof_io_ops sim_ops = {
     .locked = sim_locked,
     .space = sim_space,
 };
+
+void cof_sim_watch(struct cof_sim *s, struct cof_buf *to)
+{
+	pthread_mutex_lock(&s->mutex);
+	s->seen = to;
+	pthread_mutex_unlock(&s->mutex);
+}
 
 int cof_sim_open(struct cof_sim *s, struct cof_io **ret)
 {

@@ -28,6 +28,8 @@ enum cof_sim_fault {
 };
 /* At operation n (counted as above). Several may be planned. */
 void cof_sim_plan(struct cof_sim *sim, enum cof_sim_fault fault, uint64_t n);
+/* From here on the bytes of each write are added to `to`, also of one that fails. NULL: no more. Not cloned. */
+void cof_sim_watch(struct cof_sim *sim, struct cof_buf *to);
 void cof_sim_limit(struct cof_sim *sim, uint64_t bytes); /* disk size; -ENOSPC beyond; 0: none */
 void cof_sim_lie(struct cof_sim *sim, bool ignore_syncs); /* a disk that ignores flushes */
 
