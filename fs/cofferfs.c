@@ -245,6 +245,7 @@ static int open_archive(struct daemon *d, struct cof_diag *diag)
 				       .changed = on_changed,
 				       .read_only = d->options.read_only,
 				       .secret = &d->secret.secret,
+				       .deviation = d->options.deviation * COF_NSEC,
 				       .user = d};
 	int err = cof_io_plain(d->store, &d->io, diag);
 
@@ -389,6 +390,7 @@ static const char help[] =
 	"  -o tpm=WHERE        where the TPM is (default: device:/dev/tpmrm0)\n"
 	"  -o index=DIR        where the index is kept (default: STORE/index)\n"
 	"  -o threads=N        workers\n"
+	"  -o clock-deviation=S  seconds that the wall clock may be off (default: 5)\n"
 	"  -o transport=uring  requests over io_uring, where the kernel offers it\n"
 	"  -o ro               no change through the mount\n"
 	"  -o unconfined       without lists of system calls and files; goes on record\n";

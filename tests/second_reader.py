@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 CHUNK, LIMIT = 65536, 1 << 20
 (ARCHIVE, MOUNT, UNMOUNT, RECOVERY, ACTOR, CREATE, APPEND, HOLE, PAD, COMMIT, EXTEND, RENAME, REMOVE,
  ATTR, EVENT, CHECKPOINT, HEARTBEAT) = range(1, 18)
-COSIGN, CLOCK, SHELF = 25, 26, 29
+COSIGN, CLOCK, STAMP, SHELF = 25, 26, 27, 29
 FILE, DIRECTORY, SYMLINK = 1, 2, 3
 HEADER = struct.Struct("<4sBBHQQQIIQIIqq32s16sII")
 assert HEADER.size == 128
@@ -226,7 +226,7 @@ class Note:
 TEXT = None
 SIZES = {1: 8, 3: 1, 4: 4, 5: 4, 6: 4, 8: 8, 9: 8, 16: 4, 17: 4, 20: 8, 24: 8, 25: 8, 34: 4, 37: 8,
          38: 8, 39: 8, 48: 32, 49: 32, 50: 16, 51: 8, 52: 8, 53: 4, 56: 4, 57: 8, 58: 8, 59: 32,
-         65: 8, 66: 8, 67: 8, 68: 12, 69: 8, 71: 8}
+         65: 8, 66: 8, 67: 8, 68: 12, 69: 8, 71: 8, 73: 8, 74: 8, 77: 32, 79: 25}
 NAMES = (2, 10)
 REPEATED = (41, 80, 81)
 LEAST = {41: 18, 80: 33, 82: 33}  # bytes that the value has at least
@@ -250,7 +250,7 @@ def fields(raw, where, *required):
         need(tag not in SIZES or SIZES[tag] == len(value), where, "has field", tag, "of another size")
         need(tag not in NAMES or 1 <= len(value) <= 255, where, "has a name of another size")
         if tag in SIZES and SIZES[tag] <= 8:
-            signed = tag in (8, 24, 25, 38, 39, 51, 66, 67)
+            signed = tag in (8, 24, 25, 38, 39, 51, 66, 67, 73, 74)
             value = int.from_bytes(value, "little", signed=signed)
         out[tag] = value
     for tag in required:
@@ -619,9 +619,9 @@ class Names:
 
 # ---- the whole store ----
 
-NO_OBJECT = {ARCHIVE, MOUNT, UNMOUNT, RECOVERY, ACTOR, PAD, CHECKPOINT, HEARTBEAT, CLOCK}
-POSITIONED = {ACTOR, APPEND, HOLE, COMMIT, CHECKPOINT}
-KNOWN = set(range(1, 18)) | {CLOCK, SHELF}
+NO_OBJECT = {ARCHIVE, MOUNT, UNMOUNT, RECOVERY, ACTOR, PAD, CHECKPOINT, HEARTBEAT, CLOCK, STAMP}
+POSITIONED = {ACTOR, APPEND, HOLE, COMMIT, CHECKPOINT, STAMP}
+KNOWN = set(range(1, 18)) | {CLOCK, STAMP, SHELF}
 REQUIRED = {CREATE: (1, 2, 3, 4, 5, 6), RENAME: (1, 2, 9, 10), REMOVE: (1, 2), EVENT: (32,)}
 
 
@@ -634,6 +634,7 @@ class Store:
         self.tree, self.names = Tree(), Names()
         self.note = Note(read_file(path, "checkpoint", 65536), self.conf, "checkpoint")
         self.size, self.bytes, self.tail, self.opaque, self.destroyed = 0, 0, 0, 0, 0
+        self.stamps, self.proven = 0, -1 << 63
         self.mount, self.salt, self.epoch, self.actors = 0, None, None, 0
         self.lineage, self.anchor = None, (None, 0)
         self.counters, self.committed, self.events, self.salts = {}, set(), 0, {}
@@ -745,6 +746,8 @@ class Store:
             need(f.rest() == self.conf.raw, "archive.conf is not what frame 0 says")
         elif f.type == CHECKPOINT:
             self.check_note(f, fields(f.rest(), f.where, 64))
+        elif f.type == STAMP:
+            self.check_stamp(f, fields(f.rest(), f.where, 64, 72, 73, 74, 75, 76))
         elif f.type == ACTOR:
             fields(plain, f.where)
             self.actors += 1
@@ -821,6 +824,17 @@ class Store:
         need(self.last_note <= note.size <= f.sequence, f.where, "has a note of an impossible size")
         need(note.root == self.tree.root(note.size), f.where, "has a note with another root")
         self.last_note = note.size
+
+    def check_stamp(self, f, v):
+        """What it covers, and the order of proofs. The token itself is left to those who read CMS."""
+        note = Note(v[64], self.conf, f.where)
+        need(note.size == f.position and note.size <= f.sequence, f.where, "stamps a note of an impossible size")
+        need(note.root == self.tree.root(note.size), f.where, "stamps a note with another root")
+        need(sha256(v[64]) in v[72], f.where, "has a token for something else")
+        need(v[74] >= 0 and v[73] + v[74] >= self.proven, f.where, "is dated before an earlier proof")
+        if 77 in v:
+            self.proven = max(self.proven, v[73] - v[74])
+        self.stamps += 1
 
     def finish(self):
         need(self.size >= 2, "the log ends before its first mount")
@@ -918,7 +932,7 @@ def summary(s):
     return {"opener_events": s.openers, "pending": pending + s.keys.notes, "failures": failures, "locked": locked,
             "frames": s.size, "bytes": s.bytes, "checkpoint": s.note.size,
             "root": s.note.root.hex(), "tail": s.tail, "mounts": s.mount, "events": s.events,
-            "opaque": s.opaque, "destroyed": s.destroyed, "seal_checked": bool(s.secrets),
+            "opaque": s.opaque, "destroyed": s.destroyed, "stamps": s.stamps, "seal_checked": bool(s.secrets),
             "files": [describe(path, n) for path, n in s.names.walk()]}
 
 

@@ -119,10 +119,7 @@ static int look(const char *path, struct item *ret, struct cof_diag *diag)
 	if (!S_ISREG(ret->st.st_mode))
 		return cof_fail(diag, -EINVAL, "%s is no regular file: only those are committed",
 				path);
-	item_attr(ret, "state", ret->state);
-	item_attr(ret, "retain_until", ret->until);
-	item_attr(ret, "time", ret->time);
-	item_attr(ret, "index", ret->leaf);
+	item_attrs(ret);
 	return 0;
 }
 

@@ -122,6 +122,22 @@ static void tell_until(const char *label, const char *text)
 		printf("  %s until %s\n", label, shown);
 }
 
+/* Of a file: between which times proofs put what it is now. */
+static void tell_times(const struct cof_json *a)
+{
+	const char *time = cof_json_str(a, "time"), *said = cof_json_str(a, "clock_said");
+	const char *from = cof_json_str(a, "not_before"), *to = cof_json_str(a, "not_after");
+
+	if (!time)
+		return;
+	printf("  its time is %s%s%s", time, said ? ", though the host's clock said " : "", said ? said : "");
+	if (from || to)
+		printf(": not%s%s%s%s%s\n", from ? " before " : "", from ? from : "", from && to ? ", not" : "",
+		       to ? " after " : "", to ? to : "");
+	else
+		printf("; no proof bounds it\n");
+}
+
 static void tell(const struct cof_json *a)
 {
 	bool allowed = cof_json_bool(a, "allowed");
@@ -144,6 +160,7 @@ static void tell(const struct cof_json *a)
 	if (state && strcmp(state, "open") && !strcmp(kept ? kept : "", "none"))
 		kept = "infinite"; /* neither has an end */
 	tell_until("it is kept", kept);
+	tell_times(a);
 	tell_until("it would be kept", cof_json_str(a, "would_retain_until"));
 	if (change)
 		printf("  what would have to change: %s\n", change);

@@ -8,13 +8,15 @@
 #include <getopt.h>
 #include <stdio.h>
 
-enum { OPT_RECURSIVE, OPT_DIRECTORY, OPT_DIGEST, OPT_JSON };
+enum { OPT_RECURSIVE, OPT_DIRECTORY, OPT_LONG, OPT_DIGEST, OPT_JSON };
 
 static const struct tool_option options[] = {
     [OPT_RECURSIVE] = {"recursive", NULL, "what is in directories below too; also -R",
 		       .letter = 'R'},
     [OPT_DIRECTORY] = {"directory", NULL, "a directory itself, not what is in it; also -d",
 		       .letter = 'd'},
+    [OPT_LONG] = {"long", NULL, "a further line for each file: between which times proofs put it; also -l",
+		  .letter = 'l'},
     [OPT_DIGEST] = {"digest", NULL,
 		    "with --json: the SHA-256 of committed files, which are read for it"},
     [OPT_JSON] = {"json", NULL, "one JSON object a line instead of text"},
@@ -22,7 +24,7 @@ static const struct tool_option options[] = {
 };
 
 struct listing {
-	bool recursive, directory, digest, json, whole_path;
+	bool recursive, directory, lengthy, digest, json, whole_path;
 	uint64_t shown;
 	int failed;
 };
@@ -42,6 +44,8 @@ static int show(void *user, const struct item *i)
 	if (!l->shown++)
 		item_head(&line);
 	item_line(i, l->whole_path, &line);
+	if (l->lengthy)
+		item_bounds(i, &line);
 	if (line.failed)
 		return -ENOMEM;
 	fwrite(line.data, 1, line.len, stdout);
@@ -90,6 +94,7 @@ static int run(const struct verb *self, int argc, char **argv)
 	while ((option = option_next(self, argc, argv)) >= 0) {
 		l.recursive |= option == OPT_RECURSIVE;
 		l.directory |= option == OPT_DIRECTORY;
+		l.lengthy |= option == OPT_LONG;
 		l.digest |= option == OPT_DIGEST;
 		l.json |= option == OPT_JSON;
 	}

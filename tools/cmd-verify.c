@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer verify: is it all there, unaltered? The verdict is the exit code. */
+#include "crypto/stamp.h"
 #include "tools/auditor.h"
 #include "tools/coffer.h"
 #include "tools/output.h"
@@ -12,7 +13,7 @@
 
 #define SECURE_BYTES 65536 /* one secret; each page of more costs time at the start */
 
-enum { OPT_VKEY, OPT_AUDITOR, OPT_SINCE, OPT_JSON };
+enum { OPT_VKEY, OPT_AUDITOR, OPT_SINCE, OPT_TSA, OPT_JSON };
 
 static const struct tool_option options[] = {
     [OPT_VKEY] = {"vkey", "KEY",
@@ -26,6 +27,10 @@ static const struct tool_option options[] = {
 		   "a checkpoint of this archive that was kept (a file): proves that the newest "
 		   "one holds all that it covers, and verifies the frames from there on only",
 		   true},
+    [OPT_TSA] = {"tsa-ca", "FILE",
+		 "certificates (PEM) of those whose time stamps count as proof. Without it each token is checked, "
+		 "and counts as claimed",
+		 true},
     [OPT_JSON] = {"json", NULL, "one JSON object instead of text"},
     {0},
 };
@@ -40,6 +45,7 @@ struct verifying {
 	bool live;
 	void *since; /* the note, or NULL */
 	size_t since_len;
+	struct cof_buf tsa_ca;
 	struct progress progress;
 	struct cof_json *findings;
 	struct cof_verified result;
@@ -51,6 +57,7 @@ static void verifying_done(struct verifying *v)
 	cof_secret_free(v->auditor_secret);
 	cof_json_free(v->findings);
 	free(v->since);
+	cof_buf_done(&v->tsa_ca);
 }
 
 /* ---- running ---- */
@@ -86,6 +93,41 @@ static void on_finding(void *user, const struct cof_finding *f)
 	cof_json_append(v->findings, o);
 }
 
+static int stamp_differs(struct cof_diag *diag)
+{
+	return cof_fail(diag, -EBADMSG, "the frame says something else of it than the token does");
+}
+
+/* The token once more, and that the frame says of it what it says. */
+static int on_stamp(void *user, const struct cof_frame *f COF_UNUSED, const void *fields, size_t n,
+		    int64_t *ret_from, struct cof_diag *diag)
+{
+	struct verifying *v = user;
+	struct cof_field token, note;
+	struct cof_stamp s;
+	uint8_t hash[COF_HASH];
+	int64_t time = 0, accuracy = 0;
+	int r;
+
+	if (cof_field_find(fields, n, COF_T_TOKEN, &token) < 0 || cof_field_find(fields, n, COF_T_NOTE, &note) < 0 ||
+	    cof_field_i64(fields, n, COF_T_PROOF_TIME, &time) < 0 ||
+	    cof_field_i64(fields, n, COF_T_ACCURACY, &accuracy) < 0)
+		return cof_fail(diag, -EUCLEAN, "a field is missing");
+	r = v->tsa_ca.len ? cof_stamp_open(token.value, token.len, v->tsa_ca.data, v->tsa_ca.len, &s, diag)
+			  : -EKEYREJECTED;
+	if (r == -EKEYREJECTED) /* by nobody who is trusted: it may hold all the same */
+		r = cof_stamp_open(token.value, token.len, NULL, 0, &s, diag);
+	if (r < 0)
+		return r;
+	cof_sha256(note.value, note.len, hash);
+	if (memcmp(hash, s.imprint, COF_HASH) != 0)
+		return cof_fail(diag, -EBADMSG, "its token is for something else");
+	if (s.time != time || s.accuracy != accuracy)
+		return stamp_differs(diag);
+	*ret_from = s.time - s.accuracy;
+	return s.trusted;
+}
+
 static int look_at_lock(struct verifying *v, struct cof_diag *diag)
 {
 	int r = cof_io_locked(v->store.io, v->holder, sizeof(v->holder));
@@ -107,6 +149,7 @@ static int verify_once(struct verifying *v, struct cof_diag *diag)
 	    .live = v->live,
 	    .since = v->since,
 	    .since_len = v->since_len,
+	    .stamp = on_stamp,
 	    .progress = on_progress,
 	    .finding = on_finding,
 	    .user = v,
@@ -168,6 +211,20 @@ static int load_since(struct verifying *v, const char *path, struct cof_diag *di
 		     : 0;
 }
 
+static int load_ca(struct verifying *v, const char *path, struct cof_diag *diag)
+{
+	cof_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	cof_autofree char *text = malloc(COF_STAMP_CA_MAX);
+	size_t n = 0;
+	int r = fd < 0 ? -errno : text ? cof_read_all(fd, text, COF_STAMP_CA_MAX, &n) : -ENOMEM;
+
+	if (r == 0 && !memmem(text, n, "-----BEGIN CERTIFICATE-----", 27))
+		return cof_fail(diag, -EUCLEAN, "%s has no certificate in PEM", path);
+	if (r == 0)
+		cof_buf_add(&v->tsa_ca, text, n);
+	return r < 0 ? cof_fail(diag, r, "cannot read %s: %s", path, strerror(-r)) : 0;
+}
+
 static int prepare(struct verifying *v, const char *arg, const char *auditor, struct cof_diag *diag)
 {
 	int r = cof_crypto_init(SECURE_BYTES, diag);
@@ -215,6 +272,13 @@ static void tell_json(struct verifying *v)
 			cof_json_set_uint(o, "seal_since", r->seal_since);
 		cof_json_set_uint(o, "mounts", r->mounts);
 		cof_json_set_uint(o, "recoveries", r->recoveries);
+		cof_json_set_uint(o, "stamps", r->stamps);
+		cof_json_set_uint(o, "stamps_proven", r->stamps_proven);
+		if (r->stamps_proven) {
+			cof_json_set_time(o, "proven_from", r->proven_from);
+			cof_json_set_uint(o, "proven_frames", r->proven_frames);
+			cof_json_set_uint(o, "too_early", r->too_early);
+		}
 	}
 	cof_json_set_bool(o, "live", v->live);
 	if (v->holder[0])
@@ -268,6 +332,27 @@ static const char *meaning(enum cof_verdict v)
 	}
 }
 
+/* Between which times all of it was written, as far as somebody else vouches for that. */
+static void tell_times(const struct verifying *v)
+{
+	const struct cof_verified *r = &v->result;
+	char from[32];
+
+	if (!r->stamps)
+		printf("No proof bounds when it was written: it has no time stamp.\n");
+	else if (!r->stamps_proven)
+		printf("%" PRIu64 " time stamp%s hold%s, by whoever signed: %s.\n", r->stamps, plural(r->stamps),
+		       r->stamps == 1 ? "s" : "",
+		       v->tsa_ca.len ? "nobody of them leads to --tsa-ca" : "give --tsa-ca to make them proofs");
+	if (!r->stamps_proven)
+		return;
+	cof_time_text(r->proven_from, from);
+	printf("%" PRIu64 " of %" PRIu64 " time stamp%s %s proof%s: the first %" PRIu64
+	       " frames were there when they were covered,\nwhat is behind the newest is not older than %s.\n",
+	       r->stamps_proven, r->stamps, plural(r->stamps), r->stamps_proven == 1 ? "is a" : "are",
+	       plural(r->stamps_proven), r->proven_frames, from);
+}
+
 static void tell_limits(const struct verifying *v)
 {
 	char vkey[COF_VKEY_MAX];
@@ -311,13 +396,15 @@ static void tell_text(const struct verifying *v)
 	       r->seal_checked ? "; all seals hold" : "");
 	if (v->live)
 		printf("Checked beside its daemon (%s).\n", holder ? holder : "?");
+	tell_times(v);
 	tell_limits(v);
 }
 
 /* ---- the verb ---- */
 
 static int take_options(const struct verb *self, int argc, char **argv, struct verifying *v,
-			const char **ret_auditor, const char **ret_since, bool *ret_json)
+			const char **ret_auditor, const char **ret_since, const char **ret_tsa,
+			bool *ret_json)
 {
 	int option;
 
@@ -328,6 +415,8 @@ static int take_options(const struct verb *self, int argc, char **argv, struct v
 			*ret_auditor = optarg;
 		else if (option == OPT_SINCE)
 			*ret_since = optarg;
+		else if (option == OPT_TSA)
+			*ret_tsa = optarg;
 		else if (cof_vkey_parse(optarg, &v->vkey) < 0)
 			return misuse(
 			    "--vkey takes a verifier key, NAME+ID+KEY, as coffer status prints it");
@@ -343,17 +432,19 @@ static int run(const struct verb *self, int argc, char **argv)
 {
 	struct verifying v = {.progress = PROGRESS_INIT};
 	struct cof_diag diag = {""};
-	const char *auditor = NULL, *since = NULL;
+	const char *auditor = NULL, *since = NULL, *tsa = NULL;
 	bool json = false;
 	int r, code;
 
 	/* a key id is a hash */
 	if (cof_crypto_init(SECURE_BYTES, &diag) < 0)
 		return failure(&diag);
-	code = take_options(self, argc, argv, &v, &auditor, &since, &json);
+	code = take_options(self, argc, argv, &v, &auditor, &since, &tsa, &json);
 	if (code >= 0)
 		return code;
 	r = since ? load_since(&v, since, &diag) : 0;
+	if (r == 0 && tsa)
+		r = load_ca(&v, tsa, &diag);
 	if (r == 0)
 		r = prepare(&v, argv[optind], auditor, &diag);
 	if (r == 0)

@@ -27,17 +27,44 @@ void item_attr(const struct item *i, const char *attr, char out[ITEM_ATTR])
 	out[n > 0 ? n : 0] = '\0';
 }
 
+/* One side of "[FROM/TO]"; ".." is none. */
+static void take_bound(const char *text, size_t n, char out[ITEM_ATTR])
+{
+	bool none = n == 2 && !strncmp(text, "..", 2);
+
+	snprintf(out, ITEM_ATTR, "%.*s", none ? 0 : (int)n, text);
+}
+
+/* "TIME [FROM/TO]" */
+static void split_time(struct item *i)
+{
+	char *open = strstr(i->time, " ["), *slash = open ? strchr(open, '/') : NULL;
+	char *end = slash ? strchr(slash, ']') : NULL;
+
+	i->not_before[0] = i->not_after[0] = '\0';
+	if (!end)
+		return;
+	take_bound(open + 2, (size_t)(slash - open - 2), i->not_before);
+	take_bound(slash + 1, (size_t)(end - slash - 1), i->not_after);
+	*open = '\0';
+}
+
+void item_attrs(struct item *i)
+{
+	item_attr(i, "state", i->state);
+	item_attr(i, "retain_until", i->until);
+	item_attr(i, "time", i->time);
+	split_time(i);
+	item_attr(i, "index", i->leaf);
+}
+
 static int load(struct item *i)
 {
 	if (fstatat(i->dir, i->name, &i->st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	i->state[0] = i->until[0] = i->time[0] = i->leaf[0] = '\0';
-	if (!S_ISREG(i->st.st_mode))
-		return 0;
-	item_attr(i, "state", i->state);
-	item_attr(i, "retain_until", i->until);
-	item_attr(i, "time", i->time);
-	item_attr(i, "index", i->leaf);
+	i->state[0] = i->until[0] = i->time[0] = i->leaf[0] = i->not_before[0] = i->not_after[0] = '\0';
+	if (S_ISREG(i->st.st_mode))
+		item_attrs(i);
 	return 0;
 }
 
@@ -104,6 +131,18 @@ void item_line(const struct item *i, bool whole_path, struct cof_buf *b)
 		cof_buf_printf(b, "%12s  %s%s\n", "-", name, S_ISDIR(i->st.st_mode) ? "/" : "");
 }
 
+void item_bounds(const struct item *i, struct cof_buf *b)
+{
+	if (!*i->time)
+		return;
+	if (!*i->not_before && !*i->not_after)
+		cof_buf_printf(b, "%10s no proof bounds its time\n", "");
+	else
+		cof_buf_printf(b, "%10s %s%s%s%s%s\n", "", *i->not_before ? "not before " : "", i->not_before,
+			       *i->not_before && *i->not_after ? ", " : "", *i->not_after ? "not after " : "",
+			       i->not_after);
+}
+
 static void set_attr(struct cof_json *o, const struct item *i, const char *key, const char *attr)
 {
 	char text[ITEM_ATTR];
@@ -136,6 +175,10 @@ struct cof_json *item_json(const struct item *i, bool digest)
 	set_attr(o, i, "asked_until", "asked_until");
 	if (*i->time)
 		cof_json_set_str(o, "time", i->time);
+	if (*i->not_before)
+		cof_json_set_str(o, "not_before", i->not_before);
+	if (*i->not_after)
+		cof_json_set_str(o, "not_after", i->not_after);
 	set_attr(o, i, "created", "created");
 	set_attr(o, i, "archived_at", "archived_at");
 	set_attr(o, i, "holds", "holds");

@@ -18,10 +18,13 @@ struct item {
 	int dir;          /* where name lies; AT_FDCWD for an argument */
 	struct stat st;
 	char state[ITEM_ATTR], until[ITEM_ATTR], time[ITEM_ATTR], leaf[ITEM_ATTR]; /* "" : none */
+	char not_before[ITEM_ATTR], not_after[ITEM_ATTR]; /* of time; "": no proof bounds it there */
 };
 
 /* user.coffer.NAME as text: "" when there is none. */
 void item_attr(const struct item *i, const char *attr, char out[ITEM_ATTR]);
+/* Sets state, until, time with its bounds, and leaf. */
+void item_attrs(struct item *i);
 const char *item_base(const struct item *i); /* the last part of the name */
 const char *item_kind(const struct item *i); /* "file", "directory", "symlink", "other" */
 
@@ -30,6 +33,7 @@ bool item_has_no_end(const struct item *i); /* no longer open, and kept for ever
 /* One line for people with its newline; and all that is known, for programs. */
 void item_head(struct cof_buf *ret);
 void item_line(const struct item *i, bool whole_path, struct cof_buf *ret);
+void item_bounds(const struct item *i, struct cof_buf *ret); /* a further line: what proofs say of its time */
 struct cof_json *item_json(const struct item *i, bool digest);
 
 /* ---- walking ---- */

@@ -395,6 +395,14 @@ static int apply_mount(const struct parts *p)
 	return cof_index_put_mount(p->a->ix, p->f->mount, &m);
 }
 
+static int apply_stamp(const struct parts *p)
+{
+	struct cof_proof proof;
+	int r = cof_proof_read(p->f, p->address, p->public_part, p->public_len, &proof);
+
+	return r < 0 ? r : cof_proof_apply(p->a, &proof);
+}
+
 int cof_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address,
 	      const void *public_part, size_t public_len, const void *private_part,
 	      size_t private_len, const struct cof_applied *on)
@@ -432,6 +440,8 @@ int cof_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address
 		return apply_remove(&p, on);
 	case COF_RENAME:
 		return apply_rename(&p, on);
+	case COF_STAMP:
+		return apply_stamp(&p);
 	default:
 		return 0;
 	}

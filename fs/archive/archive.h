@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "crypto/seal.h"
+#include "crypto/stamp.h"
 #include "fs/index/index.h"
 #include "fs/io/io.h"
 #include "fs/log/log.h"
@@ -176,6 +177,37 @@ struct cof_usage {
 	uint64_t files; /* inodes ever made */
 };
 int cof_archive_usage(struct cof_archive *a, struct cof_usage *ret);
+
+/* ---- time ---- */
+
+/* Between which times a frame was made, as far as proofs in the chain tell: not before the newest one chained
+ * before it, not after the first that covers it. */
+struct cof_span {
+	int64_t from, to; /* ns; INT64_MIN, INT64_MAX: no proof bounds it on that side */
+};
+int cof_archive_span(struct cof_archive *a, uint64_t sequence, struct cof_span *ret);
+
+/* The two clocks and what bounds them: wall_clock, boot_time_ms, boot_id, retention_time, lag_ms, deviation_ms,
+ * deviation_limit_ms, not_before (of a record made now), proof and claimed (the newest tokens), tpm. */
+int cof_archive_clock(struct cof_archive *a, struct cof_json *into);
+/* As far as a store tells without its keys and its daemon: as of the last frame. */
+int cof_store_clock(struct cof_io *io, struct cof_json *into, struct cof_diag *diag);
+
+/* A query (RFC 3161, DER) for a checkpoint over all that is there; the archive remembers it until the answer
+ * comes, over remounts too. */
+int cof_archive_stamp_query(struct cof_archive *a, struct cof_buf *ret, struct cof_diag *diag);
+struct cof_stamped {
+	uint64_t sequence, covers; /* of the STAMP frame; frames that it proves to have been there */
+	struct cof_stamp stamp;
+};
+/* Takes the answer to a query (or the bare token), checks it, and chains it; durable when it returns 0. With ca
+ * (PEM) it is a proof, and refused when it does not lead there; without, it is only what its signer claims.
+ * Refused too, each with its reason: for another archive's checkpoint, another nonce, dated before an earlier
+ * proof, and what cof_stamp_token and cof_stamp_open refuse. */
+int cof_archive_stamp(struct cof_archive *a, const struct cof_who *who, const void *answer, size_t n,
+		      const void *ca, size_t ca_len, struct cof_stamped *ret, struct cof_diag *diag);
+
+void cof_stamped_json(const struct cof_stamped *s, struct cof_json *into);
 
 /* ---- showing ---- */
 

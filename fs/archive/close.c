@@ -32,6 +32,8 @@ static int init_locks(struct cof_archive *a)
 	pthread_mutex_init(&a->recent_lock, NULL);
 	pthread_mutex_init(&a->keeper_lock, NULL);
 	pthread_mutex_init(&a->clock.lock, NULL);
+	pthread_mutex_init(&a->proofs.lock, NULL);
+	pthread_mutex_init(&a->stamp_lock, NULL);
 	pthread_cond_init(&a->pool_cond, NULL);
 	r = pthread_cond_init(&a->keeper_cond, &attr);
 	pthread_condattr_destroy(&attr);
@@ -50,6 +52,8 @@ static void done_locks(struct cof_archive *a)
 	pthread_mutex_destroy(&a->recent_lock);
 	pthread_mutex_destroy(&a->keeper_lock);
 	pthread_mutex_destroy(&a->clock.lock);
+	pthread_mutex_destroy(&a->proofs.lock);
+	pthread_mutex_destroy(&a->stamp_lock);
 	pthread_cond_destroy(&a->pool_cond);
 	pthread_cond_destroy(&a->keeper_cond);
 }

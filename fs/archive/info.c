@@ -33,6 +33,17 @@ static const char *kind_name(uint8_t kind)
 
 /* ---- one object ---- */
 
+/* Of an open file the last frame is known only while it is in memory: then its making bounds from below. */
+static int span_of(struct cof_archive *a, struct cof_facts *f)
+{
+	uint64_t sequence = f->node.commit_sequence ? f->node.commit_sequence : f->last_sequence;
+	int r = cof_proof_span(a, sequence ? sequence : f->node.created_sequence, &f->span);
+
+	if (!sequence)
+		f->span.to = INT64_MAX;
+	return r;
+}
+
 int cof_facts_get(struct cof_archive *a, uint64_t ino, struct cof_facts *ret)
 {
 	struct cof_object view;
@@ -47,6 +58,7 @@ int cof_facts_get(struct cof_archive *a, uint64_t ino, struct cof_facts *ret)
 	    .size = o->size,
 	    .mtime = o->mtime,
 	    .ctime = o->ctime,
+	    .last_sequence = o->last_sequence,
 	    .state = cof_obj_state(a, o),
 	};
 	/* Committed for being idle, the frame to be written yet: what it will say. */
@@ -57,7 +69,20 @@ int cof_facts_get(struct cof_archive *a, uint64_t ino, struct cof_facts *ret)
 		ret->node.asked_until = due.asked_until;
 	}
 	cof_obj_put(a, o);
-	return 0;
+	return span_of(a, ret);
+}
+
+static void set_time(struct cof_json *into, const struct cof_facts *f)
+{
+	int64_t record = cof_facts_time(f), shown = cof_span_time(&f->span, record);
+
+	cof_json_set_time(into, "time", shown);
+	if (shown != record) /* what the host's clock said, which proofs contradict */
+		cof_json_set_time(into, "clock_said", record);
+	if (f->span.from != INT64_MIN)
+		cof_json_set_time(into, "not_before", f->span.from);
+	if (f->span.to != INT64_MAX)
+		cof_json_set_time(into, "not_after", f->span.to);
 }
 
 static int fill_info(struct cof_archive *a, uint64_t ino, struct cof_json *into)
@@ -84,7 +109,7 @@ static int fill_info(struct cof_archive *a, uint64_t ino, struct cof_json *into)
 	cof_json_set_uint(into, "size", f.size);
 	cof_json_set_time(into, "created", n->created);
 	cof_json_set_time(into, "mtime", f.mtime);
-	cof_json_set_time(into, "time", cof_facts_time(&f));
+	set_time(into, &f);
 	cof_json_set_uint(into, "index", cof_facts_leaf(&f));
 	if (n->kind != COF_KIND_FILE)
 		return 0;

@@ -3,11 +3,11 @@
  * Private to fs/archive: the open archive and what its files share.
  *
  * Lock order (a lock is only taken while holding locks to its left):
- *   gate (shared by every call, exclusive while the index is rebuilt)
+ *   stamp -> gate (shared by every call, exclusive while the index is rebuilt)
  *   -> tree (names: exclusive for create, rename, remove; shared for lookups)
  *   -> object locks (two at a time only under the exclusive tree lock)
  *   -> intern (actor ordinals) -> feed -> index enter/leave -> the log's own
- * Leaves, nothing is taken inside: cache, ring, pool, event table, actor shards, recent, mounts, faults, clock.
+ * Leaves, nothing is taken inside: cache, ring, pool, event table, actor shards, recent, mounts, faults, clock, proofs.
  */
 #ifndef COF_ARCHIVE_INTERNAL_H
 #define COF_ARCHIVE_INTERNAL_H
@@ -69,6 +69,46 @@ void cof_archive_free(struct cof_archive *a);
 
 /* A RECOVERY frame for keys that coffer recover made anew, or a new lineage, once (recover.c). Behind the MOUNT frame. */
 int cof_recovered_record(struct cof_archive *a, struct cof_diag *diag);
+
+/* ---- proofs of time (proof.c), and how they come in (stamp.c) ---- */
+
+struct cof_proof { /* what a STAMP frame says */
+	uint64_t sequence, address, covers;
+	int64_t time, accuracy; /* ns */
+	bool trusted;		/* else only claimed */
+	uint8_t anchor[COF_HASH];
+	uint8_t serial[40];
+	size_t serial_len;
+	char authority[256];
+};
+#define COF_PROOFS_KEPT 16
+struct cof_proofs { /* lock: a leaf */
+	pthread_mutex_t lock;
+	struct cof_proof newest, claimed; /* sequence 0: none */
+	struct cof_proof kept[COF_PROOFS_KEPT];
+	unsigned next;
+};
+/* The fields of a STAMP frame's public part. -EUCLEAN */
+int cof_proof_read(const struct cof_frame *f, uint64_t address, const void *fields, size_t n,
+		   struct cof_proof *ret);
+static inline int64_t cof_proof_from(const struct cof_proof *p)
+{
+	return p->time < INT64_MIN + p->accuracy ? INT64_MIN : p->time - p->accuracy;
+}
+static inline int64_t cof_proof_to(const struct cof_proof *p)
+{
+	return p->time > INT64_MAX - p->accuracy ? INT64_MAX : p->time + p->accuracy;
+}
+int cof_proof_apply(struct cof_archive *a, const struct cof_proof *p); /* to the index, and newest */
+int cof_proofs_load(struct cof_archive *a);			       /* once the index is filled */
+int cof_proof_span(struct cof_archive *a, uint64_t sequence, struct cof_span *ret); /* inside the gate */
+void cof_proof_json(const struct cof_proof *p, struct cof_json *into, const char *key);
+/* What is shown for a record time that proofs contradict: the nearest that they allow. */
+static inline int64_t cof_span_time(const struct cof_span *s, int64_t record)
+{
+	return record < s->from ? s->from : record > s->to ? s->to : record;
+}
+unsigned cof_stamps_pending(struct cof_io *io); /* queries without an answer */
 
 /* ---- shelves: policies, and what each holds (shelf.c) ---- */
 
@@ -345,6 +385,8 @@ struct cof_facts { /* taken together; node with the retention as it is by now */
 	struct cof_node node;
 	uint64_t size;
 	int64_t mtime, ctime;
+	uint64_t last_sequence; /* of the last frame about it; 0: not in this run */
+	struct cof_span span;	/* of the frame that its time is of */
 	uint8_t state; /* as it is now */
 };
 int cof_facts_get(struct cof_archive *a, uint64_t ino, struct cof_facts *ret);
@@ -405,6 +447,8 @@ struct cof_archive {
 	struct cof_chunks *chunks;
 	struct cof_clock clock;
 	struct cof_anchor *anchor; /* NULL: none */
+	struct cof_proofs proofs;
+	pthread_mutex_t stamp_lock; /* one query or answer at a time; before the gate */
 	struct cof_tpm_link *tpm; /* NULL: none holds the seal's secret and the anchor */
 	struct cof_archive_params p;
 	struct cof_opened opened;

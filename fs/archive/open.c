@@ -438,6 +438,8 @@ static int go_on(struct cof_archive *a, struct cof_diag *diag)
 	if (r == 0)
 		r = fill_index(a, diag);
 	if (r == 0)
+		r = cof_proofs_load(a);
+	if (r == 0)
 		r = cof_events_resume(a);
 	if (r == 0 && a->log && !a->p.no_threads)
 		r = cof_log_start(a->log);

@@ -66,6 +66,7 @@ static bool reads_payload(unsigned type)
 	case COF_ATTR:
 	case COF_REMOVE:
 	case COF_RENAME:
+	case COF_STAMP:
 		return true;
 	default:
 		return false;
@@ -74,7 +75,7 @@ static bool reads_payload(unsigned type)
 
 static bool touches_objects(unsigned type)
 {
-	return reads_payload(type) ? type != COF_MOUNT : type == COF_APPEND;
+	return reads_payload(type) ? type != COF_MOUNT && type != COF_STAMP : type == COF_APPEND;
 }
 
 /* The directories and the replaced object that a frame's fields name. */

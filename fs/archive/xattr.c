@@ -176,9 +176,23 @@ static int put_archived(const struct cof_facts *f, struct cof_buf *b)
 	return 0;
 }
 
+static void put_bound(struct cof_buf *b, int64_t ns)
+{
+	if (ns == INT64_MIN || ns == INT64_MAX)
+		put_text(b, "..");
+	else
+		put_time(b, ns);
+}
+
+/* With what proofs bound it by: "TIME [FROM/TO]", ".." where none does. */
 static int put_last_time(const struct cof_facts *f, struct cof_buf *b)
 {
-	put_time(b, cof_facts_time(f));
+	put_time(b, cof_span_time(&f->span, cof_facts_time(f)));
+	put_text(b, " [");
+	put_bound(b, f->span.from);
+	put_text(b, "/");
+	put_bound(b, f->span.to);
+	put_text(b, "]");
 	return 0;
 }
 

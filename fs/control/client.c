@@ -177,7 +177,8 @@ static int silence_of(struct cof_json *request)
 
 	if (cof_json_bool(request, "follow"))
 		return 0;
-	return verb && (!strcmp(verb, "checkpoint") || !strcmp(verb, "acknowledge"))
+	return verb && (!strcmp(verb, "checkpoint") || !strcmp(verb, "acknowledge") ||
+			!strcmp(verb, "stamp") || !strcmp(verb, "stamp-query"))
 		   ? SILENCE_DISK_MS
 		   : SILENCE_MS;
 }

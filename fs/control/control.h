@@ -7,7 +7,8 @@
  *   commit {ino|path, retain?} · retain {ino|path, retain} · shelf-add {name, policy} · shelf-set {ino|path, policy}:
  *     what is known of the object then, durable; retain is text (fs/rules' cof_retain_parse), policy an INI text;
  *   explain {op, ino|path, parent, name, new_parent, new_name, uid, gid, offset, length, mode, flags, kind, data, retain} ·
- *   shelves · ls {ino|path, recursive, digest, state}.
+ *   shelves · ls {ino|path, recursive, digest, state} · clock · stamp-query: {"query": base64} ·
+ *   stamp {token: base64 of an answer or a token, ca?: PEM}: what of it was chained.
  * A slow or hostile client costs one bounded buffer and one thread of at most 8; it cannot stop the daemon.
  */
 #ifndef COF_CONTROL_H

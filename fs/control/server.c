@@ -164,6 +164,14 @@ static int answer(struct cof_control *c, int fd, struct cof_control_request *r,
 		if (!peer_of(fd, &who))
 			return -EACCES;
 		return cof_verb_acknowledge(c->p.archive, &who, send_entry, &to, diag);
+	case COF_VERB_CLOCK:
+		return cof_verb_clock(c->p.archive, send_entry, &to);
+	case COF_VERB_STAMP_QUERY:
+		return cof_verb_stamp_query(c->p.archive, send_entry, &to, diag);
+	case COF_VERB_STAMP:
+		if (!peer_of(fd, &who))
+			return -EACCES;
+		return cof_verb_stamp(c->p.archive, &who, r, send_entry, &to, diag);
 	case COF_VERB_EXPLAIN:
 		return cof_verb_explain(c->p.archive, r, send_entry, &to, diag);
 	case COF_VERB_SHELVES:

@@ -187,6 +187,7 @@ int cof_verb_explain(struct cof_archive *a, struct cof_control_request *r, cof_s
 		cof_json_set_str(o, "effect", effect_text(rl.effect));
 	}
 	if (v.kind == COF_KIND_FILE) {
+		cof_verb_set_times(a, v.ino, o);
 		cof_json_set_str(o, "state", cof_state_name(v.state));
 		set_until(o, "retain_until", v.retain_until);
 		set_until(o, "asked_until", v.asked_until);

@@ -11,6 +11,12 @@ int cof_verb_act(struct cof_archive *a, const struct cof_who *who, struct cof_co
 		 cof_show_fn fn, void *user, struct cof_diag *diag);
 int cof_verb_acknowledge(struct cof_archive *a, const struct cof_who *who, cof_show_fn fn, void *user,
 			 struct cof_diag *diag);
+/* When it got its form, as far as that is known: "time", "not_before", "not_after" as of cof_archive_info. */
+void cof_verb_set_times(struct cof_archive *a, uint64_t ino, struct cof_json *into);
+int cof_verb_clock(struct cof_archive *a, cof_show_fn fn, void *user);
+int cof_verb_stamp_query(struct cof_archive *a, cof_show_fn fn, void *user, struct cof_diag *diag);
+int cof_verb_stamp(struct cof_archive *a, const struct cof_who *who, const struct cof_control_request *r,
+		   cof_show_fn fn, void *user, struct cof_diag *diag);
 int cof_verb_explain(struct cof_archive *a, struct cof_control_request *r, cof_show_fn fn,
 		     void *user, struct cof_diag *diag);
 int cof_verb_ls(struct cof_archive *a, struct cof_control_request *r, cof_show_fn fn, void *user,

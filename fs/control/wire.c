@@ -38,6 +38,7 @@ static const char *const verbs[] = {
 	[COF_VERB_EXPLAIN] = "explain",	  [COF_VERB_SHELF_ADD] = "shelf-add",
 	[COF_VERB_SHELF_SET] = "shelf-set", [COF_VERB_SHELVES] = "shelves",
 	[COF_VERB_LS] = "ls",		  [COF_VERB_ACKNOWLEDGE] = "acknowledge",
+	[COF_VERB_CLOCK] = "clock",	  [COF_VERB_STAMP_QUERY] = "stamp-query", [COF_VERB_STAMP] = "stamp",
 };
 
 /* A number that may be missing: *ret stays as it is then. */
@@ -213,6 +214,10 @@ static int parse_arguments(const struct cof_json *o, struct cof_control_request 
 	case COF_VERB_SHELF_SET:
 	case COF_VERB_LS:
 		return parse_acting(o, r, diag);
+	case COF_VERB_STAMP:
+		r->token = cof_json_str(o, "token");
+		r->ca = cof_json_str(o, "ca");
+		return r->token ? 0 : cof_fail(diag, -EINVAL, "stamp: \"token\" is the answer in base64");
 	default:
 		return 0;
 	}

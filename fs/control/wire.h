@@ -18,7 +18,8 @@
 enum cof_control_verb {
 	COF_VERB_STATUS, COF_VERB_LOG, COF_VERB_BLAME, COF_VERB_CHECKPOINT, COF_VERB_STOP,
 	COF_VERB_COMMIT, COF_VERB_RETAIN, COF_VERB_EXPLAIN, COF_VERB_SHELF_ADD, COF_VERB_SHELF_SET,
-	COF_VERB_SHELVES, COF_VERB_LS, COF_VERB_ACKNOWLEDGE,
+	COF_VERB_SHELVES, COF_VERB_LS, COF_VERB_ACKNOWLEDGE, COF_VERB_CLOCK, COF_VERB_STAMP_QUERY,
+	COF_VERB_STAMP,
 };
 
 struct cof_control_request {
@@ -32,6 +33,7 @@ struct cof_control_request {
 	const char *path;   /* instead of op.ino: in the archive */
 	bool recursive, digest; /* ls */
 	const char *state;	/* ls: only files in it */
+	const char *token, *ca; /* stamp: base64; PEM or NULL */
 	struct cof_json *json;	/* what the strings lie in, or NULL */
 };
 void cof_control_request_done(struct cof_control_request *r);

@@ -41,8 +41,8 @@ enum cof_tag {
 	COF_T_SEGMENT = 56, COF_T_OFFSET, COF_T_BYTES, COF_T_DIGEST,
 	COF_T_NOTE = 64, COF_T_ANCHOR, COF_T_WALL_BEFORE, COF_T_WALL_AFTER,
 	COF_T_COUNTER, COF_T_TPM_RESETS, COF_T_UNPROVEN = 71,
-	COF_T_COVERS = 72, COF_T_TOKEN, COF_T_PROOF_TIME, COF_T_ACCURACY, COF_T_SERIAL,
-	COF_T_AUTHORITY, COF_T_TRUSTED, COF_T_TPM_CLOCK,
+	COF_T_TOKEN = 72, COF_T_PROOF_TIME, COF_T_ACCURACY, COF_T_SERIAL, COF_T_AUTHORITY,
+	COF_T_TRUSTED, COF_T_TPM_CLOCK = 79,
 	COF_T_MEASURED = 80, COF_T_MODULE, COF_T_GUARD, COF_T_OPTIONS,
 };
 
@@ -309,6 +309,11 @@ struct cof_verify_params {
 	const void *since;
 	size_t since_len;
 	unsigned threads;		   /* 0: one per core */
+	/* A STAMP frame's public fields, its note being a checkpoint of this log: 1 it is a proof, and *ret_from
+	 * the time that what is chained behind it is not older than; 0 it is none; -EBADMSG or -EUCLEAN: it is
+	 * not what it says, and diag why. NULL: they are counted only. */
+	int (*stamp)(void *user, const struct cof_frame *f, const void *fields, size_t n, int64_t *ret_from,
+		     struct cof_diag *diag);
 	void (*progress)(void *user, uint64_t done, uint64_t total); /* bytes; may be NULL */
 	void (*finding)(void *user, const struct cof_finding *f);
 	void *user;
@@ -322,6 +327,10 @@ struct cof_verified {
 	uint64_t tail;	       /* frames behind the checkpoint that are not CHECKPOINT or COSIGN */
 	bool seal_checked;
 	uint32_t mounts, recoveries;
+	uint64_t stamps, stamps_proven; /* STAMP frames; those of them that are proofs */
+	uint64_t proven_frames;		/* covered by one */
+	int64_t proven_from;		/* the newest: what comes behind it is not older; INT64_MIN: none */
+	uint64_t too_early;		/* frames that say that they are older than a proof before them */
 	uint64_t seal_since;   /* first sequence from which all tags hold */
 	struct cof_anchored anchored; /* the newest that the chain has */
 	uint64_t unproven;	      /* checkpoints, of all recoveries */

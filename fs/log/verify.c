@@ -171,6 +171,7 @@ static int run(struct verify *v)
 	if (r < 0)
 		return r;
 	check_end(v);
+	cof_verify_times(v);
 	summarise(v);
 	return 0;
 }
@@ -186,6 +187,7 @@ int cof_log_verify(const struct cof_verify_params *p, struct cof_verified *ret,
 	v->p = p;
 	v->diag = diag;
 	v->loose = UINT64_MAX;
+	v->out.proven_from = INT64_MIN;
 	pthread_mutex_init(&v->pool.lock, NULL);
 	pthread_cond_init(&v->pool.work, NULL);
 	pthread_cond_init(&v->pool.finished, NULL);

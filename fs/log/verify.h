@@ -144,6 +144,7 @@ struct verify {
 	int64_t retention;
 	uint8_t last_type, significant_type;
 	uint64_t chained_checkpoint; /* position of the last CHECKPOINT frame */
+	uint64_t first_early;	     /* sequence of the first of out.too_early */
 	bool resumed;		     /* frames are missing before this one */
 	bool root_wrong, root_compared, stopped;
 	bool empty_before; /* a segment without frames was met */
@@ -197,6 +198,11 @@ void cof_verify_covered(struct verify *v);
 /* The public fields of a frame, behind a key commitment if there is one. */
 const uint8_t *cof_verify_fields(const struct cof_frame *f, const uint8_t *payload, size_t *ret_n);
 int cof_verify_root(struct verify *v, uint64_t size, const uint8_t root[COF_HASH]);
+
+/* verify-stamp.c */
+void cof_verify_stamp(struct verify *v, const struct cof_frame *f, const uint8_t *payload, struct place place);
+void cof_verify_time(struct verify *v, const struct cof_frame *f); /* its record time against the proofs before it */
+void cof_verify_times(struct verify *v);			   /* at the end: what is to be said of that */
 
 /* verify-tree.c */
 int cof_tree_start(struct verify *v);

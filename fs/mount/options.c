@@ -101,6 +101,13 @@ static int with_value(struct cof_mount_options *o, const char *name, const char 
 		return text(name, value, o->index, sizeof(o->index), diag);
 	if (!strcmp(name, "transport"))
 		return transport(o, value, diag);
+	if (!strcmp(name, "clock-deviation")) {
+		err = number(name, value, 86400, &v, diag);
+		if (err == 0 && !v)
+			return cof_fail(diag, -EINVAL, "clock-deviation=0: at least a second is wanted");
+		o->deviation = (unsigned)v;
+		return err;
+	}
 	if (!strcmp(name, "threads")) {
 		err = number(name, value, 256, &v, diag);
 		o->threads = (unsigned)v;

@@ -42,6 +42,7 @@ struct cof_mount_options {
 	char seal[16];		   /* "": as the secrets say; "tpm2" */
 	char tpm[256];		   /* where the TPM is; "": the device */
 	unsigned threads;          /* 0: a default */
+	unsigned deviation; /* seconds by which the wall clock may be off; 0: the default */
 	unsigned long flags;       /* MS_… for mount(2), MS_RDONLY not among them */
 	bool read_only, root_only; /* root_only: no allow_other */
 	bool keep_mutable;         /* noimmutable: leave the bare mount point as it is */

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A time-stamping authority for tests, made of openssl's.
 #   tsa.sh make DIR                      its certificates: ca.pem, tsa.pem, other-ca.pem, plain.pem (not for stamping)
-#   tsa.sh answer DIR QUERY ANSWER       what it answers to a query
+#   tsa.sh answer DIR QUERY ANSWER [precise]   what it answers to a query; precise: to the millisecond
 #   tsa.sh sign DIR NAME CONTENT TOKEN   a token with any content, signed by NAME (tsa, plain)
 set -euo pipefail
 what=$1 dir=$2
@@ -46,6 +46,16 @@ digests = sha256, sha384
 accuracy = secs:1, millisecs:250
 ess_cert_id_chain = no
 ess_cert_id_alg = sha256
+[precise]
+serial = $dir/serial
+signer_cert = $dir/tsa.pem
+signer_key = $dir/tsa.key
+signer_digest = sha256
+default_policy = 1.2.3.4.1
+digests = sha256
+accuracy = millisecs:1
+clock_precision_digits = 3
+ess_cert_id_alg = sha256
 END
     echo 01 > "$dir/serial"
     certificate ca ca ca
@@ -54,7 +64,7 @@ END
     certificate plain plain ca
     ;;
 answer)
-    openssl ts -reply -config "$dir/config" -section authority -queryfile "$3" -out "$4" 2> /dev/null
+    openssl ts -reply -config "$dir/config" -section "${5:-authority}" -queryfile "$3" -out "$4" 2> /dev/null
     ;;
 sign)
     openssl cms -sign -nodetach -binary -outform DER -econtent_type 1.2.840.113549.1.9.16.1.4 -cades \

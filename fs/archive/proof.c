@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Proofs of time: what STAMP frames say, and which of them bound a frame. Those that were checked against a
+ * trusted certificate are in the index as the stretches of an inode that no file has: each reaches from the
+ * sequence of the proof before to its own. So the proof before a frame and those behind it are found by
+ * sequence, however many there are. Claimed ones bound nothing; the newest is kept to be shown.
+ */
+#include "fs/archive/internal.h"
+
+#define PROOFS (UINT64_C(1) << 63) /* above all inode numbers */
+#define CLAIMED "claimed"
+#define AT_ONCE 8
+#define MOST_BEHIND 4096 /* proofs behind a frame that do not cover it: nobody makes so many */
+
+/* ---- what a frame says ---- */
+
+int cof_proof_read(const struct cof_frame *f, uint64_t address, const void *fields, size_t n,
+		   struct cof_proof *ret)
+{
+	struct cof_proof p = {.sequence = f->sequence, .address = address, .covers = f->position};
+	struct cof_field serial, authority;
+	int r;
+
+	if (f->type != COF_STAMP || f->position > f->sequence ||
+	    cof_field_i64(fields, n, COF_T_PROOF_TIME, &p.time) < 0 ||
+	    cof_field_i64(fields, n, COF_T_ACCURACY, &p.accuracy) < 0 || p.accuracy < 0 ||
+	    cof_field_find(fields, n, COF_T_SERIAL, &serial) < 0 || serial.len > sizeof(p.serial) ||
+	    cof_field_find(fields, n, COF_T_AUTHORITY, &authority) < 0 ||
+	    authority.len >= sizeof(p.authority))
+		return -EUCLEAN;
+	memcpy(p.serial, serial.value, serial.len);
+	p.serial_len = serial.len;
+	memcpy(p.authority, authority.value, authority.len);
+	r = cof_field_bytes(fields, n, COF_T_TRUSTED, p.anchor, sizeof(p.anchor));
+	if (r < 0 && r != -ENOENT)
+		return r;
+	p.trusted = r == 0;
+	*ret = p;
+	return 0;
+}
+
+static int load(struct cof_archive *a, uint64_t address, struct cof_proof *ret)
+{
+	cof_autobuf struct cof_buf fields = {0};
+	struct cof_frame f;
+	int r = cof_reader_header(a->reader, address, &f, NULL, NULL);
+
+	if (r == 0)
+		r = f.type == COF_STAMP ? 0 : -EUCLEAN;
+	if (r == 0)
+		r = cof_frame_read(a->reader, NULL, a->conf.id, address, &f, &fields, NULL);
+	if (r == 0)
+		r = cof_proof_read(&f, address, fields.data, fields.len, ret);
+	return r;
+}
+
+/* Of a stretch: read once, then from memory while others do not push it out. */
+static int get(struct cof_archive *a, const struct cof_stretch *s, struct cof_proof *ret)
+{
+	struct cof_proofs *all = &a->proofs;
+	bool there = false;
+	int r;
+
+	pthread_mutex_lock(&all->lock);
+	for (unsigned i = 0; i < COF_PROOFS_KEPT && !there; i++) {
+		there = all->kept[i].sequence == s->sequence && all->kept[i].address == s->address;
+		if (there)
+			*ret = all->kept[i];
+	}
+	pthread_mutex_unlock(&all->lock);
+	if (there)
+		return 0;
+	r = load(a, s->address, ret);
+	if (r == -EUCLEAN || r == -ENODATA || (r == 0 && ret->sequence != s->sequence))
+		return -COF_EINDEX;
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&all->lock);
+	all->kept[all->next++ % COF_PROOFS_KEPT] = *ret;
+	pthread_mutex_unlock(&all->lock);
+	return 0;
+}
+
+/* ---- the index ---- */
+
+static int put(struct cof_archive *a, const struct cof_proof *p)
+{
+	uint8_t where[16];
+	struct cof_stretch s = {.address = p->address, .sequence = p->sequence};
+	int r;
+
+	cof_put_le64(where, p->address);
+	cof_put_le64(where + 8, p->sequence);
+	if (!p->trusted)
+		return cof_index_put_value(a->ix, p->sequence, PROOFS, CLAIMED, where, sizeof(where));
+	r = cof_index_end(a->ix, COF_INDEX_NOW, PROOFS, &s.position);
+	if (r < 0 || s.position >= p->sequence) /* is there already */
+		return r;
+	s.length = p->sequence - s.position;
+	return cof_index_add_stretch(a->ix, PROOFS, &s);
+}
+
+int cof_proof_apply(struct cof_archive *a, const struct cof_proof *p)
+{
+	struct cof_proofs *all = &a->proofs;
+	struct cof_proof *newest = p->trusted ? &all->newest : &all->claimed;
+	int r = put(a, p);
+
+	pthread_mutex_lock(&all->lock);
+	if (r == 0 && p->sequence >= newest->sequence)
+		*newest = *p;
+	pthread_mutex_unlock(&all->lock);
+	return r;
+}
+
+/* The stretch of the proof with this sequence, or of the first behind it. *ret_n 0: none. */
+static int find(struct cof_archive *a, uint64_t sequence, struct cof_stretch *ret, size_t max, size_t *ret_n)
+{
+	*ret_n = 0;
+	return cof_ix(a, cof_index_stretches(a->ix, COF_INDEX_NOW, PROOFS, sequence, ret, max, ret_n));
+}
+
+int cof_proofs_load(struct cof_archive *a)
+{
+	cof_autobuf struct cof_buf where = {0};
+	struct cof_proof p = {0};
+	struct cof_stretch s;
+	uint64_t end = 0;
+	size_t n = 0;
+	int r = cof_index_end(a->ix, COF_INDEX_NOW, PROOFS, &end);
+
+	if (r == 0 && end)
+		r = find(a, end - 1, &s, 1, &n);
+	if (r == 0 && n)
+		r = get(a, &s, &p);
+	if (r == 0 && n) {
+		a->proofs.newest = p;
+		cof_clock_proven(&a->clock, cof_proof_from(&p), cof_proof_to(&p), INT64_MIN, 0);
+	}
+	/* What is damaged there is found by who asks, and by verify. */
+	if (cof_index_get_value(a->ix, COF_INDEX_NOW, PROOFS, CLAIMED, &where) == 0 && where.len == 16 &&
+	    load(a, cof_get_le64(where.data), &p) == 0 && p.sequence == cof_get_le64(where.data + 8))
+		a->proofs.claimed = p;
+	return r == -ENOMEM ? r : 0;
+}
+
+/* ---- asking ---- */
+
+static int before(struct cof_archive *a, uint64_t sequence, int64_t *ret)
+{
+	struct cof_proof p;
+	struct cof_stretch s;
+	size_t n;
+	int r = find(a, sequence - 1, &s, 1, &n);
+
+	if (r == 0 && (!n || s.sequence != sequence))
+		r = cof_ix(a, -EUCLEAN);
+	if (r == 0)
+		r = get(a, &s, &p);
+	if (r == 0)
+		*ret = cof_proof_from(&p);
+	return r;
+}
+
+int cof_proof_span(struct cof_archive *a, uint64_t sequence, struct cof_span *ret)
+{
+	struct cof_stretch s[AT_ONCE];
+	uint64_t newest, at = sequence;
+	struct cof_proof p;
+	size_t n, seen = 0;
+	int r;
+
+	*ret = (struct cof_span){INT64_MIN, INT64_MAX};
+	pthread_mutex_lock(&a->proofs.lock);
+	newest = a->proofs.newest.sequence;
+	pthread_mutex_unlock(&a->proofs.lock);
+	if (!newest)
+		return 0;
+	r = find(a, at, s, AT_ONCE, &n);
+	if (r == 0 && (n ? s[0].position : newest)) /* the sequence of the one before */
+		r = before(a, n ? s[0].position : newest, &ret->from);
+	while (r == 0 && n && seen < MOST_BEHIND) {
+		for (size_t i = 0; i < n && r == 0; i++) {
+			r = get(a, &s[i], &p);
+			if (r == 0 && p.covers > sequence) {
+				ret->to = cof_proof_to(&p);
+				return 0;
+			}
+		}
+		seen += n;
+		at = s[n - 1].position + s[n - 1].length;
+		if (r == 0)
+			r = find(a, at, s, AT_ONCE, &n);
+	}
+	return r;
+}
+
+int cof_archive_span(struct cof_archive *a, uint64_t sequence, struct cof_span *ret)
+{
+	int r;
+
+	COF_GATED(a, r, cof_proof_span(a, sequence, ret));
+	return r;
+}
+
+void cof_proof_json(const struct cof_proof *p, struct cof_json *into, const char *key)
+{
+	struct cof_json *o = cof_json_object();
+	char hex[2 * 64 + 1];
+
+	cof_json_set_str(o, "kind", "rfc3161");
+	cof_json_set_uint(o, "sequence", p->sequence);
+	cof_json_set_uint(o, "covers", p->covers);
+	cof_json_set_time(o, "time", p->time);
+	cof_json_set_int(o, "accuracy_ms", p->accuracy / 1000000);
+	cof_json_set_str(o, "authority", p->authority);
+	cof_hex(p->serial, p->serial_len, hex);
+	cof_json_set_str(o, "serial", hex);
+	if (p->trusted) {
+		cof_hex(p->anchor, sizeof(p->anchor), hex);
+		cof_json_set_str(o, "trusted", hex);
+	}
+	cof_json_set(into, key, o);
+}
