@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs of RUN_MIN or more characters of tokens: WIF and extended keys (Base58Check), age identities
+ * (Bech32), fine-grained GitHub tokens, and 32 bytes in hex or base64 where a telling word stands before.
+ */
+#include "crypto/age.h"
+#include "fs/leak/internal.h"
+
+#define PART_MIN 51 /* the shortest secret of letters and digits alone: a WIF key */
+#define TELL 24	    /* bytes between a telling word and what it tells of */
+
+/* ---- telling words ---- */
+
+struct telling {
+	uint8_t len;
+	char text[15];
+};
+#define W(text) {sizeof(text) - 1, text}
+
+static const struct telling tells[] = {W("key"), W("secret"), W("seed"), W("private"), W("priv"),
+				       W("mnemonic"), W("passphrase"), W("password"), W("passwd"),
+				       W("entropy")};
+/* What turns them into something else, when it stands near */
+static const struct telling vetoes[] = {
+    W("pub"), W("hash"), W("digest"), W("finger"), W("sha1"), W("sha2"), W("sha3"), W("sha5"), W("sha-"),
+    W("thumb"), W("etag"), W("cache"), W("object"), W("merkle"), W("idempot"), W("checksum"),
+    W("signature")};
+/* What may stand between the telling word and the value */
+static const struct telling fillers[] = {
+    W("is"), W("was"), W("hex"), W("base64"), W("base"), W("b64"), W("64"), W("raw"), W("bytes"),
+    W("byte"), W("32"), W("256"), W("bit"), W("bits"), W("value"), W("in"), W("as"), W("of"), W("0x"),
+    W("be"), W("set"), W("to"), W("the"), W("data"), W("material")};
+
+static bool same_text(const uint8_t *p, const char *text, size_t n) /* text in lower case */
+{
+	for (size_t i = 0; i < n; i++)
+		if ((p[i] | 0x20) != text[i])
+			return false;
+	return true;
+}
+
+/* Which of the list ends at p[0], with no more than n bytes before: its length, or 0. */
+static size_t ends_with(const uint8_t *p, size_t n, const struct telling *list, size_t count)
+{
+	uint8_t last = p[-1] | 0x20;
+
+	for (size_t i = 0; i < count; i++) {
+		size_t len = list[i].len;
+
+		if (last == list[i].text[len - 1] && len <= n && same_text(p - len, list[i].text, len))
+			return len;
+	}
+	return 0;
+}
+
+static bool vetoed(const uint8_t *p, size_t n)
+{
+	for (size_t end = 1; end <= n; end++)
+		if (ends_with(p + end, end, vetoes, COF_COUNT(vetoes)))
+			return true;
+	return false;
+}
+
+static bool word_begins(const uint8_t *p, size_t back)
+{
+	return back == 0 || !is_class(p[-1], C_ALNUM) ||
+	       (p[0] >= 'A' && p[0] <= 'Z' && p[-1] >= 'a' && p[-1] <= 'z');
+}
+
+/*
+ * Whether a telling word stands before p[at] on its line, with nothing between but marks and fillers. Words
+ * of camel case count as words: "secretKeyHex" tells.
+ */
+static bool told(const struct scan *s, size_t at)
+{
+	const uint8_t *p = s->p;
+	size_t least = at - COF_MIN(at, BACK), end = at;
+
+	for (;;) {
+		size_t len;
+
+		while (end > least && p[end - 1] != '\n' && !is_class(p[end - 1], C_ALNUM))
+			end--;
+		if (end == least || p[end - 1] == '\n' || at - end > TELL)
+			return false;
+		if (ends_with(p + end, end - least, tells, COF_COUNT(tells)))
+			break;
+		len = ends_with(p + end, end - least, fillers, COF_COUNT(fillers));
+		if (!len || !word_begins(p + end - len, end - len))
+			return false;
+		end -= len;
+	}
+	while (least < end && memchr(p + least, '\n', end - least))
+		least++;
+	return !vetoed(p + least, at - least);
+}
+
+/* ---- parts: letters and digits alone ---- */
+
+static bool all_hex(const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!is_class(p[i], C_DIGIT) && !((p[i] | 0x20) >= 'a' && (p[i] | 0x20) <= 'f'))
+			return false;
+	return true;
+}
+
+/* One digit 64 times, or two in turn, is a filler and no key. */
+static bool varied(const uint8_t *p, size_t n)
+{
+	uint64_t seen = 0;
+
+	for (size_t i = 0; i < n; i++)
+		seen |= 1ull << (p[i] & 63);
+	return __builtin_popcountll(seen) >= 8;
+}
+
+static void judge_hex(struct scan *s, size_t at)
+{
+	if (told(s, at) && all_hex(s->p + at, 64) && varied(s->p + at, 64))
+		cof_leak_found(s, COF_LEAK_RAW, at, 64);
+}
+
+/* Version 0x80, 0xef (test networks) or Litecoin's 0xb0, then 32 bytes, and 01 for a compressed key. */
+static void judge_wif(struct scan *s, size_t at, size_t n)
+{
+	uint8_t key[34];
+	bool ok;
+
+	if (!strchr("5KL9c6T", s->p[at]))
+		return;
+	ok = n == 52 ? cof_leak_base58check(s->p + at, n, key, 34) && key[33] == 1
+		     : cof_leak_base58check(s->p + at, n, key, 33);
+	if (ok && (key[0] == 0x80 || key[0] == 0xef || key[0] == 0xb0))
+		cof_leak_found(s, COF_LEAK_WIF, at, n);
+	explicit_bzero(key, sizeof(key));
+}
+
+/* 78 bytes: version, depth, parent, number, chain code, 00 and the key. */
+static void judge_bip32(struct scan *s, size_t at, size_t n)
+{
+	uint8_t key[78];
+
+	if (memcmp(s->p + at + 1, "prv", 3) || !strchr("xyztuvYZUV", s->p[at]))
+		return;
+	if (cof_leak_base58check(s->p + at, n, key, sizeof(key)) && key[45] == 0)
+		cof_leak_found(s, COF_LEAK_BIP32, at, n);
+	explicit_bzero(key, sizeof(key));
+}
+
+static void judge_age(struct scan *s, size_t at)
+{
+	static const char prefix[] = "AGE-SECRET-KEY-";
+	size_t before = sizeof(prefix) - 1;
+	uint8_t key[COF_AGE_KEY];
+
+	if (at < before || memcmp(s->p + at - before, prefix, before))
+		return;
+	if (!cof_age_identity_parse((const char *)s->p + at - before, COF_AGE_IDENTITY - 1, key))
+		cof_leak_found(s, COF_LEAK_AGE, at - before, COF_AGE_IDENTITY - 1);
+	explicit_bzero(key, sizeof(key));
+}
+
+/* github_pat_, 22 characters, "_", and the 59 that were found. */
+static void judge_github_pat(struct scan *s, size_t at)
+{
+	static const char prefix[] = "github_pat_";
+	size_t start = at - (sizeof(prefix) - 1 + 23);
+
+	if (at < sizeof(prefix) - 1 + 23 || memcmp(s->p + start, prefix, sizeof(prefix) - 1) ||
+	    s->p[at - 1] != '_')
+		return;
+	for (size_t i = start + sizeof(prefix) - 1; i < at - 1; i++)
+		if (!is_class(s->p[i], C_ALNUM))
+			return;
+	cof_leak_found(s, COF_LEAK_GITHUB, start, at + 59 - start);
+}
+
+static void judge_part(struct scan *s, size_t at, size_t end)
+{
+	size_t n;
+
+	if (!scan_wanted(s, at))
+		return;
+	if (at > 0 && escape_ends(s->p + at))
+		at++; /* "\n" before it, in a text with escapes */
+	n = end - at;
+	if (n == 51 || n == 52)
+		judge_wif(s, at, n);
+	else if (n == 59 && s->p[at] == '1')
+		judge_age(s, at);
+	else if (n == 64)
+		judge_hex(s, at);
+	else if (n == 66 && s->p[at] == '0' && (s->p[at + 1] | 0x20) == 'x')
+		judge_hex(s, at + 2);
+	else if (n >= 110 && n <= 112)
+		judge_bip32(s, at, n);
+	if (n == 59)
+		judge_github_pat(s, at);
+}
+
+/* Parts of PART_MIN or more. */
+static void judge_parts(struct scan *s, size_t at, size_t end)
+{
+	size_t start = at; /* of the part under way */
+
+	for (; at < end; at += 64) {
+		uint64_t breaks = ~cof_leak_mask(s, at, C_ALNUM) & scan_bits(end - at);
+
+		for (; breaks; breaks &= breaks - 1) {
+			size_t stop = at + (unsigned)__builtin_ctzll(breaks);
+
+			if (stop - start >= PART_MIN && scan_begins(s, start, C_ALNUM))
+				judge_part(s, start, stop);
+			start = stop + 1;
+		}
+	}
+	if (end - start >= PART_MIN && scan_begins(s, start, C_ALNUM) && scan_ends(s, end, C_ALNUM))
+		judge_part(s, start, end);
+}
+
+/* ---- base64 ---- */
+
+/* 32 bytes are 43 characters, the last one with two bits unused, and "=". */
+static void judge_base64(struct scan *s, size_t at, size_t end)
+{
+	const uint8_t *p = s->p + at;
+	bool digit = false, upper = false, lower = false;
+	size_t n;
+
+	if (end - at > 44 || !scan_wanted(s, at) || !scan_begins(s, at, C_RUN) || !scan_ends(s, end, C_RUN))
+		return;
+	if (at > 0 && end - at == 44 && escape_ends(p))
+		at++, p++;
+	n = end - at;
+	if (n != 43 || cof_leak_base64_value(p[42]) & 3 || !told(s, at))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		digit |= is_class(p[i], C_DIGIT);
+		upper |= p[i] >= 'A' && p[i] <= 'Z';
+		lower |= p[i] >= 'a' && p[i] <= 'z';
+	}
+	if (digit && upper && lower)
+		cof_leak_found(s, COF_LEAK_RAW, at, n + (end < s->n && s->p[end] == '='));
+}
+
+void cof_leak_judge_run(struct scan *s, size_t at, size_t end)
+{
+	if (end - at >= PART_MIN)
+		judge_parts(s, at, end);
+	else
+		judge_base64(s, at, end);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the leak guard costs: one thread, the least of ROUNDS, by processor time.
+ *
+ *   bench-leak [KIND]
+ *
+ * Logs are those of tests/support/leak-logs.c; lines are cut to 128 bytes, each scanned by itself. Beside stands
+ * what an append of that size takes in all (docs/performance.md: rows A and E), and the ratio.
+ */
+#include <stdio.h>
+#include <time.h>
+
+#include "../support/leak-logs.h"
+#include "crypto/crypto.h"
+#include "fs/leak/internal.h"
+
+#define ROUNDS 15
+#define BYTES (16u << 20)
+#define LINE 128
+#define LINE_NS 12000.0	 /* row A, 83,000 lines a second */
+#define LARGE_NS 1138000.0 /* row E, 921 MB/s */
+
+static char *data;
+
+static void fill_logs(void)
+{
+	struct logs l;
+
+	logs_init(&l, 1);
+	logs_fill(&l, data, BYTES);
+}
+
+/* The same, with a line end each 128 bytes. */
+static void fill_lines(void)
+{
+	fill_logs();
+	for (size_t at = 0; at < BYTES; at++)
+		if (data[at] == '\n' || at % LINE == LINE - 1)
+			data[at] = at % LINE == LINE - 1 ? '\n' : ' ';
+}
+
+/* One kind of line only: whose line begins with `first`; logs have all kinds. */
+static void fill_prose(void)
+{
+	struct logs l;
+	char line[LOGS_LINE];
+
+	logs_init(&l, 3);
+	for (size_t at = 0; at < BYTES;) {
+		size_t n = logs_line(&l, line);
+
+		if (n < 5 || memcmp(line, "The ", 4))
+			continue;
+		n = COF_MIN(n, BYTES - at);
+		memcpy(data + at, line, n);
+		at += n;
+	}
+}
+
+static void fill_base64(void)
+{
+	struct logs l;
+
+	logs_init(&l, 4);
+	logs_chars(&l, LOGS_BASE64, data, BYTES);
+	for (size_t at = 76; at < BYTES; at += 77)
+		data[at] = '\n';
+}
+
+static void fill_random(void)
+{
+	struct logs l;
+
+	logs_init(&l, 5);
+	for (size_t at = 0; at < BYTES; at += 8) {
+		uint64_t r = logs_random(&l);
+
+		memcpy(data + at, &r, 8);
+	}
+}
+
+/* Nanoseconds for each piece. */
+static double measure(const struct cof_leak_db *db, size_t piece, unsigned *found)
+{
+	int64_t least = INT64_MAX;
+
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		struct cof_leak_stream *s;
+		int64_t began;
+
+		if (cof_leak_stream_new(db, 0, NULL, 0, &s))
+			exit(1);
+		*found = 0;
+		began = cof_now(CLOCK_THREAD_CPUTIME_ID);
+		for (size_t at = 0; at + piece <= BYTES; at += piece) {
+			*found += cof_leak_scan(db, s, data + at, piece, NULL, NULL);
+			cof_leak_accept(s, data + at, piece);
+		}
+		least = COF_MIN(least, cof_now(CLOCK_THREAD_CPUTIME_ID) - began);
+		cof_leak_stream_free(s);
+	}
+	return (double)least / (double)(BYTES / piece);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*fill)(void);
+	} kinds[] = {{"logs", fill_logs}, {"prose", fill_prose}, {"base64", fill_base64},
+		     {"random", fill_random}, {"lines", fill_lines}};
+	static const char *const sieves[] = {"plain", "avx2", "avx512"};
+	struct cof_leak_db *db;
+
+	data = malloc(BYTES);
+	if (!data || cof_crypto_init(1u << 20, NULL) || cof_leak_db_new(&db))
+		return 1;
+	for (int w = SIEVE_AVX2; w < SIEVES; w++) {
+		if (!cof_leak_use_sieve(w))
+			continue;
+		for (size_t i = 0; i < COF_COUNT(kinds); i++) {
+			unsigned found;
+			double line, large;
+
+			if (argc > 1 && strcmp(argv[1], kinds[i].name))
+				continue;
+			kinds[i].fill();
+			line = argc > 2 ? 0 : measure(db, LINE, &found);
+			large = measure(db, 1u << 20, &found);
+			printf("%-6s %-6s 128 B: %5.0f ns, %4.1f %% of an append; 1 MiB: %5.0f us, %5.2f GB/s, "
+			       "%4.1f %%; found %u\n",
+			       sieves[w], kinds[i].name, line, 100 * line / LINE_NS, large / 1000,
+			       (1 << 20) / large, 100 * large / LARGE_NS, found);
+		}
+	}
+	cof_leak_db_free(db);
+	free(data);
+	return 0;
+}
