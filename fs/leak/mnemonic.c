@@ -164,22 +164,38 @@ static void judge_lines(struct words *t, size_t a, size_t b, unsigned list)
  * of those that are there twelve fit by chance too often. */
 static bool cut_off(const struct words *t, size_t b)
 {
-	size_t end = word_end(t, b - 1);
+	size_t end = word_end(t, b - 1), next = b < t->n ? t->w[b].at : t->s->n;
 
-	if (b + 1 == t->n && word_end(t, b) == t->s->n)
-		return t->s->last;
-	return b == t->n && !memchr(t->s->p + end, '\n', t->s->n - end) && t->s->n - end <= GAP;
+	if (memchr(t->s->p + end, '\n', next - end))
+		return false;
+	if (b < t->n)
+		return b + 1 == t->n && word_end(t, b) == t->s->n;
+	return t->s->n - end <= GAP;
+}
+
+static bool fits(const struct words *t, size_t a, size_t b, unsigned list)
+{
+	const uint8_t *sizes = list == LIST_SLIP39 ? slip39_sizes : bip39_sizes;
+
+	return b - a <= LONGEST && memchr(sizes, (int)(b - a), COF_COUNT(bip39_sizes)) &&
+	       checked(t, a, (unsigned)(b - a), list);
 }
 
 static void judge_listed(struct words *t, size_t a, size_t b, unsigned list)
 {
-	const uint8_t *sizes = list == LIST_SLIP39 ? slip39_sizes : bip39_sizes;
+	size_t last = b - 1; /* where the last line begins */
 
-	if (b - a > DENSE || !cut_off(t, b))
+	if (cut_off(t, b)) {
+		while (last > a && !line_between(t, last))
+			last--;
+		if (fits(t, last, b, list))
+			judge_row(t, last, b, list);
+		else if (fits(t, a, b, list))
+			judge_row(t, a, b, list);
+		b = last;
+	}
+	if (b - a >= 12)
 		judge_lines(t, a, b, list);
-	else if (memchr(sizes, (int)(b - a), COF_COUNT(bip39_sizes)) &&
-		 checked(t, a, (unsigned)(b - a), list))
-		judge_row(t, a, b, list);
 }
 
 static void judge_rows(struct words *t)

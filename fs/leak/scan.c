@@ -129,7 +129,8 @@ static unsigned scan_small(const struct cof_leak_db *db, struct cof_leak_stream 
 	struct scan w = {.db = db, .p = s->tail, .last = true, .settled = s->end,
 			 .recent = &s->next_recent, .fn = fn, .user = user};
 
-	memcpy(s->tail + s->len, p, n);
+	if (n > 0)
+		memcpy(s->tail + s->len, p, n);
 	w.n = w.hi = s->len + n;
 	w.base = s->end - s->len;
 	cof_leak_sieve(&w, s->resume);
