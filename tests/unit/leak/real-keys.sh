@@ -3,7 +3,7 @@
 # Keys as the programs make them: openssl, ssh-keygen, age-keygen and gpg write, leak-find has to see them.
 #   real-keys.sh LEAK-FIND      about 2 seconds
 set -euo pipefail
-find=$1
+find=$(realpath "$1")
 dir=$(mktemp -d)
 trap 'GNUPGHOME=$dir/gnupg gpgconf --kill all 2> /dev/null || true; rm -rf "$dir"' EXIT
 cd "$dir"
