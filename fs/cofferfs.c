@@ -244,6 +244,7 @@ static int open_archive(struct daemon *d, struct cof_diag *diag)
 				       .alarm_event = on_alarm_event,
 				       .changed = on_changed,
 				       .read_only = d->options.read_only,
+				       .anchor_interval = d->options.anchor_interval,
 				       .secret = &d->secret.secret,
 				       .deviation = d->options.deviation * COF_NSEC,
 				       .user = d};
@@ -388,6 +389,7 @@ static const char help[] =
 	"  -o credential=NAME  the passphrase is a systemd credential\n"
 	"  -o seal=tpm2        the TPM opens it; a PIN comes as a passphrase does\n"
 	"  -o tpm=WHERE        where the TPM is (default: device:/dev/tpmrm0)\n"
+	"  -o anchor_interval=N  seconds between two raises of the TPM's counter (10)\n"
 	"  -o index=DIR        where the index is kept (default: STORE/index)\n"
 	"  -o threads=N        workers\n"
 	"  -o clock-deviation=S  seconds that the wall clock may be off (default: 5)\n"

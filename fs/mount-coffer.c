@@ -29,6 +29,7 @@ static const char help[] =
     "  -o seal=KIND        tpm2, passphrase or file: which opener; the secret named\n"
     "                      beside tpm2 is its PIN\n"
     "  -o tpm=WHERE        where the TPM is (default: device:/dev/tpmrm0)\n"
+    "  -o anchor_interval=N  seconds between two raises of the TPM's counter (10)\n"
     "  -o index=DIR        where the index is kept (default: STORE/index)\n"
     "  -o threads=N        workers of the daemon\n"
     "  -o transport=uring  requests over io_uring, where the kernel offers it\n"

@@ -1,74 +1,81 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The auditor secret's file, written by init and read by verify. */
+/* The auditor secrets as files of their own, and as what a store holds for an auditor's age identity. */
 #include "tools/auditor.h"
+#include "tools/recovery.h"
 
 #include <fcntl.h>
 
-#define MAGIC "coffer-auditor-secret-1 "
-#define MAGIC_LEN (sizeof(MAGIC) - 1)
-#define ID_AT MAGIC_LEN
-#define SECRET_AT (ID_AT + 33)
+#define FILE_MAX (COF_AUDITORS_MAX * COF_AUDITOR_LINE)
+#define MAGIC "coffer-auditor-secret-"
 
-_Static_assert(AUDITOR_LINE == SECRET_AT + 2 * COF_KEY + 1, "the line's length");
-
-/* Not cof_hex: it ends with a NUL, and nothing of a secret may pass through other memory. */
-static void put_hex(const uint8_t *p, size_t n, char *out)
+static int not_one(const char *path, struct cof_diag *diag)
 {
-	static const char digits[] = "0123456789abcdef";
+	return cof_fail(diag, -EUCLEAN,
+			"%s is no auditor secret: a line as coffer init --auditor-secret wrote it, or lines as "
+			"age -d gives them",
+			path);
+}
 
-	for (size_t i = 0; i < n; i++) {
-		out[2 * i] = digits[p[i] >> 4];
-		out[2 * i + 1] = digits[p[i] & 15];
+/* A line for each lineage, all of one archive. */
+static int parse_lines(const char *path, const char *text, size_t n, struct auditors *ret, struct cof_diag *diag)
+{
+	size_t at = 0;
+
+	while (at < n) {
+		const char *end = memchr(text + at, '\n', n - at);
+		size_t len = end ? (size_t)(end + 1 - (text + at)) : n - at;
+		uint8_t id[16];
+
+		if (ret->n == COF_AUDITORS_MAX ||
+		    cof_auditor_parse(text + at, len, id, &ret->secret[ret->n]) < 0 ||
+		    (ret->n && memcmp(id, ret->archive_id, sizeof(id)) != 0))
+			return not_one(path, diag);
+		memcpy(ret->archive_id, id, sizeof(id));
+		ret->has_id = true;
+		ret->n++;
+		at += len;
 	}
+	return ret->n ? 0 : not_one(path, diag);
 }
 
-void auditor_line(const uint8_t archive_id[16], const uint8_t secret[COF_KEY], char *out)
+static int from_store(const char *path, const char *store, struct cof_io *io, struct auditors *ret,
+		      struct cof_diag *diag)
 {
-	memcpy(out, MAGIC, MAGIC_LEN);
-	put_hex(archive_id, 16, out + ID_AT);
-	out[SECRET_AT - 1] = ' ';
-	put_hex(secret, COF_KEY, out + SECRET_AT);
-	out[AUDITOR_LINE - 1] = '\n';
+	uint8_t(*keys)[COF_AGE_KEY] = NULL;
+	size_t n = 0;
+	int r = identities_load(path, store, &keys, &n, diag);
+
+	if (r == 0)
+		r = cof_store_auditors(io, (const uint8_t(*)[COF_AGE_KEY])keys, n, ret->secret, &ret->n, diag);
+	cof_secret_free(keys);
+	return r;
 }
 
-int auditor_parse(const char *line, size_t n, uint8_t ret_archive_id[16],
-		  uint8_t ret_secret[COF_KEY])
-{
-	uint8_t id[16];
-
-	if (n && line[n - 1] == '\n')
-		n--;
-	if (n != AUDITOR_LINE - 1 || memcmp(line, MAGIC, MAGIC_LEN) || line[SECRET_AT - 1] != ' ')
-		return -EUCLEAN;
-	if (cof_unhex(line + ID_AT, 32, id) < 0 ||
-	    cof_unhex(line + SECRET_AT, 2 * COF_KEY, ret_secret) < 0)
-		return -EUCLEAN;
-	memcpy(ret_archive_id, id, sizeof(id));
-	return 0;
-}
-
-int auditor_load(const char *path, uint8_t ret_archive_id[16], uint8_t ret_secret[COF_KEY],
-		 struct cof_diag *diag)
+int auditors_load(const char *path, const char *store, struct cof_io *io, struct auditors *ret,
+		  struct cof_diag *diag)
 {
 	cof_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	cof_autosecret char *line = cof_secret_alloc(AUDITOR_LINE + 1);
+	cof_autosecret char *text = cof_secret_alloc(FILE_MAX);
 	size_t n = 0;
 	int r;
 
-	if (!line)
+	ret->n = 0;
+	if (!ret->secret)
+		ret->secret = cof_secret_alloc(COF_AUDITORS_MAX * sizeof(*ret->secret));
+	if (!text || !ret->secret)
 		return cof_fail(diag, -ENOMEM, "no locked memory left for the auditor secret");
 	if (fd < 0)
-		return cof_fail(diag, -errno, "cannot open the auditor secret %s: %s", path,
-				strerror(errno));
-	r = cof_read_all(fd, line, AUDITOR_LINE, &n);
+		return cof_fail(diag, -errno, "cannot open the auditor secret %s: %s", path, strerror(errno));
+	r = cof_read_all(fd, text, FILE_MAX, &n);
 	if (r < 0 && r != -EFBIG)
-		return cof_fail(diag, r, "cannot read the auditor secret %s: %s", path,
-				strerror(-r));
-	if (r == -EFBIG || auditor_parse(line, n, ret_archive_id, ret_secret) < 0)
-		return cof_fail(
-		    diag, -EUCLEAN,
-		    "%s is no auditor secret: one line as coffer init --auditor-secret wrote "
-		    "it",
-		    path);
-	return 0;
+		return cof_fail(diag, r, "cannot read the auditor secret %s: %s", path, strerror(-r));
+	if (store && r == 0 && (n < sizeof(MAGIC) - 1 || memcmp(text, MAGIC, sizeof(MAGIC) - 1) != 0))
+		return from_store(path, store, io, ret, diag);
+	return r == -EFBIG ? not_one(path, diag) : parse_lines(path, text, n, ret, diag);
+}
+
+void auditors_done(struct auditors *a)
+{
+	cof_secret_free(a->secret);
+	a->secret = NULL;
 }

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The auditor secret's file: one line, "coffer-auditor-secret-1 <archive id> <secret>", both in hex
- * (docs/format.md section 7.5). With it verify recomputes every seal tag from the first frame on.
+ * The auditor secrets: a file with a line for each lineage of the seal, or an age identity for which the
+ * store holds them (docs/format.md 7.5). With them verify recomputes every seal tag.
  */
 #ifndef COFFER_AUDITOR_H
 #define COFFER_AUDITOR_H
 
-#include "crypto/crypto.h"
+#include "fs/archive/archive.h"
 
-#define AUDITOR_LINE (24 + 32 + 1 + 64 + 1) /* bytes, newline included */
+struct auditors {
+	struct cof_auditor *secret; /* secure memory */
+	size_t n;
+	uint8_t archive_id[16]; /* of the lines; of what the store holds it is the store's own */
+	bool has_id;
+};
 
-/* out: secure memory, AUDITOR_LINE bytes, not terminated. */
-void auditor_line(const uint8_t archive_id[16], const uint8_t secret[COF_KEY], char *out);
-/* n bytes of a file; the newline may be missing. -EUCLEAN */
-int auditor_parse(const char *line, size_t n, uint8_t ret_archive_id[16],
-		  uint8_t ret_secret[COF_KEY]);
-/* ret_secret: secure memory. */
-int auditor_load(const char *path, uint8_t ret_archive_id[16], uint8_t ret_secret[COF_KEY],
-		 struct cof_diag *diag);
+/* store: NULL: only lines will do; else an age identity, which may not lie in it, opens what it holds. */
+int auditors_load(const char *path, const char *store, struct cof_io *io, struct auditors *ret,
+		  struct cof_diag *diag);
+void auditors_done(struct auditors *a); /* wipes */
 
 #endif

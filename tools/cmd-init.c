@@ -22,6 +22,7 @@ enum {
 	OPT_NO_RECOVERY,
 	OPT_ORIGIN,
 	OPT_AUDITOR,
+	OPT_AUDITOR_KEY,
 	OPT_SEGMENT,
 	OPT_POLICY,
 	OPT_OWNER,
@@ -53,6 +54,10 @@ static const struct tool_option options[] = {
 		     "seal to FILE (new, mode 0400, outside STORE). Without this "
 		     "option the secret is discarded",
 		     true},
+    [OPT_AUDITOR_KEY] = {"auditor", "RECIPIENT",
+			 "seals the auditor secret to this age recipient (age1...), in seal/auditor.age, which "
+			 "coffer verify --auditor-key opens with the identity; later lineages of the seal too. May "
+			 "be given several times"},
     [OPT_SEGMENT] = {"segment-size", "N",
 		     "bytes of one segment of the log, 64K to 1G; default 64M"},
     [OPT_POLICY] = {"policy", "SHELF=FILE",
@@ -114,7 +119,7 @@ static int take_option(struct init *in, int option)
 	case OPT_SHELF:
 		return add_shelf(in, optarg);
 	case OPT_RECOVERY:
-		return recovery_add(&in->recovery, optarg);
+		return recovery_add(&in->recovery, "--recovery", optarg);
 	case OPT_RECOVERY_TEST:
 		in->recovery.test = optarg;
 		break;
@@ -127,6 +132,8 @@ static int take_option(struct init *in, int option)
 	case OPT_AUDITOR:
 		in->auditor = optarg;
 		break;
+	case OPT_AUDITOR_KEY:
+		return recovery_add(&in->auditors, "--auditor", optarg);
 	case OPT_SEGMENT:
 		if (cof_size_parse(optarg, &in->segment_size) < 0)
 			return misuse("--segment-size takes a size such as 64M");
@@ -250,11 +257,20 @@ static int open_store(struct init *in, const char *arg, struct cof_diag *diag)
 
 /* ---- the auditor secret ---- */
 
+static size_t auditor_length(void)
+{
+	static const struct cof_auditor first = {.lineage = 1, .epoch = 1};
+	static const uint8_t id[16];
+	char line[COF_AUDITOR_LINE];
+
+	return cof_auditor_line(id, &first, line);
+}
+
 /* Its file is there, with its whole length, before the archive is: afterwards nothing can hinder
  * it. */
 static int make_auditor(struct init *in, struct cof_diag *diag)
 {
-	static const char blank[AUDITOR_LINE];
+	static const char blank[COF_AUDITOR_LINE] = "";
 	int r;
 
 	if (!in->auditor)
@@ -269,14 +285,14 @@ static int make_auditor(struct init *in, struct cof_diag *diag)
 		    "the auditor secret %s may not lie in the store: whoever takes the store "
 		    "could forge it",
 		    in->auditor);
-	in->auditor_secret = cof_secret_alloc(COF_KEY);
+	in->auditor_secret = cof_secret_alloc(sizeof(*in->auditor_secret));
 	if (!in->auditor_secret)
 		return cof_fail(diag, -ENOMEM, "no locked memory left for the auditor secret");
 	r = secret_file_make(in->auditor, "auditor secret", &in->auditor_fd, diag);
 	if (r < 0)
 		return r;
 	in->made_auditor = true;
-	r = cof_write_all(in->auditor_fd, blank, sizeof(blank));
+	r = cof_write_all(in->auditor_fd, blank, auditor_length());
 	if (r == 0)
 		r = secret_file_sync(in->auditor_fd, in->auditor);
 	return r < 0 ? cof_fail(diag, r, "cannot write the auditor secret %s: %s", in->auditor,
@@ -287,18 +303,21 @@ static int make_auditor(struct init *in, struct cof_diag *diag)
 static int write_auditor(struct init *in, const uint8_t archive_id[16], struct cof_diag *diag)
 {
 	cof_autosecret char *line = NULL;
+	size_t n = 0;
 	int r;
 
 	if (!in->auditor)
 		return 0;
-	line = cof_secret_alloc(AUDITOR_LINE);
+	line = cof_secret_alloc(COF_AUDITOR_LINE);
 	r = line ? 0 : -ENOMEM;
+	in->auditor_secret->lineage = 1;
+	in->auditor_secret->epoch = 1;
 	if (line)
-		auditor_line(archive_id, in->auditor_secret, line);
+		n = cof_auditor_line(archive_id, in->auditor_secret, line);
 	if (r == 0 && lseek(in->auditor_fd, 0, SEEK_SET) < 0)
 		r = -errno;
 	if (r == 0)
-		r = cof_write_all(in->auditor_fd, line, AUDITOR_LINE);
+		r = cof_write_all(in->auditor_fd, line, n);
 	if (r == 0 && fsync(in->auditor_fd) < 0)
 		r = -errno;
 	if (r < 0)
@@ -347,7 +366,9 @@ static int make_archive(struct init *in, struct cof_diag *diag)
 	    .shelves = in->shelves,
 	    .n_shelves = in->n_shelves,
 	    .recovery = in->recovery.n ? &recovery : NULL,
-	    .ret_auditor_secret = in->auditor ? in->auditor_secret : NULL,
+	    .auditors = (const uint8_t(*)[COF_AGE_KEY])in->auditors.recipients,
+	    .n_auditors = in->auditors.n,
+	    .ret_auditor_secret = in->auditor ? in->auditor_secret->secret : NULL,
 	    .ret_archive_id = id,
 	};
 	int r;

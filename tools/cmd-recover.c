@@ -17,6 +17,7 @@
 enum {
 	OPT_IDENTITY,
 	OPT_ENVELOPE,
+	OPT_AUDITOR,
 };
 
 static const struct tool_option options[] = {
@@ -25,6 +26,9 @@ static const struct tool_option options[] = {
 		      "writes it",
 		      true},
     [OPT_ENVELOPE] = {"envelope", "FILE", "a copy of the envelope; without it STORE/seal/recovery.age", true},
+    [OPT_AUDITOR] = {"auditor", "RECIPIENT",
+		     "seals the auditor secret of the new lineage to this age recipient (age1...), in "
+		     "seal/auditor-N.age. May be given several times"},
     {0},
 };
 
@@ -35,6 +39,7 @@ struct recovery_run {
 	struct opener opener;
 	uint8_t (*identities)[COF_AGE_KEY];
 	uint8_t *file; /* the envelope's copy */
+	struct recovery auditors;
 };
 
 static int take_option(struct recovery_run *r, int option)
@@ -46,6 +51,8 @@ static int take_option(struct recovery_run *r, int option)
 	case OPT_ENVELOPE:
 		r->envelope = optarg;
 		break;
+	case OPT_AUDITOR:
+		return recovery_add(&r->auditors, "--auditor", optarg);
 	default:
 		return opener_take(&r->open, option);
 	}
@@ -117,6 +124,8 @@ static void say(const struct recovery_run *r, const struct cof_recovered_keys *k
 	       "  coffer verify %s\n"
 	       "  coffer seal recovery-renew %s --recovery age1...   # this envelope has been opened\n",
 	       k->lineage, store ? store : "STORE", store ? store : "STORE");
+	if (!r->auditors.n)
+		printf("Warning: nobody holds the auditor secret of the new lineage (--auditor age1...).\n");
 }
 
 static int act(struct recovery_run *r, const char *arg, struct cof_diag *diag)
@@ -138,6 +147,8 @@ static int act(struct recovery_run *r, const char *arg, struct cof_diag *diag)
 		err = opener_get(&r->open, r->store.path, true, &r->opener, diag);
 	if (err)
 		return err;
+	p.auditors = (const uint8_t(*)[COF_AGE_KEY])r->auditors.recipients;
+	p.n_auditors = r->auditors.n;
 	p.identities = (const uint8_t(*)[COF_AGE_KEY])r->identities;
 	err = owner_take(r->store.path, diag);
 	if (err == 0)

@@ -77,7 +77,7 @@ static int take_option(struct sealing *s, int option)
 		s->add.pin = true;
 		break;
 	case OPT_RECOVERY:
-		return recovery_add(&s->recovery, optarg);
+		return recovery_add(&s->recovery, "--recovery", optarg);
 	case OPT_RECOVERY_TEST:
 		s->recovery.test = optarg;
 		break;
@@ -137,6 +137,23 @@ static void show_lockout(const struct sealing *s)
 	       l.max, l.interval_s, l.locked ? "; it is locked out" : "");
 }
 
+/* As the log has it; the TPM's own value where it answers. */
+static void show_anchor(const struct sealing *s)
+{
+	const char *where = s->open.tpm ? s->open.tpm : secure_getenv("COFFER_TPM");
+	cof_autotpm struct cof_tpm *t = NULL;
+	struct cof_anchored a;
+	uint64_t value = 0;
+
+	if (cof_anchored_last(s->store.io, &s->store.conf, &a) < 0 || !a.there)
+		return;
+	printf("Anchor: counter 0x%08x at %llu in the log", cof_get_le32(a.counter), (unsigned long long)a.value);
+	if (cof_tpm_open(where, &t, NULL) == 0 &&
+	    cof_tpm_counter_read(t, cof_get_le32(a.counter), COF_TPM_ORDERLY, &value, NULL) == 0)
+		printf(", at %llu in the TPM", (unsigned long long)value);
+	printf("\n");
+}
+
 static int show_rest(const struct sealing *s, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *status = cof_json_object();
@@ -171,6 +188,7 @@ static int seal_show(struct sealing *s, struct cof_diag *diag)
 	}
 	if (tpm2)
 		show_lockout(s);
+	show_anchor(s);
 	return show_rest(s, diag);
 }
 
@@ -279,6 +297,8 @@ static int seal_lineage(struct sealing *s, struct cof_diag *diag)
 		       done.in_tpm ? "the TPM"
 				   : "keys/epoch, where\nwhoever copies the store with an opener has it; there is "
 				     "no anchor");
+	if (r == 0 && !done.auditors)
+		printf("Warning: nobody holds the new auditor secret: the archive names no auditor.\n");
 	return r;
 }
 

@@ -203,6 +203,40 @@ static void say_openers(const struct cof_json *o)
 		line("Door", lockout);
 }
 
+/* Where the seal's secret lies, and what proves the log's end. */
+static void say_seal(const struct cof_json *o)
+{
+	const struct cof_json *a = cof_json_get(o, "anchor"), *who = cof_json_get(o, "auditor");
+	const char *index = cof_json_str(a, "index"), *error = cof_json_str(a, "tpm_error");
+	cof_autofree char *shown = error ? escaped(error) : NULL;
+
+	if (!cof_json_bool(o, "seal_in_tpm"))
+		printf("%-12s its secret is in keys/epoch: whoever copies the store and has an opener can go on "
+		       "with it,\n%-12s and nothing proves that the newest frames are there (no anchor)\n",
+		       "Seal", "");
+	else if (!a)
+		printf("%-12s its secret and the anchor are in the TPM\n", "Seal");
+	else
+		printf("%-12s in the TPM, NV index %s: epoch %" PRIu64 ", lineage %" PRIu64 "\n", "Seal",
+		       cof_json_str(a, "seal_index"), number(a, "epoch"), number(a, "lineage"));
+	if (index)
+		printf("%-12s counter %s at %" PRIu64 "%s; about %" PRIu64 " writes to the TPM's flash so far, "
+		       "%s%" PRIu64 " years at this rate\n",
+		       "Anchor", index, number(a, "value"), cof_json_bool(a, "pending") ? ", one to come" : "",
+		       number(a, "nv_writes"), number(a, "nv_years") >= 1000 ? "more than " : "",
+		       number(a, "nv_years"));
+	if (cof_json_str(a, "error"))
+		printf("%sWarning: the anchor is not raised: %s%s\n", colour(YELLOW), shown ? shown : "?",
+		       colour(PLAIN));
+	if (!who)
+		printf("%-12s no seal/auditor.age (coffer init --auditor)\n", "Auditor");
+	else if (cof_json_str(who, "error"))
+		printf("%-12s the newest seal/auditor file is damaged: put a copy there\n", "Auditor");
+	else
+		printf("%-12s %" PRIu64 " recipient%s of the secret, newest for lineage %" PRIu64 "\n", "Auditor",
+		       number(who, "recipients"), plural(number(who, "recipients")), number(who, "lineage"));
+}
+
 static void warn_dead(const char *point, const char *store)
 {
 	cof_autofree char *text = NULL;
@@ -285,6 +319,7 @@ static void say(const struct cof_json *o)
 		line("Retention", cof_json_str(o, "retention_time"));
 	}
 	say_openers(o);
+	say_seal(o);
 	line("vkey", cof_json_str(o, "vkey"));
 	say_faults(o);
 	say_warnings(o);

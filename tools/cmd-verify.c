@@ -5,15 +5,16 @@
 #include "tools/coffer.h"
 #include "tools/output.h"
 #include "tools/store.h"
+#include "tools/verify-anchor.h"
 
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 
-#define SECURE_BYTES 65536 /* one secret; each page of more costs time at the start */
+#define SECURE_BYTES (256u << 10) /* an identity file, its secrets; each page costs time at the start */
 
-enum { OPT_VKEY, OPT_AUDITOR, OPT_SINCE, OPT_TSA, OPT_JSON };
+enum { OPT_VKEY, OPT_AUDITOR, OPT_AUDITOR_KEY, OPT_TPM, OPT_SINCE, OPT_TSA, OPT_JSON };
 
 static const struct tool_option options[] = {
     [OPT_VKEY] = {"vkey", "KEY",
@@ -23,6 +24,14 @@ static const struct tool_option options[] = {
 		     "recomputes the seal of every frame with the secret that "
 		     "coffer init --auditor-secret wrote",
 		     true},
+    [OPT_AUDITOR_KEY] = {"auditor-key", "FILE",
+			 "the same with an age identity (AGE-SECRET-KEY-1...) to which seal/auditor.age in the "
+			 "store is sealed; or a file as --auditor-secret takes it",
+			 true},
+    [OPT_TPM] = {"tpm", "WHERE",
+		 "asks the archive's TPM whether its anchor says the same as the log: device:/dev/tpmrm0, "
+		 "swtpm:host=H,port=P or the path of a socket",
+		 true},
     [OPT_SINCE] = {"since", "CHECKPOINT",
 		   "a checkpoint of this archive that was kept (a file): proves that the newest "
 		   "one holds all that it covers, and verifies the frames from there on only",
@@ -39,8 +48,9 @@ struct verifying {
 	struct store store;
 	struct cof_vkey vkey;
 	bool vkey_given;
-	uint8_t auditor_id[16];
-	uint8_t *auditor_secret; /* secure memory, or NULL */
+	struct auditors auditors;
+	bool by_key; /* they may be an age identity */
+	struct anchor_asked anchor;
 	char holder[256];        /* who has the store mounted, or "" */
 	bool live;
 	void *since; /* the note, or NULL */
@@ -54,7 +64,7 @@ struct verifying {
 static void verifying_done(struct verifying *v)
 {
 	store_close(&v->store);
-	cof_secret_free(v->auditor_secret);
+	auditors_done(&v->auditors);
 	cof_json_free(v->findings);
 	free(v->since);
 	cof_buf_done(&v->tsa_ca);
@@ -144,8 +154,9 @@ static int verify_once(struct verifying *v, struct cof_diag *diag)
 	struct cof_verify_params p = {
 	    .io = v->store.io,
 	    .vkey = v->vkey_given ? &v->vkey : NULL,
-	    .auditor_secret = v->auditor_secret,
-	    .auditor_archive_id = v->auditor_secret ? v->auditor_id : NULL,
+	    .auditors = v->auditors.secret,
+	    .n_auditors = v->auditors.n,
+	    .auditor_archive_id = v->auditors.has_id ? v->auditors.archive_id : NULL,
 	    .live = v->live,
 	    .since = v->since,
 	    .since_len = v->since_len,
@@ -233,13 +244,58 @@ static int prepare(struct verifying *v, const char *arg, const char *auditor, st
 		r = store_find(arg, &v->store, diag);
 	if (r < 0 || !auditor)
 		return r;
-	v->auditor_secret = cof_secret_alloc(COF_KEY);
-	if (!v->auditor_secret)
-		return cof_fail(diag, -ENOMEM, "no locked memory left for the auditor secret");
-	return auditor_load(auditor, v->auditor_id, v->auditor_secret, diag);
+	return auditors_load(auditor, v->by_key ? v->store.path : NULL, v->store.io, &v->auditors, diag);
 }
 
 /* ---- telling ---- */
+
+static bool sealed_end(const struct verifying *v)
+{
+	return v->auditors.n && v->result.seal_since < v->result.frames + v->result.since;
+}
+
+static void tell_seal_json(const struct verifying *v, struct cof_json *o)
+{
+	const struct cof_verified *r = &v->result;
+
+	if (sealed_end(v)) {
+		cof_json_set_uint(o, "seal_since", r->seal_since);
+		cof_json_set_time(o, "seal_since_time", r->seal_since_time);
+	}
+	if (r->seal_broken)
+		cof_json_set_uint(o, "seal_first_false", r->seal_false);
+	cof_json_set_uint(o, "unproven", r->unproven);
+	if (!v->anchor.told)
+		return;
+	cof_json_set_str(o, "anchor", v->anchor.text.text);
+	cof_json_set_str(o, "anchor_verdict", cof_verdict_name(v->anchor.verdict));
+}
+
+/* Since when, and what was false before. */
+static void tell_seal(const struct verifying *v)
+{
+	const struct cof_verified *r = &v->result;
+	char time[32];
+
+	if (!v->auditors.n)
+		return;
+	if (r->seal_broken)
+		printf("The first frame whose seal is false is %" PRIu64 ".\n", r->seal_false);
+	if (sealed_end(v)) {
+		cof_time_text(r->seal_since_time, time);
+		printf("The seal is unbroken since frame %" PRIu64 " (%s).\n", r->seal_since, time);
+	} else {
+		printf("The seal of the newest frames does not hold, or nobody gave the secret for it.\n");
+	}
+}
+
+static void tell_anchor(const struct verifying *v)
+{
+	cof_autofree char *shown = v->anchor.told ? escaped(v->anchor.text.text) : NULL;
+
+	if (shown)
+		printf("%sAnchor%s: %s.\n", colour(v->anchor.verdict == COF_INTACT ? GREEN : RED), colour(PLAIN), shown);
+}
 
 static void tell_json(struct verifying *v)
 {
@@ -268,8 +324,7 @@ static void tell_json(struct verifying *v)
 			cof_json_set_uint(o, "since", r->since);
 		}
 		cof_json_set_bool(o, "seal_checked", r->seal_checked);
-		if (r->seal_checked)
-			cof_json_set_uint(o, "seal_since", r->seal_since);
+		tell_seal_json(v, o);
 		cof_json_set_uint(o, "mounts", r->mounts);
 		cof_json_set_uint(o, "recoveries", r->recoveries);
 		cof_json_set_uint(o, "stamps", r->stamps);
@@ -368,8 +423,8 @@ static void tell_limits(const struct verifying *v)
 		       "or give "
 		       "that\nwith --vkey:\n  %s\n",
 		       vkey);
-	if (!v->auditor_secret)
-		printf("Seals were not recomputed (no --auditor-secret): who holds the signing key "
+	if (!v->auditors.n)
+		printf("Seals were not recomputed (no --auditor-key): who holds the signing key "
 		       "could "
 		       "have\nwritten another history.\n");
 	else if (!v->result.seal_checked)
@@ -397,6 +452,8 @@ static void tell_text(const struct verifying *v)
 	if (v->live)
 		printf("Checked beside its daemon (%s).\n", holder ? holder : "?");
 	tell_times(v);
+	tell_seal(v);
+	tell_anchor(v);
 	tell_limits(v);
 }
 
@@ -413,6 +470,11 @@ static int take_options(const struct verb *self, int argc, char **argv, struct v
 			*ret_json = true;
 		else if (option == OPT_AUDITOR)
 			*ret_auditor = optarg;
+		else if (option == OPT_AUDITOR_KEY) {
+			*ret_auditor = optarg;
+			v->by_key = true;
+		} else if (option == OPT_TPM)
+			v->anchor.tpm = optarg;
 		else if (option == OPT_SINCE)
 			*ret_since = optarg;
 		else if (option == OPT_TSA)
@@ -447,8 +509,12 @@ static int run(const struct verb *self, int argc, char **argv)
 		r = load_ca(&v, tsa, &diag);
 	if (r == 0)
 		r = prepare(&v, argv[optind], auditor, &diag);
-	if (r == 0)
+	if (r == 0) {
+		anchor_ask(&v.anchor, v.store.io);
 		r = verify(&v, &diag);
+	}
+	if (r == 0)
+		anchor_judge(&v.anchor, &v.result);
 	progress_clear(&v.progress);
 	if (r < 0) {
 		code = failure(&diag);
@@ -469,7 +535,7 @@ const struct verb verb_verify = {
     .summary = "whether all of it is there, unaltered",
     .text =
 	"Reads every byte of the log and checks frames, chain, tree, checkpoint and tiles; with "
-	"--auditor-secret the seals too. It needs no key that opens the archive, changes nothing, "
+	"--auditor-key the seals too. It needs no key that opens the archive, changes nothing, "
 	"and works beside a mounted one.\n"
 	"\n"
 	"Example: check each night what came since the last one\n"

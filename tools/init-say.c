@@ -126,10 +126,14 @@ static void say_auditor(const struct init *in)
 		printf("The auditor secret is in %s. Take it away from this host now: whoever\n"
 		       "holds it can forge the seal that it checks.\n",
 		       shown);
-	else
-		printf(
-		    "The auditor secret was discarded (--auditor-secret FILE keeps it): seal tags "
-		    "of this\narchive cannot be recomputed by anybody.\n");
+	if (in->auditors.n)
+		printf("The auditor secret is sealed to %zu auditor%s in seal/auditor.age: coffer verify "
+		       "--auditor-key\nFILE, with an identity kept away from this host; keep a copy of that "
+		       "file elsewhere, too.\n",
+		       in->auditors.n, plural(in->auditors.n));
+	if (!shown && !in->auditors.n)
+		printf("Warning: nobody holds the auditor secret (--auditor age1..., or --auditor-secret FILE): "
+		       "seal tags\nof this archive cannot be recomputed by anybody.\n");
 }
 
 void init_say(const struct init *in, const struct cof_conf *conf)

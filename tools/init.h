@@ -31,7 +31,8 @@ struct init {
 	struct opener opener;
 	int auditor_fd; /* -1: none */
 	bool made_auditor;
-	uint8_t *auditor_secret; /* secure memory */
+	struct cof_auditor *auditor_secret; /* secure memory */
+	struct recovery auditors; /* recipients of seal/auditor.age */
 };
 
 /* A name for the log when none was given: HOST/STORE, with what a key name cannot hold replaced. */

@@ -10,15 +10,16 @@
 
 #define FILE_MAX (64u << 10)
 
-int recovery_add(struct recovery *r, const char *text)
+int recovery_add(struct recovery *r, const char *option, const char *text)
 {
 	cof_autofree char *shown = escaped(text);
 
 	if (!strncmp(text, "AGE-SECRET-KEY-", 15))
-		return misuse("--recovery takes a recipient (age1...), not an identity: that one is now in the "
-			      "list of processes and perhaps in your shell's history");
+		return misuse("%s takes a recipient (age1...), not an identity: that one is now in the list of "
+			      "processes and perhaps in your shell's history",
+			      option);
 	if (r->n == COF_AGE_RECIPIENTS)
-		return misuse("at most %d recipients can open an envelope", COF_AGE_RECIPIENTS);
+		return misuse("at most %d recipients can open one file", COF_AGE_RECIPIENTS);
 	if (cof_age_recipient_parse(text, strlen(text), r->recipients[r->n]) < 0)
 		return misuse("'%s' is no age recipient: age1 and 58 characters, as age-keygen -y prints it",
 			      shown ? shown : "?");

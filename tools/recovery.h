@@ -17,7 +17,7 @@ struct recovery {
 };
 
 /* An exit code: a message when text is no recipient. */
-int recovery_add(struct recovery *r, const char *text);
+int recovery_add(struct recovery *r, const char *option, const char *text);
 /* "" or what is wrong. */
 const char *recovery_conflict(const struct recovery *r, bool none);
 /* Reads the identity file of test, if there is one. */

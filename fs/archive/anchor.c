@@ -383,11 +383,28 @@ void cof_anchor_closed(struct cof_anchor *n)
 
 /* ---- status ---- */
 
+#define FLASH_WRITES 500000u /* of one cell, as a data sheet has it; others say less */
+#define DAY (86400 * COF_NSEC)
+
+/* One write for each mount, and one for each block of the counter; how long it goes on like this. */
+static void set_wear(struct cof_anchor *n, uint64_t value, struct cof_json *o)
+{
+	const struct cof_keys *k = n->a->keys;
+	uint64_t writes = k->epoch + (value - COF_MIN(value, k->nv.anchor_base)) / 256;
+	int64_t age = COF_MAX(cof_now(CLOCK_REALTIME) - n->a->conf.created, DAY);
+	double yearly = (double)writes / ((double)age / (365.25 * (double)DAY));
+	double years = yearly > 0 ? (FLASH_WRITES - (double)COF_MIN(writes, FLASH_WRITES)) / yearly : 1000;
+
+	cof_json_set_uint(o, "nv_writes", writes);
+	cof_json_set_uint(o, "nv_years", (uint64_t)COF_MIN(years, 1000.0));
+}
+
 void cof_anchor_status(struct cof_anchor *n, struct cof_json *into)
 {
 	struct cof_json *o;
 	struct cof_diag said = {""};
 	char index[16];
+	uint64_t value;
 
 	if (!n)
 		return;
@@ -395,13 +412,20 @@ void cof_anchor_status(struct cof_anchor *n, struct cof_json *into)
 	snprintf(index, sizeof(index), "0x%08x", n->index);
 	cof_json_set_str(o, "index", index);
 	pthread_mutex_lock(&n->lock);
-	cof_json_set_uint(o, "value", n->now.value);
+	value = n->now.value;
+	cof_json_set_uint(o, "value", value);
 	cof_json_set_uint(o, "raises", n->raises);
 	cof_json_set_bool(o, "pending", n->target != 0);
 	cof_json_set_uint(o, "interval_ms", (uint64_t)(n->interval / 1000000));
 	if (n->err)
 		cof_json_set_str(o, "error", strerror(-n->err));
 	pthread_mutex_unlock(&n->lock);
+	snprintf(index, sizeof(index), "0x%08x", n->a->keys->nv.seal);
+	cof_json_set_str(o, "seal_index", index);
+	cof_json_set_uint(o, "epoch", n->a->keys->epoch);
+	cof_json_set_uint(o, "lineage", n->a->keys->lineage);
+	cof_json_set_str(o, "tpm", cof_tpm_link_where(n->a->tpm));
+	set_wear(n, value, o);
 	if (cof_tpm_link_said(n->a->tpm, &said) < 0)
 		cof_json_set_str(o, "tpm_error", said.text);
 	cof_json_set(into, "anchor", o);

@@ -34,6 +34,19 @@ struct cof_recovery { /* to whom the recovery envelope is sealed: 32-byte keys o
 	size_t n_identities;
 };
 
+/* ---- auditor secrets (docs/format.md 7.5) ---- */
+
+#define COF_AUDITOR_LINE (22 + 2 + 33 + 9 + 17 + 64 + 1) /* bytes of the longer line, newline included */
+#define COF_AUDITORS_MAX 64
+/* out: secure memory, not terminated; returns its length. */
+size_t cof_auditor_line(const uint8_t archive_id[16], const struct cof_auditor *a, char out[COF_AUDITOR_LINE]);
+/* n bytes of a file; the newline may be missing. ret: secure memory. -EUCLEAN */
+int cof_auditor_parse(const char *line, size_t n, uint8_t ret_archive_id[16], struct cof_auditor *ret);
+/* Those that a store holds for one of these age identities. ret: COF_AUDITORS_MAX, secure memory.
+ * -ENOENT: the store has none · -EKEYREJECTED: none for these. Each said in diag. */
+int cof_store_auditors(struct cof_io *io, const uint8_t (*identities)[32], size_t n,
+		       struct cof_auditor *ret, size_t *ret_n, struct cof_diag *diag);
+
 struct cof_init_params {
 	const char *origin;
 	uint64_t segment_size; /* 0: 64 MiB */
@@ -44,6 +57,8 @@ struct cof_init_params {
 	const struct cof_shelf_spec *shelves;
 	size_t n_shelves; /* at least 1; names: 1 to 255 bytes, no '/', not "." or ".." */
 	const struct cof_recovery *recovery; /* NULL: no recovery envelope */
+	const uint8_t (*auditors)[32];	     /* age keys to which the auditor secrets are sealed; NULL: none */
+	size_t n_auditors;
 	uint8_t *ret_auditor_secret; /* 32 bytes for the caller to hand out and wipe, or NULL: discarded */
 	uint8_t *ret_archive_id;     /* 16 bytes, or NULL */
 };
@@ -253,6 +268,7 @@ int cof_store_seal_remove(struct cof_io *io, const struct cof_opener_secret *sec
 			  enum cof_opener_kind kind, uint32_t n, struct cof_diag *diag); /* -EBUSY: the last */
 struct cof_new_lineage {
 	uint32_t lineage;
+	size_t auditors; /* to whom its secret is sealed */
 	bool in_tpm; /* its secret and the anchor; else in keys/epoch, which promises less */
 };
 /* The seal begun anew, since what held its secret is gone or does not fit the log: recorded by the next
@@ -278,6 +294,8 @@ struct cof_recover_params {
 	const struct cof_opener_secret *secret; /* of the opener that is made */
 	const struct cof_argon2_cost *cost;	/* NULL: default */
 	uint32_t pcrs;				/* of tpm2 */
+	const uint8_t (*auditors)[32];		/* as at init, for the new lineage */
+	size_t n_auditors;
 };
 struct cof_recovered_keys {
 	uint32_t mounts;	/* MOUNT frames of the log, all of them written under these keys */

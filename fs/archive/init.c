@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "fs/archive/auditor.h"
 #include "fs/archive/envelope.h"
 #include "fs/archive/internal.h"
 
@@ -172,6 +173,13 @@ static int make_keys(struct making *m, uint8_t *auditor)
 			  &m->keys, m->diag);
 	if (r == 0 && m->p->secret->kind == COF_OPENER_TPM2)
 		r = cof_tpm_link_new(m->p->secret->tpm, &m->tpm);
+	if (r < 0)
+		return r;
+	r = cof_auditors_set(m->keys, m->p->auditors, m->p->n_auditors);
+	if (r == 0 && m->p->n_auditors)
+		r = cof_keys_write_top(m->keys, m->io, false, m->diag);
+	if (r == 0)
+		r = cof_auditor_write(m->keys, m->io, 1, auditor, m->diag);
 	if (r < 0)
 		return r;
 	r = m->p->origin ? cof_vkey_make(m->p->origin, COF_NOTE_ED25519, public_key, &m->conf.vkey)

@@ -10,6 +10,7 @@
  */
 #include <stdio.h>
 
+#include "fs/archive/auditor.h"
 #include "fs/archive/envelope.h"
 #include "fs/archive/internal.h"
 #include "fs/archive/keys-nv.h"
@@ -94,6 +95,9 @@ static int begin(struct beginning *b)
 	k->epoch = b->log.epoch + 1;
 	k->lineage = b->log.lineage + 1;
 	cof_random(k->epoch_secret, sizeof(k->epoch_secret));
+	r = cof_auditor_write(k, b->io, k->epoch, k->epoch_secret, b->diag);
+	if (r < 0)
+		return r;
 	return b->tpm ? into_tpm(b) : into_file(b);
 }
 
@@ -137,7 +141,8 @@ int cof_store_seal_lineage(struct cof_io *io, const struct cof_opener_secret *se
 	if (r == 0)
 		r = begin(&b);
 	if (r == 0)
-		*ret = (struct cof_new_lineage){.lineage = b.keys->lineage, .in_tpm = b.tpm != NULL};
+		*ret = (struct cof_new_lineage){.lineage = b.keys->lineage, .auditors = b.keys->n_auditors,
+						.in_tpm = b.tpm != NULL};
 	cof_tpm_free(b.tpm);
 	cof_keys_free(b.keys);
 	cof_io_unlock(io);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "crypto/age.h"
+#include "fs/archive/auditor.h"
 #include "fs/archive/door.h"
 #include "fs/archive/envelope.h"
 #include "fs/archive/internal.h"
@@ -283,7 +284,11 @@ static int make_new(struct recovering *r)
 	if (err)
 		return cof_fail(r->diag, err, "%s cannot be written to: %s", cof_io_where(r->io), strerror(-err));
 	draw_rest(r);
-	err = cof_keys_add_opener(k, r->io, p->secret, p->cost, p->pcrs, NULL, r->diag);
+	err = cof_auditors_set(k, p->auditors, p->n_auditors);
+	if (!err)
+		err = cof_auditor_write(k, r->io, k->epoch, k->epoch_secret, r->diag);
+	if (!err)
+		err = cof_keys_add_opener(k, r->io, p->secret, p->cost, p->pcrs, NULL, r->diag);
 	if (!err && !k->nv.here)
 		err = cof_keys_write_epoch(k, r->io, k->epoch, k->epoch_secret, r->diag);
 	if (!err)

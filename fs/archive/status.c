@@ -3,6 +3,7 @@
  * What an archive says of itself: who it is, how far it is, what it lacks. The part about identity and openers
  * is the same with and without a daemon (store.c).
  */
+#include "fs/archive/auditor.h"
 #include "fs/archive/door.h"
 #include "fs/archive/envelope.h"
 #include "fs/archive/show.h"
@@ -39,7 +40,9 @@ int cof_status_openers(struct cof_io *io, struct cof_json *into)
 	}
 	cof_json_set(into, "openers", array);
 	cof_json_set_bool(into, "weak_opener", weak);
-	return cof_envelope_status(io, into);
+	cof_json_set_bool(into, "seal_in_tpm", cof_io_exists(io, COF_KEYS_EPOCH) == 0);
+	r = cof_auditor_status(io, into);
+	return r < 0 ? r : cof_envelope_status(io, into);
 }
 
 /* The newest checkpoint, as far as its signature holds. */

@@ -3,6 +3,8 @@
  * What the chain says of the anchor, a counter in a TPM (docs/format.md 7.10), and what it means that the
  * counter says something else. The counter itself is somebody else's to ask.
  */
+#include <stdio.h>
+
 #include "fs/log/log.h"
 
 #define ORDERLY_BLOCK 255u /* how far a counter of that kind may jump when the TPM loses power */
@@ -85,4 +87,23 @@ enum cof_anchor_state cof_anchor_judge(uint64_t chain, uint64_t counter, bool re
 	}
 	*ret_n = counter - chain;
 	return reset && *ret_n <= ORDERLY_BLOCK ? COF_ANCHOR_UNPROVEN : COF_ANCHOR_TRUNCATED;
+}
+
+int cof_anchored_last(struct cof_io *io, const struct cof_conf *conf, struct cof_anchored *ret)
+{
+	struct cof_reader *r = NULL;
+	uint64_t segments = 0;
+	char path[32];
+	int err = cof_reader_new(io, conf, &r);
+
+	memset(ret, 0, sizeof(*ret));
+	for (; !err && segments <= UINT32_MAX; segments++) {
+		snprintf(path, sizeof(path), "log/%08llx.seg", (unsigned long long)segments);
+		if (cof_io_exists(io, path) != 1)
+			break;
+	}
+	if (!err && segments)
+		err = cof_anchored_find(r, conf, 0, segments * conf->segment_size - 1, ret);
+	cof_reader_free(r);
+	return err;
 }

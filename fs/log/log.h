@@ -164,6 +164,9 @@ bool cof_anchored_take(struct cof_anchored *a, const struct cof_frame *f, const 
 int cof_anchored_find(struct cof_reader *r, const struct cof_conf *conf, uint64_t from, uint64_t end,
 		      struct cof_anchored *ret);
 
+/* The newest of a log as it lies there, unverified. */
+int cof_anchored_last(struct cof_io *io, const struct cof_conf *conf, struct cof_anchored *ret);
+
 enum cof_anchor_state {
 	COF_ANCHOR_EQUAL,
 	COF_ANCHOR_NEXT,      /* the chain is one ahead: an end between frame and counter */
@@ -297,10 +300,18 @@ struct cof_finding {
 	char text[512];
 };
 
+struct cof_auditor { /* the secret of one lineage, from its first epoch on; secure memory */
+	uint32_t lineage;
+	uint64_t epoch;
+	uint8_t secret[COF_KEY];
+};
+
 struct cof_verify_params {
 	struct cof_io *io;
 	const struct cof_vkey *vkey;	   /* NULL: the one in archive.conf, which is only claimed */
-	const uint8_t *auditor_secret;	   /* 32 bytes or NULL */
+	const uint8_t *auditor_secret;	   /* of lineage 1: 32 bytes or NULL */
+	const struct cof_auditor *auditors; /* of other lineages, or of all; NULL */
+	size_t n_auditors;
 	const uint8_t *auditor_archive_id; /* 16 bytes, of the auditor's file */
 	bool live;			   /* a daemon is writing: the tail is a note */
 	/* A checkpoint of this archive (a note) that was kept: proven to be under the newest one by the
@@ -332,6 +343,9 @@ struct cof_verified {
 	int64_t proven_from;		/* the newest: what comes behind it is not older; INT64_MIN: none */
 	uint64_t too_early;		/* frames that say that they are older than a proof before them */
 	uint64_t seal_since;   /* first sequence from which all tags hold */
+	int64_t seal_since_time; /* its record time; 0: no such frame */
+	bool seal_broken;      /* a tag does not hold, of this frame first: */
+	uint64_t seal_false;
 	struct cof_anchored anchored; /* the newest that the chain has */
 	uint64_t unproven;	      /* checkpoints, of all recoveries */
 	uint64_t since_size;   /* of the checkpoint to go on from; 0: none was given */

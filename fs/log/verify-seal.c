@@ -11,19 +11,40 @@
 #define SECRET(v) ((v)->seal.secret)
 #define TAG_KEY(v) ((v)->seal.secret + COF_KEY)
 
+/* The secret with which a lineage began; false: nobody gave it. */
+static bool take_lineage(struct verify *v, uint32_t lineage)
+{
+	const struct cof_verify_params *p = v->p;
+	struct seal *s = &v->seal;
+
+	if (lineage == 1 && p->auditor_secret) {
+		memcpy(SECRET(v), p->auditor_secret, COF_KEY);
+		s->secret_epoch = s->secret_lineage = 1;
+		return true;
+	}
+	for (size_t i = 0; i < p->n_auditors; i++) {
+		if (p->auditors[i].lineage != lineage)
+			continue;
+		memcpy(SECRET(v), p->auditors[i].secret, COF_KEY);
+		s->secret_epoch = p->auditors[i].epoch;
+		s->secret_lineage = lineage;
+		return true;
+	}
+	return false;
+}
+
 int cof_seal_start(struct verify *v)
 {
 	static const uint8_t no_salt[32];
 
-	if (!v->p->auditor_secret)
+	if (!v->p->auditor_secret && !v->p->n_auditors)
 		return 0;
 	v->seal.secret = cof_secret_alloc(2 * COF_KEY);
 	if (!v->seal.secret)
 		return cof_fail(v->diag, -ENOMEM, "out of memory that can be locked");
-	memcpy(SECRET(v), v->p->auditor_secret, COF_KEY);
-	v->seal.secret_epoch = 1;
-	v->out.seal_checked = true;
-	return cof_seal_mount_key(SECRET(v), no_salt, v->out.conf.id, TAG_KEY(v));
+	v->out.seal_checked = take_lineage(v, 1);
+	v->seal.lost = !v->out.seal_checked;
+	return v->seal.lost ? 0 : cof_seal_mount_key(SECRET(v), no_salt, v->out.conf.id, TAG_KEY(v));
 }
 
 void cof_seal_lose(struct verify *v)
@@ -41,7 +62,7 @@ static void enter_epoch(struct verify *v, uint64_t epoch, const uint8_t salt[32]
 
 	if (!s->secret)
 		return;
-	if (s->anew) {
+	if (s->anew || s->secret_lineage != s->lineage) {
 		cof_seal_lose(v);
 		return;
 	}
@@ -84,14 +105,18 @@ static void check_lineage(struct verify *v, uint32_t lineage, struct place place
 	bool known = v->mount > 1 && !v->since.epoch_unknown;
 
 	v->seal.lineage = lineage;
+	if (v->seal.secret && v->seal.secret_lineage != lineage)
+		v->seal.anew = !take_lineage(v, lineage);
 	if (!known || lineage == last)
 		return;
-	v->seal.anew = true;
 	if (lineage == last + 1 || (v->resumed && lineage > last))
 		cof_verify_say(v, COF_INTACT, place,
-			       "the keys were recovered before this mount, and the seal begins anew (lineage "
-			       "%u): an auditor secret from before leads up to here only",
-			       lineage);
+			       "the keys were recovered before this mount, or its seal was begun anew (lineage "
+			       "%u)%s",
+			       lineage,
+			       v->seal.secret && !v->seal.anew
+				   ? ": another auditor secret holds from here on"
+				   : ": an auditor secret from before leads up to here only");
 	else
 		cof_verify_say(v, cof_verify_weigh(v, v->sequence), place,
 			       "this mount is of lineage %u, the one before it was of %u: no recovery does that",
@@ -129,8 +154,13 @@ void cof_seal_check(struct verify *v, const struct cof_frame *f, const uint8_t *
 	uint8_t tag[16];
 	bool right;
 
-	if (!v->seal.secret || v->seal.lost)
+	if (!v->seal.secret)
 		return;
+	if (v->seal.lost) {
+		v->out.seal_since = f->sequence + 1;
+		v->out.seal_since_time = 0;
+		return;
+	}
 	cof_seal_tag(TAG_KEY(v), raw, v->previous, tag);
 	right = cof_equal(tag, f->seal_tag, sizeof(tag));
 	if (!right && !v->seal.failing)
@@ -139,8 +169,15 @@ void cof_seal_check(struct verify *v, const struct cof_frame *f, const uint8_t *
 			       "not written by the archive in that mount",
 			       (unsigned long long)f->sequence);
 	v->seal.failing = !right;
-	if (!right)
+	if (!right) {
+		if (!v->out.seal_broken)
+			v->out.seal_false = f->sequence;
+		v->out.seal_broken = true;
 		v->out.seal_since = f->sequence + 1;
+		v->out.seal_since_time = 0;
+	} else if (!v->out.seal_since_time) {
+		v->out.seal_since_time = f->record_time;
+	}
 }
 
 void cof_seal_skip(struct verify *v, uint64_t frames, bool mounts)

@@ -100,7 +100,7 @@ static int check_keys(struct verify *v)
 			       given);
 		return 1;
 	}
-	if (v->p->auditor_secret && v->p->auditor_archive_id &&
+	if (v->p->auditor_archive_id &&
 	    memcmp(v->p->auditor_archive_id, v->out.conf.id, sizeof(v->out.conf.id)) != 0) {
 		cof_verify_say(v, COF_WRONG_KEY, NOWHERE("archive.conf"),
 			       "the auditor's secret belongs to another archive");

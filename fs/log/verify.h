@@ -105,6 +105,7 @@ struct seal {
 	uint8_t *secret; /* secure: epoch secret 32, tag key 32; NULL: no auditor */
 	uint64_t secret_epoch, epoch; /* of the secret; of the last MOUNT frame */
 	uint32_t lineage; /* of the last MOUNT frame */
+	uint32_t secret_lineage;
 	bool lost, failing;
 	bool anew; /* the keys were recovered: the auditor's secret leads no further */
 };

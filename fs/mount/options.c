@@ -99,6 +99,11 @@ static int with_value(struct cof_mount_options *o, const char *name, const char 
 		return text(name, value, o->tpm, sizeof(o->tpm), diag);
 	if (!strcmp(name, "index"))
 		return text(name, value, o->index, sizeof(o->index), diag);
+	if (!strcmp(name, "anchor_interval")) {
+		err = number(name, value, 3600, &v, diag);
+		o->anchor_interval = v ? (int64_t)v * COF_NSEC : 1; /* 0: with each checkpoint */
+		return err;
+	}
 	if (!strcmp(name, "transport"))
 		return transport(o, value, diag);
 	if (!strcmp(name, "clock-deviation")) {

@@ -191,7 +191,7 @@ static void mount(struct cof_log *log)
 	cof_field_put(&b, COF_T_BOOT_ID, salt, 16);
 	cof_field_put_i64(&b, COF_T_BOOT_TIME, 1);
 	cof_field_put_u64(&b, COF_T_EPOCH, 1);
-	cof_field_put_u32(&b, COF_T_LINEAGE, 0);
+	cof_field_put_u32(&b, COF_T_LINEAGE, 1);
 	cof_field_put_str(&b, COF_T_SOFTWARE, "fuzz");
 	fuzz_check(cof_log_mount(log, salt, b.data, (uint32_t)b.len, &ordinal) == 0);
 }

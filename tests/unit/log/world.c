@@ -37,7 +37,7 @@ int world_mount(struct world *w)
 	cof_field_put(&b, COF_T_BOOT_ID, salt, 16);
 	cof_field_put_i64(&b, COF_T_BOOT_TIME, 1);
 	cof_field_put_u64(&b, COF_T_EPOCH, w->secrets.epoch);
-	cof_field_put_u32(&b, COF_T_LINEAGE, 0);
+	cof_field_put_u32(&b, COF_T_LINEAGE, 1);
 	cof_field_put_str(&b, COF_T_SOFTWARE, "test");
 	r = cof_log_mount(w->log, salt, b.data, (uint32_t)b.len, &w->mount);
 	if (r)
