@@ -57,7 +57,7 @@ ok "sealed, anchored, unbroken"
 # frames between two checkpoints, rewritten with today's keys
 keep true
 frame=$(coffer log "$STORE" --key-file "$KEY" --json | jsonl '[f["sequence"] for f in j if f["type"] == "append"][0]')
-forge-log "$STORE" "$KEY" "$frame"
+"$BUILD/tests/unit/archive/forge-log" "$STORE" "$KEY" "$frame"
 rm -rf "$STORE/index"
 expect_code 0 coffer verify "$STORE"   # public keys see nothing: who signs is who forged
 code=0; verify > "$W/out" || code=$?

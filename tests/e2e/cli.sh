@@ -87,7 +87,7 @@ vkey=$(grep -oE '^  log\.example/cli\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+$' "$W/init.ou
 [ -n "$vkey" ] || fail "init printed no verifier key"
 holds "the mount line" grep -qF "mount -t coffer $STORE /mnt/store -o keyfile=$KEY" "$W/init.out"
 holds "the fstab line" grep -qF "$STORE /mnt/store coffer keyfile=$KEY,nofail 0 0" "$W/init.out"
-says 0 "The auditor secret was discarded" coffer init "$W/empty" --shelf audit --key-file "$W/empty.key"
+says 0 "nobody holds the auditor secret" coffer init "$W/empty" --shelf audit --key-file "$W/empty.key"
 says 1 "holds an archive already" coffer init "$STORE" --shelf audit --key-file "$key"
 
 say "not mounted"
