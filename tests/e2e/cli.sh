@@ -329,7 +329,7 @@ complete_words() {
         printf "%s\n" "${COMPREPLY[@]}" | sort | tr "\n" " "' bash "$@"
 }
 equal "verbs" "$(complete_words coffer ver)" "verify version "
-equal "options" "$(complete_words coffer verify --)" "--auditor-secret --help --json --since --tsa-ca --vkey "
+equal "options" "$(complete_words coffer verify --)" "--auditor-key --auditor-secret --help --json --since --tpm --tsa-ca --vkey "
 equal "nothing for a plain value" "$(complete_words coffer init --shelf '')" " "
 equal "verbs of help" "$(complete_words coffer help bl)" "blame "
 equal "shells" "$(complete_words coffer completion '')" "bash "
