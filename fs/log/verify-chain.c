@@ -45,6 +45,8 @@ static void check_mount(struct verify *v, const struct cof_frame *f, const uint8
 	if (f->type != COF_MOUNT)
 		return;
 	v->out.mounts++;
+	v->counters.n = 0; /* also of a mount whose own fields are damaged */
+	v->counters.next = 0;
 	if (cof_payload_check(f, payload) < 0) { /* its fields are used here, not only its hash */
 		cof_seal_lose(v); /* the workers report it; what was torn is no forgery */
 		return;
