@@ -54,9 +54,6 @@ void cof_random(void *p, size_t n); /* strong enough for keys; never fails */
 
 void cof_sha256(const void *p, size_t n, uint8_t out[COF_HASH]);
 void cof_sha256v(const struct iovec *iov, int count, uint8_t out[COF_HASH]); /* at most 64 */
-/* prefix ‖ in[i], both at once: in little more than the time of the longer one, where the processor has instructions
- * for it. What is hashed may stay on the stack: for what is public. */
-void cof_sha256_two(uint8_t prefix, const struct iovec in[2], uint8_t (*out)[COF_HASH]);
 void cof_sha512(const void *p, size_t n, uint8_t out[64]);
 
 struct cof_sha256; /* incremental, for what does not fit in memory */

@@ -31,25 +31,16 @@ struct cof_leaves {
 	bool stop;
 };
 
-/* Pieces are hashed by twos, which costs hardly more than one (sha256-pair.c); the last may be alone. */
-static unsigned pairs(unsigned pieces)
+static void hash_piece(struct cof_leaf_job *j, unsigned k)
 {
-	return (pieces + 1) / 2;
-}
-
-/* Those that are there before `end`. */
-static void hash_pair(struct cof_leaf_job *j, unsigned pair, unsigned end)
-{
-	unsigned k = 2 * pair;
-
-	cof_merkle_leaves(j->piece + k, COF_MIN(end - k, 2u), j->leaf + k);
+	cof_merkle_leaf(j->piece[k].iov_base, j->piece[k].iov_len, j->leaf[k]);
 	atomic_fetch_add_explicit(&j->done, 1, memory_order_release);
 }
 
-/* True if that pair is the caller's from now on. */
-static bool claim(struct cof_leaf_job *j, unsigned pair)
+/* True if piece k is the caller's from now on. */
+static bool claim(struct cof_leaf_job *j, unsigned k)
 {
-	uint32_t bit = UINT32_C(1) << pair;
+	uint32_t bit = UINT32_C(1) << k;
 
 	return !(atomic_fetch_or_explicit(&j->claimed, bit, memory_order_acquire) & bit);
 }
@@ -67,15 +58,15 @@ static void breathe(unsigned *spins)
 
 static void help_with(struct cof_leaves *l, struct cof_leaf_job *j)
 {
-	for (unsigned pair = 0; pair < pairs(j->n); pair++) {
-		unsigned spins = 0, end = COF_MIN(2 * pair + 2, j->n);
+	for (unsigned k = 0; k < j->n; k++) {
+		unsigned spins = 0;
 
-		while (atomic_load_explicit(&j->ready, memory_order_acquire) < end)
+		while (atomic_load_explicit(&j->ready, memory_order_acquire) <= k)
 			breathe(&spins);
 		if (atomic_load(&l->under_way) >= l->processors)
 			return; /* whoever came has more use for this processor */
-		if (claim(j, pair))
-			hash_pair(j, pair, end);
+		if (claim(j, k))
+			hash_piece(j, k);
 	}
 }
 
@@ -176,8 +167,8 @@ void cof_leaves_ready(struct cof_leaf_job *j, const void *piece, size_t n)
 	j->piece[k] = (struct iovec){.iov_base = (void *)(uintptr_t)piece, .iov_len = n};
 	if (j->shared)
 		atomic_store_explicit(&j->ready, j->n_ready, memory_order_release);
-	else if (k % 2 == 1)
-		hash_pair(j, k / 2, j->n_ready);
+	else
+		hash_piece(j, k);
 }
 
 /* Nobody looks at the job after this. */
@@ -185,7 +176,7 @@ static void withdraw(struct cof_leaves *l, struct cof_leaf_job *j)
 {
 	unsigned spins = 0;
 
-	while (atomic_load_explicit(&j->done, memory_order_acquire) < pairs(j->n) && spins < SPINS)
+	while (atomic_load_explicit(&j->done, memory_order_acquire) < j->n && spins < SPINS)
 		breathe(&spins);
 	pthread_mutex_lock(&l->lock);
 	l->job = NULL;
@@ -198,14 +189,12 @@ void cof_leaves_end(struct cof_leaves *l, struct cof_leaf_job *j)
 {
 	if (j->shared) {
 		/* Pieces that were never sealed, after an error: whoever waits for them is let go. */
-		for (unsigned pair = pairs(j->n); pair-- > pairs(j->n_ready);)
-			(void)claim(j, pair);
-		for (unsigned pair = pairs(j->n_ready); pair-- > 0 && claim(j, pair);)
-			hash_pair(j, pair, j->n_ready);
+		for (unsigned k = j->n; k-- > j->n_ready;)
+			(void)claim(j, k);
+		for (unsigned k = j->n_ready; k-- > 0 && claim(j, k);)
+			hash_piece(j, k);
 		atomic_store_explicit(&j->ready, j->n, memory_order_release);
 		withdraw(l, j);
-	} else if (j->n_ready % 2 == 1) {
-		hash_pair(j, j->n_ready / 2, j->n_ready);
 	}
 	if (l)
 		atomic_fetch_sub(&l->under_way, 1);

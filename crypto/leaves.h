@@ -24,7 +24,7 @@ struct cof_leaf_job { /* on the caller's stack, filled by begin */
 	struct iovec piece[COF_LEAF_PIECES];
 	unsigned n_ready, inside;
 	bool shared;
-	_Atomic uint32_t ready, claimed, done; /* pieces; pairs, a bit each; pairs */
+	_Atomic uint32_t ready, claimed, done;
 };
 
 /* n pieces will come, at most COF_LEAF_PIECES; their hashes go to leaf. */

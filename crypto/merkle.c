@@ -22,16 +22,6 @@ void cof_merkle_leaf(const void *entry, size_t n, uint8_t out[COF_HASH])
 	cof_sha256v(v, 2, out);
 }
 
-void cof_merkle_leaves(const struct iovec *entry, unsigned n, uint8_t (*out)[COF_HASH])
-{
-	unsigned i = 0;
-
-	for (; i + 1 < n; i += 2)
-		cof_sha256_two(0x00, entry + i, out + i);
-	if (i < n)
-		cof_merkle_leaf(entry[i].iov_base, entry[i].iov_len, out[i]);
-}
-
 void cof_merkle_node(const uint8_t left[COF_HASH], const uint8_t right[COF_HASH],
 		     uint8_t out[COF_HASH])
 {
@@ -103,37 +93,10 @@ void cof_frontier_root(const struct cof_frontier *f, uint8_t out[COF_HASH])
 		fold(f->size, f->node, out);
 }
 
-/* The level above n hashes, at least two: each two give one, two such at once; one without a partner rises as it is.
- * above may be where they are. */
-static unsigned level_above(const uint8_t (*hash)[COF_HASH], unsigned n, uint8_t (*above)[COF_HASH])
-{
-	unsigned k = 0, pairs = n / 2;
-
-	for (; k + 1 < pairs; k += 2) {
-		const struct iovec two[] = {{(void *)hash[2 * k], 2 * COF_HASH},
-					    {(void *)hash[2 * k + 2], 2 * COF_HASH}};
-		cof_sha256_two(0x01, two, above + k);
-	}
-	for (; k < pairs; k++)
-		cof_merkle_node(hash[2 * k], hash[2 * k + 1], above[k]);
-	if (n % 2)
-		memmove(above[k++], hash[n - 1], COF_HASH);
-	return k;
-}
-
 void cof_merkle_root(const uint8_t (*leaves)[COF_HASH], uint64_t n, uint8_t out[COF_HASH])
 {
-	uint8_t level[COF_TILE / 2][COF_HASH];
 	struct cof_frontier f;
 
-	if (n >= 2 && n <= COF_TILE) {
-		unsigned left = level_above(leaves, (unsigned)n, level);
-
-		while (left > 1)
-			left = level_above((const uint8_t(*)[COF_HASH])level, left, level);
-		memcpy(out, level[0], COF_HASH);
-		return;
-	}
 	f.size = 0; /* that alone is read of a frontier of size 0 */
 	for (uint64_t i = 0; i < n; i++)
 		cof_frontier_add(&f, leaves[i], NULL, NULL);

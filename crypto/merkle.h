@@ -10,7 +10,6 @@
 
 void cof_merkle_empty(uint8_t out[COF_HASH]);
 void cof_merkle_leaf(const void *entry, size_t n, uint8_t out[COF_HASH]);
-void cof_merkle_leaves(const struct iovec *entry, unsigned n, uint8_t (*out)[COF_HASH]); /* of each; faster */
 void cof_merkle_node(const uint8_t left[COF_HASH], const uint8_t right[COF_HASH],
 		     uint8_t out[COF_HASH]);
 /* Tree head over leaf hashes in memory (n may be 0). */

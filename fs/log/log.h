@@ -86,8 +86,6 @@ int cof_payload_seal_shared(struct cof_frame *f, struct cof_aead *aead,
 			    struct cof_leaves *leaves);
 /* Checks the payload hash over the whole stored payload: -EBADMSG. */
 int cof_payload_check(const struct cof_frame *f, const void *stored);
-/* Of two frames; small ones in little more than the time of one. */
-void cof_payload_check_two(const struct cof_frame f[2], const void *const stored[2], int ret[2]);
 /* Authenticates and opens chunk k from its sealed bytes (len + 16). public_hash: SHA256(public part). -EBADMSG */
 int cof_payload_open_chunk(const struct cof_frame *f, struct cof_aead *aead,
 			   const uint8_t archive_id[16], const uint8_t public_hash[COF_HASH],

@@ -110,53 +110,27 @@ int cof_payload_seal(struct cof_frame *f, struct cof_aead *aead, const uint8_t a
 				       NULL);
 }
 
-/* What is hashed of a payload, in order; the number of entries. -EBADMSG: lengths that do not fit each other. */
-static int entries_of(const struct cof_frame *f, const void *stored, struct iovec entry[ENTRIES])
+int cof_payload_check(const struct cof_frame *f, const void *stored)
 {
-	uint32_t chunks = cof_frame_chunks(f->length);
+	uint8_t leaf[ENTRIES][COF_HASH], root[COF_HASH];
+	uint32_t chunks = cof_frame_chunks(f->length), entries = 0;
 	const uint8_t *p = stored;
-	int n = 0;
 
 	if (f->length > COF_FRAME_LENGTH_MAX || f->public_length > COF_FRAME_LENGTH_MAX ||
 	    f->stored != f->public_length + f->length + chunks * COF_TAG)
 		return -EBADMSG;
 	if (f->public_length) {
-		entry[n++] = (struct iovec){(void *)(uintptr_t)p, f->public_length};
+		cof_merkle_leaf(p, f->public_length, leaf[entries++]);
 		p += f->public_length;
 	}
 	for (uint32_t k = 0; k < chunks; k++) {
-		entry[n] = (struct iovec){(void *)(uintptr_t)p, chunk_length(f->length, k) + COF_TAG};
-		p += entry[n++].iov_len;
+		uint32_t n = chunk_length(f->length, k) + COF_TAG;
+
+		cof_merkle_leaf(p, n, leaf[entries++]);
+		p += n;
 	}
-	return n;
-}
-
-int cof_payload_check(const struct cof_frame *f, const void *stored)
-{
-	uint8_t leaf[ENTRIES][COF_HASH], root[COF_HASH];
-	struct iovec entry[ENTRIES];
-	int n = entries_of(f, stored, entry);
-
-	if (n < 0)
-		return n;
-	cof_merkle_leaves(entry, (unsigned)n, leaf);
-	cof_merkle_root((const uint8_t(*)[COF_HASH])leaf, (unsigned)n, root);
+	cof_merkle_root((const uint8_t(*)[COF_HASH])leaf, entries, root);
 	return memcmp(root, f->payload_hash, COF_HASH) ? -EBADMSG : 0;
-}
-
-void cof_payload_check_two(const struct cof_frame f[2], const void *const stored[2], int ret[2])
-{
-	uint8_t leaf[2][COF_HASH];
-	struct iovec entry[2][ENTRIES];
-
-	if (entries_of(&f[0], stored[0], entry[0]) != 1 || entries_of(&f[1], stored[1], entry[1]) != 1) {
-		for (int i = 0; i < 2; i++)
-			ret[i] = cof_payload_check(&f[i], stored[i]);
-		return;
-	}
-	cof_merkle_leaves((const struct iovec[]){entry[0][0], entry[1][0]}, 2, leaf);
-	for (int i = 0; i < 2; i++)
-		ret[i] = memcmp(leaf[i], f[i].payload_hash, COF_HASH) ? -EBADMSG : 0;
 }
 
 int cof_payload_open_chunk(const struct cof_frame *f, struct cof_aead *aead,

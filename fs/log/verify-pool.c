@@ -18,37 +18,24 @@ static bool note_holds(const struct verify *v, const struct cof_frame *f, const 
 	       cp.size == f->position;
 }
 
-static uint8_t judge(const struct verify *v, const struct cof_frame *f, const uint8_t *raw, int checked)
+/* The walker decoded the header before, and saw that all of the frame is in the window. */
+static uint8_t judge(const struct verify *v, const uint8_t *raw)
 {
-	if (checked < 0)
+	struct cof_frame f;
+
+	cof_frame_fields(raw, &f);
+	if (cof_payload_check(&f, raw + COF_FRAME_HEADER) < 0)
 		return FRAME_PAYLOAD;
-	if (f->type == COF_CHECKPOINT && !note_holds(v, f, raw + COF_FRAME_HEADER))
+	if (f.type == COF_CHECKPOINT && !note_holds(v, &f, raw + COF_FRAME_HEADER))
 		return FRAME_NOTE;
 	return FRAME_RIGHT;
 }
 
-/* The walker decoded each header before, and saw that all of the frame is in the window. */
 static void judge_window(struct verify *v, struct window *w)
 {
 	cof_tree_tiles(v, w);
-	for (uint32_t i = 0; i < w->n; i += 2) {
-		struct cof_frame f[2];
-		const uint8_t *raw[2], *payload[2];
-		uint32_t n = COF_MIN(w->n - i, 2u);
-		int checked[2];
-
-		for (uint32_t k = 0; k < n; k++) {
-			raw[k] = w->data + w->at[i + k];
-			payload[k] = raw[k] + COF_FRAME_HEADER;
-			cof_frame_fields(raw[k], &f[k]);
-		}
-		if (n == 2)
-			cof_payload_check_two(f, (const void *const *)payload, checked);
-		else
-			checked[0] = cof_payload_check(&f[0], payload[0]);
-		for (uint32_t k = 0; k < n; k++)
-			w->judged[i + k] = judge(v, &f[k], raw[k], checked[k]);
-	}
+	for (uint32_t i = 0; i < w->n; i++)
+		w->judged[i] = judge(v, w->data + w->at[i]);
 }
 
 /* lock held, but not meanwhile. The next one that nobody has begun with. */

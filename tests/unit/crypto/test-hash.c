@@ -55,35 +55,6 @@ START_TEST(sha_million)
 }
 END_TEST
 
-/* Two at once against one after the other: all lengths of up to five blocks beside some others, at any alignment. */
-START_TEST(sha_two)
-{
-	static const size_t beside[] = {0, 1, 54, 55, 62, 63, 64, 119, 127, 128, 200, 320};
-	static uint8_t text[1000];
-	uint8_t out[3][COF_HASH], want[COF_HASH];
-	const uint8_t prefixes[] = {0x00, 0x01, 0xff};
-
-	for (size_t i = 0; i < sizeof(text); i++)
-		text[i] = (uint8_t)(i * 7 + i / 256);
-	for (size_t n = 0; n <= 320; n++) {
-		for (size_t k = 0; k < COF_COUNT(beside); k++) {
-			const struct iovec in[] = {{text + n % 16, n}, {text + 400 + k, beside[k]}};
-			uint8_t prefix = prefixes[(n + k) % COF_COUNT(prefixes)];
-
-			memset(out, 0xee, sizeof(out));
-			cof_sha256_two(prefix, in, out);
-			for (int i = 0; i < 2; i++) {
-				const struct iovec v[] = {{&prefix, 1}, in[i]};
-
-				cof_sha256v(v, 2, want);
-				ck_assert_mem_eq(out[i], want, COF_HASH);
-			}
-			ck_assert_int_eq(out[2][0], 0xee);
-		}
-	}
-}
-END_TEST
-
 /* Any division of a message into vectors or updates gives the hash of the whole. */
 START_TEST(sha_in_parts)
 {
@@ -262,7 +233,6 @@ Suite *suite(void)
 
 	tcase_add_test(t, sha_known_answers);
 	tcase_add_test(t, sha_million);
-	tcase_add_test(t, sha_two);
 	tcase_add_test(t, sha_in_parts);
 	tcase_add_test(t, hmac_rfc4231);
 	tcase_add_test(t, hmac_edges);
