@@ -36,6 +36,12 @@ int cof_nv_drop_file(struct cof_io *io, struct cof_diag *diag);
 int cof_keys_fetch_epoch(struct cof_keys *k, struct cof_io *io, struct cof_tpm_link *l,
 			 bool *ret_lost, struct cof_diag *diag);
 
+/*
+ * Before the first MOUNT frame of a lineage: its auditor secret is sealed once more. Another recovery or new
+ * lineage, begun before this mount and cut, has put that of keys there which never came into force.
+ */
+struct cof_archive;
+int cof_lineage_begin(struct cof_archive *a, struct cof_diag *diag);
 /* A new lineage's mark (lineage.c). 1: this one is to be put on record · 0 · -errno. done: it is. */
 int cof_lineage_due(struct cof_io *io, uint32_t lineage);
 int cof_lineage_done(struct cof_io *io);

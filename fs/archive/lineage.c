@@ -151,6 +151,31 @@ int cof_store_seal_lineage(struct cof_io *io, const struct cof_opener_secret *se
 
 /* ---- on record ---- */
 
+/* Whether a mark says that these keys begin their lineage with the next MOUNT frame. */
+static bool begins(struct cof_io *io, const char *path, const struct cof_keys *k)
+{
+	cof_autofree uint8_t *text = NULL;
+	unsigned long long epoch = 0;
+	unsigned lineage = 0;
+	char line[129] = "";
+	size_t n = 0;
+
+	if (cof_io_load(io, path, sizeof(line) - 1, &text, &n) < 0)
+		return false;
+	memcpy(line, text, n);
+	return sscanf(line, "lineage %u from epoch %llu ", &lineage, &epoch) == 2 && lineage == k->lineage &&
+	       epoch == k->epoch;
+}
+
+int cof_lineage_begin(struct cof_archive *a, struct cof_diag *diag)
+{
+	const struct cof_keys *k = a->keys;
+
+	if (!begins(a->io, COF_KEYS_RECOVERED, k) && !begins(a->io, MARK, k))
+		return 0;
+	return cof_auditor_write(k, a->io, k->epoch, k->epoch_secret, diag);
+}
+
 int cof_lineage_due(struct cof_io *io, uint32_t lineage)
 {
 	cof_autofree uint8_t *text = NULL;

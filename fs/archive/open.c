@@ -425,8 +425,10 @@ static int open_parts(struct cof_archive *a, struct cof_diag *diag)
 
 static int go_on(struct cof_archive *a, struct cof_diag *diag)
 {
-	int r = a->log ? cof_mount_put(a, diag) : 0;
+	int r = a->log ? cof_lineage_begin(a, diag) : 0;
 
+	if (r == 0 && a->log)
+		r = cof_mount_put(a, diag);
 	if (r == 0 && a->log)
 		r = cof_recovery_put(a, diag);
 	if (r == 0 && a->log)

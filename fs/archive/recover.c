@@ -7,7 +7,7 @@
  * ".recovered". keys/recovered brings it into force: until that file is there an interrupted recovery
  * has not happened; from then on whoever opens the archive to write finishes it. The new top comes last,
  * so its staged file tells that something is left to do. keys/recovered itself stays until the next mount
- * has put the recovery on record.
+ * has put the recovery on record; it names its top, so that what another recovery stages meanwhile is not in force.
  */
 #include <stdio.h>
 
@@ -120,12 +120,34 @@ static int find_staged(struct cof_io *io, char out[64])
 	return err;
 }
 
-/* 1: a recovery is to be finished · 0 · -errno */
+/* Which top is staged: its nonce, drawn with it, in hexadecimal. 1 · 0: none */
+static int staged_top(struct cof_io *io, char out[2 * COF_NONCE + 1])
+{
+	cof_autofile struct cof_file *f = NULL;
+	uint8_t nonce[COF_NONCE];
+	size_t n = 0;
+	int err = cof_io_open(io, COF_KEYS_TOP COF_KEYS_STAGED, COF_IO_RDONLY, &f);
+
+	if (!err)
+		err = cof_io_read(f, nonce, sizeof(nonce), 48, &n);
+	if (err || n < sizeof(nonce))
+		return err == -ENOENT ? 0 : err ? err : -EUCLEAN;
+	cof_hex(nonce, sizeof(nonce), out);
+	return 1;
+}
+
+/* 1: a recovery is to be finished · 0, also while the mark is that of one before · -errno */
 static int unfinished(struct cof_io *io)
 {
-	int marked = cof_io_exists(io, COF_KEYS_RECOVERED);
+	cof_autofree uint8_t *mark = NULL;
+	char top[2 * COF_NONCE + 1];
+	size_t n = 0;
+	int err = cof_io_load(io, COF_KEYS_RECOVERED, 256, &mark, &n);
 
-	return marked == 1 ? cof_io_exists(io, COF_KEYS_TOP COF_KEYS_STAGED) : marked;
+	if (err)
+		return err == -ENOENT || err == -EFBIG ? 0 : err;
+	err = staged_top(io, top);
+	return err <= 0 ? err : memmem(mark, n, top, sizeof(top) - 1) != NULL;
 }
 
 static int go_forward(struct cof_io *io)
@@ -263,10 +285,13 @@ static void draw_rest(struct recovering *r)
 
 static int mark(struct recovering *r)
 {
-	char text[128];
-	int n = snprintf(text, sizeof(text), "lineage %u from epoch %llu on, not on record yet\n",
-			 r->keys->lineage, (unsigned long long)r->keys->epoch);
-	int err = cof_io_replace(r->io, COF_KEYS_RECOVERED, text, (size_t)n);
+	char text[128], top[2 * COF_NONCE + 1] = "";
+	int err = COF_MIN(staged_top(r->io, top), 0);
+	int n = snprintf(text, sizeof(text), "lineage %u from epoch %llu on, top %s, not on record yet\n",
+			 r->keys->lineage, (unsigned long long)r->keys->epoch, top);
+
+	if (!err)
+		err = cof_io_replace(r->io, COF_KEYS_RECOVERED, text, (size_t)n);
 
 	return err ? cof_fail(r->diag, err, "%s/" COF_KEYS_RECOVERED " cannot be written: %s",
 			      cof_io_where(r->io), strerror(-err))

@@ -74,7 +74,11 @@ static int recover(struct cof_recovered_keys *ret)
 {
 	struct cof_recovered_keys done = {.mounts = 0};
 	struct cof_recover_params p = {
-	    .identities = (const uint8_t(*)[32])identity, .n_identities = 1, .secret = &new_opener};
+	    .identities = (const uint8_t(*)[32])identity,
+	    .n_identities = 1,
+	    .auditors = (const uint8_t(*)[32])recipient,
+	    .n_auditors = 1,
+	    .secret = &new_opener};
 	struct cof_diag diag = {""};
 	int r = cof_store_recover(s.io, &p, &done, &diag);
 
@@ -126,6 +130,34 @@ static int opens(const struct cof_opener_secret *opener)
 		r = cof_keys_open(s.io, conf.id, opener, &k, NULL);
 	cof_keys_free(k);
 	return r;
+}
+
+/* The auditor secret of the newest lineage is the one that its seals were made with. */
+static void must_verify(void)
+{
+	cof_autosecret struct cof_auditor *a = cof_secret_alloc(COF_AUDITORS_MAX * sizeof(*a));
+	struct cof_verify_params p = {.io = s.io, .auditors = a};
+	struct cof_verified v = {.verdict = COF_TAMPERED};
+	struct cof_diag diag = {""};
+
+	ck_assert_int_eq(cof_store_auditors(s.io, (const uint8_t(*)[32])identity, 1, a, &p.n_auditors, &diag), 0);
+	ck_assert_int_eq(cof_log_verify(&p, &v, &diag), 0);
+	ck_assert_int_eq(v.verdict, COF_INTACT);
+	ck_assert(!v.seal_broken);
+	ck_assert_uint_lt(v.seal_since, v.frames);
+}
+
+/* Whether it opens once what was begun is finished. */
+static bool settles(const struct cof_opener_secret *opener)
+{
+	struct cof_keys *k = NULL;
+	struct cof_conf conf;
+	int r = cof_conf_load(s.io, &conf, NULL);
+
+	if (r == 0)
+		r = cof_keys_open_settled(s.io, conf.id, opener, &k, NULL);
+	cof_keys_free(k);
+	return r == 0;
 }
 
 static unsigned staged(void)
@@ -209,6 +241,41 @@ START_TEST(repeated)
 				break;
 		}
 	}
+}
+END_TEST
+
+/* A second recovery before any mount, cut at each operation: one of the two is in force, whole. */
+START_TEST(twice_over_a_power_cut)
+{
+	cof_autosecret uint8_t *third_key = cof_secret_alloc(32);
+	struct cof_opener_secret first = new_opener, third = {COF_OPENER_FILE, third_key, 32, NULL};
+	unsigned kept = 0, replaced = 0;
+
+	cof_random(third_key, 32);
+	for (uint64_t at = 1;; at++) {
+		int r;
+
+		new_opener = first;
+		ck_assert_int_eq(recover(NULL), 0);
+		new_opener = third;
+		cof_sim_plan(s.sim, COF_SIM_CRASH, cof_sim_ops(s.sim) + at);
+		r = recover(NULL);
+		reboot(_i);
+		if (settles(&third)) {
+			replaced++;
+			ck_assert_uint_ge(must_open(&third), 1);
+		} else {
+			kept++;
+			ck_assert_msg(must_open(&first) >= 1, "cut at %u", (unsigned)at);
+		}
+		must_verify();
+		if (r == 0)
+			break;
+		start_over();
+	}
+	ck_assert_uint_ge(kept, 8);
+	ck_assert_uint_ge(replaced, 6);
+	new_opener = first;
 }
 END_TEST
 
@@ -365,6 +432,7 @@ int main(void)
 	tcase_add_test(c, recovered);
 	tcase_add_loop_test(c, power_cut, COF_SIM_KEEP, COF_SIM_TEAR + 1);
 	tcase_add_test(c, repeated);
+	tcase_add_loop_test(c, twice_over_a_power_cut, COF_SIM_KEEP, COF_SIM_TEAR + 1);
 	tcase_add_loop_test(c, recorded_over_a_power_cut, COF_SIM_KEEP, COF_SIM_TEAR + 1);
 	tcase_add_test(c, unfinished_is_said);
 	tcase_add_loop_test(c, renewed_over_a_power_cut, COF_SIM_KEEP, COF_SIM_TEAR + 1);
