@@ -269,7 +269,7 @@ def unseal(key, nonce, sealed, aad, what):
 
 WHAT = {0: "opener-events", 1: "opener-failed", 2: "locked", 3: "opener-refused", 4: "unlocked",
         5: "attempts-lost", 16: "opener-added", 17: "opener-removed", 18: "seal-renewed",
-        19: "envelope-renewed"}
+        19: "envelope-renewed", 20: "auditors-renewed"}
 
 
 def note(raw, where):

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #define SECURE_BYTES (4u << 20)
+#define ACTIONS "show, renew, add, remove, recovery-renew, auditor-renew or new-lineage"
 
 enum {
 	OPT_PCRS,
@@ -22,6 +23,8 @@ enum {
 	OPT_PIN,
 	OPT_RECOVERY,
 	OPT_RECOVERY_TEST,
+	OPT_AUDITOR,
+	OPT_IDENTITY,
 	OPT_WITHOUT_TPM,
 	OPT_JSON,
 };
@@ -41,6 +44,13 @@ static const struct tool_option options[] = {
 		      "alone"},
     [OPT_RECOVERY_TEST] = {"recovery-test", "FILE",
 			   "recovery-renew: tries the new envelope with this identity file too", true},
+    [OPT_AUDITOR] = {"auditor", "RECIPIENT",
+		     "auditor-renew: an age recipient (age1...) who reads the auditor secrets; several times: "
+		     "all of them, from here on"},
+    [OPT_IDENTITY] = {"identity", "FILE",
+		      "auditor-renew: passes on what seal/auditor.age holds, opened with this identity of an "
+		      "auditor before. Without it the new ones get only what begins later",
+		      true},
     [OPT_WITHOUT_TPM] = {"without-tpm", NULL,
 			 "new-lineage: the seal's secret goes to keys/epoch, and there is no anchor; for when "
 			 "the TPM is gone"},
@@ -52,6 +62,8 @@ struct sealing {
 	struct opener_args open, add;
 	const char *next;
 	struct recovery recovery;
+	struct recovery auditors;
+	const char *identity; /* file of an auditor's, or NULL */
 	bool json, without_tpm;
 	struct store store;
 	struct opener opener, added;
@@ -80,6 +92,11 @@ static int take_option(struct sealing *s, int option)
 		return recovery_add(&s->recovery, "--recovery", optarg);
 	case OPT_RECOVERY_TEST:
 		s->recovery.test = optarg;
+		break;
+	case OPT_AUDITOR:
+		return recovery_add(&s->auditors, "--auditor", optarg);
+	case OPT_IDENTITY:
+		s->identity = optarg;
 		break;
 	case OPT_WITHOUT_TPM:
 		s->without_tpm = true;
@@ -285,6 +302,39 @@ static int seal_recovery(struct sealing *s, struct cof_diag *diag)
 	return r;
 }
 
+static void say_auditors(const struct cof_auditors_renewed *done, bool identity)
+{
+	printf("Of a new lineage the auditor secret will be sealed to the new auditors.\n");
+	if (done->passed)
+		printf("Sealed to them too: %zu file%s of seal/. Whoever opened those before still does, wherever "
+		       "copies are.\n",
+		       done->passed, plural(done->passed));
+	if (done->left)
+		printf("Warning: %zu file%s of seal/ stay%s sealed to the auditors before%s.\n", done->left,
+		       plural(done->left), done->left == 1 ? "s" : "",
+		       identity ? ": this identity does not open them"
+				: " (--identity of one of them passes them on)");
+}
+
+static int seal_auditors(struct sealing *s, struct cof_diag *diag)
+{
+	struct cof_auditors_renewed done = {.passed = 0};
+	struct cof_auditor_renewal p = {.auditors = (const uint8_t(*)[COF_AGE_KEY])s->auditors.recipients,
+					.n_auditors = s->auditors.n};
+	uint8_t(*keys)[COF_AGE_KEY] = NULL;
+	int r = s->identity ? identities_load(s->identity, s->store.path, &keys, &p.n_identities, diag) : 0;
+
+	p.identities = (const uint8_t(*)[COF_AGE_KEY])keys;
+	if (r == 0)
+		r = owner_take(s->store.path, diag);
+	if (r == 0)
+		r = cof_store_seal_auditors(s->store.io, &s->opener.secret, &p, &done, diag);
+	cof_secret_free(keys);
+	if (r == 0)
+		say_auditors(&done, s->identity != NULL);
+	return r;
+}
+
 static int seal_lineage(struct sealing *s, struct cof_diag *diag)
 {
 	struct cof_new_lineage done = {.lineage = 0};
@@ -361,6 +411,8 @@ static int act(struct sealing *s, const char *what, char **rest, struct cof_diag
 		return seal_renew(s, diag);
 	if (!strcmp(what, "recovery-renew"))
 		return seal_recovery(s, diag);
+	if (!strcmp(what, "auditor-renew"))
+		return seal_auditors(s, diag);
 	if (!strcmp(what, "new-lineage"))
 		return seal_lineage(s, diag);
 	return !strcmp(what, "add") ? seal_add(s, diag) : seal_remove(s, rest[1], diag);
@@ -369,15 +421,14 @@ static int act(struct sealing *s, const char *what, char **rest, struct cof_diag
 static int check(struct sealing *s, const char *what, int n)
 {
 	static const char *const words[] = {"show", "renew", "add", "remove", "recovery-renew",
-					    "new-lineage", NULL};
+					    "auditor-renew", "new-lineage", NULL};
 	const char *conflict = opener_conflict(&s->open);
 	bool known = false;
 
 	for (int i = 0; words[i]; i++)
 		known |= !strcmp(what, words[i]);
 	if (!known)
-		return misuse("show, renew, add, remove, recovery-renew or new-lineage is wanted first, not '%s'",
-			      what);
+		return misuse("%s is wanted first, not '%s'", ACTIONS, what);
 	if (n != (!strcmp(what, "remove") ? 3 : 2))
 		return misuse("%s takes STORE%s", what, !strcmp(what, "remove") ? " and an opener's name" : "");
 	if (*conflict)
@@ -389,6 +440,10 @@ static int check(struct sealing *s, const char *what, int n)
 		return misuse("--recovery RECIPIENT goes with recovery-renew, and recovery-renew with it");
 	if (s->recovery.test && !s->recovery.n)
 		return misuse("--recovery-test goes with recovery-renew");
+	if (!strcmp(what, "auditor-renew") != (s->auditors.n > 0))
+		return misuse("--auditor RECIPIENT goes with auditor-renew, and auditor-renew with it");
+	if (s->identity && !s->auditors.n)
+		return misuse("--identity goes with auditor-renew");
 	if (s->without_tpm && strcmp(what, "new-lineage") != 0)
 		return misuse("--without-tpm goes with new-lineage");
 	conflict = s->add.seal ? opener_conflict(&s->add) : "";
@@ -409,7 +464,7 @@ static int run(const struct verb *self, int argc, char **argv)
 	if (option != OPTION_END)
 		return option_exit(option);
 	if (optind == argc)
-		return misuse("show, renew, add, remove, recovery-renew or new-lineage is wanted, and STORE");
+		return misuse("%s is wanted, and STORE", ACTIONS);
 	code = check(&s, argv[optind], argc - optind);
 	if (code)
 		return code;
@@ -417,6 +472,7 @@ static int run(const struct verb *self, int argc, char **argv)
 	opener_done(&s.opener);
 	opener_done(&s.added);
 	recovery_done(&s.recovery);
+	recovery_done(&s.auditors);
 	store_close(&s.store);
 	return code;
 }
@@ -425,10 +481,11 @@ const struct verb verb_seal = {
     .name = "seal",
     .args = "ACTION STORE [OPENER]",
     .summary = "what opens an archive, and changes to it",
-    .text = "ACTION is show, renew, add, remove, recovery-renew or new-lineage. show names the openers of an "
+    .text = "ACTION is " ACTIONS ". show names the openers of an "
 	    "archive. renew makes a new root key: with a TPM's opener every "
 	    "older copy of seal/ and keys/ is dead afterwards. add makes another opener (--new), remove takes "
 	    "one away; the last one stays. recovery-renew makes another recovery envelope (--recovery). "
+	    "auditor-renew seals the auditor secrets to other auditors (--auditor, --identity). "
 	    "new-lineage begins the seal anew, when what held its secret and the anchor is gone or does not fit "
 	    "the log; the break stays on record. The archive may not be mounted.\n"
 	    "\n"

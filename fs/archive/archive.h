@@ -306,6 +306,21 @@ struct cof_recovered_keys {
  * power cuts: what is there is as before, or the next opening finishes it. May be repeated. */
 int cof_store_recover(struct cof_io *io, const struct cof_recover_params *p,
 		      struct cof_recovered_keys *ret, struct cof_diag *diag);
+struct cof_auditor_renewal {
+	const uint8_t (*auditors)[32]; /* to whom the auditor secrets are sealed from here on */
+	size_t n_auditors;
+	const uint8_t (*identities)[32]; /* of an auditor before; secure memory. NULL: those files stay */
+	size_t n_identities;
+};
+struct cof_auditors_renewed {
+	size_t passed, left; /* files sealed anew, and files that these identities do not open */
+};
+/* Other auditors. A lineage's secret is not kept at the host: what the present files hold is passed on with an
+ * identity that opens them; a later lineage's is sealed to the new auditors in any case. Safe against power
+ * cuts: each file is as before or new. -EKEYREJECTED: these identities open none. */
+int cof_store_seal_auditors(struct cof_io *io, const struct cof_opener_secret *secret,
+			    const struct cof_auditor_renewal *renewal, struct cof_auditors_renewed *ret,
+			    struct cof_diag *diag);
 /* Another recovery envelope in the place of the old one, which stays as good as it was wherever there are
  * copies of it. */
 int cof_store_seal_recovery(struct cof_io *io, const struct cof_opener_secret *secret,

@@ -100,7 +100,7 @@ int cof_auditor_parse(const char *line, size_t n, uint8_t ret_archive_id[16], st
 
 /* ---- files ---- */
 
-static void path_of(uint32_t lineage, char out[64])
+void cof_auditor_path(uint32_t lineage, char out[64])
 {
 	if (lineage == 1)
 		snprintf(out, 64, "seal/auditor.age");
@@ -118,7 +118,7 @@ static uint32_t lineage_of(const char *name)
 		return 1;
 	if (sscanf(name, "auditor-%u.age", &n) != 1 || n < 2)
 		return 0;
-	path_of(n, again);
+	cof_auditor_path(n, again);
 	return strcmp(again + 5, name) ? 0 : n;
 }
 
@@ -150,24 +150,16 @@ static int try_file(struct cof_io *io, const char *path, const uint8_t *file_key
 	return r < 0 ? r : got == n && cof_equal(plain, line, n) ? 0 : -EBADMSG;
 }
 
-int cof_auditor_write(const struct cof_keys *k, struct cof_io *io, uint64_t epoch,
-		      const uint8_t secret[COF_KEY], struct cof_diag *diag)
+int cof_auditor_put(const struct cof_keys *k, struct cof_io *io, const char *path, const struct cof_auditor *a,
+		    struct cof_diag *diag)
 {
-	cof_autosecret struct cof_auditor *a = cof_secret_alloc(sizeof(*a));
 	cof_autosecret char *line = cof_secret_alloc(COF_AUDITOR_LINE + COF_AGE_FILE_KEY);
 	uint8_t *file_key = (uint8_t *)line + COF_AUDITOR_LINE;
 	cof_autobuf struct cof_buf b = {0};
-	char path[64];
 	size_t n = 0;
-	int r = a && line ? 0 : -ENOMEM;
+	int r = line ? 0 : -ENOMEM;
 
-	if (!k->n_auditors)
-		return 0;
-	path_of(k->lineage, path);
 	if (r == 0) {
-		a->lineage = k->lineage;
-		a->epoch = epoch;
-		memcpy(a->secret, secret, COF_KEY);
 		n = cof_auditor_line(k->archive_id, a, line);
 		r = cof_age_encrypt((const uint8_t(*)[COF_AGE_KEY])k->auditors, k->n_auditors, line, n, file_key, &b);
 	}
@@ -178,16 +170,29 @@ int cof_auditor_write(const struct cof_keys *k, struct cof_io *io, uint64_t epoc
 	return r < 0 ? cof_fail(diag, r, "%s/%s cannot be made: %s", cof_io_where(io), path, strerror(-r)) : 0;
 }
 
-/* ---- opening ---- */
+int cof_auditor_write(const struct cof_keys *k, struct cof_io *io, uint64_t epoch,
+		      const uint8_t secret[COF_KEY], struct cof_diag *diag)
+{
+	cof_autosecret struct cof_auditor *a = NULL;
+	char path[64];
 
-struct found {
-	uint32_t lineage[COF_AUDITORS_MAX];
-	size_t n;
-};
+	if (!k->n_auditors)
+		return 0;
+	a = cof_secret_alloc(sizeof(*a));
+	if (!a)
+		return cof_fail(diag, -ENOMEM, "no secure memory left for the auditor secret");
+	a->lineage = k->lineage;
+	a->epoch = epoch;
+	memcpy(a->secret, secret, COF_KEY);
+	cof_auditor_path(k->lineage, path);
+	return cof_auditor_put(k, io, path, a, diag);
+}
+
+/* ---- opening ---- */
 
 static int find_one(void *user, const char *name)
 {
-	struct found *f = user;
+	struct cof_auditor_files *f = user;
 	uint32_t lineage = lineage_of(name);
 
 	if (lineage && f->n < COF_AUDITORS_MAX)
@@ -195,9 +200,15 @@ static int find_one(void *user, const char *name)
 	return 0;
 }
 
+int cof_auditor_list(struct cof_io *io, struct cof_auditor_files *ret)
+{
+	ret->n = 0;
+	return cof_io_list(io, "seal", find_one, ret);
+}
+
 /* A line from a file of this archive; an age file says nothing of who made it, so that is all there is. */
-static int open_one(struct cof_io *io, const uint8_t id[16], const char *path,
-		    const uint8_t (*identities)[32], size_t n, struct cof_auditor *ret, struct cof_diag *diag)
+int cof_auditor_open(struct cof_io *io, const uint8_t id[16], const char *path,
+		     const uint8_t (*identities)[32], size_t n, struct cof_auditor *ret, struct cof_diag *diag)
 {
 	cof_autofree uint8_t *file = NULL;
 	cof_autosecret void *plain = NULL;
@@ -224,13 +235,13 @@ int cof_store_auditors(struct cof_io *io, const uint8_t (*identities)[32], size_
 		       struct cof_auditor *ret, size_t *ret_n, struct cof_diag *diag)
 {
 	struct cof_conf conf;
-	struct found f = {.n = 0};
+	struct cof_auditor_files f;
 	size_t count = 0;
 	int r = cof_conf_load(io, &conf, diag);
 
 	if (r < 0)
 		return r;
-	r = cof_io_list(io, "seal", find_one, &f);
+	r = cof_auditor_list(io, &f);
 	if (r == 0 && !f.n)
 		r = -ENOENT;
 	if (r < 0)
@@ -241,9 +252,9 @@ int cof_store_auditors(struct cof_io *io, const uint8_t (*identities)[32], size_
 	for (size_t i = 0; i < f.n; i++) {
 		char path[64];
 
-		path_of(f.lineage[i], path);
+		cof_auditor_path(f.lineage[i], path);
 		/* of another lineage's recipients: what it would lead to stays unchecked, and verify says so */
-		r = open_one(io, conf.id, path, identities, n, &ret[count], diag);
+		r = cof_auditor_open(io, conf.id, path, identities, n, &ret[count], diag);
 		count += r == 0;
 	}
 	if (!count)
@@ -255,12 +266,12 @@ int cof_store_auditors(struct cof_io *io, const uint8_t (*identities)[32], size_
 int cof_auditor_status(struct cof_io *io, struct cof_json *into)
 {
 	cof_autofree uint8_t *file = NULL;
-	struct found f = {.n = 0};
+	struct cof_auditor_files f;
 	uint32_t newest = 0;
 	size_t len = 0, n = 0;
 	struct cof_json *o;
 	char path[64];
-	int r = cof_io_list(io, "seal", find_one, &f);
+	int r = cof_auditor_list(io, &f);
 
 	if (r == -ENOENT || (r == 0 && !f.n))
 		return 0;
@@ -268,7 +279,7 @@ int cof_auditor_status(struct cof_io *io, struct cof_json *into)
 		return r;
 	for (size_t i = 0; i < f.n; i++)
 		newest = COF_MAX(newest, f.lineage[i]);
-	path_of(newest, path);
+	cof_auditor_path(newest, path);
 	r = cof_io_load(io, path, COF_AGE_FILE_MAX, &file, &len);
 	if (r == 0)
 		r = cof_age_recipients(file, len, &n, NULL);

@@ -47,9 +47,9 @@ static void note(struct cof_keys *k, enum cof_opener_what what, uint8_t kind, ui
 		cof_opener_events_add(&k->events, &e);
 }
 
-int cof_keys_note_envelope(struct cof_keys *k, struct cof_io *io, struct cof_diag *diag)
+int cof_keys_note(struct cof_keys *k, struct cof_io *io, enum cof_opener_what what, struct cof_diag *diag)
 {
-	note(k, COF_OPENER_ENVELOPE, 0, 0, 0, 0);
+	note(k, what, 0, 0, 0, 0);
 	return cof_keys_write_top(k, io, false, diag);
 }
 

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "crypto/keytree.h"
 #include "crypto/seal.h"
+#include "fs/archive/opener-event.h"
 #include "fs/io/io.h"
 #include "fs/log/log.h"
 
@@ -64,8 +65,8 @@ int cof_keys_renew(struct cof_keys *k, struct cof_io *io, const struct cof_renew
 int cof_keys_add_opener(struct cof_keys *k, struct cof_io *io, const struct cof_opener_secret *secret,
 			const struct cof_argon2_cost *cost, uint32_t pcrs, uint32_t *ret_n,
 			struct cof_diag *diag);
-/* Before the envelope is another one. */
-int cof_keys_note_envelope(struct cof_keys *k, struct cof_io *io, struct cof_diag *diag);
+/* Before the envelope, or the auditors' files, are other ones: the top with a note of it. */
+int cof_keys_note(struct cof_keys *k, struct cof_io *io, enum cof_opener_what what, struct cof_diag *diag);
 /* -ENOENT · -EBUSY: it is the last one. */
 int cof_keys_remove_opener(struct cof_keys *k, struct cof_io *io, enum cof_opener_kind kind, uint32_t n,
 			   const char *tpm, struct cof_diag *diag);

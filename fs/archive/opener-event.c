@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "fs/archive/auditor.h"
 #include "fs/archive/door.h"
 #include "fs/archive/envelope.h"
 #include "fs/archive/internal.h"
@@ -160,6 +161,8 @@ static const char *name_of(uint8_t what)
 		return "seal-renewed";
 	case COF_OPENER_ENVELOPE:
 		return "envelope-renewed";
+	case COF_OPENER_AUDITORS:
+		return "auditors-renewed";
 	default:
 		return "opener-events";
 	}
@@ -177,6 +180,8 @@ static const char *unfinished(struct cof_archive *a, const struct cof_opener_eve
 		return cof_io_exists(a->io, COF_ENVELOPE_NEXT) > 0
 			   ? "not finished: the envelope before is in its place"
 			   : NULL;
+	if (e->what == COF_OPENER_AUDITORS)
+		return cof_auditors_unfinished(a->io) ? "not finished: some files are still those before" : NULL;
 	if (!e->n || !cof_opener_name(e->kind) ||
 	    (e->what != COF_OPENER_ADDED && e->what != COF_OPENER_REMOVED))
 		return NULL;

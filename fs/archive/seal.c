@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "fs/archive/archive.h"
+#include "fs/archive/auditor.h"
 #include "crypto/age.h"
 #include "fs/archive/door.h"
 #include "fs/archive/envelope.h"
@@ -138,9 +139,23 @@ int cof_store_seal_recovery(struct cof_io *io, const struct cof_opener_secret *s
 		return r;
 	r = cof_envelope_make(k, io, &conf, recovery, diag);
 	if (r == 0)
-		r = cof_keys_note_envelope(k, io, diag);
+		r = cof_keys_note(k, io, COF_OPENER_ENVELOPE, diag);
 	if (r == 0)
 		r = cof_envelope_use(io, diag);
+	cof_io_unlock(io);
+	return r;
+}
+
+int cof_store_seal_auditors(struct cof_io *io, const struct cof_opener_secret *secret,
+			    const struct cof_auditor_renewal *renewal, struct cof_auditors_renewed *ret,
+			    struct cof_diag *diag)
+{
+	COF_CLEANUP(cof_keys_freep) struct cof_keys *k = NULL;
+	int r = begin(io, secret, &k, diag);
+
+	if (r < 0)
+		return r;
+	r = cof_auditors_renew(k, io, renewal, ret, diag);
 	cof_io_unlock(io);
 	return r;
 }

@@ -123,6 +123,18 @@ test -e "$STORE/seal/auditor-2.age" || fail "no auditor secret for the new linea
 with_key; write_line nine; unmount
 verify --tpm "$COFFER_TPM" > "$W/out" || { cat "$W/out"; fail "verify over two lineages"; }
 grep -q "lineage 2" "$W/out" && grep -q "all seals hold" "$W/out" || { cat "$W/out"; fail "two lineages"; }
+age-keygen -o "$W/auditor2.key" 2> /dev/null
+expect_code 2 coffer seal auditor-renew "$STORE" --key-file "$KEY"
+expect_fail "not sealed to this identity" coffer seal auditor-renew "$STORE" --key-file "$KEY" \
+    --auditor "$(age-keygen -y "$W/auditor2.key")" --identity "$W/auditor2.key"
+coffer seal auditor-renew "$STORE" --key-file "$KEY" --auditor "$(age-keygen -y "$W/auditor2.key")" \
+    --identity "$W/auditor.key" > "$W/out"
+grep -q "2 files of seal/" "$W/out" || fail "auditor-renew: $(cat "$W/out")"
+for n in "" -2; do age -d -i "$W/auditor2.key" "$STORE/seal/auditor$n.age" > "$W/line" || fail "age does not open auditor$n.age"; done
+expect_fail "not sealed to this identity" verify --tpm "$COFFER_TPM"
+mv "$W/auditor2.key" "$W/auditor.key"
+verify --tpm "$COFFER_TPM" > "$W/out" || { cat "$W/out"; fail "verify with the new auditor's identity"; }
+ok "other auditors: both lineages passed on by the one before"
 tpm2_clear
 read_only "no NV index"
 code=0; verify --tpm "$COFFER_TPM" > "$W/out" || code=$?
