@@ -28,13 +28,16 @@ static const char help[] =
     "                      so; else the passphrase is asked for on the terminal)\n"
     "  -o seal=KIND        tpm2, passphrase or file: which opener; the secret named\n"
     "                      beside tpm2 is its PIN\n"
-    "  -o tpm=WHERE        where the TPM is (default: device:/dev/tpmrm0)\n"
+    "  -o tpm=WHERE        where the TPM is: device:/dev/tpmrm0 (the default),\n"
+    "                      swtpm:host=H,port=P or the path of a socket\n"
     "  -o anchor_interval=N  seconds between two raises of the TPM's counter (10)\n"
     "  -o index=DIR        where the index is kept (default: STORE/index)\n"
     "  -o threads=N        workers of the daemon\n"
+    "  -o clock-deviation=S  seconds that the wall clock may be off (5)\n"
     "  -o transport=uring  requests over io_uring, where the kernel offers it\n"
     "  -o ro               no change through the mount\n"
     "  -o rootonly         for root alone\n"
+    "  -o unconfined       without lists of system calls and files; goes on record\n"
     "  -o noimmutable      the bare mount point is left as it is\n"
     "  -f                  fake: checks, and mounts nothing\n"
     "  -s                  unknown options are ignored\n"
@@ -75,7 +78,7 @@ static int add_options(struct arguments *a, const char *list, struct cof_diag *d
 
 	if (!copy)
 		return cof_fail(diag, -ENOMEM, "out of memory");
-	while ((option = strsep(&rest, ",")) != NULL) {
+	while ((option = cof_mount_options_next(&rest)) != NULL) {
 		int err = *option ? cof_mount_options_parse(&a->options, option, diag) : 0;
 
 		if (err == -EOPNOTSUPP && a->sloppy)

@@ -124,7 +124,7 @@ static int with_value(struct cof_mount_options *o, const char *name, const char 
 			*(name[0] == 'p' ? &o->passfd : &o->statusfd) = (int)v;
 		return err;
 	}
-	return cof_fail(diag, -EOPNOTSUPP, "unknown mount option %s=", name);
+	return cof_fail(diag, -EOPNOTSUPP, "unknown mount option %s=; mount.coffer -h names them", name);
 }
 
 static int without_value(struct cof_mount_options *o, const char *name, struct cof_diag *diag)
@@ -141,7 +141,7 @@ static int without_value(struct cof_mount_options *o, const char *name, struct c
 		return cof_fail(diag, -EINVAL,
 				"an archive cannot be remounted: unmount it and mount it anew");
 	else
-		return cof_fail(diag, -EOPNOTSUPP, "unknown mount option %s", name);
+		return cof_fail(diag, -EOPNOTSUPP, "unknown mount option %s; mount.coffer -h names them", name);
 	return 0;
 }
 
@@ -164,6 +164,19 @@ static int one(struct cof_mount_options *o, char *option, struct cof_diag *diag)
 	return with_value(o, option, value, diag);
 }
 
+/* A comma ends an option, but that of swtpm:host=H,port=P does not: no option of ours has these names. */
+char *cof_mount_options_next(char **rest)
+{
+	char *option = strsep(rest, ",");
+
+	while (option && *rest && !strncmp(option, "tpm=swtpm:", 10) &&
+	       (!strncmp(*rest, "host=", 5) || !strncmp(*rest, "port=", 5))) {
+		(*rest)[-1] = ',';
+		(void)strsep(rest, ",");
+	}
+	return option;
+}
+
 int cof_mount_options_parse(struct cof_mount_options *o, const char *list, struct cof_diag *diag)
 {
 	char *copy COF_CLEANUP(cof_freep) = strdup(list), *rest = copy, *option;
@@ -171,7 +184,7 @@ int cof_mount_options_parse(struct cof_mount_options *o, const char *list, struc
 
 	if (!copy)
 		return cof_fail(diag, -ENOMEM, "out of memory");
-	while ((option = strsep(&rest, ",")) != NULL) {
+	while ((option = cof_mount_options_next(&rest)) != NULL) {
 		int err = *option ? one(&result, option, diag) : 0;
 
 		if (err < 0)

@@ -52,6 +52,9 @@ struct cof_mount_options {
 };
 
 void cof_mount_options_init(struct cof_mount_options *o); /* nosuid, nodev */
+/* The next option of a list, which is cut up as by strsep(3); the comma of tpm=swtpm:host=H,port=P
+ * stays. NULL: there is none. */
+char *cof_mount_options_next(char **rest);
 /* Text of one -o, "a,b=c". Later ones win. With the option named: -EINVAL, or -EOPNOTSUPP where it
  * is not known. */
 int cof_mount_options_parse(struct cof_mount_options *o, const char *text, struct cof_diag *diag);

@@ -96,9 +96,15 @@ coffer seal renew "$STORE" --key-file "$KEY"
 mount.coffer "$STORE" "$MNT"; umount "$MNT"; gone
 ok "PCRs: an update, a change, a renewal by another opener"
 
+# the same words as with --tpm, comma and all; what speaks TCP is loaded before the daemon may load nothing any more
+for tpm in swtpm:host=127.0.0.1,port=1 swtpm:port=1; do
+    refused "no TPM answers at $tpm (tcti:IO failure)" mount.coffer "$STORE" "$MNT" -o "tpm=$tpm"
+done
+ok "the name of a TPM behind TCP"
+
 # a hostile root raises the counter
 index=$(coffer seal show "$STORE" --json | python3 -c 'import json, sys
-print([o["index"] for o in json.load(sys.stdin) if o["kind"] == "tpm2"][0])')
+print([o["index"] for o in json.load(sys.stdin)["openers"] if o["kind"] == "tpm2"][0])')
 tpm2_nvincrement "$index"
 refused "somebody with root raised the counter" mount.coffer "$STORE" "$MNT"
 coffer seal renew "$STORE" --key-file "$KEY"

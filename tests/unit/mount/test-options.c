@@ -57,6 +57,21 @@ START_TEST(values)
 }
 END_TEST
 
+/* The same words as with --tpm, in spite of the comma. */
+START_TEST(tpm_behind_tcp)
+{
+	struct cof_mount_options o = parsed("tpm=swtpm:host=127.0.0.1,port=2321,threads=7,seal=tpm2");
+
+	ck_assert_str_eq(o.tpm, "swtpm:host=127.0.0.1,port=2321");
+	ck_assert_uint_eq(o.threads, 7);
+	ck_assert_str_eq(o.seal, "tpm2");
+	ck_assert_str_eq(parsed("ro,tpm=swtpm:port=2321,host=::1").tpm, "swtpm:port=2321,host=::1");
+	ck_assert_str_eq(parsed("tpm=swtpm:port=2321,ro").tpm, "swtpm:port=2321");
+	expect_error("tpm=swtpm:host=127.0.0.1,ro,port=2321", -EOPNOTSUPP, "port=");
+	expect_error("tpm=device:/dev/tpm0,port=2321", -EOPNOTSUPP, "port=");
+}
+END_TEST
+
 START_TEST(later_ones_win)
 {
 	ck_assert(!parsed("ro,rw").read_only);
@@ -139,6 +154,7 @@ TCase *options_case(void)
 
 	tcase_add_test(c, defaults);
 	tcase_add_test(c, values);
+	tcase_add_test(c, tpm_behind_tcp);
 	tcase_add_test(c, later_ones_win);
 	tcase_add_test(c, flags);
 	tcase_add_test(c, strangers_options);
