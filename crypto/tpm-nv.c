@@ -52,7 +52,7 @@ static int find(struct cof_tpm *t, uint32_t index, ESYS_TR *ret, TPMS_NV_PUBLIC 
 		    t, COF_TPM_NO_INDEX, diag,
 		    "the TPM at %s has no NV index 0x%08x: it was removed or the TPM was cleared, and "
 		    "what was sealed with it is dead; if nobody can say why, treat the host as "
-		    "conquered: coffer recover STORE",
+		    "compromised: coffer recover STORE",
 		    t->where, index);
 	if (rc != TSS2_RC_SUCCESS)
 		return cof_tpm_rc(t, rc, "an NV index cannot be read", diag);
@@ -71,7 +71,7 @@ static int check_form(struct cof_tpm *t, const TPMS_NV_PUBLIC *p, uint32_t index
 		    t, COF_TPM_FOREIGN, diag,
 		    "NV index 0x%08x of the TPM at %s is not what was defined there (%u bytes, "
 		    "attributes 0x%x): somebody put another in its place; treat the host as "
-		    "conquered: coffer recover STORE",
+		    "compromised: coffer recover STORE",
 		    index, t->where, p->dataSize, p->attributes);
 	*ret_written = p->attributes & TPMA_NV_WRITTEN;
 	return 0;
@@ -232,7 +232,7 @@ int cof_tpm_counter_get(struct cof_tpm *t, ESYS_TR session, uint32_t index,
 		return cof_tpm_because(t, COF_TPM_NO_INDEX, diag,
 				       "the counter 0x%08x of the TPM at %s was removed and defined "
 				       "anew: what was sealed with it is dead; treat the host as "
-				       "conquered: coffer recover STORE",
+				       "compromised: coffer recover STORE",
 				       index, t->where);
 	return read_value(t, session, *ret, ret_value, diag);
 }
@@ -353,7 +353,7 @@ static int store_rc(struct cof_tpm *t, TSS2_RC rc, uint32_t index, const char *w
 	if (cof_tpm_is(rc, TPM2_RC_BAD_AUTH) || cof_tpm_is(rc, TPM2_RC_AUTH_FAIL))
 		return cof_tpm_because(t, COF_TPM_FOREIGN, diag,
 				       "NV index 0x%08x of the TPM at %s is not the archive's: somebody "
-				       "put another in its place; treat the host as conquered: coffer "
+				       "put another in its place; treat the host as compromised: coffer "
 				       "recover STORE",
 				       index, t->where);
 	return cof_tpm_rc(t, rc, what, diag);

@@ -30,10 +30,15 @@ static void disconnect(struct cof_tpm *t)
 
 static int gone(struct cof_tpm *t, TSS2_RC rc, struct cof_diag *diag)
 {
+	static const char device[] = "see that it is switched on in the firmware and that the device is there",
+			  soft[] = "see that swtpm runs and has its control channel at the next port",
+			  local[] = "see that swtpm runs and has its control socket beside it, with .ctrl at the end";
+	const char *look = *t->where == '/' ? local : *t->where == 's' ? soft : device;
+
 	return cof_tpm_because(t, COF_TPM_GONE, diag,
-			       "no TPM answers at %s (%s): see that it is switched on in the firmware "
-			       "and that the device is there; if it is gone for good: coffer recover STORE",
-			       t->where, Tss2_RC_Decode(rc));
+			       "no TPM answers at %s (%s): %s, or name another (--tpm, -o tpm=); if the archive's is "
+			       "gone for good: coffer recover STORE",
+			       t->where, Tss2_RC_Decode(rc), look);
 }
 
 /* The kernel's resource manager gives back what a broken connection held. A software TPM that is
@@ -335,7 +340,7 @@ static const char *advice(enum cof_tpm_cause cause)
 		       "alters its answers: restore seal/ from a copy, or: coffer recover STORE";
 	case COF_TPM_NO_INDEX:
 		return "it was removed, or the TPM was cleared; if nobody can say why, treat the host "
-		       "as conquered: coffer recover STORE";
+		       "as compromised: coffer recover STORE";
 	case COF_TPM_OTHER:
 		return "see what tpm2_getcap properties-variable says of it";
 	default:

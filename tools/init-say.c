@@ -41,6 +41,28 @@ static char *proposed_point(const char *store)
 	return out;
 }
 
+/* What -o says of the opener; *ret may be empty. */
+static int mount_option(const struct init *in, const char *key, char **ret)
+{
+	const struct opener_args *a = &in->opener_args;
+	const char *tpm = !in->tpm2 ? NULL : a->tpm ? a->tpm : secure_getenv("COFFER_TPM");
+	char *out = NULL;
+	int n = asprintf(&out, "%s%s%s%s%s%s", tpm ? "tpm=" : "", tpm ? tpm : "",
+			 tpm && a->credential ? "," : "", in->tpm2 && a->credential ? "seal=tpm2," : "",
+			 a->credential ? "credential=" : "", a->credential ? a->credential : "");
+
+	if (n < 0)
+		return -ENOMEM;
+	if (!*out && key) {
+		free(out);
+		n = asprintf(&out, "keyfile=%s", key);
+		if (n < 0)
+			return -ENOMEM;
+	}
+	*ret = out;
+	return 0;
+}
+
 static void say_mount(const struct init *in)
 {
 	const struct opener_args *a = &in->opener_args;
@@ -51,15 +73,10 @@ static void say_mount(const struct init *in)
 	cof_autofree char *store_word = shell_word(in->store), *point_word = NULL,
 			  *option_word = NULL;
 	cof_autofree char *store_tab = fstab_word(in->store), *point_tab = NULL, *option_tab = NULL;
-	int n = in->tpm2 && a->tpm && !strchr(a->tpm, ',') ? asprintf(&option, "tpm=%s", a->tpm)
-		: real					   ? asprintf(&option, "keyfile=%s", real)
-		     : asprintf(&option, a->credential ? "credential=%s" : "%s",
-				a->credential ? a->credential : "");
+	bool by_hand = in->tpm2 ? a->pin && !a->credential : !real && !a->credential;
 
-	if (n < 0 || !point) {
-		option = NULL;
+	if (mount_option(in, real, &option) < 0 || !point)
 		return;
-	}
 	point_word = shell_word(point);
 	point_tab = fstab_word(point);
 	option_word = shell_word(option);
@@ -68,10 +85,11 @@ static void say_mount(const struct init *in)
 		return;
 	printf("\nMount it:\n  mkdir -p %s\n  mount -t coffer %s %s%s%s\n", point_word, store_word,
 	       point_word, *option ? " -o " : "", *option ? option_word : "");
-	printf("or with a line in /etc/fstab:\n  %s %s coffer %s%s 0 0\n", store_tab, point_tab,
-	       *option ? option_tab : in->tpm2 ? "nofail" : "noauto", *option ? ",nofail" : "");
-	if (!*option && !in->tpm2)
-		printf("(with a passphrase it is mounted by hand: mount %s)\n", point_word);
+	printf("or with a line in /etc/fstab:\n  %s %s coffer %s%s%s 0 0\n", store_tab, point_tab,
+	       *option ? option_tab : "", *option ? "," : "", by_hand ? "noauto" : "nofail");
+	if (by_hand)
+		printf("(with a %s it is mounted by hand: mount %s)\n", in->tpm2 ? "PIN" : "passphrase",
+		       point_word);
 }
 
 static void say_opener(const struct init *in)

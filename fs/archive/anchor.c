@@ -128,7 +128,7 @@ static void tell_state(struct cof_anchor_found *f, uint64_t chain, uint64_t coun
 	else if (f->state == COF_ANCHOR_WENT_BACK)
 		cof_fail(&f->text, 0,
 			 "The TPM's counter is at %llu, the log was at %llu already: an old state of a virtual TPM "
-			 "was put back, or it is another TPM. If nobody can say why, treat the host as conquered; "
+			 "was put back, or it is another TPM. If nobody can say why, treat the host as compromised; "
 			 "then: coffer seal new-lineage STORE",
 			 (unsigned long long)counter, (unsigned long long)chain);
 	f->read_only = f->state == COF_ANCHOR_TRUNCATED || f->state == COF_ANCHOR_WENT_BACK;

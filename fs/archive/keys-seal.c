@@ -218,6 +218,11 @@ static int no_opener(struct attempt *at, const struct cof_seal_files *files, str
 				"%s/" COF_SEAL_DIR " holds no opener: without it the archive's keys cannot "
 				"be reached; restore " COF_SEAL_DIR "/ from a copy",
 				cof_io_where(at->io));
+	for (size_t i = 0; i < files->n && at->secret->kind == COF_OPENER_PASSPHRASE; i++)
+		if (files->file[i].kind == COF_OPENER_TPM2)
+			return cof_fail(diag, -ENOKEY,
+					"this archive has no passphrase, but a TPM's opener: for its PIN name that too "
+					"(--seal tpm2, or -o seal=tpm2)");
 	return cof_fail(diag, -ENOKEY,
 			"this archive has no opener of the kind \"%s\": use another kind "
 			"(coffer status names them)",

@@ -369,7 +369,7 @@ static void note_recovery(struct cof_archive *a)
 	if (a->log && a->seal_anew) {
 		cof_fault_note(a, "The seal of this archive was begun anew (coffer seal new-lineage): what the TPM "
 				  "or keys/epoch held for it is not needed any more to write. If nobody can say "
-				  "why, treat the host as conquered.");
+				  "why, treat the host as compromised.");
 		cof_faults_write(a);
 	}
 	if (a->log && a->opened.recovered.clean && a->opened.unproven)

@@ -345,7 +345,7 @@ START_TEST(redefined_stays_dead)
 	snprintf(command, sizeof(command), "nvdefine -Q -C o -s 8 0x%08x", index_);
 	tool(command);
 	must_be(unseal(&s, NULL), -EUCLEAN);
-	must_say(COF_TPM_FOREIGN, "conquered");
+	must_say(COF_TPM_FOREIGN, "compromised");
 }
 END_TEST
 
@@ -506,7 +506,7 @@ START_TEST(store)
 	must_be(cof_tpm_store_read(tpm, at, auth, out, sizeof(out), &diag), 0);
 	must(memcmp(in, out, sizeof(in)) == 0);
 	must_be(cof_tpm_store_read(tpm, at, wrong, out, sizeof(out), &diag), -EUCLEAN);
-	must_say(COF_TPM_FOREIGN, "conquered");
+	must_say(COF_TPM_FOREIGN, "compromised");
 	must_be(cof_tpm_store_write(tpm, at, wrong, in, sizeof(in), &diag), -EUCLEAN);
 	must_be(cof_tpm_lockout_read(tpm, &l, &diag), 0);
 	must(l.failures == 0);
