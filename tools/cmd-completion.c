@@ -16,7 +16,7 @@ static const char head[] =
     "}\n"
     "_coffer() {\n"
     "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-    "    local verbs options= valued= filed= operands=\n"
+    "    local verbs options= valued= filed= choices= actions= operands= choice\n"
     "    COMPREPLY=()\n";
 
 static const char tail[] =
@@ -25,9 +25,14 @@ static const char tail[] =
     "    elif [[ \" $filed \" == *\" $prev \"* ]]; then\n"
     "        _coffer_files \"$cur\"\n"
     "    elif [[ \" $valued \" == *\" $prev \"* ]]; then\n"
-    "        :\n"
+    "        for choice in $choices; do\n"
+    "            [[ $choice != \"$prev=\"* ]] ||\n"
+    "                COMPREPLY=($(compgen -W \"$(tr , ' ' <<< \"${choice#*=}\")\" -- \"$cur\"))\n"
+    "        done\n"
     "    elif [[ $cur == -* ]]; then\n"
     "        COMPREPLY=($(compgen -W \"$options --help\" -- \"$cur\"))\n"
+    "    elif [ \"$COMP_CWORD\" = 2 ] && [ -n \"$actions\" ]; then\n"
+    "        COMPREPLY=($(compgen -W \"$actions\" -- \"$cur\"))\n"
     "    elif [ \"$operands\" = files ]; then\n"
     "        _coffer_files \"$cur\"\n"
     "    elif [ -n \"$operands\" ]; then\n"
@@ -53,12 +58,33 @@ static void words(const char *variable, const struct verb *v, enum which which)
 	putchar('"');
 }
 
+/* "--strict=yes,no --seal=…" */
+static void choices(const struct verb *v)
+{
+	const struct tool_option *o;
+
+	printf(" choices=\"");
+	for (size_t i = 0; (o = option_at(v, i)) != NULL; i++) {
+		const char *list = o->choices ? o->choices : o->arg && !o->files && strchr(o->arg, '|') ? o->arg : NULL;
+
+		if (!list)
+			continue;
+		printf(" --%s=", o->name);
+		for (; *list; list++)
+			putchar(*list == '|' ? ',' : *list);
+	}
+	putchar('"');
+}
+
 static void verb_line(const struct verb *v)
 {
 	printf("    %s)", v->name);
 	words("options", v, ALL);
 	words("valued", v, VALUED);
 	words("filed", v, FILES);
+	choices(v);
+	if (v->actions)
+		printf(" actions=\"%s\"", v->actions);
 	if (v == &verb_help)
 		printf(" operands=$verbs");
 	else if (v == &verb_completion)

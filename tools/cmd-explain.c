@@ -23,7 +23,7 @@ static const struct tool_option options[] = {
     [OPT_LENGTH] = {"length", "N", "write: how many bytes; truncate: the new length"},
     [OPT_MODE] = {"mode", "OCTAL",
 		  "chmod, create: the mode; chmod takes away the write bits if not given"},
-    [OPT_TO] = {"to", "PATH", "rename: the new name"},
+    [OPT_TO] = {"to", "PATH", "rename: the new name", true},
     [OPT_JSON] = {"json", NULL, "one JSON object instead of text"},
     {0},
 };
@@ -333,4 +333,6 @@ const struct verb verb_explain = {
     .options = options,
     .run = run,
     .takes_files = true,
+    .actions = "create open write truncate fallocate chmod chown utimes unlink rmdir rename link mknod commit "
+	       "retain setxattr removexattr",
 };

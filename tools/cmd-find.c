@@ -24,7 +24,7 @@ enum {
 };
 
 static const struct tool_option options[] = {
-    [OPT_STATE] = {"state", "STATE", "open, committed or expired"},
+    [OPT_STATE] = {"state", "STATE", "open, committed or expired", .choices = "open,committed,expired"},
     [OPT_EXPIRES_BEFORE] =
 	{"expires-before", "DATE",
 	 "committed, and kept until a time before DATE (never those that are kept "

@@ -35,7 +35,7 @@ static const struct tool_option options[] = {
 		  "renew: opens with these values too, for an update that changes them. Lines of a PCR's "
 		  "number and 64 hexadecimal digits",
 		  true},
-    [OPT_ADD] = {"new", "KIND", "add: tpm2, passphrase or file"},
+    [OPT_ADD] = {"new", "KIND", "add: tpm2, passphrase or file", .choices = "tpm2,passphrase,file"},
     [OPT_ADD_FILE] = {"new-key-file", "FILE", "add: of file; the file is made", true},
     [OPT_ADD_FD] = {"new-passphrase-fd", "N", "add: the new passphrase or PIN from descriptor N"},
     [OPT_PIN] = {"pin", NULL, "add: the TPM's seal takes a PIN too"},
@@ -54,7 +54,7 @@ static const struct tool_option options[] = {
     [OPT_WITHOUT_TPM] = {"without-tpm", NULL,
 			 "new-lineage: the seal's secret goes to keys/epoch, and there is no anchor; for when "
 			 "the TPM is gone"},
-    [OPT_JSON] = {"json", NULL, "show: JSON instead of text"},
+    [OPT_JSON] = {"json", NULL, "show: one JSON object instead of text"},
     {0},
 };
 
@@ -137,76 +137,124 @@ static void show_one(const struct cof_json *o)
 	printf("%s\n", cof_json_bool(o, "pending") ? " (a renewal was not finished)" : "");
 }
 
-static void show_lockout(const struct sealing *s)
+/* What the TPM counts of wrong PINs, and what its counter says. */
+static void ask_tpm(const struct sealing *s, const struct cof_anchored *a, struct cof_json *all)
 {
+	const char *where = s->open.tpm ? s->open.tpm : secure_getenv("COFFER_TPM");
+	struct cof_json *o = cof_json_object();
 	cof_autotpm struct cof_tpm *t = NULL;
 	struct cof_tpm_lockout l;
 	struct cof_diag diag = {""};
-	const char *where = s->open.tpm ? s->open.tpm : secure_getenv("COFFER_TPM");
-
-	if (cof_tpm_open(where, &t, &diag) < 0 || cof_tpm_lockout_read(t, &l, &diag) < 0) {
-		cof_autofree char *shown = escaped(diag.text);
-
-		printf("TPM: %s\n", shown ? shown : "?");
-		return;
-	}
-	printf("TPM: %u of %u wrong PINs counted, one is forgotten every %u seconds%s\n", l.failures,
-	       l.max, l.interval_s, l.locked ? "; it is locked out" : "");
-}
-
-/* As the log has it; the TPM's own value where it answers. */
-static void show_anchor(const struct sealing *s)
-{
-	const char *where = s->open.tpm ? s->open.tpm : secure_getenv("COFFER_TPM");
-	cof_autotpm struct cof_tpm *t = NULL;
-	struct cof_anchored a;
 	uint64_t value = 0;
 
-	if (cof_anchored_last(s->store.io, &s->store.conf, &a) < 0 || !a.there)
+	if (cof_tpm_open(where, &t, &diag) < 0 || cof_tpm_lockout_read(t, &l, &diag) < 0) {
+		cof_json_set_str(o, "error", diag.text);
+	} else {
+		cof_json_set_uint(o, "failures", l.failures);
+		cof_json_set_uint(o, "max", l.max);
+		cof_json_set_uint(o, "interval_s", l.interval_s);
+		cof_json_set_bool(o, "locked", l.locked);
+		if (a->there &&
+		    cof_tpm_counter_read(t, cof_get_le32(a->counter), COF_TPM_ORDERLY, &value, NULL) == 0)
+			cof_json_set_uint(cof_json_get(all, "anchor"), "tpm_value", value);
+	}
+	cof_json_set(all, "tpm", o);
+}
+
+static void show_tpm(const struct cof_json *all)
+{
+	const struct cof_json *o = cof_json_get(all, "tpm"), *a = cof_json_get(all, "anchor");
+	const char *error = cof_json_str(o, "error");
+	cof_autofree char *shown = error ? escaped(error) : NULL;
+	int64_t value;
+
+	if (error)
+		printf("TPM: %s\n", shown ? shown : "?");
+	else if (o)
+		printf("TPM: %lld of %lld wrong PINs counted, one is forgotten every %lld seconds%s\n",
+		       (long long)number(o, "failures"), (long long)number(o, "max"),
+		       (long long)number(o, "interval_s"), cof_json_bool(o, "locked") ? "; it is locked out" : "");
+	if (!a)
 		return;
-	printf("Anchor: counter 0x%08x at %llu in the log", cof_get_le32(a.counter), (unsigned long long)a.value);
-	if (cof_tpm_open(where, &t, NULL) == 0 &&
-	    cof_tpm_counter_read(t, cof_get_le32(a.counter), COF_TPM_ORDERLY, &value, NULL) == 0)
-		printf(", at %llu in the TPM", (unsigned long long)value);
+	printf("Anchor: counter %s at %lld in the log", cof_json_str(a, "counter"), (long long)number(a, "value"));
+	if (cof_json_int(a, "tpm_value", &value) == 0)
+		printf(", at %lld in the TPM", (long long)value);
 	printf("\n");
 }
 
-static int show_rest(const struct sealing *s, struct cof_diag *diag)
+/* As the log has it. */
+static void look_at_anchor(const struct sealing *s, struct cof_anchored *a, struct cof_json *all)
 {
-	cof_autojson struct cof_json *status = cof_json_object();
-	char text[RECOVERY_SAID], lockout[OPENER_LOCKOUT_SAID];
-	int r = cof_store_status(s->store.io, status, diag);
+	struct cof_json *o;
+	char index[16];
 
-	if (r < 0)
-		return r;
-	recovery_said(cof_json_get(status, "recovery"), text);
-	printf("Recovery envelope: %s\n", text);
-	opener_lockout_said(cof_json_get(status, "lockout"), lockout);
-	if (*lockout)
-		printf("Door: %s\n", lockout);
-	return 0;
+	if (cof_anchored_last(s->store.io, &s->store.conf, a) < 0 || !a->there) {
+		a->there = false;
+		return;
+	}
+	o = cof_json_object();
+	snprintf(index, sizeof(index), "0x%08x", cof_get_le32(a->counter));
+	cof_json_set_str(o, "counter", index);
+	cof_json_set_uint(o, "value", a->value);
+	cof_json_set(all, "anchor", o);
+}
+
+static int look(const struct sealing *s, struct cof_json *all, struct cof_diag *diag)
+{
+	struct cof_json *openers = cof_json_array();
+	struct cof_anchored anchor = {0};
+	bool tpm2 = false;
+	int r = cof_store_seal_show(s->store.io, openers, diag);
+
+	cof_json_set(all, "openers", openers);
+	for (size_t i = 0; r == 0 && i < cof_json_count(openers); i++) {
+		const char *kind = cof_json_str(cof_json_at(openers, i), "kind");
+
+		tpm2 |= kind && !strcmp(kind, "tpm2");
+	}
+	if (r == 0) {
+		look_at_anchor(s, &anchor, all);
+		if (tpm2 || anchor.there)
+			ask_tpm(s, &anchor, all);
+	}
+	return r;
+}
+
+static void copy_to(struct cof_json *to, const struct cof_json *from, const char *key)
+{
+	struct cof_json *value = cof_json_get(from, key), *copy = NULL;
+	const char *text = value ? cof_json_text(value, false) : NULL;
+
+	if (text && cof_json_parse(text, strlen(text), &copy) == 0)
+		cof_json_set(to, key, copy);
 }
 
 static int seal_show(struct sealing *s, struct cof_diag *diag)
 {
-	cof_autojson struct cof_json *all = cof_json_array();
-	bool tpm2 = false;
-	int r = cof_store_seal_show(s->store.io, all, diag);
+	cof_autojson struct cof_json *all = cof_json_object(), *status = cof_json_object();
+	const struct cof_json *openers;
+	char text[RECOVERY_SAID], lockout[OPENER_LOCKOUT_SAID];
+	int r = look(s, all, diag);
 
+	if (r == 0)
+		r = cof_store_status(s->store.io, status, diag);
 	if (r < 0)
 		return r;
-	if (s->json)
+	if (s->json) {
+		copy_to(all, status, "recovery");
+		copy_to(all, status, "lockout");
 		return print_json(all, true);
-	for (size_t i = 0; i < cof_json_count(all); i++) {
-		const char *kind = cof_json_str(cof_json_at(all, i), "kind");
-
-		show_one(cof_json_at(all, i));
-		tpm2 |= kind && !strcmp(kind, "tpm2");
 	}
-	if (tpm2)
-		show_lockout(s);
-	show_anchor(s);
-	return show_rest(s, diag);
+	openers = cof_json_get(all, "openers");
+	for (size_t i = 0; i < cof_json_count(openers); i++)
+		show_one(cof_json_at(openers, i));
+	show_tpm(all);
+	recovery_said(cof_json_get(status, "recovery"), text);
+	printf("Recovery envelope: %s\n", text);
+	opener_lockout_said(cof_json_get(status, "lockout"), lockout);
+	if (*lockout)
+		printf("Lockout: %s\n", lockout);
+	return 0;
 }
 
 /* ---- renew ---- */
@@ -373,7 +421,7 @@ static int seal_remove(struct sealing *s, const char *name, struct cof_diag *dia
 			       name);
 		return r;
 	}
-	return cof_fail(diag, -EINVAL, "'%s' is no opener's name; coffer seal show %s names them", name,
+	return cof_fail(diag, -EINVAL, "'%s' is no opener's name: it has a number, as in passphrase-1; coffer seal show %s names them", name,
 			s->store.path);
 }
 
@@ -387,7 +435,7 @@ static int not_mounted(struct sealing *s, struct cof_diag *diag)
 		return cof_fail(diag, -EBUSY, "%s is mounted on %s: unmount it first", s->store.path,
 				s->store.mount);
 	if (cof_io_locked(s->store.io, holder, sizeof(holder)) > 0)
-		return cof_fail(diag, -EBUSY, "%s is in use by %s", s->store.path, holder);
+		return cof_fail(diag, -EBUSY, "%s is in use by %s: unmount it, or wait for that", s->store.path, holder);
 	return 0;
 }
 
@@ -418,6 +466,19 @@ static int act(struct sealing *s, const char *what, char **rest, struct cof_diag
 	return !strcmp(what, "add") ? seal_add(s, diag) : seal_remove(s, rest[1], diag);
 }
 
+static int check_new(const struct opener_args *a)
+{
+	bool file = !strcmp(a->seal, "file");
+
+	if (!file && !opener_is_tpm2(a) && strcmp(a->seal, "passphrase") != 0)
+		return misuse("--new takes tpm2, passphrase or file");
+	if (file != !!a->new_key_file)
+		return misuse("--new file wants --new-key-file FILE, and nothing else takes it");
+	if (file && a->passphrase_fd >= 0)
+		return misuse("--new-passphrase-fd goes with --new passphrase, or --new tpm2 with --pin");
+	return EXIT_OK;
+}
+
 static int check(struct sealing *s, const char *what, int n)
 {
 	static const char *const words[] = {"show", "renew", "add", "remove", "recovery-renew",
@@ -446,8 +507,7 @@ static int check(struct sealing *s, const char *what, int n)
 		return misuse("--identity goes with auditor-renew");
 	if (s->without_tpm && strcmp(what, "new-lineage") != 0)
 		return misuse("--without-tpm goes with new-lineage");
-	conflict = s->add.seal ? opener_conflict(&s->add) : "";
-	return *conflict ? misuse("--new: %s", conflict) : EXIT_OK;
+	return s->add.seal ? check_new(&s->add) : EXIT_OK;
 }
 
 static int run(const struct verb *self, int argc, char **argv)
@@ -494,4 +554,5 @@ const struct verb verb_seal = {
     .more = opener_options,
     .run = run,
     .takes_files = true,
+    .actions = "show renew add remove recovery-renew new-lineage",
 };

@@ -295,4 +295,5 @@ const struct verb verb_shelf = {
     .more = opener_options,
     .run = run,
     .takes_files = true,
+    .actions = "add set show list",
 };

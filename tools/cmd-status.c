@@ -200,7 +200,7 @@ static void say_openers(const struct cof_json *o)
 	line("Recovery", recovery);
 	opener_lockout_said(cof_json_get(o, "lockout"), lockout);
 	if (*lockout)
-		line("Door", lockout);
+		line("Lockout", lockout);
 }
 
 /* Where the seal's secret lies, and what proves the log's end. */

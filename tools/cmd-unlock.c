@@ -112,7 +112,7 @@ static int run(const struct verb *self, int argc, char **argv)
 const struct verb verb_unlock = {
     .name = "unlock",
     .args = "STORE",
-    .summary = "opens the door that wrong passphrases locked",
+    .summary = "lifts the lock that wrong passphrases put on an archive",
     .text = "Three wrong passphrases or PINs in a row lock an archive for passphrases and PINs, over restarts. "
 	    "This lifts the lock, and is on record with the next mount, as the failures are. It takes another "
 	    "opener that works (a key file, a TPM without PIN), an identity of the recovery envelope, or, once a "

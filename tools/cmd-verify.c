@@ -394,7 +394,8 @@ static void tell_times(const struct verifying *v)
 	char from[32];
 
 	if (!r->stamps)
-		printf("No proof bounds when it was written: it has no time stamp.\n");
+		printf("No proof bounds when it was written: %s no time stamp.\n",
+		       r->since_size ? "the frames that were read hold" : "it has");
 	else if (!r->stamps_proven)
 		printf("%" PRIu64 " time stamp%s hold%s, by whoever signed: %s.\n", r->stamps, plural(r->stamps),
 		       r->stamps == 1 ? "s" : "",
@@ -441,12 +442,16 @@ static void tell_text(const struct verifying *v)
 		tell_finding(cof_json_at(v->findings, i));
 	cof_size_text(r->bytes, size);
 	printf("%s%s%s: %s\n", colour(r->verdict == COF_INTACT ? GREEN : RED),
-	       cof_verdict_name(r->verdict), colour(PLAIN), meaning(r->verdict));
-	if (r->verdict == COF_NOT_AN_ARCHIVE)
+	       cof_verdict_name(r->verdict), colour(PLAIN),
+	       v->anchor.decides && r->verdict == COF_INCOMPLETE
+		   ? "the log is as it was written, but its end could not be compared with the anchor"
+		   : meaning(r->verdict));
+	if (r->verdict == COF_NOT_AN_ARCHIVE || (r->verdict == COF_WRONG_KEY && !r->frames))
 		return;
-	printf("%s: %" PRIu64 " frames, %s, %" PRIu64 " of them under the checkpoint; %" PRIu32
+	printf("%s: %" PRIu64 " frame%s, %s, %s%" PRIu64 "%s; %" PRIu32
 	       " mount%s, %" PRIu32 " recover%s%s\n",
-	       shown ? shown : "?", r->frames, size, r->checkpoint_size, r->mounts,
+	       shown ? shown : "?", r->frames, plural(r->frames), size, r->since_size ? "behind the checkpoint given; the newest covers " : "",
+	       r->checkpoint_size, r->since_size ? "" : " of them under the checkpoint", r->mounts,
 	       plural(r->mounts), r->recoveries, r->recoveries == 1 ? "y" : "ies",
 	       r->seal_checked ? "; all seals hold" : "");
 	if (v->live)

@@ -18,6 +18,7 @@ struct tool_option {
 	const char *help; /* one paragraph, wrapped by who prints it */
 	bool files;       /* completion offers file names */
 	char letter;      /* the same in one letter, or 0 */
+	const char *choices; /* completion offers these, with commas; an arg such as "yes|no" needs none */
 };
 
 struct verb {
@@ -29,6 +30,7 @@ struct verb {
 	const struct tool_option *more; /* options that it shares with others, or NULL */
 	int (*run)(const struct verb *self, int argc, char **argv); /* an exit code */
 	bool takes_files;                                           /* for completion */
+	const char *actions; /* for completion: what the first operand may be, with blanks; or NULL */
 };
 
 extern const struct verb *const verbs[]; /* NULL-terminated */

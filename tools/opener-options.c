@@ -16,7 +16,8 @@ const struct tool_option opener_options[] = {
     [CREDENTIAL] = {"credential", "NAME", "the same from the systemd credential NAME"},
     [SEAL] = {"seal", "KIND",
 	      "opens by tpm2, passphrase or file. Without it by what else is named, else by the TPM if "
-	      "there is such an opener, else by passphrase"},
+	      "there is such an opener, else by passphrase",
+	      .choices = "tpm2,passphrase,file"},
     [TPM] = {"tpm", "WHERE",
 	     "where the TPM is: device:/dev/tpmrm0 (the default, or what COFFER_TPM says), "
 	     "swtpm:host=H,port=P or the path of a socket",
@@ -33,7 +34,8 @@ const struct tool_option opener_new_options[] = {
     [CREDENTIAL] = {"credential", "NAME", "the same from the systemd credential NAME"},
     [SEAL] = {"seal", "KIND",
 	      "what opens it: tpm2 (this machine's TPM), passphrase or file. Without it file with "
-	      "--key-file or --new-key-file, else passphrase"},
+	      "--key-file or --new-key-file, else passphrase",
+	      .choices = "tpm2,passphrase,file"},
     [TPM] = {"tpm", "WHERE",
 	     "of tpm2: where the TPM is, device:/dev/tpmrm0 (the default, or what COFFER_TPM says), "
 	     "swtpm:host=H,port=P or the path of a socket",

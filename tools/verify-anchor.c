@@ -20,7 +20,7 @@ void anchor_ask(struct anchor_asked *a, struct cof_io *io)
 	if (r == 0)
 		r = cof_anchored_last(io, &conf, &a->before);
 	if (r == 0 && !a->before.there) {
-		cof_fail(&why, 0, "the log names no anchor: none of its openers was a TPM");
+		cof_fail(&why, 0, "the log names no anchor: no opener of it was a TPM, or it was never mounted since");
 		r = -ENODATA;
 	}
 	if (r == 0)
@@ -92,6 +92,7 @@ void anchor_judge(struct anchor_asked *a, struct cof_verified *v)
 			break;
 		}
 	}
-	if (a->verdict > v->verdict)
+	a->decides = a->verdict > v->verdict;
+	if (a->decides)
 		v->verdict = a->verdict;
 }

@@ -14,6 +14,7 @@ struct anchor_asked {
 	struct cof_diag text;
 	bool told;	 /* there is something to say: */
 	enum cof_verdict verdict;
+	bool decides;	 /* graver than what the log alone says */
 };
 
 /* Before the log is verified, so that a daemon beside us cannot be ahead of what is read. */

@@ -186,10 +186,10 @@ coffer recover "$STORE" --identity "$W/one" --seal tpm2 --tpm "$W/tpm/sock" > /d
 COFFER_TPM=$W/tpm/sock mount.coffer "$STORE" "$MNT"
 cmp "$W/data" "$MNT/audit/data"
 umount_archive
-same "openers" "tpm2-1" "$(coffer seal show "$STORE" --json | json '" ".join(o["name"] for o in j)')"
+same "openers" "tpm2-1" "$(coffer seal show "$STORE" --json | json '" ".join(o["name"] for o in j["openers"])')"
 ok "under a TPM"
 coffer init "$W/sealed" --seal tpm2 --tpm "$W/tpm/sock" --shelf audit --recovery "$R1" --recovery-test "$W/one" > "$W/said"
 ! grep -q "nothing in the archive can be" "$W/said" || fail "init calls an archive lost that can be recovered"
 coffer recover "$W/sealed" --identity "$W/one" --new-key-file "$W/sealedkey" > /dev/null
-same "openers" "file-1" "$(coffer seal show "$W/sealed" --json | json '" ".join(o["name"] for o in j)')"
+same "openers" "file-1" "$(coffer seal show "$W/sealed" --json | json '" ".join(o["name"] for o in j["openers"])')"
 ok "from a TPM to a key file"
