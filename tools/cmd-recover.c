@@ -108,8 +108,8 @@ static void say(const struct recovery_run *r, const struct cof_recovered_keys *k
 {
 	cof_autofree char *store = shell_word(r->store.path);
 
-	printf("The keys of %s are recovered: %" PRIu32 " mount%s of its log, and so all, were written under them",
-	       r->store.path, k->mounts, plural(k->mounts));
+	printf("The keys of %s are recovered: %s%" PRIu32 " mount%s of its log %s written under them",
+	       r->store.path, k->mounts == 1 ? "the " : "all ", k->mounts, plural(k->mounts), k->mounts == 1 ? "was" : "were");
 	printf(k->files ? ", and\n%" PRIu64 " first writes to files.\n" : ".\n", k->files);
 	if (k->unlike)
 		printf("Warning: %" PRIu64 " first writes to files do not fit; that is damage, or forgery: coffer "

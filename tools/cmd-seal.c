@@ -554,5 +554,5 @@ const struct verb verb_seal = {
     .more = opener_options,
     .run = run,
     .takes_files = true,
-    .actions = "show renew add remove recovery-renew new-lineage",
+    .actions = "show renew add remove recovery-renew auditor-renew new-lineage",
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* coffer unlock: lifts the lock that wrong passphrases or PINs put on an archive's door. */
+/* coffer unlock: lifts the lock that wrong passphrases or PINs put on an archive. */
 #include "tools/coffer.h"
 #include "tools/opener.h"
 #include "tools/output.h"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Three wrong passphrases in a row lock the door, by whichever road they come and over restarts; who kills the program before it
+# Three wrong passphrases in a row lock the archive, by whichever road they come and over restarts; who kills the program before it
 # judged has used up a try; coffer unlock lifts the lock for who may; all of it is on record with the next mount. So are changes
 # of openers, which happen while nobody has the archive mounted. About 15 s.
 . "$(dirname "$0")/lib.sh"

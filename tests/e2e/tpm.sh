@@ -132,13 +132,13 @@ for left in 2 1; do
     grep -q "$left are left" "$W/out" || fail "tries left: $(cat "$W/out")"
 done
 by_pin() { mount.coffer "$STORE" "$MNT" -o seal=tpm2,passfd=3 3< "$1" > "$W/out" 2>&1; } # FILE
-# The third locks the archive's own door and, with this TPM's setting, the TPM: each of them is shown, and lifted by its own rules.
+# The third locks the archive and, with this TPM's setting, the TPM: each of them is shown, and lifted by its own rules.
 by_pin "$W/wrong" && fail "a wrong PIN opened it"
 grep -q "wrong PIN, and the TPM.*locked out.*the archive is locked" "$W/out" || fail "third: $(cat "$W/out")"
-by_pin "$W/pin" && fail "the door's lock does not hold"
-grep -q "is locked for passphrases and PINs" "$W/out" || fail "door: $(cat "$W/out")"
+by_pin "$W/pin" && fail "the archive's lock does not hold"
+grep -q "is locked for passphrases and PINs" "$W/out" || fail "lockout: $(cat "$W/out")"
 coffer seal show "$STORE" > "$W/out"
-grep -q "^TPM: 3 of 3 .*locked out" "$W/out" && grep -q "^Door: locked" "$W/out" || fail "show: $(cat "$W/out")"
+grep -q "^TPM: 3 of 3 .*locked out" "$W/out" && grep -q "^Lockout: locked" "$W/out" || fail "show: $(cat "$W/out")"
 coffer unlock "$STORE" --key-file "$KEY" > /dev/null
 by_pin "$W/pin" && fail "the TPM's lockout does not hold"
 grep -q "locked out after 3 wrong PINs" "$W/out" || fail "TPM: $(cat "$W/out")"
