@@ -229,7 +229,7 @@ static void say_seal(const struct cof_json *o)
 		printf("%sWarning: the anchor is not raised: %s%s\n", colour(YELLOW), shown ? shown : "?",
 		       colour(PLAIN));
 	if (!who)
-		printf("%-12s no seal/auditor.age (coffer init --auditor)\n", "Auditor");
+		printf("%-12s nobody holds the secret in seal/auditor.age (coffer seal auditor-renew)\n", "Auditor");
 	else if (cof_json_str(who, "error"))
 		printf("%-12s the newest seal/auditor file is damaged: put a copy there\n", "Auditor");
 	else
