@@ -220,8 +220,7 @@ static int give_up_root(struct daemon *d, struct cof_diag *diag)
 		return cof_fail(diag, -errno, "%s: %s", d->store, strerror(errno));
 	err = make_index_dir(d, &st, diag);
 	if (err == 0)
-		err = strncmp(tpm, "swtpm:", 6) && access(tpm + strcspn(tpm, "/"), F_OK) < 0 ? 0
-										     : cof_tpm_load(tpm, diag);
+		err = !d->secret.secret.tpm && access(tpm + strcspn(tpm, "/"), F_OK) < 0 ? 0 : cof_tpm_load(tpm, diag);
 	if (err == 0)
 		err = cof_daemon_self_measure(&d->self, diag);
 	(void)prctl(PR_GET_PDEATHSIG, &signal);

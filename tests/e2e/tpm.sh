@@ -97,10 +97,10 @@ mount.coffer "$STORE" "$MNT"; umount "$MNT"; gone
 ok "PCRs: an update, a change, a renewal by another opener"
 
 # the same words as with --tpm, comma and all; what speaks TCP is loaded before the daemon may load nothing any more
-for tpm in swtpm:host=127.0.0.1,port=1 swtpm:port=1; do
+for tpm in swtpm:host=127.0.0.1,port=1 swtpm:port=1 "$W/no-such-socket"; do
     refused "no TPM answers at $tpm (tcti:IO failure)" mount.coffer "$STORE" "$MNT" -o "tpm=$tpm"
 done
-ok "the name of a TPM behind TCP"
+ok "the name of a TPM behind a socket"
 
 # a hostile root raises the counter
 index=$(coffer seal show "$STORE" --json | python3 -c 'import json, sys
