@@ -638,6 +638,8 @@ class Store:
         self.mount, self.salt, self.epoch, self.actors = 0, None, None, 0
         self.lineage, self.anchor = None, (None, 0)
         self.counters, self.committed, self.events, self.salts = {}, set(), 0, {}
+        self.policies = {}  # of shelves: SHA-256
+        self.policy_digests = 0  # EVENT frames with a digest of all of them
         self.openers = []  # what EVENT frames say of openers
         self.last_note, self.clean, self.owes_recovery, self.previous = 0, True, False, None
         self.secrets = {1: self.auditor_secret(auditor)} if auditor else {}
@@ -759,6 +761,10 @@ class Store:
         elif f.type in (CREATE, RENAME, REMOVE, ATTR, EVENT):
             v = fields(plain, f.where, *REQUIRED.get(f.type, ()))
             self.events += f.type == EVENT
+            if f.type == EVENT and v[32] == b"policies" and 84 in v:
+                need(v[84] == sha256(b"".join(struct.pack("<Q", i) + p for i, p in sorted(self.policies.items()))),
+                     f.where, "has another digest of the policies in force")
+                self.policy_digests += 1
             if f.type == EVENT and v.get(32, b"").decode("utf-8", "strict") in WHAT.values():
                 self.openers.append({name: v[tag].decode("utf-8", "strict") for tag, name in
                                      ((32, "event"), (36, "reason"), (40, "detail")) if tag in v})
@@ -775,7 +781,9 @@ class Store:
         elif f.type == SHELF:
             n = self.names.get(f.object, f, DIRECTORY)
             v = fields(plain, f.where, 2)
-            fields(f.rest(), f.where, 27)[27].decode("utf-8", "strict")
+            policy = fields(f.rest(), f.where, 27)[27]
+            policy.decode("utf-8", "strict")
+            self.policies[f.object] = sha256(policy)
             need(n.parent == 1 and n.name == v[2], f.where, "is about another directory")
         elif f.type != PAD:
             fields(f.rest(), f.where)
@@ -931,7 +939,7 @@ def summary(s):
     failures, locked, pending = attempts(s.path, s.conf)
     return {"opener_events": s.openers, "pending": pending + s.keys.notes, "failures": failures, "locked": locked,
             "frames": s.size, "bytes": s.bytes, "checkpoint": s.note.size,
-            "root": s.note.root.hex(), "tail": s.tail, "mounts": s.mount, "events": s.events,
+            "root": s.note.root.hex(), "tail": s.tail, "mounts": s.mount, "events": s.events, "policy_digests": s.policy_digests,
             "opaque": s.opaque, "destroyed": s.destroyed, "stamps": s.stamps, "seal_checked": bool(s.secrets),
             "files": [describe(path, n) for path, n in s.names.walk()]}
 

@@ -284,6 +284,8 @@ void cof_incomplete_settle(struct cof_archive *a); /* once the index is filled *
 
 /* Behind the MOUNT frame: an EVENT for what is not as it was in the mount before. */
 int cof_self_compare(struct cof_archive *a);
+/* Once the index is filled: an EVENT with the digest of the policies in force (policies.c). */
+int cof_policies_record(struct cof_archive *a);
 
 /* ---- faults that nobody has acknowledged (fault.c) ---- */
 

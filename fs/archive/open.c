@@ -443,6 +443,8 @@ static int go_on(struct cof_archive *a, struct cof_diag *diag)
 		r = cof_proofs_load(a);
 	if (r == 0)
 		r = cof_events_resume(a);
+	if (r == 0 && a->log)
+		r = cof_policies_record(a);
 	if (r == 0 && a->log && !a->p.no_threads)
 		r = cof_log_start(a->log);
 	if (r == 0 && a->log && !a->p.no_threads)

@@ -89,6 +89,7 @@ static const struct known known[256] = {
 	[COF_T_MODULE] = {"modules", FORM_TEXT},
 	[COF_T_GUARD] = {"guard", FORM_DIGEST},
 	[COF_T_OPTIONS] = {"options", FORM_BYTES},
+	[COF_T_POLICIES] = {"policies", FORM_HEX},
 };
 
 /* ---- fields ---- */

@@ -72,6 +72,11 @@ umount_archive
 same "the MOUNT frame has it" "$(sha256sum < "$libgcrypt" | cut -d ' ' -f 1)" \
     "$(coffer log "$STORE" --key-file "$KEY" --json | jsonl '[m["sha256"] for e in j if e["type"] == "mount" and "measured" in e for m in e["measured"] if "libgcrypt" in m["text"]][0]')"
 
+same "policies: a digest at the first mount of a daemon, and it is right" 1 \
+    "$(second_reader --json | json 'j["policy_digests"]')"
+same "the same digests in self-check" "$(json '"\n".join(sorted(s["name"] + ": SHA-256 " + s["policy_sha256"] for s in j["shelves"]))' < "$W/check.json")" \
+    "$(event policies --key-file "$KEY" | sort)"
+
 say "nothing changed: no event; another program: one, which names it"
 mount_archive
 same "no event" "" "$(event changed)"

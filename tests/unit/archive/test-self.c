@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the daemon is made of, in MOUNT frames: a difference from the mount before is an event, and only that. */
 #include "entries.h"
+#include "fs/archive/internal.h"
+
+#include <stdio.h>
 
 static struct store s;
 
@@ -67,6 +70,77 @@ START_TEST(test_what_changed_is_an_event)
 }
 END_TEST
 
+/* The digest as docs/format.md 4 has it, over shelves 2 and 3. */
+static void expect_digest(char hex[2 * COF_HASH + 1])
+{
+	uint8_t text[2 * (8 + COF_HASH)], digest[COF_HASH];
+
+	for (uint64_t i = 0; i < 2; i++) {
+		cof_autobuf struct cof_buf policy = {0};
+
+		ck_assert_int_eq(cof_index_get_value(s.archive->ix, COF_INDEX_NOW, AUDIT + i, "policy", &policy), 0);
+		cof_put_le64(text + i * 40, AUDIT + i);
+		cof_sha256(policy.data, policy.len, text + i * 40 + 8);
+	}
+	cof_sha256(text, sizeof(text), digest);
+	cof_hex(digest, sizeof(digest), hex);
+}
+
+START_TEST(test_policies_in_force)
+{
+	cof_autobuf struct cof_buf fields = {0};
+	struct cof_archive_params p = {.io = s.io, .secret = &s.secret, .no_threads = true};
+	char expected[2 * COF_HASH + 1], before[2 * COF_HASH + 1] = "", dir[64], command[80];
+
+	put_file(&fields, 1, "cofferfs");
+	store_new(&s, STORE_SIM);
+	ck_assert_int_eq(store_init(&s, NULL), 0);
+	p.io = s.io;
+	p.secret = &s.secret;
+	snprintf(dir, sizeof(dir), "/tmp/coffer-test-self-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	p.index_dir = dir;
+	for (int mount = 0; mount < 4; mount++) { /* the last one has nothing new */
+		struct cof_json *events;
+		const char *found = NULL;
+		unsigned n = 0;
+
+		p.self = mount == 1 ? NULL : fields.data; /* a verb that opened the archive: nothing */
+		p.self_len = mount == 1 ? 0 : fields.len;
+		ck_assert_int_eq(cof_archive_open(&p, &s.archive, &s.opened, NULL), 0);
+		events = entries_of(&s, "event");
+		for (size_t i = 0; i < cof_json_count(events); i++) {
+			const char *name = cof_json_str(cof_json_at(events, i), "event");
+
+			if (name && !strcmp(name, "policies")) {
+				found = cof_json_str(cof_json_at(events, i), "policies");
+				n++;
+			}
+		}
+		ck_assert_uint_eq(n, mount >= 2 ? 2 : 1);
+		expect_digest(expected);
+		ck_assert(mount != 1 ? !strcmp(found, expected) : 1);
+		ck_assert(mount != 2 || strcmp(before, expected) != 0); /* the policy changed in between */
+		strcpy(before, expected);
+		if (mount == 1) {
+			static const char policy[] = "durability = write\n";
+
+			ck_assert_int_eq(do_op(&s, &root_user,
+					       (struct cof_op){.kind = COF_OP_SHELF_SET,
+							       .ino = AUDIT,
+							       .data = policy,
+							       .length = sizeof(policy) - 1}),
+					 0);
+		}
+		cof_json_free(events);
+		store_close(&s);
+	}
+	store_done(&s);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("archive-self");
@@ -75,6 +149,7 @@ int main(void)
 	int bad;
 
 	tcase_add_test(c, test_what_changed_is_an_event);
+	tcase_add_test(c, test_policies_in_force);
 	suite_add_tcase(suite, c);
 	srunner_run_all(r, CK_NORMAL);
 	bad = srunner_ntests_failed(r);
