@@ -62,7 +62,7 @@ void anchor_judge(struct anchor_asked *a, struct cof_verified *v)
 		case COF_ANCHOR_NEXT:
 			snprintf(text, sizeof(text),
 				 "the TPM's counter is at %llu, and so is the log: no checkpoint up to the anchor is "
-				 "missing (frame %llu)",
+				 "missing (frame %llu), unless somebody with the host's keys wrote the log on",
 				 (unsigned long long)a->value, (unsigned long long)chain.sequence);
 			say(a, COF_INTACT, text);
 			break;
