@@ -179,7 +179,8 @@ static int settled(struct cof_keys *k, struct cof_io *io, const char *tpm, struc
 		return cof_fail(diag, -EBUSY, "a renewal was finished just now: try again");
 	if (err == -EAGAIN && diag)
 		return cof_fail(diag, err, "a renewal of the seal was not finished, and only the TPM can "
-					   "tell how it goes on: %.600s",
+					   "tell how it goes on: %.500s. If that TPM is gone for good: coffer "
+					   "seal new-lineage STORE --without-tpm, with another opener",
 				diag->text);
 	return err;
 }

@@ -384,6 +384,20 @@ static int raised(struct cof_io *io, const uint8_t archive_id[16], const struct 
 	return now == s->value;
 }
 
+int cof_keys_settle_as_opened(struct cof_keys *k, struct cof_io *io, struct cof_diag *diag)
+{
+	int top = cof_io_exists(io, "keys/top.next");
+	struct cof_seal_files files;
+	int err = top < 0 ? top : cof_seal_list(io, &files);
+
+	if (err)
+		return settle_fail(io, err, diag);
+	err = top && !k->top_next ? back(io, &files, diag) : cof_keys_forward(io, diag);
+	if (!err)
+		k->top_next = false;
+	return err;
+}
+
 int cof_keys_settle(struct cof_io *io, const uint8_t archive_id[16], const char *tpm,
 		    struct cof_diag *diag)
 {

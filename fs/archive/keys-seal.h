@@ -39,6 +39,8 @@ int cof_keys_forward(struct cof_io *io, struct cof_diag *diag);
  * TPM that decides could not be asked (said in diag) · other errors. */
 int cof_keys_settle(struct cof_io *io, const uint8_t archive_id[16], const char *tpm,
 		    struct cof_diag *diag);
+/* Without the TPM, by somebody who says that it is gone for good: what k was opened from is in force. */
+int cof_keys_settle_as_opened(struct cof_keys *k, struct cof_io *io, struct cof_diag *diag);
 
 /* ---- a recovery (recover.c) ---- */
 

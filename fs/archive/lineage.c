@@ -136,6 +136,8 @@ int cof_store_seal_lineage(struct cof_io *io, const struct cof_opener_secret *se
 	if (r < 0)
 		return r;
 	r = cof_keys_open_settled(io, b.conf.id, secret, &b.keys, diag);
+	if (r == 0 && without_tpm) /* or the TPM, when it comes back, would bring keys of another lineage into force */
+		r = cof_keys_settle_as_opened(b.keys, io, diag);
 	if (r == 0)
 		r = reach_tpm(&b, secret, without_tpm);
 	if (r == 0)

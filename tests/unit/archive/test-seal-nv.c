@@ -393,6 +393,58 @@ START_TEST(begun_anew)
 }
 END_TEST
 
+/* A renewal cut at this step. 1: only the TPM can say whether it is in force */
+static int cut_renewal(uint64_t at)
+{
+	struct cof_renewal renewal = {.tpm = proxy.socket};
+
+	cof_sim_plan(s.sim, COF_SIM_CRASH, cof_sim_ops(s.sim) + at);
+	if (cof_store_seal_renew(s.io, &by_file, &renewal, &diag) == 0)
+		return 0;
+	reboot(COF_SIM_KEEP);
+	return cof_io_exists(s.io, "keys/top.next") == 1 && cof_io_exists(s.io, "seal/tpm2-1.next") == 1 ? 1 : -1;
+}
+
+static void settle(void)
+{
+	struct cof_keys *k = NULL;
+
+	must_be(cof_keys_open_settled(s.io, s.archive_id, &by_file, &k, &diag), 0);
+	cof_keys_free(k);
+}
+
+/* In force by the counter, and the TPM gone: who begins anew without it has decided, also when it comes back. */
+START_TEST(begun_anew_over_a_renewal)
+{
+	uint64_t last = 0;
+	int r;
+
+	for (uint64_t at = 1; (r = cut_renewal(at)) != 0; at++) {
+		if (r > 0)
+			last = at;
+		settle();
+	}
+	reboot(COF_SIM_KEEP); /* the cut that did not come */
+	for (; cut_renewal(last) < 0; last--)
+		settle();
+	swtpm_stop(&sw);
+	must_be(cof_store_seal_remove(s.io, &by_file, COF_OPENER_TPM2, 1, &diag), -EAGAIN);
+	ck_assert(strstr(diag.text, "--without-tpm"));
+	must_be(begin_anew(true), 0);
+	must_be(try_mount(&by_file), 0);
+	ck_assert(!s.opened.read_only);
+	store_close(&s);
+	swtpm_start(&sw);
+	must_be(try_mount(&by_file), 0);
+	ck_assert_msg(!s.opened.read_only, "%s", s.opened.text);
+	must_hold(&s, file, content, sizeof(content));
+	store_close(&s);
+	swtpm_stop(&sw);
+	must_be(cof_store_seal_remove(s.io, &by_file, COF_OPENER_TPM2, 1, &diag), 0);
+	swtpm_start(&sw);
+}
+END_TEST
+
 /* Cut at each step, and begun again: it is on record in the end, as what it is. */
 START_TEST(power_cut_anew)
 {
@@ -454,6 +506,7 @@ int main(void)
 	tcase_add_test(c, another_tpm);
 	tcase_add_test(c, tpm_gone);
 	tcase_add_test(c, begun_anew);
+		tcase_add_test(c, begun_anew_over_a_renewal);
 	tcase_add_loop_test(c, power_cut_anew, 0, 3);
 	suite_add_tcase(suite, c);
 	r = srunner_create(suite);
