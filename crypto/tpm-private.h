@@ -3,6 +3,7 @@
 #ifndef COF_TPM_PRIVATE_H
 #define COF_TPM_PRIVATE_H
 
+#include <stdatomic.h>
 #include <tss2/tss2_esys.h>
 #include <tss2/tss2_mu.h>
 
@@ -16,6 +17,8 @@ struct cof_tpm {
 	TSS2_TCTI_CONTEXT *tcti;
 	ESYS_CONTEXT *esys; /* NULL: not connected, or the connection broke */
 	bool broke;
+	const atomic_int *patience; /* ms that an answer may take */
+	bool late;		    /* an answer took longer: nobody is asked again in this round */
 	struct {
 		ESYS_TR tr;
 		bool flush; /* transient: it takes a slot in the TPM */
@@ -40,6 +43,13 @@ void cof_tpm_hold(struct cof_tpm *t, ESYS_TR tr, bool flush);
 void cof_tpm_release(struct cof_tpm *t, ESYS_TR tr); /* now rather than at the end of the round */
 /* Overwrites every copy of these bytes in tss2's buffers, and the stack below. */
 void cof_tpm_scrub(struct cof_tpm *t, const void *secret, size_t n);
+
+/* ---- tpm-socket.c ---- */
+
+/* where: "/path", "swtpm:path=/path", "swtpm:host=H,port=P". patience and late outlive it; late is set once an
+ * answer took longer than the patience, and after that or a failure every command fails at once. */
+TSS2_RC cof_tpm_socket_new(const char *where, const atomic_int *patience, bool *late, TSS2_TCTI_CONTEXT **ret);
+void cof_tpm_socket_free(TSS2_TCTI_CONTEXT *tcti);
 
 /* ---- tpm-parent.c ---- */
 

@@ -17,24 +17,40 @@ static bool where_ok(const char *where)
 	return !strncmp(where, "device:/", 8) || !strncmp(where, "swtpm:", 6) || *where == '/';
 }
 
+static bool by_socket(const struct cof_tpm *t)
+{
+	return strncmp(t->where, "device:", 7) != 0;
+}
+
 static void disconnect(struct cof_tpm *t)
 {
 	if (t->esys)
 		Esys_Finalize(&t->esys);
-	if (t->tcti)
+	if (t->tcti && by_socket(t))
+		cof_tpm_socket_free(t->tcti);
+	else if (t->tcti)
 		Tss2_TctiLdr_Finalize(&t->tcti);
 	t->esys = NULL;
 	t->tcti = NULL;
 	t->n_held = 0;
 }
 
+static int too_late(struct cof_tpm *t, struct cof_diag *diag)
+{
+	return cof_tpm_because(t, COF_TPM_GONE, diag,
+			       "the TPM at %s does not answer, or not within %d s: see whether it hangs or "
+			       "another program uses it, and try again",
+			       t->where, (atomic_load(t->patience) + 999) / 1000);
+}
+
 static int gone(struct cof_tpm *t, TSS2_RC rc, struct cof_diag *diag)
 {
 	static const char device[] = "see that it is switched on in the firmware and that the device is there",
-			  soft[] = "see that swtpm runs and has its control channel at the next port",
-			  local[] = "see that swtpm runs and has its control socket beside it, with .ctrl at the end";
-	const char *look = *t->where == '/' ? local : *t->where == 's' ? soft : device;
+			  soft[] = "see that swtpm runs and listens there";
+	const char *look = by_socket(t) ? soft : device;
 
+	if (t->late)
+		return too_late(t, diag);
 	return cof_tpm_because(t, COF_TPM_GONE, diag,
 			       "no TPM answers at %s (%s): %s, or name another (--tpm, -o tpm=); if the archive's is "
 			       "gone for good: coffer recover STORE",
@@ -60,19 +76,18 @@ static void flush_left(struct cof_tpm *t, uint32_t first)
 
 static int connect_to(struct cof_tpm *t, struct cof_diag *diag)
 {
-	char conf[sizeof(t->where) + 16];
 	TSS2_RC rc;
 
 	if (t->esys)
 		return 0;
-	snprintf(conf, sizeof(conf), "%s%s", *t->where == '/' ? "swtpm:path=" : "", t->where);
-	rc = Tss2_TctiLdr_Initialize(conf, &t->tcti);
+	rc = by_socket(t) ? cof_tpm_socket_new(t->where, t->patience, &t->late, &t->tcti)
+			  : Tss2_TctiLdr_Initialize(t->where, &t->tcti);
 	if (rc == TSS2_RC_SUCCESS)
 		rc = Esys_Initialize(&t->esys, t->tcti, NULL);
 	if (rc == TSS2_RC_SUCCESS)
 		rc = Esys_Startup(t->esys, TPM2_SU_CLEAR);
 	if (rc == TSS2_RC_SUCCESS || cof_tpm_is(rc, TPM2_RC_INITIALIZE)) {
-		if (t->broke && strncmp(t->where, "device:", 7) != 0) {
+		if (t->broke && by_socket(t)) {
 			/* tss2's name for it shifts into the sign */
 			flush_left(t, (TPM2_HC)TPM2_HT_TRANSIENT << TPM2_HR_SHIFT);
 			flush_left(t, TPM2_LOADED_SESSION_FIRST);
@@ -102,7 +117,7 @@ static int quietly(struct cof_tpm *t, cof_tpm_fn fn, void *arg, struct cof_diag 
 		r = fn(t, arg, diag);
 	while (t->n_held) /* newest first; a broken connection gives all back by itself */
 		cof_tpm_release(t, t->held[t->n_held - 1].tr);
-	t->broke |= t->cause == COF_TPM_DROPPED || t->cause == COF_TPM_RESET;
+	t->broke |= t->late || t->cause == COF_TPM_DROPPED || t->cause == COF_TPM_RESET;
 	if (t->broke)
 		disconnect(t);
 	if (!before)
@@ -117,6 +132,7 @@ int cof_tpm_round(struct cof_tpm *t, cof_tpm_fn fn, void *arg, bool again, struc
 	int r;
 
 	t->cause = COF_TPM_OK;
+	t->late = false;
 	r = quietly(t, fn, arg, diag);
 	if (again && (t->cause == COF_TPM_DROPPED || t->cause == COF_TPM_RESET)) {
 		t->cause = COF_TPM_OK;
@@ -133,6 +149,14 @@ static int nothing(struct cof_tpm *t COF_UNUSED, void *arg COF_UNUSED,
 
 int cof_tpm_open(const char *where, struct cof_tpm **ret, struct cof_diag *diag)
 {
+	static const atomic_int patience = 60000; /* making a key takes seconds */
+
+	return cof_tpm_open_within(where, &patience, ret, diag);
+}
+
+int cof_tpm_open_within(const char *where, const atomic_int *patience_ms, struct cof_tpm **ret,
+			struct cof_diag *diag)
+{
 	cof_autotpm struct cof_tpm *t = NULL;
 	int r;
 
@@ -145,6 +169,7 @@ int cof_tpm_open(const char *where, struct cof_tpm **ret, struct cof_diag *diag)
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return cof_fail(diag, -ENOMEM, "out of memory");
+	t->patience = patience_ms;
 	setenv("TSS2_LOG", "all+none", 0);
 	snprintf(t->where, sizeof(t->where), "%s", where);
 	r = cof_tpm_round(t, nothing, NULL, false, diag);
@@ -193,7 +218,7 @@ void cof_tpm_release(struct cof_tpm *t, ESYS_TR tr)
 	for (unsigned i = 0; i < t->n_held; i++) {
 		if (t->held[i].tr != tr)
 			continue;
-		if (t->esys && t->cause != COF_TPM_DROPPED && t->cause != COF_TPM_RESET) {
+		if (t->esys && !t->late && t->cause != COF_TPM_DROPPED && t->cause != COF_TPM_RESET) {
 			/* a failure means that a reset took it already, or that the line broke: then
 			 * the connection is of no more use, but what was asked for was done */
 			if (t->held[i].flush)
@@ -354,6 +379,8 @@ int cof_tpm_rc(struct cof_tpm *t, TSS2_RC rc, const char *what, struct cof_diag 
 
 	if (rc == TSS2_RC_SUCCESS)
 		return 0;
+	if (t->late)
+		return too_late(t, diag);
 	cause = cause_of(rc);
 	return cof_tpm_because(t, cause, diag, "the TPM at %s: %s (%s, 0x%x): %s", t->where, what,
 			       Tss2_RC_Decode(rc), rc, advice(cause));

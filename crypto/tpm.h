@@ -15,6 +15,8 @@
 #ifndef COF_TPM_H
 #define COF_TPM_H
 
+#include <stdatomic.h>
+
 #include "crypto/crypto.h"
 
 struct cof_tpm;
@@ -28,7 +30,7 @@ struct cof_tpm;
 
 enum cof_tpm_cause {
 	COF_TPM_OK = 0,
-	COF_TPM_GONE,	  /* -ENODEV: no such device, nobody listens there */
+	COF_TPM_GONE,	  /* -ENODEV: no such device, nobody listens there or answers in time */
 	COF_TPM_DROPPED,  /* -EPIPE: the connection broke in the middle of a command */
 	COF_TPM_RESET,	  /* -EAGAIN: it was reset during the command, which was repeated in vain */
 	COF_TPM_LOCKED,	  /* -EACCES: locked out after wrong PINs; diag says for how long */
@@ -52,6 +54,11 @@ enum cof_tpm_cause {
  * its own messages to standard error unless TSS2_LOG is set: this sets it when it is not.
  */
 int cof_tpm_open(const char *where, struct cof_tpm **ret, struct cof_diag *diag);
+/* The same, with an end to waiting. Behind a socket an answer that takes longer than *patience_ms counts as none
+ * (COF_TPM_GONE), by default a minute; it is looked at again while somebody waits, may be changed meanwhile, and
+ * outlives *ret. A device's driver in the kernel has limits of its own. */
+int cof_tpm_open_within(const char *where, const atomic_int *patience_ms, struct cof_tpm **ret,
+			struct cof_diag *diag);
 void cof_tpm_free(struct cof_tpm *t); /* NULL is fine */
 void cof_tpm_freep(struct cof_tpm **t);
 #define cof_autotpm COF_CLEANUP(cof_tpm_freep)

@@ -512,8 +512,8 @@ struct cof_archive {
 	struct cof_recent recent[COF_RECENT];
 	unsigned recent_next;
 
-	pthread_t keeper;
-	bool keeper_runs;
+	pthread_t keeper, tpm_watch;
+	bool keeper_runs, tpm_watch_runs;
 	pthread_mutex_t keeper_lock;
 	pthread_cond_t keeper_cond;
 	bool stop, closing; /* closing: nobody else is there; the end of the reserve may be used */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What has to happen without anybody asking: events are flushed, the index is fed, the clocks are
- * watched. And what happens once the log has failed. The log has a keeper of its
- * own for checkpoints.
+ * watched; the TPM's by a thread of its own, since a TPM answers when it likes. And what happens once the
+ * log has failed. The log has a keeper of its own for checkpoints.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -68,7 +68,8 @@ void cof_archive_tick(struct cof_archive *a)
 	int64_t now = cof_now(CLOCK_BOOTTIME);
 
 	cof_clock_look(&a->clock);
-	cof_clock_watch_tpm(a);
+	if (a->p.no_threads)
+		cof_clock_watch_tpm(a);
 	cof_gate_enter(a);
 	if (a->log && !atomic_load(&a->failed)) {
 		cof_clock_watch(a);
@@ -89,10 +90,9 @@ void cof_archive_tick(struct cof_archive *a)
 	cof_faults_write(a);
 }
 
-static void *keeper(void *archive)
+/* each: once a second, until the archive is closed. */
+static void *run(struct cof_archive *a, void (*each)(struct cof_archive *a))
 {
-	struct cof_archive *a = archive;
-
 	pthread_mutex_lock(&a->keeper_lock);
 	while (!a->stop) {
 		int64_t until = cof_now(CLOCK_MONOTONIC) + COF_NSEC;
@@ -103,11 +103,21 @@ static void *keeper(void *archive)
 		if (a->stop)
 			break;
 		pthread_mutex_unlock(&a->keeper_lock);
-		cof_archive_tick(a);
+		each(a);
 		pthread_mutex_lock(&a->keeper_lock);
 	}
 	pthread_mutex_unlock(&a->keeper_lock);
 	return NULL;
+}
+
+static void *keeper(void *archive)
+{
+	return run(archive, cof_archive_tick);
+}
+
+static void *tpm_watch(void *archive)
+{
+	return run(archive, cof_clock_watch_tpm);
 }
 
 int cof_keeper_start(struct cof_archive *a)
@@ -119,6 +129,12 @@ int cof_keeper_start(struct cof_archive *a)
 		return 0;
 	r = pthread_create(&a->keeper, NULL, keeper, a);
 	a->keeper_runs = r == 0;
+	if (r == 0 && a->log && a->clock.by_tpm) {
+		r = pthread_create(&a->tpm_watch, NULL, tpm_watch, a);
+		a->tpm_watch_runs = r == 0;
+	}
+	if (r)
+		cof_keeper_stop(a);
 	return -r;
 }
 
@@ -128,8 +144,12 @@ void cof_keeper_stop(struct cof_archive *a)
 		return;
 	pthread_mutex_lock(&a->keeper_lock);
 	a->stop = true;
-	pthread_cond_signal(&a->keeper_cond);
+	pthread_cond_broadcast(&a->keeper_cond);
 	pthread_mutex_unlock(&a->keeper_lock);
+	cof_tpm_link_closing(a->tpm);
 	pthread_join(a->keeper, NULL);
 	a->keeper_runs = false;
+	if (a->tpm_watch_runs)
+		pthread_join(a->tpm_watch, NULL);
+	a->tpm_watch_runs = false;
 }

@@ -4,8 +4,13 @@
 
 #include <pthread.h>
 
+#define PATIENCE 10000 /* commands of a mounted archive take milliseconds */
+#define PATIENCE_CLOSING 3000
+
 struct cof_tpm_link {
 	char *where; /* NULL: the device */
+	atomic_int patience; /* ms */
+	atomic_bool closing, given_up;
 	pthread_mutex_t use; /* held while the TPM answers */
 	struct cof_tpm *tpm; /* under use; NULL: not reached yet */
 	pthread_mutex_t told; /* leaf: guards what follows */
@@ -23,6 +28,7 @@ int cof_tpm_link_new(const char *where, struct cof_tpm_link **ret)
 		free(l);
 		return -ENOMEM;
 	}
+	atomic_init(&l->patience, PATIENCE);
 	pthread_mutex_init(&l->use, NULL);
 	pthread_mutex_init(&l->told, NULL);
 	*ret = l;
@@ -61,8 +67,11 @@ int cof_tpm_link_use(struct cof_tpm_link *l, cof_tpm_use_fn fn, void *arg,
 	int r = 0;
 
 	pthread_mutex_lock(&l->use);
-	if (!l->tpm)
-		r = cof_tpm_open(l->where, &l->tpm, &why);
+	if (atomic_load(&l->given_up))
+		r = cof_fail(&why, -ENODEV, "the TPM at %s did not answer, and the archive is being closed",
+			     cof_tpm_link_where(l));
+	else if (!l->tpm)
+		r = cof_tpm_open_within(l->where, &l->patience, &l->tpm, &why);
 	if (r == 0) {
 		r = fn(l->tpm, arg, &why);
 		cause = cof_tpm_cause(l->tpm);
@@ -73,11 +82,21 @@ int cof_tpm_link_use(struct cof_tpm_link *l, cof_tpm_use_fn fn, void *arg,
 		cof_tpm_free(l->tpm);
 		l->tpm = NULL;
 	}
+	if (r < 0 && cause == COF_TPM_GONE && atomic_load(&l->closing))
+		atomic_store(&l->given_up, true);
 	pthread_mutex_unlock(&l->use);
 	tell(l, r, &why);
 	if (ret_cause)
 		*ret_cause = cause;
 	return r < 0 ? cof_fail(diag, r, "%s", why.text[0] ? why.text : strerror(-r)) : r;
+}
+
+void cof_tpm_link_closing(struct cof_tpm_link *l)
+{
+	if (!l)
+		return;
+	atomic_store(&l->closing, true);
+	atomic_store(&l->patience, PATIENCE_CLOSING);
 }
 
 int cof_tpm_link_said(struct cof_tpm_link *l, struct cof_diag *ret)

@@ -66,6 +66,20 @@ static void power_off(struct tpm_proxy *p)
 		p->on_cut(p->user);
 }
 
+/* False: it is over. */
+static bool while_it_hangs(struct tpm_proxy *p)
+{
+	pthread_mutex_lock(&p->lock);
+	if (p->hangs) {
+		p->kept++;
+		pthread_cond_broadcast(&p->changed);
+	}
+	while (p->hangs && !atomic_load(&p->stop))
+		pthread_cond_wait(&p->changed, &p->lock);
+	pthread_mutex_unlock(&p->lock);
+	return !atomic_load(&p->stop);
+}
+
 /* False: the power is off, or the line ended. */
 static bool one_command(struct tpm_proxy *p, int client, int up)
 {
@@ -73,7 +87,7 @@ static bool one_command(struct tpm_proxy *p, int client, int up)
 	size_t n = take(client, m);
 	bool hit;
 
-	if (!n)
+	if (!n || !while_it_hangs(p))
 		return false;
 	hit = changes(m) && atomic_fetch_add(&p->seen, 1) + 1 == atomic_load(&p->cut);
 	if (hit && !atomic_load(&p->after)) {
@@ -119,6 +133,8 @@ void tpm_proxy_start(struct tpm_proxy *p, const char *upstream)
 	struct sockaddr_un a;
 
 	memset(p, 0, sizeof(*p));
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_cond_init(&p->changed, NULL);
 	p->upstream = upstream;
 	snprintf(p->socket, sizeof(p->socket), "%s.proxy", upstream);
 	unlink(p->socket);
@@ -137,10 +153,28 @@ void tpm_proxy_start(struct tpm_proxy *p, const char *upstream)
 void tpm_proxy_stop(struct tpm_proxy *p)
 {
 	atomic_store(&p->stop, true);
+	tpm_proxy_hang(p, false);
 	shutdown(p->listener, SHUT_RDWR);
 	pthread_join(p->thread, NULL);
 	close(p->listener);
 	unlink(p->socket);
+}
+
+void tpm_proxy_hang(struct tpm_proxy *p, bool hangs)
+{
+	pthread_mutex_lock(&p->lock);
+	p->hangs = hangs;
+	p->kept = 0;
+	pthread_cond_broadcast(&p->changed);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void tpm_proxy_wait(struct tpm_proxy *p)
+{
+	pthread_mutex_lock(&p->lock);
+	while (!p->kept)
+		pthread_cond_wait(&p->changed, &p->lock);
+	pthread_mutex_unlock(&p->lock);
 }
 
 void tpm_proxy_plan(struct tpm_proxy *p, unsigned n, bool after)

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A TPM that takes commands and does not answer, under a mounted archive: writing, feeding and checkpoints go
+ * on, and unmounting does not wait for it. 6 s. A software TPM; skipped (77) without.
+ */
+#include <stdio.h>
+#include <time.h>
+
+#include "../../support/swtpm.h"
+#include "../../support/tpm-proxy.h"
+#include "fs/archive/internal.h"
+#include "support.h"
+
+static struct store s;
+static struct swtpm sw;
+static struct tpm_proxy proxy;
+static struct cof_diag diag;
+static struct cof_opener_secret by_tpm;
+
+static void setup(void)
+{
+	swtpm_new(&sw);
+	tpm_proxy_start(&proxy, sw.socket);
+	store_new(&s, STORE_PLAIN);
+	by_tpm = (struct cof_opener_secret){.kind = COF_OPENER_TPM2, .tpm = proxy.socket};
+	s.pcrs = 1u << 7;
+	s.secret = by_tpm;
+	ck_assert_msg(store_init(&s, &diag) == 0, "%s", diag.text);
+}
+
+static void teardown(void)
+{
+	store_done(&s);
+	tpm_proxy_stop(&proxy);
+	swtpm_remove(&sw);
+}
+
+static void open_with_threads(void)
+{
+	struct cof_archive_params p = {.io = s.io, .secret = &by_tpm, .index_dir = "", .anchor_interval = 1};
+
+	ck_assert_msg(cof_archive_open(&p, &s.archive, &s.opened, &diag) == 0, "%s", diag.text);
+	ck_assert_msg(!s.opened.read_only, "%s", s.opened.text);
+}
+
+/* Both threads that ask it wait; the keeper and the log's do not. */
+START_TEST(nobody_waits)
+{
+	int64_t began;
+	uint64_t file, size;
+
+	open_with_threads();
+	file = must_create(&s, AUDIT, "file", COF_KIND_FILE);
+	tpm_proxy_hang(&proxy, true);
+	tpm_proxy_wait(&proxy);
+	must_write(&s, file, 0, "a line\n", 7);
+	size = atomic_load(&s.archive->size);
+	began = cof_now(CLOCK_MONOTONIC);
+	while (cof_index_fed(s.archive->ix) < size || cof_signed_size(s.archive) < size) {
+		struct timespec a_little = {.tv_nsec = 10000000};
+
+		ck_assert_msg(cof_now(CLOCK_MONOTONIC) - began < 5 * COF_NSEC, "held up by the TPM: fed %llu of %llu",
+			      (unsigned long long)cof_index_fed(s.archive->ix), (unsigned long long)size);
+		nanosleep(&a_little, NULL);
+	}
+	began = cof_now(CLOCK_MONOTONIC);
+	ck_assert_msg(cof_archive_close(s.archive, &diag) == 0, "%s", diag.text);
+	s.archive = NULL;
+	ck_assert_int_lt(cof_now(CLOCK_MONOTONIC) - began, 8 * COF_NSEC);
+	tpm_proxy_hang(&proxy, false);
+	open_with_threads();
+	ck_assert_uint_eq(s.opened.unproven, 0);
+	ck_assert(s.opened.recovered.clean);
+	ck_assert_msg(cof_archive_close(s.archive, &diag) == 0, "%s", diag.text);
+	s.archive = NULL;
+}
+END_TEST
+
+/* What is asked without a mount ends too, and says why; the next command is answered. */
+START_TEST(says_so)
+{
+	static const atomic_int patience = 300;
+	cof_autotpm struct cof_tpm *t = NULL;
+	struct cof_tpm_clock c;
+
+	ck_assert_int_eq(cof_tpm_open_within(proxy.socket, &patience, &t, &diag), 0);
+	tpm_proxy_hang(&proxy, true);
+	ck_assert_int_eq(cof_tpm_clock_read(t, &c, &diag), -ENODEV);
+	ck_assert_msg(strstr(diag.text, "does not answer, or not within 1 s") != NULL, "%s", diag.text);
+	ck_assert_int_eq(cof_tpm_cause(t), COF_TPM_GONE);
+	ck_assert_int_eq(cof_tpm_clock_read(t, &c, &diag), -ENODEV); /* connected, and no answer to Startup */
+	tpm_proxy_hang(&proxy, false);
+	ck_assert_msg(cof_tpm_clock_read(t, &c, &diag) == 0, "%s", diag.text);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("tpm-hang");
+	TCase *c = tcase_create("tpm-hang");
+	SRunner *r;
+	int failed;
+
+	if (!swtpm_installed()) {
+		puts("swtpm and tpm2-tools are not installed");
+		return 77;
+	}
+	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_set_timeout(c, 60);
+	tcase_add_test(c, nobody_waits);
+	tcase_add_test(c, says_so);
+	suite_add_tcase(suite, c);
+	r = srunner_create(suite);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
