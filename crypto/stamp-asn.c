@@ -7,6 +7,7 @@
 
 #define OID_SHA256 "2.16.840.1.101.3.4.2.1"
 #define STATUS_TEXT 200
+#define ACCURACY_MAX 86400 /* s */
 
 extern const asn1_static_node cof_stamp_asn1[]; /* made of stamp.asn while building */
 
@@ -220,7 +221,9 @@ static int get_time(const struct value *v, int64_t *ret)
 	if (n < 15 || n > 30)
 		return -EUCLEAN;
 	snprintf(text, sizeof(text), "%.4s-%.2s-%.2sT%.2s:%.2s:%s", t, t + 4, t + 6, t + 8, t + 10, t + 12);
-	return cof_time_parse(text, ret);
+	r = cof_time_parse(text, ret);
+	/* Accuracy can be added and taken away wherever that is needed. */
+	return r == 0 && (*ret < 0 || *ret > INT64_MAX - 2 * ACCURACY_MAX * COF_NSEC) ? -EUCLEAN : r;
 }
 
 static int get_accuracy(const struct value *v, int64_t *ret)
@@ -229,7 +232,7 @@ static int get_accuracy(const struct value *v, int64_t *ret)
 		const char *name;
 		uint32_t max;
 		int64_t ns;
-	} part[] = {{"accuracy.seconds", 86400, COF_NSEC},
+	} part[] = {{"accuracy.seconds", ACCURACY_MAX, COF_NSEC},
 		    {"accuracy.millis", 999, 1000000},
 		    {"accuracy.micros", 999, 1000}};
 	bool any = false;

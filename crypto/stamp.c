@@ -3,6 +3,10 @@
  * A token is a signed message (CMS) with the certificate of its signer. GnuTLS reads both; which of the
  * certificates is the signer's, whether it may stamp, and whether it leads to one that is trusted is
  * looked at here, by RFC 3161 2.3 and 2.4.2.
+ *
+ * The system's configuration of GnuTLS (/etc/gnutls/config, GNUTLS_SYSTEM_PRIORITY_FILE) can make it take what it
+ * should not, and refuse what is right. So what is weak is refused here too, whatever that says; and what it
+ * refuses to look at is told apart from a signature that does not hold.
  */
 #include "crypto/stamp-private.h"
 
@@ -41,8 +45,25 @@ static void opening_done(struct opening *o)
 		gnutls_pkcs7_deinit(o->message);
 }
 
+static bool not_here(int r)
+{
+	return r == GNUTLS_E_INSUFFICIENT_SECURITY || r == GNUTLS_E_ECC_UNSUPPORTED_CURVE ||
+	       r == GNUTLS_E_UNSUPPORTED_SIGNATURE_ALGORITHM || r == GNUTLS_E_UNKNOWN_HASH_ALGORITHM ||
+	       r == GNUTLS_E_UNKNOWN_PK_ALGORITHM || r == GNUTLS_E_UNIMPLEMENTED_FEATURE;
+}
+
+static int unsupported(int r, struct cof_diag *diag)
+{
+	return cof_fail(diag, -EOPNOTSUPP,
+			"the token cannot be checked here (%s): GnuTLS does not know what it was signed with, or "
+			"this system's configuration of it (/etc/gnutls/config) forbids it",
+			gnutls_strerror(r));
+}
+
 static int malformed(int r, const char *what, struct cof_diag *diag)
 {
+	if (not_here(r))
+		return unsupported(r, diag);
 	if (r == GNUTLS_E_MEMORY_ERROR)
 		return cof_fail(diag, -ENOMEM, "out of memory");
 	return cof_fail(diag, -EUCLEAN, "the token %s (%s)", what, gnutls_strerror(r));
@@ -178,6 +199,49 @@ static int find_signer(struct opening *o, struct cof_diag *diag)
 	return 0;
 }
 
+/* ---- strength ---- */
+
+static bool strong_hash(gnutls_sign_algorithm_t algorithm)
+{
+	switch (gnutls_sign_get_hash_algorithm(algorithm)) {
+	case GNUTLS_DIG_SHA256:
+	case GNUTLS_DIG_SHA384:
+	case GNUTLS_DIG_SHA512:
+	case GNUTLS_DIG_SHA3_256:
+	case GNUTLS_DIG_SHA3_384:
+	case GNUTLS_DIG_SHA3_512:
+		return true;
+	case GNUTLS_DIG_UNKNOWN: /* Ed25519 and Ed448 hash by themselves */
+		return algorithm == GNUTLS_SIGN_EDDSA_ED25519 || algorithm == GNUTLS_SIGN_EDDSA_ED448;
+	default:
+		return false;
+	}
+}
+
+/* 112 bits and more; and no key that was made to keep who verifies busy. */
+static bool strong_key(int kind, unsigned bits)
+{
+	if (kind == GNUTLS_PK_RSA || kind == GNUTLS_PK_RSA_PSS)
+		return bits >= 2048 && bits <= 16384;
+	return kind != GNUTLS_PK_DSA && bits >= 256;
+}
+
+/* A signature of this kind, by this certificate's key. */
+static int judge_strength(int algorithm, gnutls_x509_crt_t crt, const char *whose, struct cof_diag *diag)
+{
+	unsigned bits = 0;
+	int kind = gnutls_x509_crt_get_pk_algorithm(crt, &bits);
+
+	if (algorithm <= GNUTLS_SIGN_UNKNOWN || kind <= GNUTLS_PK_UNKNOWN || !bits)
+		return unsupported(GNUTLS_E_UNKNOWN_PK_ALGORITHM, diag);
+	if (strong_hash((gnutls_sign_algorithm_t)algorithm) && strong_key(kind, bits))
+		return 0;
+	return cof_fail(diag, -EKEYREJECTED,
+			"%s is too weak to prove anything: SHA-2, and RSA from 2048 to 16384 bits or curves from 256 "
+			"bits on are wanted",
+			whose);
+}
+
 /* For stamping alone, and that critical (RFC 3161, 2.3). */
 static bool may_stamp(gnutls_x509_crt_t crt)
 {
@@ -205,8 +269,14 @@ static int judge_signer(struct opening *o, struct cof_stamp *ret, struct cof_dia
 {
 	gnutls_x509_crt_t crt = o->crt[o->signer];
 	gnutls_datum_t name = {NULL, 0};
-	int r = gnutls_pkcs7_verify_direct(o->message, crt, 0, NULL, 0);
+	int r;
 
+	r = judge_strength(o->info.algo, crt, "the token's signature", diag);
+	if (r < 0)
+		return r;
+	r = gnutls_pkcs7_verify_direct(o->message, crt, 0, NULL, 0);
+	if (not_here(r))
+		return unsupported(r, diag);
 	if (r < 0)
 		return cof_fail(diag, -EBADMSG, "the token's signature does not hold (%s)", gnutls_strerror(r));
 	if (!may_stamp(crt))
@@ -249,6 +319,7 @@ static int judge_chain(struct opening *o, struct cof_stamp *ret, struct cof_diag
 	gnutls_x509_crt_t chain[CHAIN] = {o->crt[o->signer]};
 	unsigned n = 1, status = 0;
 	size_t len = COF_HASH;
+	int r;
 
 	while (!is_anchor(o, chain[n - 1])) {
 		chain[n] = n + 1 < CHAIN ? issuer_of(o, chain[n - 1]) : NULL;
@@ -261,6 +332,10 @@ static int judge_chain(struct opening *o, struct cof_stamp *ret, struct cof_diag
 			return cof_fail(diag, -EKEYREJECTED,
 					"a certificate between the token's signer and the trusted one was not "
 					"valid at the time that the token says");
+		r = judge_strength(gnutls_x509_crt_get_signature_algorithm(chain[n - 1]), chain[n],
+				   "a signature between the token's signer and the trusted certificate", diag);
+		if (r < 0)
+			return r;
 		n++;
 	}
 	/* Dates were looked at, as of the token's time and not of today. */
@@ -268,7 +343,10 @@ static int judge_chain(struct opening *o, struct cof_stamp *ret, struct cof_diag
 					&status) < 0 ||
 	    status)
 		return cof_fail(diag, -EKEYREJECTED,
-				"the chain from the token's signer to the trusted certificate does not hold");
+				"the chain from the token's signer to the trusted certificate does not hold%s",
+				status & GNUTLS_CERT_INSECURE_ALGORITHM
+					? ", by what this system's configuration of GnuTLS allows"
+					: "");
 	if (gnutls_x509_crt_get_fingerprint(chain[n - 1], GNUTLS_DIG_SHA256, ret->anchor, &len) < 0)
 		return -EIO;
 	ret->trusted = true;

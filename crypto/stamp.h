@@ -18,7 +18,7 @@
 #define COF_STAMP_NONCE 8
 
 struct cof_stamp {
-	int64_t time;	  /* its own, ns */
+	int64_t time;	  /* its own, ns; 1970 or later, and time + accuracy does not overflow */
 	int64_t accuracy; /* ns either way; a second where it says nothing, since most leave fractions out */
 	uint8_t imprint[COF_HASH];
 	uint8_t serial[40], nonce[40]; /* as numbers, big endian, shortest */
@@ -40,7 +40,7 @@ int cof_stamp_token(const void *p, size_t n, const uint8_t **ret_token, size_t *
 /* Checks signature, signer's certificate (for time stamping alone, valid then, named by the token)
  * and, where ca is not NULL, the chain to one of these certificates (PEM, any number).
  * -EUCLEAN malformed · -EFBIG · -EBADMSG the signature does not hold · -EKEYREJECTED the signer may
- * not stamp, or does not lead to ca · -EINVAL ca is no certificate */
+ * not stamp, is too weak or does not lead to ca · -EOPNOTSUPP for another hash, or this system cannot check it · -EINVAL ca is no certificate */
 int cof_stamp_open(const void *token, size_t n, const void *ca, size_t ca_len, struct cof_stamp *ret,
 		   struct cof_diag *diag);
 

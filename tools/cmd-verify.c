@@ -110,7 +110,7 @@ static int stamp_differs(struct cof_diag *diag)
 
 /* The token once more, and that the frame says of it what it says. */
 static int on_stamp(void *user, const struct cof_frame *f COF_UNUSED, const void *fields, size_t n,
-		    int64_t *ret_from, struct cof_diag *diag)
+		    struct cof_when *ret, struct cof_diag *diag)
 {
 	struct verifying *v = user;
 	struct cof_field token, note;
@@ -128,13 +128,13 @@ static int on_stamp(void *user, const struct cof_frame *f COF_UNUSED, const void
 	if (r == -EKEYREJECTED) /* by nobody who is trusted: it may hold all the same */
 		r = cof_stamp_open(token.value, token.len, NULL, 0, &s, diag);
 	if (r < 0)
-		return r;
+		return r == -EOPNOTSUPP ? 0 : r;
 	cof_sha256(note.value, note.len, hash);
 	if (memcmp(hash, s.imprint, COF_HASH) != 0)
 		return cof_fail(diag, -EBADMSG, "its token is for something else");
 	if (s.time != time || s.accuracy != accuracy)
 		return stamp_differs(diag);
-	*ret_from = s.time - s.accuracy;
+	*ret = (struct cof_when){s.time - s.accuracy, s.time + s.accuracy};
 	return s.trusted;
 }
 
@@ -333,6 +333,7 @@ static void tell_json(struct verifying *v)
 			cof_json_set_time(o, "proven_from", r->proven_from);
 			cof_json_set_uint(o, "proven_frames", r->proven_frames);
 			cof_json_set_uint(o, "too_early", r->too_early);
+			cof_json_set_uint(o, "too_late", r->too_late);
 		}
 	}
 	cof_json_set_bool(o, "live", v->live);

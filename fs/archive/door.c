@@ -81,7 +81,7 @@ static int refuse(struct cof_door *d, enum cof_opener_kind kind, bool waited, st
 int cof_door_begin(struct cof_io *io, const uint8_t archive_id[16], enum cof_opener_kind kind, bool waited,
 		   struct cof_door *ret, struct cof_diag *diag)
 {
-	struct cof_door d;
+	struct cof_door d = {.guard = -1};
 	int guard = -1, err = cof_io_guard(io, "seal", &guard);
 
 	if (err == -EBUSY)

@@ -217,7 +217,7 @@ static const char *reason_of(const struct cof_opener_event *e)
 
 static void detail_of(const struct cof_opener_event *e, struct cof_buf *b)
 {
-	const char *kind = cof_opener_name(e->kind), *gap = "";
+	const char *kind = cof_opener_name(e->kind), *gap;
 	char pcrs[80];
 
 	if (kind && e->n)

@@ -304,6 +304,10 @@ struct cof_auditor { /* the secret of one lineage, from its first epoch on; secu
 	uint8_t secret[COF_KEY];
 };
 
+struct cof_when { /* ns */
+	int64_t from, to;
+};
+
 struct cof_verify_params {
 	struct cof_io *io;
 	const struct cof_vkey *vkey;	   /* NULL: the one in archive.conf, which is only claimed */
@@ -318,10 +322,11 @@ struct cof_verify_params {
 	const void *since;
 	size_t since_len;
 	unsigned threads;		   /* 0: one per core */
-	/* A STAMP frame's public fields, its note being a checkpoint of this log: 1 it is a proof, and *ret_from
-	 * the time that what is chained behind it is not older than; 0 it is none; -EBADMSG or -EUCLEAN: it is
+	/* A STAMP frame's public fields, its note being a checkpoint of this log: 1 it is a proof, and *ret
+	 * when it was made: what is chained behind it is not older, what it covers not younger; 0 it is none, or (diag says why)
+	 * cannot be checked; -EBADMSG or -EUCLEAN: it is
 	 * not what it says, and diag why. NULL: they are counted only. */
-	int (*stamp)(void *user, const struct cof_frame *f, const void *fields, size_t n, int64_t *ret_from,
+	int (*stamp)(void *user, const struct cof_frame *f, const void *fields, size_t n, struct cof_when *ret,
 		     struct cof_diag *diag);
 	void (*progress)(void *user, uint64_t done, uint64_t total); /* bytes; may be NULL */
 	void (*finding)(void *user, const struct cof_finding *f);
@@ -340,6 +345,7 @@ struct cof_verified {
 	uint64_t proven_frames;		/* covered by one */
 	int64_t proven_from;		/* the newest: what comes behind it is not older; INT64_MIN: none */
 	uint64_t too_early;		/* frames that say that they are older than a proof before them */
+	uint64_t too_late;		/* at least so many say that they are younger than a proof that covers them */
 	uint64_t seal_since;   /* first sequence from which all tags hold */
 	int64_t seal_since_time; /* its record time; 0: no such frame */
 	bool seal_broken;      /* a tag does not hold, of this frame first: */

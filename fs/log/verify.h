@@ -120,6 +120,21 @@ struct counters { /* nonce values of this mount that were not seen yet, below ne
 	struct gap gap[VERIFY_GAPS]; /* in ascending order */
 };
 
+/* ---- record times (verify-stamp.c) ---- */
+
+#define VERIFY_HIGHS 4096u
+
+/* The latest record time of each stretch of 2^shift frames, of those that no proof covers so far. */
+struct highs {
+	uint64_t from; /* sequence of the first stretch's first frame */
+	unsigned shift;
+	uint32_t n;
+	struct high {
+		int64_t time;
+		uint64_t sequence;
+	} at[VERIFY_HIGHS];
+};
+
 struct since { /* where the walk begins, when not at frame 0 */
 	struct cof_checkpoint checkpoint; /* size 0: none was given */
 	bool compared;	    /* its root, with what the frames give */
@@ -146,6 +161,8 @@ struct verify {
 	uint8_t last_type, significant_type;
 	uint64_t chained_checkpoint; /* position of the last CHECKPOINT frame */
 	uint64_t first_early;	     /* sequence of the first of out.too_early */
+	uint64_t first_late;	     /* and of out.too_late */
+	struct highs highs;
 	bool resumed;		     /* frames are missing before this one */
 	bool root_wrong, root_compared, stopped;
 	bool empty_before; /* a segment without frames was met */

@@ -210,9 +210,12 @@ START_TEST(refused)
 END_TEST
 
 static int on_stamp(void *user COF_UNUSED, const struct cof_frame *f COF_UNUSED, const void *fields, size_t n,
-		    int64_t *ret_from, struct cof_diag *ret_diag COF_UNUSED)
+		    struct cof_when *ret, struct cof_diag *ret_diag COF_UNUSED)
 {
-	return cof_field_i64(fields, n, COF_T_PROOF_TIME, ret_from) < 0 ? -EUCLEAN : 1;
+	int r = cof_field_i64(fields, n, COF_T_PROOF_TIME, &ret->from);
+
+	ret->to = ret->from;
+	return r < 0 ? -EUCLEAN : 1;
 }
 
 static struct cof_finding last_finding;
@@ -267,6 +270,59 @@ START_TEST(clock_set_back)
 }
 END_TEST
 
+/* A year ahead until the stamp comes: it covers what says that it is younger. */
+START_TEST(clock_set_ahead)
+{
+	struct cof_verify_params p = {.io = s.io, .stamp = on_stamp, .finding = on_finding};
+	struct cof_verified v;
+	struct cof_stamped done;
+
+	set_by = YEAR;
+	for (int i = 0; i < 3; i++)
+		must_create(&s, AUDIT, (char[]){'a' + i, '\0'}, COF_KIND_FILE);
+	stamp(&done);
+	set_by = 0;
+	(void)file("behind");
+	stamp(&done);
+	store_close(&s);
+	p.io = s.io;
+	ck_assert_int_eq(cof_log_verify(&p, &v, &diag), 0);
+	ck_assert_int_eq(v.verdict, COF_INTACT);
+	ck_assert_uint_eq(v.stamps_proven, 2);
+	ck_assert_uint_ge(v.too_late, 3);
+	ck_assert_uint_lt(v.too_late, 3 + done.covers / 2);
+	ck_assert_uint_eq(v.too_early, 0);
+	ck_assert_ptr_nonnull(strstr(last_finding.text, "after a proof that covers"));
+	ck_assert_int_gt(last_finding.sequence, 0); /* what was there before the clock was set is none of them */
+}
+END_TEST
+
+/* Who takes the stored hashes away does not make a proof of a stamp whose root nobody can compare. */
+START_TEST(hashes_gone)
+{
+	struct cof_verify_params p = {.io = s.io, .stamp = on_stamp, .finding = on_finding};
+	struct cof_stamped done;
+	struct cof_verified v;
+	struct answer a;
+
+	ask(&a);
+	for (int i = 0; i < 5; i++) {
+		(void)file((char[]){'a' + i, '\0'});
+		ck_assert_int_eq(cof_archive_checkpoint(s.archive), 0);
+	}
+	ck_assert_msg(give(&a, true, &done) == 0, "%s", diag.text);
+	store_close(&s);
+	p.io = s.io;
+	ck_assert_int_eq(cof_log_verify(&p, &v, &diag), 0);
+	ck_assert_uint_eq(v.stamps_proven, 1);
+	run("rm %s/tile/*", s.dir);
+	ck_assert_int_eq(cof_log_verify(&p, &v, &diag), 0);
+	ck_assert_int_eq(v.verdict, COF_INCOMPLETE);
+	ck_assert_uint_eq(v.stamps, 1);
+	ck_assert_uint_eq(v.stamps_proven, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("stamp");
@@ -280,6 +336,8 @@ int main(void)
 	tcase_add_test(c, bounds);
 	tcase_add_test(c, refused);
 	tcase_add_test(c, clock_set_back);
+	tcase_add_test(c, clock_set_ahead);
+	tcase_add_test(c, hashes_gone);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

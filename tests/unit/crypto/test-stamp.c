@@ -261,6 +261,65 @@ START_TEST(who_may_not)
 }
 END_TEST
 
+/* Also where the system's GnuTLS takes SHA-1 (meson.build runs this with such a configuration too). */
+START_TEST(too_weak)
+{
+	static struct bytes token;
+
+	token_of(&answer, &token);
+	save("token", token.data, token.n);
+	run("openssl cms -verify -noverify -inform DER -in %s/token -out %s/content 2> /dev/null", dir, dir);
+	run("%s sign %s short %s/content %s/token", getenv("COFFER_TSA"), dir, dir, dir);
+	load("token", &token);
+	ck_assert_int_eq(open_it(&token, NULL), -EKEYREJECTED);
+	ck_assert_ptr_nonnull(strstr(diag.text, "too weak"));
+	run("%s sign %s tsa %s/content %s/token sha1", getenv("COFFER_TSA"), dir, dir, dir);
+	load("token", &token);
+	ck_assert_int_eq(open_it(&token, NULL), -EKEYREJECTED);
+	ck_assert_ptr_nonnull(strstr(diag.text, "too weak"));
+}
+END_TEST
+
+/* In content whose time a signed 64-bit number of ns does not hold, or hardly. */
+START_TEST(time_out_of_range)
+{
+	static const char *const times[] = {"22620411234716Z", "19691231235959Z", "99991231235959Z"};
+	static struct bytes token, content;
+	char *at;
+
+	token_of(&answer, &token);
+	save("token", token.data, token.n);
+	run("openssl cms -verify -noverify -inform DER -in %s/token -out %s/content 2> /dev/null", dir, dir);
+	load("content", &content);
+	at = memmem(content.data, content.n, "\x18\x0f", 2);
+	ck_assert_ptr_nonnull(at);
+	for (size_t i = 0; i < COF_COUNT(times); i++) {
+		memcpy(at + 2, times[i], 15);
+		save("content", content.data, content.n);
+		run("%s sign %s tsa %s/content %s/token", getenv("COFFER_TSA"), dir, dir, dir);
+		load("token", &token);
+		ck_assert_int_eq(open_it(&token, NULL), -EUCLEAN);
+		ck_assert_ptr_nonnull(strstr(diag.text, "malformed"));
+	}
+}
+END_TEST
+
+/* A configuration that forbids what a token was signed with does not make a forgery of it. */
+START_TEST(forbidden_here)
+{
+	static struct bytes token;
+	const char *program = getenv("COFFER_STAMP_OPEN");
+
+	if (!program || !*program)
+		return;
+	token_of(&answer, &token);
+	save("token", token.data, token.n);
+	run("printf '[global]\noverride-mode = allowlist\n[overrides]\nsecure-hash = sha256\n' > %s/gnutls", dir);
+	run("GNUTLS_SYSTEM_PRIORITY_FILE=%s/gnutls %s %s/token > %s/said", dir, program, dir, dir);
+	run("grep -q 'cannot be checked here' %s/said", dir);
+}
+END_TEST
+
 Suite *suite(void)
 {
 	Suite *all = suite_create("stamp");
@@ -275,6 +334,9 @@ Suite *suite(void)
 	tcase_add_test(t, refused_by_the_authority);
 	tcase_add_test(t, without_certificate_or_for_another_hash);
 	tcase_add_test(t, who_may_not);
+	tcase_add_test(t, too_weak);
+	tcase_add_test(t, time_out_of_range);
+	tcase_add_test(t, forbidden_here);
 	suite_add_tcase(all, t);
 	return all;
 }
