@@ -73,7 +73,7 @@ bool cof_leak_slip39_ok(const uint16_t *index, unsigned words)
 
 static bool checked(const struct words *t, size_t first, unsigned n, unsigned list)
 {
-	uint16_t index[LONGEST];
+	uint16_t index[LONGEST] = {0};
 	struct word_hit hit;
 	bool ok;
 
