@@ -207,7 +207,7 @@ static void say_openers(const struct cof_json *o)
 static void say_seal(const struct cof_json *o)
 {
 	const struct cof_json *a = cof_json_get(o, "anchor"), *who = cof_json_get(o, "auditor");
-	const char *index = cof_json_str(a, "index"), *error = cof_json_str(a, "tpm_error");
+	const char *index = cof_json_str(a, "index"), *error = cof_json_str(a, "error");
 	cof_autofree char *shown = error ? escaped(error) : NULL;
 
 	if (!cof_json_bool(o, "seal_in_tpm"))
@@ -225,9 +225,8 @@ static void say_seal(const struct cof_json *o)
 		       "Anchor", index, number(a, "value"), cof_json_bool(a, "pending") ? ", one to come" : "",
 		       number(a, "nv_writes"), number(a, "nv_years") >= 1000 ? "more than " : "",
 		       number(a, "nv_years"));
-	if (cof_json_str(a, "error"))
-		printf("%sWarning: the anchor is not raised: %s%s\n", colour(YELLOW), shown ? shown : "?",
-		       colour(PLAIN));
+	if (shown)
+		printf("%sWarning: the anchor is not raised: %s%s\n", colour(YELLOW), shown, colour(PLAIN));
 	if (!who)
 		printf("%-12s nobody holds the secret in seal/auditor.age (coffer seal auditor-renew)\n", "Auditor");
 	else if (cof_json_str(who, "error"))

@@ -29,6 +29,7 @@ struct cof_anchor {
 	uint64_t sequence;	 /* of that frame; 0: not appended yet */
 	int64_t raised_at, failed_at; /* monotonic; NOT_YET */
 	int err;		 /* of the last raise */
+	struct cof_diag why;	 /* where err is set */
 	enum cof_tpm_cause cause;
 	uint64_t raises;	 /* since mount */
 	bool closing, stop;
@@ -269,6 +270,7 @@ static void finish(struct cof_anchor *n, const struct ask *q, int r, enum cof_tp
 	before = n->err;
 	reset = q->clock.resets != n->now.resets;
 	n->err = r == 0 || ahead ? 0 : r;
+	n->why = *why;
 	if (n->err == 0) {
 		n->now.value = q->value;
 		n->now.resets = q->clock.resets;
@@ -418,7 +420,7 @@ void cof_anchor_status(struct cof_anchor *n, struct cof_json *into)
 	cof_json_set_bool(o, "pending", n->target != 0);
 	cof_json_set_uint(o, "interval_ms", (uint64_t)(n->interval / 1000000));
 	if (n->err)
-		cof_json_set_str(o, "error", strerror(-n->err));
+		cof_json_set_str(o, "error", n->why.text[0] ? n->why.text : strerror(-n->err));
 	pthread_mutex_unlock(&n->lock);
 	snprintf(index, sizeof(index), "0x%08x", n->a->keys->nv.seal);
 	cof_json_set_str(o, "seal_index", index);

@@ -1,0 +1,66 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The TPM of a mounted archive is exchanged for another one, or cleared, by root: what is mounted goes on, status says
+# what happened and what to do, and the next mount is refused with its sentence. About 10 s.
+. "$(dirname "$0")/lib.sh"
+command -v swtpm > /dev/null && command -v tpm2 > /dev/null || skip "swtpm and tpm2-tools are not installed"
+
+SOCK=$W/tpm.sock
+tpm_start() { # DIR: a TPM with this state, behind the one socket that this machine has
+    mkdir -p "$1"
+    swtpm socket --tpm2 --tpmstate dir="$1" --server type=unixio,path="$SOCK" \
+        --ctrl type=unixio,path="$SOCK.ctrl" --flags not-need-init,startup-clear \
+        --daemon --pid file="$W/pid"
+    child "$(cat "$W/pid")"
+    export COFFER_TPM=$SOCK TPM2TOOLS_TCTI=swtpm:path=$SOCK
+}
+tpm_stop() {
+    local pid
+    pid=$(cat "$W/pid")
+    kill -9 "$pid"
+    await 10 "the TPM to end" gone "$pid"
+    rm -f "$SOCK" "$SOCK.ctrl"
+}
+says() { # WORDS …: status does, all of them
+    local words
+    coffer status "$STORE" > "$W/status" 2>&1
+    for words in "$@"; do grep -qF -- "$words" "$W/status" || return 1; done
+}
+write_on() { # WORD: acknowledged and durable, whatever the TPM does
+    echo "$1" >> "$MNT/audit/log"
+    sync "$MNT/audit/log"
+}
+refused_mount() { # WORDS …: each of them is said
+    expect_code 32 mount.coffer "$STORE" "$MNT" < /dev/null
+    for words in "$@"; do
+        grep -qF -- "$words" "$W/out" || fail "no '$words' in: $(cat "$W/out")"
+    done
+}
+
+# ---- exchanged ----
+tpm_start "$W/here"
+coffer init "$STORE" --seal tpm2 --no-recovery --shelf audit > /dev/null
+mount.coffer "$STORE" "$MNT" -o anchor_interval=1
+write_on first
+tpm_stop
+tpm_start "$W/other"
+write_on second
+await 20 "status to tell of the other TPM" says "is not raised: the TPM at" "has no NV index" "coffer recover"
+write_on third
+umount_archive
+refused_mount "not the one"
+tpm_stop
+tpm_start "$W/here"
+mount.coffer "$STORE" "$MNT" -o anchor_interval=1 > "$W/said" 2>&1 || { cat "$W/said"; fail "not mounted with its own TPM again"; }
+same "what was written meanwhile" "first second third" "$(tr '\n' ' ' < "$MNT/audit/log" | sed 's/ $//')"
+ok "a TPM exchanged under a mount"
+
+# ---- cleared ----
+write_on fourth
+tpm2_clear
+write_on fifth
+await 20 "status to tell of the clear" says "is not raised: the TPM at" "has no NV index" "the TPM was cleared"
+write_on sixth
+umount_archive
+refused_mount "cleared" "coffer recover"
+ok "a TPM cleared under a mount"
