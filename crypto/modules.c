@@ -11,7 +11,7 @@ static void own(bool again, struct cof_module *m)
 	m->ok = !again || cof_crypto_selftest(&why) == 0;
 	snprintf(m->name, sizeof(m->name), "coffer");
 	snprintf(m->version, sizeof(m->version), "%s", COF_VERSION);
-	snprintf(m->status, sizeof(m->status), "%s", m->ok ? "known answers right" : why.text);
+	snprintf(m->status, sizeof(m->status), "%.120s", m->ok ? "known answers right" : why.text);
 }
 
 static void libgcrypt(bool again, struct cof_module *m)
