@@ -26,6 +26,25 @@ bool swtpm_installed(void)
 	return access("/usr/bin/swtpm", X_OK) == 0 && access("/usr/bin/tpm2", X_OK) == 0;
 }
 
+int swtpm_main(const char *name, TCase *c)
+{
+	Suite *suite = suite_create(name);
+	SRunner *r;
+	int failed;
+
+	suite_add_tcase(suite, c);
+	r = srunner_create(suite);
+	if (!swtpm_installed()) {
+		srunner_free(r);
+		puts("swtpm and tpm2-tools are not installed");
+		return 77;
+	}
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 static void shell(const char *command)
 {
 	need(system(command) == 0, command);

@@ -3,6 +3,7 @@
 #ifndef COF_TEST_SWTPM_H
 #define COF_TEST_SWTPM_H
 
+#include <check.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -13,6 +14,9 @@ struct swtpm {
 };
 
 bool swtpm_installed(void);
+/* Runs a test program's one case, which has its tests by now, and ends it: what main returns. 77, which skips the test by name,
+ * where swtpm or tpm2-tools are not installed. */
+int swtpm_main(const char *name, TCase *c);
 /* Each ends the program with a message when it fails: a test without its TPM shows nothing. */
 void swtpm_new(struct swtpm *s);	/* a new one, in a new directory, started */
 void swtpm_start(struct swtpm *s);	/* again, with the state that is there */

@@ -500,15 +500,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("anchor");
 	TCase *c = tcase_create("anchor");
-	SRunner *r;
-	int failed;
 
-	if (!swtpm_installed()) {
-		puts("swtpm and tpm2-tools are not installed");
-		return 77;
-	}
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_set_timeout(c, 120);
 	tcase_add_test(c, judged);
@@ -524,10 +517,5 @@ int main(void)
 	tcase_add_test(c, gone_and_back);
 	tcase_add_test(c, raised_by_another);
 	tcase_add_loop_test(c, cut_at_the_raise, 0, 2);
-	suite_add_tcase(suite, c);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return swtpm_main("anchor", c);
 }

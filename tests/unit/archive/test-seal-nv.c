@@ -496,15 +496,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("seal-nv");
 	TCase *c = tcase_create("seal-nv");
-	SRunner *r;
-	int failed;
 
-	if (!swtpm_installed()) {
-		puts("swtpm and tpm2-tools are not installed");
-		return 77;
-	}
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_set_timeout(c, 120);
 	tcase_add_test(c, in_the_tpm);
@@ -517,10 +510,5 @@ int main(void)
 	tcase_add_test(c, begun_anew);
 		tcase_add_test(c, begun_anew_over_a_renewal);
 	tcase_add_loop_test(c, power_cut_anew, 0, 3);
-	suite_add_tcase(suite, c);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return swtpm_main("seal-nv", c);
 }

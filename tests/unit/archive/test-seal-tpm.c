@@ -357,15 +357,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("seal-tpm");
 	TCase *c = tcase_create("seal-tpm");
-	SRunner *r;
-	int failed;
 
-	if (!swtpm_installed()) {
-		puts("swtpm and tpm2-tools are not installed");
-		return 77;
-	}
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_set_timeout(c, 250);
 	tcase_add_test(c, opens_and_renews);
@@ -377,10 +370,5 @@ int main(void)
 	tcase_add_test(c, hostile_increment);
 	tcase_add_test(c, pcrs_and_openers);
 	tcase_add_test(c, pin);
-	suite_add_tcase(suite, c);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return swtpm_main("seal-tpm", c);
 }

@@ -89,23 +89,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("tpm-link");
 	TCase *c = tcase_create("tpm-link");
-	SRunner *r;
-	int failed;
 
-	if (!swtpm_installed()) {
-		puts("swtpm and tpm2-tools are not installed");
-		return 77;
-	}
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, comes_back);
 	tcase_add_test(c, one_at_a_time);
-	suite_add_tcase(suite, c);
-	r = srunner_create(suite);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return swtpm_main("tpm-link", c);
 }
