@@ -41,7 +41,7 @@ PUBLIC = {
     "fs/io": ["io.h"],
     "fs/log": ["log.h"],
     "fs/index": ["index.h"],
-    "fs/rules": ["rules.h"],
+    "fs/rules": ["profile.h", "rules.h"],
     "fs/leak": ["leak.h"],
     "fs/archive": ["archive.h"],
     "fs/control": ["control.h"],

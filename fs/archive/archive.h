@@ -14,6 +14,7 @@
 #include "fs/index/index.h"
 #include "fs/io/io.h"
 #include "fs/log/log.h"
+#include "fs/rules/profile.h"
 #include "fs/rules/rules.h"
 
 #define COF_ROOT_INO 1
@@ -159,6 +160,9 @@ int cof_archive_explain(struct cof_archive *a, const struct cof_who *who, const 
 void cof_archive_sync_async(struct cof_archive *a, uint64_t sequence, cof_log_done done, void *user);
 int cof_archive_fsync_sequence(struct cof_archive *a, uint64_t ino, uint64_t *ret_sequence); /* what to wait for */
 int cof_archive_checkpoint(struct cof_archive *a);
+
+/* The policy of the whole archive that is in force: that of the newest POLICY frame, or the defaults. */
+int cof_archive_policy(struct cof_archive *a, struct cof_profile *ret);
 
 /* ---- reading; at: a tree size or COF_INDEX_NOW ---- */
 
