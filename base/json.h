@@ -36,4 +36,15 @@ bool cof_json_bool(const struct cof_json *o, const char *key); /* false if absen
 size_t cof_json_count(const struct cof_json *a);
 struct cof_json *cof_json_at(const struct cof_json *a, size_t i); /* borrowed */
 
+/* Values of arrays. value_…: -ENOENT when it is of another kind, or out of range. */
+struct cof_json *cof_json_new_uint(uint64_t v);
+struct cof_json *cof_json_new_str(const char *s);
+int cof_json_value_uint(const struct cof_json *v, uint64_t *ret);
+const char *cof_json_value_str(const struct cof_json *v); /* NULL */
+
+/* The one text of a value that signatures are made over: keys in byte order, no blanks, of characters only
+ * quote, backslash and those below 0x20 escaped, whole numbers; a newline behind. -EUCLEAN: it has a number
+ * with a fraction, or one beyond 63 bits. */
+int cof_json_canonical(const struct cof_json *j, struct cof_buf *ret);
+
 #endif
