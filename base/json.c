@@ -239,6 +239,30 @@ struct cof_json *cof_json_get(const struct cof_json *o, const char *key)
 	return out(get(o, key));
 }
 
+static const char *text_of(struct json_object *v)
+{
+	switch (json_object_get_type(v)) {
+	case json_type_string: /* one with a NUL inside would be another one to C */
+		return strlen(json_object_get_string(v)) == (size_t)json_object_get_string_len(v)
+			   ? json_object_get_string(v)
+			   : NULL;
+	case json_type_boolean:
+	case json_type_int:
+	case json_type_double:
+		return json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN);
+	default:
+		return NULL;
+	}
+}
+
+void cof_json_each(const struct cof_json *o, void (*fn)(void *user, const char *key, const char *text), void *user)
+{
+	if (!o || !json_object_is_type(in(o), json_type_object))
+		return;
+	json_object_object_foreach(in(o), key, value)
+		fn(user, key, text_of(value));
+}
+
 const char *cof_json_str(const struct cof_json *o, const char *key)
 {
 	struct json_object *v = get(o, key);

@@ -34,6 +34,9 @@ const char *cof_json_str(const struct cof_json *o, const char *key); /* NULL if 
 int cof_json_int(const struct cof_json *o, const char *key, int64_t *ret); /* -ENOENT */
 bool cof_json_bool(const struct cof_json *o, const char *key); /* false if absent */
 size_t cof_json_count(const struct cof_json *a);
+/* Calls fn for each member of an object, in order. text: of a string its content, of a number or boolean what
+ * JSON writes, else NULL; valid while o does not change. */
+void cof_json_each(const struct cof_json *o, void (*fn)(void *user, const char *key, const char *text), void *user);
 struct cof_json *cof_json_at(const struct cof_json *a, size_t i); /* borrowed */
 
 /* Values of arrays. value_…: -ENOENT when it is of another kind, or out of range. */

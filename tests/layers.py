@@ -30,9 +30,10 @@ ARROWS = {
     "fs/control": ["fs/archive"],
     "fs/mount": ["fs/archive"],
     "fs/guard": ["crypto"],
+    "tools/import": ["fs/rules"],
     # the programs
     "fs": ["fs/mount", "fs/control", "fs/guard", "fs/sshsig", "fs/archive", "fs/rules", "fs/log", "fs/index", "fs/io", "crypto"],
-    "tools": ["fs/mount", "fs/control", "fs/guard", "fs/sshsig", "fs/archive", "fs/rules", "fs/log", "fs/index", "fs/io", "crypto"],
+    "tools": ["tools/import", "fs/mount", "fs/control", "fs/guard", "fs/sshsig", "fs/archive", "fs/rules", "fs/log", "fs/index", "fs/io", "crypto"],
 }
 
 # Headers that other folders may include; every other header is its folder's own.
@@ -49,6 +50,7 @@ PUBLIC = {
     "fs/control": ["control.h"],
     "fs/guard": ["guard.h"],
     "fs/mount": ["attach.h", "mount.h", "point.h"],
+    "tools/import": ["import.h"],
 }
 PUBLIC_TO_TESTS = {"fs/io": ["sim.h"], "fs/mount": ["uring.h"]}
 
@@ -64,6 +66,7 @@ VENDORS = [  # header, home
     (r"gnutls/.*\.h", "crypto/stamp.c"),
     (r"libtasn1\.h", "crypto/stamp-asn.c"),
     (r"curl/.*\.h", "tools/http.c"),
+    (r"pcre2\.h", "tools/import"),
     (r"sqlite3(ext)?\.h", "fs/index"),
     (r"(fuse3?/)?(fuse|fuse_lowlevel|fuse_common|fuse_opt)\.h", "fs/mount"),
     (r"liburing(/.*)?\.h", "fs/mount/uring-queue.c"),

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tools/import: lines of other programs' logs become events. A source is a readable INI (one of
+ * sources/, or an operator's own): how its lines begin, and rules, the first of which that fits says what
+ * kind of event a line is. docs/sources.md describes the format.
+ *
+ * Pure but for the local time zone, which RFC 3164 and log4j leave out of their times. Not thread-safe:
+ * one thread for each source. pcre2.h is included in this folder only.
+ */
+#ifndef COFFER_IMPORT_H
+#define COFFER_IMPORT_H
+
+#include "base/base.h"
+
+#define IMPORT_LINE_MAX 8192  /* of a line so many bytes are looked at */
+#define IMPORT_TEXT_MAX 1024  /* of each text of an event; what is longer is cut at a character */
+#define IMPORT_RULES_MAX 256  /* of a source */
+#define IMPORT_FIELDS_MAX 64  /* of a line; further ones are not seen */
+
+enum import_format {
+	IMPORT_PLAIN,  /* the whole line is the message; no time */
+	IMPORT_SYSLOG, /* RFC 3164, RFC 5424, or an ISO time, host, tag: as rsyslog and journald write files */
+	IMPORT_AUDIT,  /* auditd: type=T msg=audit(seconds.ms:serial): key=value … */
+	IMPORT_LOG4J,  /* 2026-01-02 03:04:05,678 and the message */
+	IMPORT_JSON,   /* an object; its texts and numbers are fields, time from "time" or "ts" */
+	IMPORT_LOGFMT, /* key=value …, time from "time" or "ts" */
+};
+
+/* A piece of a line; not terminated. */
+struct import_piece {
+	const char *text;
+	size_t len;
+};
+
+struct import_field {
+	struct import_piece key, value;
+};
+
+/* A line taken apart. All pieces lie in the line, or in `own`. */
+struct import_line {
+	int64_t time; /* ns; INT64_MIN: it has none */
+	struct import_piece host, program, pid, message;
+	struct import_field fields[IMPORT_FIELDS_MAX];
+	size_t n_fields;
+	struct cof_buf own;
+};
+
+/* text: n bytes without a line end. now: what a time without a year is near to. False: it does not begin as
+ * this format does; ret->message is the whole line then. ret: import_line_done afterwards, also when false. */
+bool import_line_read(enum import_format format, const char *text, size_t n, int64_t now,
+		      struct import_line *ret);
+void import_line_done(struct import_line *line);
+
+/* ---- sources ---- */
+
+struct import_source;
+
+/* Whether there is an event of this catalogue id. */
+typedef bool (*import_known_fn)(const char *catalogue);
+
+/* -EUCLEAN with line and reason. known may be NULL: each is. */
+int import_source_parse(const char *text, size_t n, import_known_fn known, struct import_source **ret,
+			struct cof_diag *diag);
+void import_source_free(struct import_source *s); /* NULL is fine */
+const char *import_source_name(const struct import_source *s);
+const char *import_source_about(const struct import_source *s);
+/* Span in ns after which a source without a line counts as silent; 0: none given. */
+int64_t import_source_silence(const struct import_source *s);
+/* Calls fn with each catalogue id that a rule of it leads to; an id may come several times. */
+void import_source_kinds(const struct import_source *s, void (*fn)(void *user, const char *catalogue),
+			 void *user);
+
+struct import_event { /* terminated texts, valid until the next import_match of this source; "" where nothing is */
+	const char *type;      /* "sshd.login-failed" */
+	const char *catalogue; /* "A.14.7", or "" */
+	const char *outcome;   /* "success", "failure" or "attempt" */
+	const char *severity;  /* RFC 5424's names */
+	const char *actor, *place, *object, *detail;
+	int64_t time; /* as the line claims; INT64_MIN: not at all */
+};
+
+enum import_verdict {
+	IMPORT_EVENT,	/* *ret is filled */
+	IMPORT_IGNORED, /* a rule says that it is of no interest */
+	IMPORT_NO_RULE, /* no rule fits */
+	IMPORT_OTHER,	/* another program's line (key `program`) */
+};
+/* A rule that costs too much on a line (backtracking) does not fit it; *ret_costly then counts it. */
+enum import_verdict import_match(struct import_source *s, const char *text, size_t n, int64_t now,
+				 struct import_event *ret, uint64_t *ret_costly);
+
+#endif
