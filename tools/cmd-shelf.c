@@ -45,6 +45,33 @@ static const struct tool_option options[] = {
 				"whether what was never committed may be withdrawn (recorded for a "
 				"later version; it changes nothing yet)"},
     [OPT_KEYS + KEY_RECORD_KIND] = {"record-kind", "TEXT", "what lies there, in a word: log"},
+    [OPT_KEYS + KEY_MODE] = {"mode", "compliance|governance",
+			     "whether nobody ends a retention early, or a quorum may"},
+    [OPT_KEYS +
+	KEY_COOLING_OFF] = {"cooling-off", "SPAN",
+			    "so long after a commit a compliance retention can still be ended"},
+    [OPT_KEYS +
+	KEY_RETAIN_EVENT] = {"retain-event", "NAME",
+			     "retention counts from when this event is declared for a file"},
+    [OPT_KEYS + KEY_RETAIN_FOLLOWS] = {"retain-follows", "none|certificates",
+				       "what lies there is kept as long as certificates are valid"},
+    [OPT_KEYS +
+	KEY_CERTIFICATES] = {"certificates", "yes|no", "what is committed is read as certificates"},
+    [OPT_KEYS + KEY_RETAIN_MARGIN] = {"retain-margin", "SPAN",
+				      "kept so long after the latest end of a certificate in it"},
+    [OPT_KEYS + KEY_READ_EVENTS] = {"read-events", "yes|no",
+				    "whether each opening for reading is an event"},
+    [OPT_KEYS + KEY_SILENCE] = {"silence", "SPAN", "alarm when nothing was appended for so long"},
+    [OPT_KEYS + KEY_LEAK_GUARD] = {"leak-guard", "off|report|refuse",
+				   "what happens to keys and secrets in what is appended"},
+    [OPT_KEYS + KEY_APPROVE_HOLD_END] = {"approve-hold-end", "RULE",
+					 "who ends a hold: \"2\", or \"3 officer\""},
+    [OPT_KEYS + KEY_APPROVE_REMOVE] = {"approve-remove", "RULE", "who removes what has expired"},
+    [OPT_KEYS + KEY_APPROVE_RETENTION_END] = {"approve-retention-end", "RULE",
+					      "who ends a retention early, or declares its event"},
+    [OPT_KEYS + KEY_APPROVE_POLICY] = {"approve-policy", "RULE", "who makes the policy weaker"},
+    [OPT_KEYS +
+	KEY_REMOVE] = {"remove", "request|rm", "whether rm of what has expired files a request"},
     [OPT_JSON] = {"json", NULL, "one JSON object a line instead of text"},
     {0},
 };
@@ -284,7 +311,8 @@ const struct verb verb_shelf = {
 	    "daemon is asked "
 	    "(root only). One that is not mounted is opened with its key.\n"
 	    "\n"
-	    "Without --retention what is committed is kept for ever.\n"
+	    "Without --retention what is committed is kept for ever. A RULE is a number of\n"
+	    "persons, at least 2, and roles that have to be among them: \"3 officer\".\n"
 	    "\n"
 	    "Examples:\n"
 	    "  coffer shelf add /mnt/store invoices --retention 10y --retention-min 10y\n"

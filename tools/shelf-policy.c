@@ -19,6 +19,20 @@ const char *const policy_keys[KEY_COUNT] = {
     [KEY_QUOTA_FILES] = "quota_files",
     [KEY_STAGING] = "staging",
     [KEY_RECORD_KIND] = "record_kind",
+    [KEY_MODE] = "mode",
+    [KEY_COOLING_OFF] = "cooling_off",
+    [KEY_RETAIN_EVENT] = "retain_event",
+    [KEY_RETAIN_FOLLOWS] = "retain_follows",
+    [KEY_CERTIFICATES] = "certificates",
+    [KEY_RETAIN_MARGIN] = "retain_margin",
+    [KEY_READ_EVENTS] = "read_events",
+    [KEY_SILENCE] = "silence",
+    [KEY_LEAK_GUARD] = "leak_guard",
+    [KEY_APPROVE_HOLD_END] = "approve_hold_end",
+    [KEY_APPROVE_REMOVE] = "approve_remove",
+    [KEY_APPROVE_RETENTION_END] = "approve_retention_end",
+    [KEY_APPROVE_POLICY] = "approve_policy",
+    [KEY_REMOVE] = "remove",
 };
 
 int policy_load(const char *file, struct cof_buf *ret, struct cof_diag *diag)

@@ -35,7 +35,8 @@ static inline void rule_accept(struct cof_ruling *rl, enum cof_effect effect)
 				  .rule = "allowed",
 				  .reason = "allowed",
 				  .retain_until = COF_RETAIN_NONE,
-				  .asked_until = COF_RETAIN_NONE};
+				  .asked_until = COF_RETAIN_NONE,
+				  .binds_from = COF_RETAIN_NONE};
 }
 
 /* An attempt against what the archive promises: goes on record. */
@@ -74,15 +75,25 @@ rule_fn rule_chmod, rule_chown, rule_utimes, rule_xattr, rule_setflags;
 rule_fn rule_create, rule_unlink, rule_rmdir, rule_rename, rule_link, rule_mknod;
 /* retain.c */
 rule_fn rule_commit, rule_retain;
+/* hold.c */
+rule_fn rule_hold_begin, rule_hold_end, rule_retention_end, rule_retain_event, rule_event_declare, rule_remove;
+/* True, and refused, where a hold keeps it. */
+bool rule_held(const struct rule_in *in, struct cof_ruling *rl);
 /* shelf.c */
 rule_fn rule_shelf_add, rule_shelf_set;
 
 /* A commit by whatever door; asked: COF_RETAIN_NONE, or an end in the future. */
 void rule_grant(const struct rule_in *in, int64_t asked, struct cof_ruling *rl);
+/* The object as it is behind that COMMIT frame: event and mode. */
+void rule_take_commit(const struct cof_ruling *commit, struct cof_object *o);
 /* As rule_grant, with what the access time asked for. */
 void rule_grant_by_atime(const struct rule_in *in, struct cof_ruling *rl);
 /* A later end for a committed file. Who may is not judged here. */
 void rule_extend(const struct rule_in *in, int64_t asked, struct cof_ruling *rl);
+
+/* policy-approve.c: false where it is no rule; and whether b asks for less than a. */
+bool rule_approve_read(struct cof_policy *p, enum cof_approve what, const char *value);
+bool rule_approve_weaker(const struct cof_policy *a, const struct cof_policy *b, enum cof_approve what);
 
 /* NULL: stronger or equal. Else what would be weaker, and the sentence for people. */
 struct rule_weaker {

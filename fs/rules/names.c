@@ -36,10 +36,13 @@ void rule_unlink(const struct rule_in *in, struct cof_ruling *rl)
 	if (o->kind == RULE_DIR)
 		return rule_error(rl, -EISDIR, "kind",
 				  "This is a directory; an empty one goes with rmdir.");
+	if (rule_held(in, rl))
+		return;
 	if (o->state == RULE_EXPIRED)
 		return rule_refuse(
 		    rl, -EPERM, "needs-approval",
-		    "Its retention is over, but it goes by request and approval only, not by rm.");
+		    "Its retention is over, but it goes by request and approval only, not by rm "
+		    "(coffer request remove).");
 	if (rule_is_fixed(o->state))
 		return rule_refuse(
 		    rl, -EPERM, "committed",
@@ -64,6 +67,8 @@ void rule_rmdir(const struct rule_in *in, struct cof_ruling *rl)
 	if (!o->empty_dir)
 		return rule_error(rl, -ENOTEMPTY, "not-empty",
 				  "Only an empty directory can be removed.");
+	if (rule_held(in, rl))
+		return;
 	rule_accept(rl, COF_EFFECT_REMOVE);
 }
 
@@ -72,6 +77,11 @@ static bool rename_target(const struct cof_object *o, struct cof_ruling *rl)
 {
 	if (!o->target_exists)
 		return true;
+	if (o->target_held) {
+		rule_refuse(rl, -EPERM, "held",
+			    "What stands at the new name is on legal hold; choose a free name.");
+		return false;
+	}
 	if (o->target_kind == RULE_DIR) {
 		if (o->kind != RULE_DIR)
 			rule_error(rl, -EISDIR, "kind", "The new name is a directory.");
@@ -117,6 +127,11 @@ void rule_rename(const struct rule_in *in, struct cof_ruling *rl)
 		    "The top directory holds shelves only; choose a name inside a shelf.");
 	if (o->target_exists && (op->flags & RENAME_NOREPLACE))
 		return rule_error(rl, -EEXIST, "exists", "The new name is taken.");
+	if (o->held_by_name)
+		return rule_refuse(
+		    rl, -EPERM, "held",
+		    "A legal hold names it, and it keeps its name until that ends by approval (coffer "
+		    "request hold-end).");
 	if (rule_is_fixed(o->state)) {
 		if (!o->rename_once || op->new_parent != op->parent || o->other_shelf ||
 		    o->target_exists)

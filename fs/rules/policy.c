@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A shelf's policy as text: a readable INI without sections, one key a line. */
-#include "fs/rules/rules.h"
+#include "fs/rules/internal.h"
 
 #include <stdio.h>
 
@@ -93,6 +93,118 @@ static bool read_kind(struct cof_policy *p, const char *value)
 	return true;
 }
 
+/* One of several words, by number. */
+static bool choice(const char *value, const char *const *words, unsigned n, unsigned *ret)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (!strcmp(value, words[i])) {
+			*ret = i;
+			return true;
+		}
+	return false;
+}
+
+static const char *const modes[] = {"compliance", "governance"};
+static const char *const guards[] = {"off", "report", "refuse"};
+
+static bool read_mode(struct cof_policy *p, const char *value)
+{
+	unsigned v;
+
+	if (!choice(value, modes, COF_COUNT(modes), &v))
+		return false;
+	p->mode = (enum cof_retain_mode)v;
+	return true;
+}
+
+/* A span that is a number: endless makes no sense for it. */
+static bool finite_span(const char *value, int64_t *ret)
+{
+	return cof_span_parse(value, ret) == 0 && *ret != COF_RETAIN_INFINITE;
+}
+
+static bool read_cooling(struct cof_policy *p, const char *value)
+{
+	return finite_span(value, &p->cooling_off);
+}
+
+bool cof_event_name_ok(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n && n < COF_EVENT_NAME && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
+}
+
+static bool read_event(struct cof_policy *p, const char *value)
+{
+	if (!cof_event_name_ok(value))
+		return false;
+	memcpy(p->retain_event, value, strlen(value) + 1);
+	return true;
+}
+
+static bool read_follows(struct cof_policy *p, const char *value)
+{
+	return word(value, "none", "certificates", &p->retain_certificates);
+}
+
+static bool read_certificates(struct cof_policy *p, const char *value)
+{
+	return word(value, "no", "yes", &p->certificates);
+}
+
+static bool read_margin(struct cof_policy *p, const char *value)
+{
+	return finite_span(value, &p->retain_margin);
+}
+
+static bool read_reads(struct cof_policy *p, const char *value)
+{
+	return word(value, "no", "yes", &p->read_events);
+}
+
+static bool read_silence(struct cof_policy *p, const char *value)
+{
+	return finite_span(value, &p->silence);
+}
+
+static bool read_guard(struct cof_policy *p, const char *value)
+{
+	unsigned v;
+
+	if (!choice(value, guards, COF_COUNT(guards), &v))
+		return false;
+	p->leak_guard = (enum cof_leak_guard)v;
+	return true;
+}
+
+static bool read_approve_hold(struct cof_policy *p, const char *value)
+{
+	return rule_approve_read(p, COF_APPROVE_HOLD_END, value);
+}
+
+static bool read_approve_remove(struct cof_policy *p, const char *value)
+{
+	return rule_approve_read(p, COF_APPROVE_REMOVE, value);
+}
+
+static bool read_approve_end(struct cof_policy *p, const char *value)
+{
+	return rule_approve_read(p, COF_APPROVE_RETENTION_END, value);
+}
+
+static bool read_approve_policy(struct cof_policy *p, const char *value)
+{
+	return rule_approve_read(p, COF_APPROVE_POLICY, value);
+}
+
+static bool read_remove(struct cof_policy *p, const char *value)
+{
+	return word(value, "request", "rm", &p->remove_by_rm);
+}
+
+#define SPAN_FINITE "a span such as 1d (s, min, h, d, w, y)"
+#define RULE "a number of persons, at least 2, and roles, as in \"2 auditor\""
 static const struct {
 	const char *key;
 	bool (*read)(struct cof_policy *p, const char *value);
@@ -109,10 +221,26 @@ static const struct {
     {"quota_files", read_quota_files, "a number; 0 is none"},
     {"staging", read_staging, "yes or no"},
     {"record_kind", read_kind, "a text of at most 63 bytes on one line"},
+    {"mode", read_mode, "compliance or governance"},
+    {"cooling_off", read_cooling, SPAN_FINITE "; 0s is none"},
+    {"retain_event", read_event, "a name of at most 31 of a-z, 0-9 and -"},
+    {"retain_follows", read_follows, "none or certificates"},
+    {"certificates", read_certificates, "yes or no"},
+    {"retain_margin", read_margin, SPAN_FINITE},
+    {"read_events", read_reads, "yes or no"},
+    {"silence", read_silence, SPAN_FINITE "; 0s is none"},
+    {"leak_guard", read_guard, "off, report or refuse"},
+    {"approve_hold_end", read_approve_hold, RULE},
+    {"approve_remove", read_approve_remove, RULE ", the auditor among them"},
+    {"approve_retention_end", read_approve_end, RULE},
+    {"approve_policy", read_approve_policy, RULE},
+    {"remove", read_remove, "request or rm"},
 };
 #define KNOWN                                                                                      \
 	"durability, refuse, retention, retention_min, retention_max, strict, autocommit, quota, " \
-	"quota_files, staging and record_kind"
+	"quota_files, staging, record_kind, mode, cooling_off, retain_event, retain_follows, "      \
+	"certificates, retain_margin, read_events, silence, leak_guard, approve_hold_end, "        \
+	"approve_remove, approve_retention_end, approve_policy and remove"
 
 static bool seen(const struct reading *p, const char *key)
 {
@@ -156,6 +284,8 @@ static int one_key(void *user, const char *section, const char *key, const char 
 /* NULL, or what does not fit together. */
 static const char *clash(const struct cof_policy *p)
 {
+	if (!p->retention && p->retain_event[0])
+		return "retain_event needs a retention, which counts from the event";
 	if (!p->retention)
 		return p->strict ? "strict needs a retention" : NULL;
 	if (p->retention_min < 0 || p->retention_min > p->retention_default)
@@ -212,6 +342,37 @@ static void put_size(struct cof_buf *b, const char *key, uint64_t n)
 	cof_buf_printf(b, "%s = %llu\n", key, (unsigned long long)n);
 }
 
+/* Each only where it is not the default, so that older texts stay what they are. */
+static void put_later(const struct cof_policy *p, struct cof_buf *ret)
+{
+	static const char *const approve[] = {"approve_hold_end", "approve_remove",
+					      "approve_retention_end", "approve_policy"};
+
+	if (p->mode != COF_COMPLIANCE)
+		cof_buf_printf(ret, "mode = %s\n", modes[p->mode]);
+	if (p->cooling_off)
+		put_span(ret, "cooling_off", p->cooling_off);
+	if (p->retain_event[0])
+		cof_buf_printf(ret, "retain_event = %s\n", p->retain_event);
+	if (p->retain_certificates)
+		cof_buf_printf(ret, "retain_follows = certificates\n");
+	if (p->certificates)
+		cof_buf_printf(ret, "certificates = yes\n");
+	if (p->retain_margin)
+		put_span(ret, "retain_margin", p->retain_margin);
+	if (p->read_events)
+		cof_buf_printf(ret, "read_events = yes\n");
+	if (p->silence)
+		put_span(ret, "silence", p->silence);
+	if (p->leak_guard != COF_LEAK_OFF)
+		cof_buf_printf(ret, "leak_guard = %s\n", guards[p->leak_guard]);
+	for (unsigned i = 0; i < COF_APPROVE_COUNT_; i++)
+		if (p->approve[i][0])
+			cof_buf_printf(ret, "%s = %s\n", approve[i], p->approve[i]);
+	if (p->remove_by_rm)
+		cof_buf_printf(ret, "remove = rm\n");
+}
+
 int cof_policy_text(const struct cof_policy *p, struct cof_buf *ret)
 {
 	if (clash(p))
@@ -237,5 +398,6 @@ int cof_policy_text(const struct cof_policy *p, struct cof_buf *ret)
 		cof_buf_printf(ret, "staging = yes\n");
 	if (p->record_kind[0])
 		cof_buf_printf(ret, "record_kind = %s\n", p->record_kind);
+	put_later(p, ret);
 	return ret->failed ? -ENOMEM : 0;
 }

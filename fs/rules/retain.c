@@ -41,6 +41,13 @@ static bool is_over(int64_t until, int64_t now)
 	return until != COF_RETAIN_NONE && until != COF_RETAIN_INFINITE && until <= now;
 }
 
+int64_t cof_rule_end(const struct cof_object *o)
+{
+	if (o->event_due || o->retain_until == COF_RETAIN_NONE)
+		return COF_RETAIN_INFINITE;
+	return COF_MAX(o->retain_until, o->least_until);
+}
+
 /* Grants between the bounds; *bounded says which one moved it, or NULL. */
 static int64_t clamp(const struct rule_in *in, int64_t asked, const char **bounded)
 {
@@ -49,6 +56,12 @@ static int64_t clamp(const struct rule_in *in, int64_t asked, const char **bound
 
 	*bounded = asked < least ? "clamped-min" : asked > most ? "clamped-max" : NULL;
 	return COF_MAX(COF_MIN(asked, most), least);
+}
+
+/* What was asked for as an end counts as long from the event as it would have from the commit. */
+static int64_t granted_span(const struct rule_in *in, const struct cof_ruling *rl)
+{
+	return rl->retain_until == COF_RETAIN_INFINITE ? COF_RETAIN_INFINITE : rl->retain_until - in->now;
 }
 
 static void grant(const struct rule_in *in, int64_t asked, bool strict, struct cof_ruling *rl)
@@ -69,10 +82,32 @@ static void grant(const struct rule_in *in, int64_t asked, bool strict, struct c
 		    rl, -EINVAL, "retention-bounds",
 		    "The retention asked for lies outside the shelf's minimum and maximum, and the "
 		    "shelf is strict; ask for one between them (touch -a -d), or for none.");
+	/* What a certificate in it says counts however short the shelf's maximum is. */
+	if (until != COF_RETAIN_NONE && in->o->least_until > until) {
+		until = in->o->least_until;
+		rule = "least";
+	}
 	rule_accept(rl, COF_EFFECT_COMMIT);
 	rl->rule = rule;
 	rl->retain_until = until;
 	rl->asked_until = asked;
+	rl->mode = (uint8_t)p->mode;
+	if (p->mode == COF_COMPLIANCE && p->cooling_off)
+		rl->binds_from = rule_end(in->now, p->cooling_off);
+	if (p->retention && p->retain_event[0]) {
+		rl->event = p->retain_event;
+		rl->event_span = asked == COF_RETAIN_NONE ? p->retention_default : granted_span(in, rl);
+	}
+}
+
+void rule_take_commit(const struct cof_ruling *commit, struct cof_object *o)
+{
+	o->mode_kept = commit->mode;
+	o->binds_from = commit->binds_from;
+	o->event_due = commit->event != NULL;
+	o->event_span = commit->event_span;
+	if (commit->event)
+		memcpy(o->event, commit->event, strlen(commit->event) + 1);
 }
 
 void rule_grant(const struct rule_in *in, int64_t asked, struct cof_ruling *rl)
@@ -95,15 +130,20 @@ uint8_t cof_state_now(const struct cof_policy *policy, const struct cof_object *
 {
 	struct cof_ruling commit;
 	uint8_t state = object->state;
-	int64_t until = object->retain_until;
+	struct cof_object o = *object;
 
 	if (cof_rule_autocommit(policy, object, now, &commit)) {
 		state = RULE_COMMITTED;
-		until = commit.retain_until;
+		o.retain_until = commit.retain_until;
+		rule_take_commit(&commit, &o);
 	}
-	if (state == RULE_EXPIRED && until != COF_RETAIN_NONE && !is_over(until, now))
-		return RULE_COMMITTED; /* extended after it was over */
-	return state == RULE_COMMITTED && is_over(until, now) ? RULE_EXPIRED : state;
+	/* Expired means removable: what is held is not, nor what was extended after it was over. A row that
+	 * says expired without an end is taken at its word. */
+	if (state == RULE_EXPIRED && o.retain_until == COF_RETAIN_NONE && !o.holds)
+		return state;
+	if (state == RULE_COMMITTED || state == RULE_EXPIRED)
+		return !o.holds && is_over(cof_rule_end(&o), now) ? RULE_EXPIRED : RULE_COMMITTED;
+	return state;
 }
 
 bool cof_rule_autocommit(const struct cof_policy *policy, const struct cof_object *object,

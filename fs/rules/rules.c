@@ -6,7 +6,7 @@
  * instead.
  *
  * content.c: what a file holds; attr.c: its attributes; names.c: names; retain.c: commits and
- * retention; shelf.c: shelves and their policies.
+ * retention; hold.c: legal holds, events, and what ends by approval; shelf.c: shelves and their policies.
  */
 #include "fs/rules/internal.h"
 
@@ -36,6 +36,12 @@ static const struct {
     [COF_OP_SETFLAGS] = {"setflags", rule_setflags},
     [COF_OP_MMAP_WRITE] = {"mmap-write", rule_mmap},
     [COF_OP_REFLINK] = {"reflink", rule_reflink},
+    [COF_OP_RETAIN_EVENT] = {"retain-event", rule_retain_event},
+    [COF_OP_HOLD_BEGIN] = {"hold-begin", rule_hold_begin},
+    [COF_OP_HOLD_END] = {"hold-end", rule_hold_end},
+    [COF_OP_RETENTION_END] = {"retention-end", rule_retention_end},
+    [COF_OP_EVENT_DECLARE] = {"event-declare", rule_event_declare},
+    [COF_OP_REMOVE] = {"remove", rule_remove},
 };
 
 const char *cof_op_name(enum cof_op_kind kind)
@@ -61,6 +67,7 @@ void cof_rule(const struct cof_policy *policy, const struct cof_object *object,
 	if (commit_first) {
 		as_of_now.retain_until = commit.retain_until;
 		as_of_now.asked_until = commit.asked_until;
+		rule_take_commit(&commit, &as_of_now);
 	}
 	as_of_now.state = cof_state_now(in.policy, object, now);
 	if ((unsigned)op->kind >= COF_OP_COUNT_ || !rules[op->kind].rule)

@@ -28,6 +28,13 @@ enum cof_op_kind {
 	COF_OP_REMOVEXATTR,
 	COF_OP_SETFLAGS, /* flags: FS_IOC_SETFLAGS's, all that shall be set from now on (chattr) */
 	COF_OP_MMAP_WRITE, COF_OP_REFLINK,
+	COF_OP_RETAIN_EVENT, /* name: the event that a committed file's retention has to wait for from now on */
+	COF_OP_HOLD_BEGIN,   /* of a file or a directory */
+	/* What weakens: only with approved, which says that the rule of the request is met. */
+	COF_OP_HOLD_END,
+	COF_OP_RETENTION_END, /* retain: the earlier end */
+	COF_OP_EVENT_DECLARE, /* name, and in retain when it happened, in retention time */
+	COF_OP_REMOVE,	      /* of a file whose retention is over, as a request and not as rm */
 	COF_OP_COUNT_
 };
 const char *cof_op_name(enum cof_op_kind kind); /* "write", "unlink", … */
@@ -49,6 +56,7 @@ struct cof_op {
 	int64_t retain;	      /* COMMIT, RETAIN: retention time in ns, or COF_RETAIN_... */
 	bool durable;	      /* O_SYNC, O_DSYNC or the shelf's policy */
 	bool resent;	      /* the kernel sends it a second time */
+	bool approved;	      /* a request for it has the approvals that its rule asks for */
 };
 
 struct cof_who { /* from the request; 0:0:0 with daemon set for the daemon's own acts */
@@ -57,6 +65,22 @@ struct cof_who { /* from the request; 0:0:0 with daemon set for the daemon's own
 };
 
 enum cof_durability { COF_DURABLE_ON_SYNC = 0, COF_DURABLE_ON_WRITE = 1 };
+
+/* Whether a retention that runs can be ended: by nobody, or by a quorum. Field 104 of docs/format.md. */
+enum cof_retain_mode { COF_COMPLIANCE = 0, COF_GOVERNANCE = 1 };
+enum cof_leak_guard { COF_LEAK_OFF = 0, COF_LEAK_REPORT = 1, COF_LEAK_REFUSE = 2 };
+
+/* What needs approval, each with a rule of its own: "N [role...]", N distinct persons in all, the author
+ * included, and at least one of each role that is named. */
+enum cof_approve {
+	COF_APPROVE_HOLD_END,
+	COF_APPROVE_REMOVE,
+	COF_APPROVE_RETENTION_END, /* and the declaration of an event that a retention waits for */
+	COF_APPROVE_POLICY,
+	COF_APPROVE_COUNT_
+};
+#define COF_APPROVE_TEXT 64
+#define COF_EVENT_NAME 32 /* of an event that a retention counts from, its NUL included */
 
 /* Retention: ends are retention times in ns, spans are ns. */
 #define COF_RETAIN_NONE INT64_MIN	/* no end was asked for, or none is kept */
@@ -76,6 +100,17 @@ struct cof_policy { /* of a shelf; grows with later capabilities */
 	uint64_t quota_bytes, quota_files; /* 0: none. EDQUOT */
 	bool staging;	       /* withdrawal of what was never committed: a later capability; recorded only */
 	char record_kind[64];  /* free text: "log", "certificate" … ; "" */
+	enum cof_retain_mode mode;
+	int64_t cooling_off;   /* so long after a commit a compliance retention can be ended like the other */
+	char retain_event[COF_EVENT_NAME]; /* retention counts from when it is declared; "" : from the commit */
+	bool retain_certificates; /* retain_follows = certificates */
+	bool certificates;     /* what is committed is read as certificates */
+	int64_t retain_margin; /* kept so long after the latest notAfter */
+	bool read_events;      /* every opening for reading is an event */
+	int64_t silence;       /* alarm when nothing was appended for so long; 0: never */
+	enum cof_leak_guard leak_guard;
+	char approve[COF_APPROVE_COUNT_][COF_APPROVE_TEXT]; /* canonical; "": the default, as in a zeroed policy */
+	bool remove_by_rm;     /* rm of an expired file files a request instead of only being refused */
 };
 void cof_policy_default(struct cof_policy *ret);
 /*
@@ -87,6 +122,14 @@ void cof_policy_default(struct cof_policy *ret);
  *   strict = yes | no                  autocommit = SPAN
  *   quota = BYTES[K|M|G|T]             quota_files = N
  *   staging = yes | no                 record_kind = TEXT
+ *   mode = compliance | governance     cooling_off = SPAN
+ *   retain_event = NAME                1 to 31 of a-z, 0-9 and -
+ *   retain_follows = none | certificates
+ *   certificates = yes | no            retain_margin = SPAN
+ *   read_events = yes | no             silence = SPAN
+ *   leak_guard = off | report | refuse
+ *   approve_hold_end, approve_remove, approve_retention_end, approve_policy = N [ROLE...]
+ *   remove = request | rm
  * SPAN: a whole number and one of s, min, h, d, w, y (365 d). 0 is "0s".
  */
 int cof_policy_parse(const char *text, size_t n, struct cof_policy *ret, struct cof_diag *diag);
@@ -97,6 +140,12 @@ int cof_policy_text(const struct cof_policy *p, struct cof_buf *ret); /* canonic
  * retention files never end, so only an infinite minimum may take its place.
  */
 bool cof_policy_is_stronger(const struct cof_policy *old, const struct cof_policy *new_one, const char **ret_why);
+/* The rule in force, "2" or "2 auditor" where the policy says nothing. */
+const char *cof_policy_approve(const struct cof_policy *p, enum cof_approve what);
+/* What a rule says: persons, and which of cof_role_names as bits. -EINVAL. */
+int cof_approve_parse(const char *text, unsigned *ret_persons, unsigned *ret_roles);
+extern const char *const cof_role_names[]; /* in alphabetic order; NULL behind the last */
+bool cof_event_name_ok(const char *name);
 int cof_span_parse(const char *text, int64_t *ret); /* "10y", "infinite"; -EINVAL */
 void cof_span_text(int64_t span, char out[32]);	    /* the largest unit that says it exactly */
 /* An end as people and tools write it: RFC 3339 in UTC, "2031-01-02 03:04:05" (UTC) or "infinite". A zero
@@ -121,6 +170,18 @@ struct cof_object { /* what the ruling is about; zero for CREATE */
 	int64_t asked_until;  /* of an open one: the access time that was set, else COF_RETAIN_NONE */
 	int64_t idle_since;   /* retention time of the last write, for autocommit */
 	bool has_writers;     /* somebody has it open for writing */
+	/* How many legal holds cover it, by its own name or that of a directory above. */
+	uint32_t holds;
+	bool held_by_name;  /* a hold names it itself: then it keeps its name too */
+	bool target_held;   /* RENAME: what stands at the new name is */
+	/* What other facts demand at least; COF_RETAIN_NONE: nothing (so does 0). Of a file that is about to be
+	 * committed too. */
+	int64_t least_until;
+	bool event_due;	    /* the event that its retention counts from was not declared yet */
+	int64_t event_span; /* of a committed file with an event: kept so long from then on */
+	char event[COF_EVENT_NAME]; /* its name; "" : none, or declared */
+	uint8_t mode_kept;  /* enum cof_retain_mode, of a committed file */
+	int64_t binds_from; /* a compliance retention can be ended before this retention time; NONE or 0: never */
 	/* Used, for quotas (CREATE, WRITE, TRUNCATE): the sum of the sizes, and all nodes below the shelf. */
 	uint64_t shelf_bytes, shelf_files;
 };
@@ -140,6 +201,9 @@ enum cof_effect {
 			    * it is COF_RETAIN_NONE an earlier request is withdrawn. UTIMES: the mtime that
 			    * `valid` tells goes into the same frame */
 	COF_EFFECT_SHELF,  /* a SHELF frame */
+	COF_EFFECT_HOLD,   /* a HOLD frame, begin or end */
+	COF_EFFECT_EVENT,  /* an EXTEND frame that names an event to wait for, or its declaration */
+	COF_EFFECT_END,	   /* an EXTEND frame with an earlier end, by approval */
 	COF_EFFECT_ECHO,   /* a resent write that is there already: acknowledge if the bytes are equal */
 };
 
@@ -151,10 +215,19 @@ struct cof_ruling {
 	const char *reason; /* a sentence for people; static */
 	/* COMMIT, EXTEND: granted and asked, and `rule` is what the frame says; ASK: asked. Else NONE. */
 	int64_t retain_until, asked_until;
+	/* COMMIT: what its frame says beside. event: NULL, or the policy's or the operation's. */
+	uint8_t mode;		/* enum cof_retain_mode */
+	int64_t binds_from;	/* COF_RETAIN_NONE: from the commit on */
+	const char *event;
+	int64_t event_span;
 	/* Autocommit was due: a COMMIT frame by the daemon, as cof_rule_autocommit says, comes before this,
 	 * also before a refusal; the rest of the ruling is already that about the committed file. */
 	bool commit_first;
 };
+
+/* When it ends: the latest of what was granted and what other facts demand. COF_RETAIN_INFINITE where it never
+ * does, or not before an event is declared; holds are not looked at. */
+int64_t cof_rule_end(const struct cof_object *object);
 
 void cof_rule(const struct cof_policy *policy, const struct cof_object *object,
 	      const struct cof_op *op, const struct cof_who *who, int64_t now,

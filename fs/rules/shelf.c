@@ -20,10 +20,25 @@ enum weaker_key {
 	WEAKER_QUOTA_FILES,
 	WEAKER_STAGING,
 	WEAKER_KIND,
+	WEAKER_MODE,
+	WEAKER_COOLING,
+	WEAKER_EVENT,
+	WEAKER_FOLLOWS,
+	WEAKER_CERTIFICATES,
+	WEAKER_MARGIN,
+	WEAKER_READS,
+	WEAKER_SILENCE,
+	WEAKER_GUARD,
+	WEAKER_APPROVE_HOLD,
+	WEAKER_APPROVE_REMOVE,
+	WEAKER_APPROVE_END,
+	WEAKER_APPROVE_POLICY,
+	WEAKER_REMOVE,
 };
 #define WEAKER(text)                                                                               \
 	{                                                                                          \
-		text, "A shelf's policy can only become stronger, but " text "."                   \
+		text, "A shelf's policy can only become stronger, but " text                       \
+		      "; what is weaker goes by approval (coffer request shelf-set)."              \
 	}
 static const struct rule_weaker weaker[] = {
     [WEAKER_DURABILITY] = WEAKER("durability would no longer be that of each write"),
@@ -40,6 +55,20 @@ static const struct rule_weaker weaker[] = {
     [WEAKER_QUOTA_FILES] = WEAKER("quota_files would promise fewer files"),
     [WEAKER_STAGING] = WEAKER("staging would let files be withdrawn"),
     [WEAKER_KIND] = WEAKER("record_kind would be another"),
+    [WEAKER_MODE] = WEAKER("mode would be governance, where retention can be ended early"),
+    [WEAKER_COOLING] = WEAKER("cooling_off would be longer"),
+    [WEAKER_EVENT] = WEAKER("retain_event would be another, or none"),
+    [WEAKER_FOLLOWS] = WEAKER("retain_follows would be taken away"),
+    [WEAKER_CERTIFICATES] = WEAKER("certificates would be taken away"),
+    [WEAKER_MARGIN] = WEAKER("retain_margin would be shorter"),
+    [WEAKER_READS] = WEAKER("read_events would be taken away"),
+    [WEAKER_SILENCE] = WEAKER("silence would be noticed later, or never"),
+    [WEAKER_GUARD] = WEAKER("leak_guard would let more through"),
+    [WEAKER_APPROVE_HOLD] = WEAKER("approve_hold_end would ask for fewer persons or roles"),
+    [WEAKER_APPROVE_REMOVE] = WEAKER("approve_remove would ask for fewer persons or roles"),
+    [WEAKER_APPROVE_END] = WEAKER("approve_retention_end would ask for fewer persons or roles"),
+    [WEAKER_APPROVE_POLICY] = WEAKER("approve_policy would ask for fewer persons or roles"),
+    [WEAKER_REMOVE] = WEAKER("remove would let rm file requests"),
 };
 
 static bool less_room(uint64_t old, uint64_t new_one)
@@ -65,6 +94,20 @@ const struct rule_weaker *rule_find_weaker(const struct cof_policy *a, const str
 	    [WEAKER_QUOTA_FILES] = less_room(a->quota_files, b->quota_files),
 	    [WEAKER_STAGING] = b->staging && !a->staging,
 	    [WEAKER_KIND] = a->record_kind[0] && strcmp(a->record_kind, b->record_kind) != 0,
+	    [WEAKER_MODE] = b->mode > a->mode,
+	    [WEAKER_COOLING] = b->cooling_off > a->cooling_off,
+	    [WEAKER_EVENT] = a->retain_event[0] && strcmp(a->retain_event, b->retain_event) != 0,
+	    [WEAKER_FOLLOWS] = a->retain_certificates && !b->retain_certificates,
+	    [WEAKER_CERTIFICATES] = a->certificates && !b->certificates,
+	    [WEAKER_MARGIN] = b->retain_margin < a->retain_margin,
+	    [WEAKER_READS] = a->read_events && !b->read_events,
+	    [WEAKER_SILENCE] = a->silence && (!b->silence || b->silence > a->silence),
+	    [WEAKER_GUARD] = b->leak_guard < a->leak_guard,
+	    [WEAKER_APPROVE_HOLD] = rule_approve_weaker(a, b, COF_APPROVE_HOLD_END),
+	    [WEAKER_APPROVE_REMOVE] = rule_approve_weaker(a, b, COF_APPROVE_REMOVE),
+	    [WEAKER_APPROVE_END] = rule_approve_weaker(a, b, COF_APPROVE_RETENTION_END),
+	    [WEAKER_APPROVE_POLICY] = rule_approve_weaker(a, b, COF_APPROVE_POLICY),
+	    [WEAKER_REMOVE] = b->remove_by_rm && !a->remove_by_rm,
 	};
 
 	for (size_t i = 0; i < COF_COUNT(found); i++)

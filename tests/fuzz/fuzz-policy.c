@@ -37,6 +37,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	fuzz_check(back.autocommit == p.autocommit && back.staging == p.staging);
 	fuzz_check(back.quota_bytes == p.quota_bytes && back.quota_files == p.quota_files);
 	fuzz_check(!strcmp(back.record_kind, p.record_kind));
+	fuzz_check(!memcmp(back.approve, p.approve, sizeof(p.approve)));
+	fuzz_check(!strcmp(back.retain_event, p.retain_event) && back.mode == p.mode);
+	fuzz_check(back.silence == p.silence && back.retain_margin == p.retain_margin);
+	for (int i = 0; i < COF_APPROVE_COUNT_; i++) {
+		unsigned persons = 0, roles;
+
+		fuzz_check(cof_approve_parse(cof_policy_approve(&p, i), &persons, &roles) == 0);
+		fuzz_check(persons >= 2);
+	}
 	/* What the same text says is no weaker than itself. */
 	fuzz_check(cof_policy_is_stronger(&p, &back, NULL));
 	if (cof_policy_text(&back, &again) == 0)
@@ -58,6 +67,10 @@ void fuzz_seeds(void)
 	fuzz_seed_text("retention_min = 1w\nretention = 24h\n");
 	fuzz_seed_text("quota = 500G\nquota_files = 1000000\nstaging = yes\nrecord_kind = log\n");
 	fuzz_seed_text("quota = 9223372036854775807\nrecord_kind = a;b # c\nautocommit = 0s\n");
+	fuzz_seed_text("retention = 1y\nmode = governance\ncooling_off = 7d\nretain_event = contract-end\n");
+	fuzz_seed_text("retain_follows = certificates\ncertificates = yes\nretain_margin = 1y\nsilence = 1d\n");
+	fuzz_seed_text("approve_hold_end = 3 officer\napprove_remove = 2 auditor\nleak_guard = report\n");
+	fuzz_seed_text("approve_policy = 16 custodian officer\nremove = rm\nread_events = yes\n");
 	fuzz_seed_text("2031-01-02T03:04:05Z");
 	fuzz_seed_text("2031-01-02 03:04:05");
 	fuzz_seed_text("9999-12-31T23:59:59.999Z\n");

@@ -39,6 +39,7 @@ struct row_attempt {
 	    by_descriptor; /* opened earlier, when it was allowed: permissions do not count again */
 	struct cof_object more; /* RENAME: the fields about the new name */
 	const char *policy;     /* NULL: row_policy */
+	bool by_request; /* no system call: left out of the table for programs */
 };
 extern const struct row_attempt row_attempts[];
 extern const size_t row_attempts_count;

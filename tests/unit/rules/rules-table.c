@@ -50,6 +50,9 @@ static const struct {
     [COF_EFFECT_EXTEND] = {"extend", "the retention is extended"},
     [COF_EFFECT_ASK] = {"ask", "the retention is asked for, and granted at the commit"},
     [COF_EFFECT_SHELF] = {"shelf", "the shelf and its policy are recorded"},
+    [COF_EFFECT_HOLD] = {"hold", "the hold begins or ends, and that is recorded"},
+    [COF_EFFECT_EVENT] = {"event", "recorded: the retention waits for the event, or counts from it"},
+    [COF_EFFECT_END] = {"end", "the earlier end is recorded"},
     [COF_EFFECT_ECHO] = {"echo", "acknowledged again where the bytes are equal"},
 };
 
@@ -196,7 +199,9 @@ static const char head[] =
     "A file\n"
     "with `autocommit` due counts as committed from then on, also before the frame that says so is "
     "written.\n"
-    "Holds, approvals, withdrawal from staging and destruction are not in this version.\n\n"
+    "What is *on hold* stays whatever its retention says, and is not over while it is held. *Approved* means that a\n"
+    "request has the signatures that the shelf's rule asks for. Withdrawal from staging and destruction are not in\n"
+    "this version.\n\n"
     "The shelf's policy, where nothing else is said:\n\n";
 
 static void put_page(struct cof_buf *b)
@@ -216,7 +221,7 @@ static void put_tsv(struct cof_buf *b)
 			for (int w = 0; w < ROW_WHO_; w++) {
 				struct verdict v = judge(&row_attempts[i], s, w);
 
-				if (row_attempts[i].states >> s & 1)
+				if (row_attempts[i].states >> s & 1 && !row_attempts[i].by_request)
 					cof_buf_printf(b, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
 						       row_attempts[i].key, row_state_keys[s],
 						       row_who_keys[w], error_name(v.rl.error),

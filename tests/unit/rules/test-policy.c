@@ -41,6 +41,28 @@ static const struct {
     {"record_kind = a\tb\n", -EUCLEAN, 0, false, "text"},
     {"record_kind = 1234567890123456789012345678901234567890123456789012345678901234\n", -EUCLEAN,
      0, false, "63"},
+    {"mode = strict\n", -EUCLEAN, 0, false, "compliance or governance"},
+    {"cooling_off = infinite\n", -EUCLEAN, 0, false, "cooling_off"},
+    {"retain_event = contract-end\n", -EUCLEAN, 0, false, "needs a retention"},
+    {"retention = 1y\nretain_event = Contract\n", -EUCLEAN, 0, false, "a name"},
+    {"retention = 1y\nretain_event = \n", -EUCLEAN, 0, false, "a name"},
+    {"retention = 1y\nretain_event = abcdefghijklmnopqrstuvwxyz012345\n", -EUCLEAN, 0, false, "31"},
+    {"retain_follows = keys\n", -EUCLEAN, 0, false, "none or certificates"},
+    {"certificates = 1\n", -EUCLEAN, 0, false, "yes or no"},
+    {"retain_margin = infinite\n", -EUCLEAN, 0, false, "retain_margin"},
+    {"read_events = on\n", -EUCLEAN, 0, false, "yes or no"},
+    {"silence = infinite\n", -EUCLEAN, 0, false, "silence"},
+    {"leak_guard = on\n", -EUCLEAN, 0, false, "off, report or refuse"},
+    {"approve_policy = 1\n", -EUCLEAN, 0, false, "at least 2"},
+    {"approve_policy = 02\n", -EUCLEAN, 0, false, "at least 2"},
+    {"approve_policy = 17\n", -EUCLEAN, 0, false, "at least 2"},
+    {"approve_policy = officer\n", -EUCLEAN, 0, false, "at least 2"},
+    {"approve_policy = 2officer\n", -EUCLEAN, 0, false, "at least 2"},
+    {"approve_policy = 2 officer officer\n", -EUCLEAN, 0, false, "at least 2"},
+    {"approve_policy = 2 officers\n", -EUCLEAN, 0, false, "at least 2"},
+    {"approve_policy = \n", -EUCLEAN, 0, false, "at least 2"},
+    {"approve_remove = 3 officer\n", -EUCLEAN, 0, false, "auditor"},
+    {"remove = yes\n", -EUCLEAN, 0, false, "request or rm"},
     {"key = 1\n", -EUCLEAN, 0, false, "autocommit"},
     {"Durability = sync\n", -EUCLEAN, 0, false, "Durability"},
     {"\ndurability = sync\ndurability = sync\n", -EUCLEAN, 0, false, "line 3"},
@@ -73,11 +95,21 @@ START_TEST(all_keys)
 	    "durability = write\nrefuse = rofs\nretention = 10y\nretention_min = 1d\n"
 	    "retention_max = infinite\nstrict = yes\nautocommit = 90min\n"
 	    "quota = 500G\nquota_files = 1000\nstaging = yes\n"
-	    "record_kind = access log, web\n";
+	    "record_kind = access log, web\n"
+	    "remove = rm\napprove_policy = 2  officer auditor\napprove_retention_end = 3\n"
+	    "approve_remove = 2 auditor\napprove_hold_end = 4 custodian operator\n"
+	    "leak_guard = refuse\nsilence = 60min\nread_events = yes\nretain_margin = 1y\n"
+	    "certificates = yes\nretain_follows = certificates\nretain_event = contract-end\n"
+	    "cooling_off = 7d\nmode = governance\n";
 	static const char canonical[] =
 	    "durability = write\nrefuse = rofs\nretention = 10y\nretention_min = 1d\nstrict = yes\n"
 	    "autocommit = 90min\nquota = 500G\nquota_files = 1000\nstaging = yes\n"
-	    "record_kind = access log, web\n";
+	    "record_kind = access log, web\n"
+	    "mode = governance\ncooling_off = 1w\nretain_event = contract-end\n"
+	    "retain_follows = certificates\ncertificates = yes\nretain_margin = 1y\n"
+	    "read_events = yes\nsilence = 1h\nleak_guard = refuse\n"
+	    "approve_hold_end = 4 custodian operator\napprove_retention_end = 3\n"
+	    "approve_policy = 2 auditor officer\nremove = rm\n";
 	const int64_t day = 86400 * COF_NSEC;
 	cof_autobuf struct cof_buf again = {0}, none = {0};
 	struct cof_policy p;
@@ -88,6 +120,12 @@ START_TEST(all_keys)
 	ck_assert(p.retention_max == COF_RETAIN_INFINITE && p.autocommit == day / 16);
 	ck_assert(p.quota_bytes == 500ull << 30 && p.quota_files == 1000 && p.staging);
 	ck_assert_str_eq(p.record_kind, "access log, web");
+	ck_assert(p.mode == COF_GOVERNANCE && p.cooling_off == 7 * day && p.retain_certificates);
+	ck_assert(p.certificates && p.retain_margin == 365 * day && p.read_events && p.remove_by_rm);
+	ck_assert(p.silence == day / 24 && p.leak_guard == COF_LEAK_REFUSE);
+	ck_assert_str_eq(p.retain_event, "contract-end");
+	ck_assert_str_eq(cof_policy_approve(&p, COF_APPROVE_REMOVE), "2 auditor");
+	ck_assert_str_eq(cof_policy_approve(&p, COF_APPROVE_RETENTION_END), "3");
 	ck_assert_int_eq(cof_policy_text(&p, &again), 0);
 	ck_assert_str_eq((char *)again.data, canonical);
 	p.retention_min = 2 * p.retention_default; /* nothing that could not be read again */
