@@ -30,7 +30,7 @@ ARROWS = {
     "fs/control": ["fs/archive"],
     "fs/mount": ["fs/archive"],
     "fs/guard": ["crypto"],
-    "tools/import": ["fs/rules"],
+    "tools/import": ["fs/rules", "crypto"],
     # the programs
     "fs": ["fs/mount", "fs/control", "fs/guard", "fs/sshsig", "fs/archive", "fs/rules", "fs/log", "fs/index", "fs/io", "crypto"],
     "tools": ["tools/import", "fs/mount", "fs/control", "fs/guard", "fs/sshsig", "fs/archive", "fs/rules", "fs/log", "fs/index", "fs/io", "crypto"],

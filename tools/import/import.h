@@ -89,4 +89,35 @@ enum import_verdict {
 enum import_verdict import_match(struct import_source *s, const char *text, size_t n, int64_t now,
 				 struct import_event *ret, uint64_t *ret_costly);
 
+/* ---- files that grow and are rotated (file.c, place.c) ---- */
+
+#define IMPORT_DIGEST_BYTES 8192 /* the last of a line that its digest covers */
+
+struct import_place { /* behind a line */
+	uint64_t end;	    /* offset behind its newline */
+	uint8_t digest[32]; /* SHA-256 of the line without it, of the last bytes of a long one */
+};
+
+enum import_found { /* where reading goes on */
+	IMPORT_FROM_START,  /* nothing was read before */
+	IMPORT_GOES_ON,	    /* behind the line that was last */
+	IMPORT_FROM_OLDER,  /* that line is in a file that was rotated away: its rest comes first */
+	IMPORT_LINES_LOST,  /* that line is nowhere: what came between is not known; from the start */
+};
+
+struct import_file;
+
+/* after: NULL: nothing was read before. -ENOENT and the like, said in diag. */
+int import_file_open(const char *path, const struct import_place *after, struct import_file **ret,
+		     enum import_found *ret_found, struct cof_diag *diag);
+void import_file_close(struct import_file *f); /* NULL is fine */
+/* The next whole line, without its newline, until the next call: 1; 0: none now. Of a line of over 64 KiB the
+ * last 64 KiB. ret_place->end counts in the file that the line is in. -EIO and the like. */
+int import_file_next(struct import_file *f, const char **ret, size_t *ret_n, struct import_place *ret_place);
+/* Waits until there may be more, at most so long (-1: for ever), or until stop (a descriptor, -1: none) is readable.
+ * 1: may be; 0: the time is over; -ECANCELED: stop. */
+int import_file_wait(struct import_file *f, int timeout_ms, int stop, struct cof_diag *diag);
+/* The file that is read was cut off while it was (copytruncate), so often: what was not read by then is lost. */
+unsigned import_file_truncations(const struct import_file *f);
+
 #endif

@@ -5,9 +5,8 @@
  *
  *     test-import SOURCES LINES
  */
-#include "tools/import/import.h"
+#include "test-import.h"
 
-#include <check.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -292,6 +291,7 @@ int main(int argc, char **argv)
 	tcase_add_test(t, hostile_line);
 	tcase_add_test(t, texts);
 	suite_add_tcase(s, t);
+	suite_add_tcase(s, file_case());
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);
