@@ -30,35 +30,73 @@ wanted() {
     for w in "${words[@]}"; do [[ $1 == *"$w"* ]] && return 0; done
     return 1
 }
-# one NAME SECONDS COMMAND …: 0 passed, 77 skipped, anything else failed; its output is kept, and shown if it failed.
+# one NAME SECONDS COMMAND …: put in the queue; what takes longest goes to its head, so that nothing long begins last.
+names=() limits=() commands=() order=()
 one() {
-    local name=$1 limit=$2 began=$SECONDS code log
-    shift 2
-    wanted "$name" || return 0
-    [ -z "$list" ] || { echo "$name"; return 0; }
+    local quoted
+    wanted "$1" || return 0
+    [ -z "$list" ] || { echo "$1"; return 0; }
+    printf -v quoted '%q ' "${@:3}"
+    case " ${early[*]} " in
+    *" $1 "*) order=("${#names[@]}" "${order[@]}") ;;
+    *) order+=("${#names[@]}") ;;
+    esac
+    names+=("$1") limits+=("$2") commands+=("$quoted")
+}
+early=(sim-random asan/index uring/e2e/kill sim-crash asan/archive-seal-nv e2e/faults e2e/kill e2e/stream asan/sim-crash analyzer)
+# play NUMBER: 0 passed, 77 skipped, anything else failed; its output is kept, and shown if it failed.
+play() {
+    local name=${names[$1]} limit=${limits[$1]} began=$SECONDS code log said
     log=$logs/${name//\//-}.log
-    timeout --kill-after=20 "$limit" "$@" > "$log" 2>&1 < /dev/null
+    eval "timeout --kill-after=20 $limit ${commands[$1]}" > "$log" 2>&1 < /dev/null
     code=$?
     case $code in
-    0) passed=$((passed + 1)); printf 'ok    %-44s %4d s\n' "$name" $((SECONDS - began)) ;;
-    77) skipped=$((skipped + 1)); printf 'skip  %-44s %s\n' "$name" "$(tail -n 1 "$log")" ;;
+    0) printf 'ok    %-44s %4d s\n' "$name" $((SECONDS - began)) ;;
+    77) printf 'skip  %-44s %s\n' "$name" "$(tail -n 1 "$log")" ;;
     *)
-        failed=$((failed + 1))
         [ $code != 124 ] && [ $code != 137 ] || echo "stopped after $limit s" >> "$log"
-        printf 'FAIL  %-44s %4d s, exit code %d\n' "$name" $((SECONDS - began)) $code
-        tail -n 60 "$log" | sed 's/^/      | /' ;;
+        said=$(tail -n 60 "$log" | sed 's/^/      | /')
+        printf 'FAIL  %-44s %4d s, exit code %d\n%s\n' "$name" $((SECONDS - began)) $code "$said" ;;
+    esac
+    return $code
+}
+ended() {
+    case $1 in
+    0) passed=$((passed + 1)) ;;
+    77) skipped=$((skipped + 1)) ;;
+    *) failed=$((failed + 1)) ;;
     esac
 }
-# The tests that meson knows in a build directory, one by one.
+# Plays the queue, as many at a time as there are processors: no test shares anything with another.
+play_all() {
+    local number running=0
+    for number in "${order[@]}"; do
+        if [ $running -ge "$(nproc)" ]; then
+            wait -n
+            ended $?
+            running=$((running - 1))
+        fi
+        play "$number" &
+        running=$((running + 1))
+    done
+    while [ $running -gt 0 ]; do
+        wait -n
+        ended $?
+        running=$((running - 1))
+    done
+}
+# The tests that meson knows in a build directory, one by one; started directly, for meson takes longer than most of them.
 suites() {
-    local dir=$1 prefix=$2 name limit=300
+    local dir=$1 prefix=$2 name command limit=300
     [ -z "${COFFER_LONG:-}" ] || limit=14400
-    while IFS= read -r name; do
-        one "$prefix$name" $limit meson test -C "$dir" --no-rebuild --timeout-multiplier 0 --print-errorlogs "$name"
+    while IFS=$'\t' read -r name command; do
+        # So that use of freed or never written memory shows: malloc fills what it gives and takes back with this.
+        one "$prefix$name" $limit env MALLOC_PERTURB_=$((RANDOM % 255 + 1)) bash -c "cd '$dir' && $command"
     done < <(meson introspect --tests "$dir" | python3 -c '
-import json, sys
+import json, shlex, sys
 for t in json.load(sys.stdin):
-    print(t["name"])')
+    assert t["protocol"] == "exitcode" and not t["workdir"], t["name"]
+    print(t["name"], "exec " + shlex.join(["env", *(k + "=" + v for k, v in t["env"].items()), *t["cmd"]]), sep="\t")')
 }
 make_build() {
     local dir=$1
@@ -85,22 +123,25 @@ if [ -z "$list" ] && [ -w $switch ] && [ "$(cat $switch)" = N ]; then
     trap 'echo N > $switch' EXIT
     echo Y > $switch
 fi
+e2e=420
+[ -z "${COFFER_LONG:-}" ] || e2e=14400
 for script in tests/e2e/*.sh; do
     name=${script#tests/e2e/} name=${name%.sh}
-    [ "$name" = lib ] || one "e2e/$name" $([ -n "${COFFER_LONG:-}" ] && echo 14400 || echo 420) bash "$script"
+    [ "$name" = lib ] || one "e2e/$name" $e2e bash "$script"
 done
 for name in semantics writers kill files stream mount retention; do
-    COFFER_TRANSPORT=uring one "uring/e2e/$name" $([ -n "${COFFER_LONG:-}" ] && echo 14400 || echo 420) bash "tests/e2e/$name.sh"
+    one "uring/e2e/$name" $e2e env COFFER_TRANSPORT=uring bash "tests/e2e/$name.sh"
 done
-one sim/mutants $([ -n "${COFFER_LONG:-}" ] && echo 14400 || echo 420) bash tests/sim/mutants.sh
+one sim/mutants $e2e bash tests/sim/mutants.sh
 # The same with the sanitizers in the daemon, for the scripts that meet most of it.
-COFFER_BUILD=$asan one asan/e2e/semantics 420 bash tests/e2e/semantics.sh
-COFFER_BUILD=$asan one asan/e2e/uring 420 bash tests/e2e/uring.sh
-COFFER_BUILD=$asan one asan/e2e/table 420 bash tests/e2e/table.sh
+for name in semantics uring table; do
+    one "asan/e2e/$name" 420 env COFFER_BUILD="$asan" bash "tests/e2e/$name.sh"
+done
 # The parsers under libFuzzer, ten minutes each; the short run has their corpus and a fixed number of mutations.
 [ -z "${COFFER_LONG:-}" ] || one fuzz/long 14400 bash tests/fuzz/long.sh
 one analyzer 600 bash tests/analyzer.sh
 [ -z "$list" ] || exit 0
+play_all
 # Some ratios of the bench, to be read: whatever they are, and should it not run, nothing fails for it.
 wanted bench && COFFER_BUILD=$plain timeout --kill-after=20 60 tests/bench/run --quick --repeats 1 \
     --rows A,B,D,F,G,K-cold,K-warm,M-tar,verify < /dev/null 2>&1 | sed 's/^/bench  /'
