@@ -15,6 +15,8 @@
 
 static char incomplete; /* its address is the mark */
 
+static struct cof_json *string_of(const void *p, size_t n);
+
 static struct json_object *in(const struct cof_json *j)
 {
 	return (struct json_object *)(uintptr_t)j;
@@ -43,6 +45,11 @@ struct cof_json *cof_json_object(void)
 struct cof_json *cof_json_array(void)
 {
 	return out(json_object_new_array());
+}
+
+struct cof_json *cof_json_string(const char *s)
+{
+	return string_of(s, strlen(s));
 }
 
 void cof_json_free(struct cof_json *j)

@@ -11,6 +11,7 @@ struct cof_json; /* a value: object, array, string, integer, boolean, null */
  * function below accepts NULL and does nothing, so one check of the finished text suffices. */
 struct cof_json *cof_json_object(void);
 struct cof_json *cof_json_array(void);
+struct cof_json *cof_json_string(const char *s); /* as set_str */
 void cof_json_free(struct cof_json *j);
 #define cof_autojson COF_CLEANUP(cof_json_freep)
 void cof_json_freep(struct cof_json **j);

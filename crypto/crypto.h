@@ -71,6 +71,9 @@ void cof_hmac(const void *key, size_t key_len, const struct iovec *iov, int coun
 int cof_hkdf(const void *salt, size_t salt_len, const void *ikm, size_t ikm_len, const void *info,
 	     size_t info_len, void *out, size_t n);
 
+/* PBKDF2 with HMAC-SHA256 (RFC 8018). salt_len at least 1. out may be secure memory. */
+int cof_pbkdf2(const void *pass, size_t pass_len, const void *salt, size_t salt_len, uint32_t steps, void *out, size_t n);
+
 /* ---- AEAD: AES-256-GCM (SP 800-38D), tag of 16 bytes behind the ciphertext ---- */
 
 struct cof_aead; /* a key schedule, in secure memory */

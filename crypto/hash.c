@@ -161,3 +161,10 @@ int cof_hkdf(const void *salt, size_t salt_len, const void *ikm, size_t ikm_len,
 	explicit_bzero(t, sizeof(t));
 	return 0;
 }
+
+int cof_pbkdf2(const void *pass, size_t pass_len, const void *salt, size_t salt_len, uint32_t steps, void *out, size_t n)
+{
+	if (!salt_len || !steps)
+		return -EINVAL;
+	return cof_gcry_errno(gcry_kdf_derive(pass, pass_len, GCRY_KDF_PBKDF2, GCRY_MD_SHA256, salt, salt_len, steps, n, out));
+}

@@ -30,6 +30,7 @@ ARROWS = {
     "fs/control": ["fs/archive"],
     "fs/mount": ["fs/archive"],
     "fs/guard": ["crypto"],
+    "escrow": ["crypto"],
     "tools/import": ["fs/rules", "crypto"],
     # the programs
     "fs": ["fs/mount", "fs/control", "fs/guard", "fs/sshsig", "fs/archive", "fs/rules", "fs/log", "fs/index", "fs/io", "crypto"],
@@ -47,6 +48,7 @@ PUBLIC = {
     "fs/sshsig": ["sshsig.h"],
     "fs/leak": ["leak.h"],
     "fs/archive": ["archive.h"],
+    "escrow": ["slip39.h"],
     "fs/control": ["control.h"],
     "fs/guard": ["guard.h"],
     "fs/mount": ["attach.h", "mount.h", "point.h"],

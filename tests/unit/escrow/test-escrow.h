@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TEST_ESCROW_H
+#define TEST_ESCROW_H
+
+#include <check.h>
+
+extern const char *escrow_official, *escrow_foreign;
+
+TCase *slip39_case(void), *slip39_official_case(void);
+
+#endif
