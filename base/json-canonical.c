@@ -141,7 +141,7 @@ static int put_value(struct json_object *j, unsigned depth, struct cof_buf *b)
 
 int cof_json_canonical(const struct cof_json *j, struct cof_buf *ret)
 {
-	int r = put_value(in(j), 0, ret);
+	int r = j && !cof_json_text((struct cof_json *)(uintptr_t)j, false) ? -ENOMEM : put_value(in(j), 0, ret);
 
 	cof_buf_add(ret, "\n", 1);
 	return r < 0 ? r : ret->failed ? -ENOMEM : 0;

@@ -4,7 +4,8 @@
  * stop, and closes the archive. mount.coffer starts it and reads its status pipe: lines "N note",
  * then "R" once requests are answered, or "E<exit code> sentence".
  *
- * What needs root is done by a part of its own (daemon-root.c), the one fork there is, before there
+ * What needs root is done by a part of its own (daemon-root.c), and signatures of people are judged by another
+ * (fs/sshsig), which may run ssh-keygen and has no right: the two forks there are, before there
  * are keys, which locked memory would not survive. Then the daemon becomes the owner of STORE and
  * gives up what it does not need (fs/guard); only then it reads the first byte of the archive.
  */
@@ -15,6 +16,7 @@
 #include "fs/daemon.h"
 #include "fs/guard/guard.h"
 #include "fs/mount/mount.h"
+#include "fs/sshsig/sshsig.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -34,6 +36,7 @@ struct daemon {
 	bool foreground;
 	struct cof_daemon_log log;
 	struct cof_daemon_root root;
+	struct cof_sshsig *sign; /* judges signatures, in a process of its own */
 	struct cof_daemon_secret secret;
 	struct cof_io *io;
 	struct cof_conf conf;
@@ -244,6 +247,8 @@ static int open_archive(struct daemon *d, struct cof_diag *diag)
 				       .alarm_event = on_alarm_event,
 				       .changed = on_changed,
 				       .read_only = d->options.read_only,
+				       .verify_signature = cof_sshsig_ask,
+				       .verify_user = d->sign,
 				       .anchor_interval = d->options.anchor_interval,
 				       .secret = &d->secret.secret,
 				       .deviation = d->options.deviation * COF_NSEC,
@@ -332,8 +337,26 @@ static int finish(struct daemon *d, struct cof_diag *diag)
 	cof_mount_free(mount);
 	cof_io_free(d->io);
 	cof_daemon_root_end(&d->root);
+	cof_sshsig_end(d->sign);
 	cof_daemon_self_done(&d->self);
 	return err;
+}
+
+static int confine_sign_part(void *user, int fd, struct cof_diag *diag)
+{
+	const struct stat *owner = user;
+
+	return cof_guard_sign_part(fd, owner->st_uid, owner->st_gid, diag);
+}
+
+/* Before the part with root's rights, whose socket it would have otherwise. */
+static int start_sign_part(struct daemon *d, struct cof_diag *diag)
+{
+	struct stat owner;
+
+	if (stat(d->store, &owner) < 0)
+		return cof_fail(diag, -errno, "%s: %s", d->store, strerror(errno));
+	return cof_sshsig_start(confine_sign_part, &owner, &d->sign, diag);
 }
 
 /* Before keys and threads; what the part needs to know is settled. */
@@ -346,6 +369,8 @@ static int start_root_part(struct daemon *d, struct cof_diag *diag)
 				       .allow_other = !d->options.root_only};
 	int err = cof_guard_only(keep, COF_COUNT(keep), diag);
 
+	if (err == 0)
+		err = start_sign_part(d, diag);
 	return err < 0 ? err : cof_daemon_root_start(&mount, &d->root, diag);
 }
 

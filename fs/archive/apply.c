@@ -5,6 +5,7 @@
  * is idempotent: a frame applied twice to the state before it leaves the same state.
  */
 #include "fs/archive/internal.h"
+#include "fs/archive/people.h"
 
 struct parts { /* of the frame being applied */
 	struct cof_archive *a;
@@ -425,8 +426,16 @@ int cof_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address
 					   address);
 	case COF_CREATE:
 		return apply_create(&p, on);
-	case COF_SHELF:
-		return apply_shelf(&p, on);
+	case COF_SHELF: {
+		int r = apply_shelf(&p, on);
+
+		return r < 0 ? r : cof_people_apply(a, f, address, public_part, public_len);
+	}
+	case COF_PEOPLE:
+	case COF_REQUEST:
+	case COF_APPROVAL:
+	case COF_POLICY:
+		return cof_people_apply(a, f, address, public_part, public_len);
 	case COF_APPEND:
 	case COF_HOLE:
 		return apply_bytes(&p, on);

@@ -15,6 +15,7 @@
 #include "fs/io/io.h"
 #include "fs/log/log.h"
 #include "fs/rules/profile.h"
+#include "fs/rules/approve.h"
 #include "fs/rules/rules.h"
 
 #define COF_ROOT_INO 1
@@ -102,6 +103,9 @@ struct cof_archive_params {
 	const void *self;
 	size_t self_len;
 	int64_t anchor_interval; /* ns between two raises of the TPM's counter, at least; 0: 10 s */
+	/* Judges signatures of people (fs/sshsig). NULL: nothing can be requested or approved. */
+	cof_verify_signature verify_signature;
+	void *verify_user;
 	bool no_threads; /* tests: no keeper; the caller drives cof_archive_tick */
 };
 
@@ -249,6 +253,24 @@ int cof_archive_shelves(struct cof_archive *a, cof_show_fn fn, void *user);
 int cof_store_show_log(struct cof_io *io, const struct cof_opener_secret *secret, uint64_t from,
 		       cof_show_fn fn, void *user, uint64_t *ret_next, struct cof_diag *diag);
 int cof_store_status(struct cof_io *io, struct cof_json *into, struct cof_diag *diag); /* needs no key */
+
+/* ---- people, requests, approvals (docs/format.md 9) ---- */
+
+/*
+ * One call for each of these verbs; args and answers are JSON, as the control socket has them. Bytes are base64.
+ *   people         → people, revoked, persons [{name, roles, keys}], sequence; -ENOENT: none yet
+ *   people-set     people, revoked, author, reason, expires → as request-make, of action people-first or people-set
+ *   people-first   document, signatures [{signature, principal}] → sequence
+ *   request-make   action, author, words [..], reason, case, expires (ns from now) → document, sheet, id. Nothing
+ *                  is written; what cannot be granted is refused here already
+ *   request        document, sheet, signature, principal → id, state
+ *   approve        document or id, signature, verdict "approve" or "refuse", principal → id, state, outcome
+ *   requests       id, documents (bool) → one line each
+ * -EPERM: refused, and recorded. Without cof_archive_params.verify_signature: -EOPNOTSUPP.
+ */
+int cof_archive_people(struct cof_archive *a, const struct cof_who *who, const char *verb, const struct cof_json *args,
+		       cof_show_fn fn, void *user, struct cof_diag *diag);
+bool cof_archive_people_verb(const char *verb);
 
 /* ---- the seal, of an archive that is not mounted (-EBUSY): takes the lock ---- */
 

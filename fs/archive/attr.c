@@ -142,7 +142,7 @@ static int change(struct change *c, struct cof_ruling *rl)
 	case COF_EFFECT_EXTEND:
 		return cof_extend(c->a, c->o, c->who, rl, c->reply);
 	case COF_EFFECT_SHELF:
-		return cof_shelf_frame(c->a, c->o, c->who, c->op, c->reply);
+		return cof_shelf_frame(c->a, c->o, c->who, c->op, NULL, c->reply);
 	default:
 		return 0;
 	}

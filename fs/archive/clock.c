@@ -136,7 +136,25 @@ int64_t cof_clock_retention(const struct cof_clock *c)
 		return atomic_load(&c->reached);
 	elapsed = cof_clock_boottime(c) - c->base_boottime;
 	/* The end of time is a place to stop, not to wrap. */
-	return __builtin_add_overflow(c->base_retention, COF_MAX(elapsed, 0), &sum) ? INT64_MAX : sum;
+	if (__builtin_add_overflow(c->base_retention, COF_MAX(elapsed, 0), &sum) ||
+	    __builtin_add_overflow(sum, atomic_load(&c->caught_up), &sum))
+		return INT64_MAX;
+	return sum;
+}
+
+void cof_clock_catch_up(struct cof_clock *c, int64_t to)
+{
+	int64_t now, more;
+
+	pthread_mutex_lock(&c->lock);
+	now = cof_clock_retention(c);
+	if (to > now && !__builtin_sub_overflow(to, now, &more)) {
+		if (c->by_tpm)
+			atomic_store(&c->reached, to);
+		else
+			atomic_fetch_add(&c->caught_up, more);
+	}
+	pthread_mutex_unlock(&c->lock);
 }
 
 enum cof_pace_event cof_clock_take(struct cof_clock *c, const struct cof_tpm_clock *now,

@@ -54,6 +54,7 @@ struct cof_clock {
 	int64_t offset;			       /* the same at the last step of the wall clock (tick) */
 	uint8_t boot_id[16];
 	bool by_tpm;			 /* an opener is a TPM: see reached */
+	atomic_int_fast64_t caught_up;	 /* not by_tpm: by how much people let it go on */
 	atomic_int_fast64_t reached;	 /* by_tpm: retention time as of the newest reading */
 	pthread_mutex_t lock;		 /* a leaf: guards what follows */
 	struct cof_pace pace;
@@ -87,6 +88,7 @@ void cof_clock_start(struct cof_clock *c, const struct cof_clock_start *s);
 void cof_clock_start_new(struct cof_clock *c);
 void cof_clock_now(void *clock, int64_t *ret_record, int64_t *ret_retention); /* cof_log_times.now */
 int64_t cof_clock_retention(const struct cof_clock *c);
+void cof_clock_catch_up(struct cof_clock *c, int64_t to); /* an approved request: forward only */
 /* A reading of the TPM's clock, or that there was none (NULL, why). */
 enum cof_pace_event cof_clock_take(struct cof_clock *c, const struct cof_tpm_clock *now,
 				   const struct cof_diag *why);

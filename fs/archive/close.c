@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The open archive as memory, and closing it: what is written last, and what is given back. */
 #include "fs/archive/internal.h"
+#include "fs/archive/people.h"
 
 /* Who makes or renames goes first: many who look up would keep them out for ever. Nobody takes it
  * twice. */
@@ -34,6 +35,7 @@ static int init_locks(struct cof_archive *a)
 	pthread_mutex_init(&a->clock.lock, NULL);
 	pthread_mutex_init(&a->proofs.lock, NULL);
 	pthread_mutex_init(&a->stamp_lock, NULL);
+	pthread_mutex_init(&a->rules_lock, NULL);
 	pthread_cond_init(&a->pool_cond, NULL);
 	r = pthread_cond_init(&a->keeper_cond, &attr);
 	pthread_condattr_destroy(&attr);
@@ -53,6 +55,8 @@ static void done_locks(struct cof_archive *a)
 	pthread_mutex_destroy(&a->keeper_lock);
 	pthread_mutex_destroy(&a->clock.lock);
 	pthread_mutex_destroy(&a->proofs.lock);
+	cof_people_free(a);
+	pthread_mutex_destroy(&a->rules_lock);
 	pthread_mutex_destroy(&a->stamp_lock);
 	pthread_cond_destroy(&a->pool_cond);
 	pthread_cond_destroy(&a->keeper_cond);

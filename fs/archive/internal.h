@@ -3,7 +3,7 @@
  * Private to fs/archive: the open archive and what its files share.
  *
  * Lock order (a lock is only taken while holding locks to its left):
- *   stamp -> gate (shared by every call, exclusive while the index is rebuilt)
+ *   people -> stamp -> gate (shared by every call, exclusive while the index is rebuilt)
  *   -> tree (names: exclusive for create, rename, remove; shared for lookups)
  *   -> object locks (two at a time only under the exclusive tree lock)
  *   -> intern (actor ordinals) -> feed -> index enter/leave -> the log's own
@@ -131,9 +131,10 @@ bool cof_shelf_reserve(struct cof_shelf *s, uint64_t bytes, uint64_t quota);
 void cof_shelf_release(struct cof_shelf *s, uint64_t bytes);
 void cof_shelf_use(const struct cof_shelf *s, uint64_t *ret_bytes, uint64_t *ret_files);
 int cof_shelves_put(struct cof_archive *a, uint64_t below);
-/* A SHELF frame with the policy that op brings (SHELF_ADD, SHELF_SET); o: its directory. */
+/* A SHELF frame with the policy that op brings (SHELF_ADD, SHELF_SET); o: its directory; request: 32 bytes, the one
+ * that permits it, or NULL. */
 int cof_shelf_frame(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who,
-		    const struct cof_op *op, struct cof_reply *ret);
+		    const struct cof_op *op, const uint8_t *request, struct cof_reply *ret);
 
 /* ---- who has a file open for writing (writers.c) ---- */
 
@@ -450,6 +451,8 @@ struct cof_archive {
 	struct cof_clock clock;
 	struct cof_anchor *anchor; /* NULL: none */
 	struct cof_proofs proofs;
+	struct cof_people_state *people; /* the judge over this chain (people.c) */
+	pthread_mutex_t rules_lock; /* around each SHELF and POLICY frame, and those that people sign; inside the gate, after objects */
 	pthread_mutex_t stamp_lock; /* one query or answer at a time; before the gate */
 	struct cof_tpm_link *tpm; /* NULL: none holds the seal's secret and the anchor */
 	struct cof_archive_params p;

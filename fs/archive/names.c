@@ -408,7 +408,7 @@ static int shelf_in(struct naming *n, struct cof_obj *root, uint64_t there)
 		r = get_named(n->a, COF_ROOT_INO, op.name, there, &o);
 	if (r < 0)
 		return r;
-	r = cof_shelf_frame(n->a, o, n->who, &op, n->reply);
+	r = cof_shelf_frame(n->a, o, n->who, &op, NULL, n->reply);
 	if (r == 0)
 		cof_reply_fill(n->a, o, &op, n->reply);
 	cof_obj_put(n->a, o);

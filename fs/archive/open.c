@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 
 #include "fs/archive/internal.h"
+#include "fs/archive/people.h"
 #include "fs/archive/keys-nv.h"
 #include "fs/archive/keys-seal.h"
 #include "fs/archive/opener-event.h"
@@ -442,9 +443,13 @@ static int go_on(struct cof_archive *a, struct cof_diag *diag)
 	if (r == 0)
 		r = cof_proofs_load(a);
 	if (r == 0)
+		r = cof_people_load(a);
+	if (r == 0)
 		r = cof_events_resume(a);
 	if (r == 0 && a->log)
 		r = cof_policies_record(a);
+	if (r == 0 && a->log)
+		r = cof_people_resume(a);
 	if (r == 0 && a->log && !a->p.no_threads)
 		r = cof_log_start(a->log);
 	if (r == 0 && a->log && !a->p.no_threads)

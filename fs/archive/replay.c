@@ -67,15 +67,26 @@ static bool reads_payload(unsigned type)
 	case COF_REMOVE:
 	case COF_RENAME:
 	case COF_STAMP:
+	case COF_PEOPLE:
+	case COF_REQUEST:
+	case COF_APPROVAL:
+	case COF_POLICY:
 		return true;
 	default:
 		return false;
 	}
 }
 
+/* Of what is read: the archive's own, about no inode. */
+static bool is_general(unsigned type)
+{
+	return type == COF_MOUNT || type == COF_STAMP || type == COF_PEOPLE || type == COF_REQUEST ||
+	       type == COF_APPROVAL || type == COF_POLICY;
+}
+
 static bool touches_objects(unsigned type)
 {
-	return reads_payload(type) ? type != COF_MOUNT && type != COF_STAMP : type == COF_APPEND;
+	return reads_payload(type) ? !is_general(type) : type == COF_APPEND;
 }
 
 /* The directories and the replaced object that a frame's fields name. */

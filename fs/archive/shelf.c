@@ -249,7 +249,7 @@ int cof_shelves_put(struct cof_archive *a, uint64_t below)
 /* ---- its frame ---- */
 
 int cof_shelf_frame(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who,
-		    const struct cof_op *op, struct cof_reply *ret)
+		    const struct cof_op *op, const uint8_t *request, struct cof_reply *ret)
 {
 	cof_autobuf struct cof_buf text = {0}, public_part = {0}, private_part = {0};
 	struct cof_draft d = {.type = COF_SHELF, .object = o->node.ino};
@@ -264,6 +264,8 @@ int cof_shelf_frame(struct cof_archive *a, struct cof_obj *o, const struct cof_w
 	if (r < 0)
 		return r;
 	cof_field_put(&public_part, COF_T_POLICY, text.data, text.len);
+	if (request)
+		cof_field_put(&public_part, COF_T_REQUEST, request, 32);
 	cof_field_put_str(&private_part, COF_T_NAME, o->node.name);
 	if (public_part.failed || private_part.failed)
 		return -ENOMEM;
@@ -272,8 +274,10 @@ int cof_shelf_frame(struct cof_archive *a, struct cof_obj *o, const struct cof_w
 	d.plain = private_part.data;
 	d.length = (uint32_t)private_part.len;
 	r = cof_actor_use(a, who, false, &d.actor);
+	pthread_mutex_lock(&a->rules_lock);
 	if (r == 0)
 		r = cof_archive_put(a, &d, &on, &done);
+	pthread_mutex_unlock(&a->rules_lock);
 	if (r < 0)
 		return r;
 	cof_reply_wrote(ret, &done);

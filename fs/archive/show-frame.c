@@ -432,6 +432,9 @@ static bool has_shown_payload(unsigned type)
 	case COF_HEARTBEAT:
 	case COF_CLOCK:
 	case COF_SHELF:
+	case COF_PEOPLE:
+	case COF_REQUEST:
+	case COF_APPROVAL:
 		return true;
 	default:
 		return false;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fs/control: the daemon's socket. A Unix stream socket /run/coffer/<archive id>.sock, mode 0600,
- * root's (SO_PEERCRED is checked). One request: one line of JSON {"verb": …, …}, at most 64 KiB; the answer: lines of
+ * root's (SO_PEERCRED is checked). One request: one line of JSON {"verb": …, …}, at most 256 KiB; the answer: lines of
  * JSON, the last one {"end": true} or {"end": true, "error": "sentence", "errno": n}.
  * Verbs: status · acknowledge: {"faults": n}, recorded · log {from, follow} · blame {ino} · checkpoint · stop ·
  *   commit {ino|path, retain?} · retain {ino|path, retain} · shelf-add {name, policy} · shelf-set {ino|path, policy}:
  *     what is known of the object then, durable; retain is text (fs/rules' cof_retain_parse), policy an INI text;
  *   explain {op, ino|path, parent, name, new_parent, new_name, uid, gid, offset, length, mode, flags, kind, data, retain} ·
  *   shelves · ls {ino|path, recursive, digest, state} · clock · stamp-query: {"query": base64} ·
- *   stamp {token: base64 of an answer or a token, ca?: PEM}: what of it was chained.
+ *   stamp {token: base64 of an answer or a token, ca?: PEM}: what of it was chained ·
+ *   people · people-set · people-first · request-make · request · approve · requests: cof_archive_people.
  * A slow or hostile client costs one bounded buffer and one thread of at most 8; it cannot stop the daemon.
  */
 #ifndef COF_CONTROL_H

@@ -39,6 +39,7 @@ static const char *const verbs[] = {
 	[COF_VERB_SHELF_SET] = "shelf-set", [COF_VERB_SHELVES] = "shelves",
 	[COF_VERB_LS] = "ls",		  [COF_VERB_ACKNOWLEDGE] = "acknowledge",
 	[COF_VERB_CLOCK] = "clock",	  [COF_VERB_STAMP_QUERY] = "stamp-query", [COF_VERB_STAMP] = "stamp",
+	[COF_VERB_PEOPLE] = "people",
 };
 
 /* A number that may be missing: *ret stays as it is then. */
@@ -241,10 +242,13 @@ int cof_control_parse(const char *line, size_t n, struct cof_control_request *re
 		if (!strcmp(verb, verbs[i]))
 			break;
 	}
+	if (i == COF_COUNT(verbs) && cof_archive_people_verb(verb))
+		i = COF_VERB_PEOPLE; /* several by one call */
 	if (i == COF_COUNT(verbs))
 		return cof_fail(diag, -EOPNOTSUPP, "the daemon does not know the verb \"%.40s\"",
 				verb);
 	r.verb = (enum cof_control_verb)i;
+	r.people = verb;
 	err = parse_arguments(o, &r, diag);
 	if (err)
 		return err;

@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "fs/archive/archive.h"
 
-#define COF_CONTROL_REQUEST_MAX 65536
+#define COF_CONTROL_REQUEST_MAX 262144 /* a request document, its sheet and signature in base64 */
 #define COF_CONTROL_ANSWER_MAX (16u << 20) /* a line that a client takes */
 #define COF_CONTROL_PATH 108		   /* sun_path's size */
 
@@ -19,7 +19,7 @@ enum cof_control_verb {
 	COF_VERB_STATUS, COF_VERB_LOG, COF_VERB_BLAME, COF_VERB_CHECKPOINT, COF_VERB_STOP,
 	COF_VERB_COMMIT, COF_VERB_RETAIN, COF_VERB_EXPLAIN, COF_VERB_SHELF_ADD, COF_VERB_SHELF_SET,
 	COF_VERB_SHELVES, COF_VERB_LS, COF_VERB_ACKNOWLEDGE, COF_VERB_CLOCK, COF_VERB_STAMP_QUERY,
-	COF_VERB_STAMP,
+	COF_VERB_STAMP, COF_VERB_PEOPLE,
 };
 
 struct cof_control_request {
@@ -33,6 +33,7 @@ struct cof_control_request {
 	const char *path;   /* instead of op.ino: in the archive */
 	bool recursive, digest; /* ls */
 	const char *state;	/* ls: only files in it */
+	const char *people;	/* of the verbs about people: which */
 	const char *token, *ca; /* stamp: base64; PEM or NULL */
 	struct cof_json *json;	/* what the strings lie in, or NULL */
 };

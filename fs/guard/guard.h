@@ -28,6 +28,9 @@ int cof_guard_only(const int *keep, size_t n, struct cof_diag *diag);
 int cof_guard_become(uid_t uid, gid_t gid, struct cof_diag *diag);
 /* Root with what mounting takes, and no more, for good. */
 int cof_guard_root_part(struct cof_diag *diag);
+/* A process that runs ssh-keygen for the daemon (fs/sshsig): no descriptor but fd, this user without a capability,
+ * files to read and run by a list, none to write, no TCP. */
+int cof_guard_sign_part(int fd, uid_t uid, gid_t gid, struct cof_diag *diag);
 
 /* ---- confinement (confine.c, calls.c, paths.c) ---- */
 

@@ -36,6 +36,7 @@ bool cof_calls_name(int number, char ret[64]);
 /* ---- paths.c ---- */
 
 int cof_paths_abi(void); /* of Landlock; 0: the kernel has none */
+int cof_paths_sign(struct cof_diag *diag);
 int cof_paths_allow(const struct cof_guard_params *p, struct cof_diag *diag);
 
 /* ---- refused.c ---- */

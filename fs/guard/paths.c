@@ -111,6 +111,29 @@ static int allow_all(int ruleset, const struct cof_guard_params *p, uint64_t all
 	return err;
 }
 
+/* What a process has that runs ssh-keygen and does nothing else: programs and libraries to read and run, nothing
+ * to write, no network. Memory files lie on no mount, and stay open to who has their descriptors. */
+int cof_paths_sign(struct cof_diag *diag)
+{
+	static const char *const places[] = {"/usr", "/bin", "/lib", "/lib64", "/etc", "/proc"};
+	int abi = cof_paths_abi(), err = 0;
+	struct ruleset attr = {.fs = handled(abi), .net = NET_BIND | NET_CONNECT};
+	cof_autoclose int fd = -1;
+
+	if (abi == 0 || COF_SANITIZED)
+		return 0;
+	fd = (int)syscall(SYS_landlock_create_ruleset, &attr, abi >= 4 ? offsetof(struct ruleset, scoped) : sizeof(attr.fs), 0);
+	if (fd < 0)
+		err = -errno;
+	for (size_t i = 0; err == 0 && i < COF_COUNT(places); i++)
+		err = allow(fd, places[i], READ | FS(EXECUTE));
+	if (err == 0)
+		err = allow(fd, "/dev/null", FS(READ_FILE) | FS(WRITE_FILE));
+	if (err == 0 && syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+		err = -errno;
+	return err < 0 ? cof_fail(diag, err, "files cannot be confined (Landlock): %s", strerror(-err)) : 0;
+}
+
 /* The ABI in force, or 0 where the kernel has none. */
 int cof_paths_allow(const struct cof_guard_params *p, struct cof_diag *diag)
 {

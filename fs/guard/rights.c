@@ -61,6 +61,15 @@ int cof_guard_become(uid_t uid, gid_t gid, struct cof_diag *diag)
 		       : 0;
 }
 
+int cof_guard_sign_part(int fd, uid_t uid, gid_t gid, struct cof_diag *diag)
+{
+	int err = cof_guard_only(&fd, 1, diag);
+
+	if (err == 0)
+		err = cof_guard_become(uid, gid, diag);
+	return err == 0 ? cof_paths_sign(diag) : err;
+}
+
 int cof_guard_root_part(struct cof_diag *diag)
 {
 	/* mount(2) and umount(2); and the way to a mount point that lies in a closed directory. */

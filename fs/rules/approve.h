@@ -19,7 +19,9 @@
  *     people, profile. What the document says of the state before must hold when the rule is met.
  *  J7 Without people nothing weakens. The first people are countersigned by every officer among them.
  *  J8 No person holds two roles that exclude each other; principals and keys are each one person's.
- *  J9 A refusal by anybody who may approve, before the rule is met, ends the request.
+ *  J9 A refusal by anybody who may approve, or by the author, before the rule is met, ends the request.
+ *  J10 A change of the people ends every request that is open: signatures count under the people they were given
+ *     under, and only while those are in force.
  * What only becomes stronger needs none of this and is permitted.
  */
 #ifndef COF_APPROVE_H
@@ -38,6 +40,8 @@ struct cof_approval_rule { /* "2 auditor": so many persons in all, the author in
 };
 /* "N [role...]", 2 <= N <= 16. -EINVAL */
 int cof_approval_rule_parse(const char *text, struct cof_approval_rule *ret);
+/* What compliance promised stays: false where a compliance shelf would be one of governance, or would cool off longer. */
+bool cof_policy_keeps_mode(const struct cof_policy *old, const struct cof_policy *then);
 void cof_approval_rule_text(const struct cof_approval_rule *r, char out[64]);
 /* What meets both. */
 void cof_approval_rule_merge(struct cof_approval_rule *r, const struct cof_approval_rule *other);
@@ -68,10 +72,12 @@ typedef int (*cof_verify_signature)(void *user, const struct cof_signature *s, s
 
 struct cof_signature_info { /* what a signature says of itself, unproven */
 	char purpose[64];
-	uint8_t key[32]; /* SHA-256 of the plain public key (of a certificate: the key it certifies) */
-	bool hardware;	 /* sk- */
+	uint8_t key[32]; /* SHA-256 over what the public key consists of, however it is written; of a certificate, of
+			  * the key that it certifies. Equal: the same secret signs. */
+	bool hardware;	 /* sk-: and then whether somebody was there, and was verified by PIN or body */
+	bool present, verified;
 	bool certificate;
-	uint8_t authority[32]; /* of a certificate: SHA-256 of its signer's public key */
+	uint8_t authority[32]; /* of a certificate: the same of its authority's key */
 };
 int cof_signature_read(const char *armored, size_t n, struct cof_signature_info *ret, struct cof_diag *diag);
 
@@ -162,8 +168,6 @@ struct cof_judge_params {
 	/* The policy of a shelf in force. NULL: as the SHELF frames say that the judge was fed. */
 	int (*policy)(void *user, uint64_t shelf, struct cof_policy *ret);
 	void *policy_user;
-	/* Objects are followed only where they are watched (cof_judge_watch); false: acts on objects are not judged. */
-	bool objects;
 };
 int cof_judge_new(const struct cof_judge_params *p, struct cof_judge **ret);
 void cof_judge_free(struct cof_judge *j);
@@ -189,9 +193,11 @@ struct cof_judgement {
 int cof_judge_take(struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret);
 /* As cof_judge_take, without moving on: before a frame is written. */
 int cof_judge_ask(struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret);
-int cof_judge_watch(struct cof_judge *j, uint64_t ino);
-/* Inodes that a frame makes worth watching: of REMOVE its object, of REQUEST those of its document. First pass. */
-int cof_judge_mentions(struct cof_judge *j, const struct cof_judge_frame *f);
+/* First pass over a chain: the inodes that a frame makes worth following, of REMOVE and of EXTEND with a request its
+ * object, of REQUEST those of its document. Without it nothing is known of objects, and acts on them are judged by
+ * their requests alone. -E2BIG: a request names more than COF_WATCHED_MAX. */
+#define COF_WATCHED_MAX (1u << 22)
+int cof_judge_watch(struct cof_judge *j, const struct cof_judge_frame *f);
 
 const struct cof_people *cof_judge_people(const struct cof_judge *j); /* in force; NULL: none yet */
 uint64_t cof_judge_people_sequence(const struct cof_judge *j);
@@ -204,7 +210,7 @@ struct cof_signer {
 	char name[COF_PRINCIPAL];
 	uint8_t key[32];
 	unsigned roles;
-	uint64_t sequence;
+	uint64_t sequence; /* of its frame */
 };
 struct cof_request_view {
 	const struct cof_request *request;
@@ -215,7 +221,7 @@ struct cof_request_view {
 	const struct cof_signer *signer; /* the author first */
 	size_t n_signers;
 	struct cof_approval_rule rule; /* in force */
-	char outcome[160];
+	const char *outcome; /* "" */
 };
 /* Valid until the judge is fed again. -ENOENT */
 int cof_judge_request(const struct cof_judge *j, const uint8_t id[32], struct cof_request_view *ret);
@@ -226,8 +232,9 @@ int cof_judge_rule(const struct cof_judge *j, const char *action, const struct c
 
 /* Field tags of PEOPLE, REQUEST and APPROVAL frames (docs/format.md 4). */
 enum {
-	COF_T_REQUEST = 112, COF_T_PEOPLE, COF_T_REVOKED, COF_T_SIGNATURE, COF_T_DOCUMENT, COF_T_SHEET_DIGEST,
-	COF_T_SHEET, COF_T_VERDICT, COF_T_PRINCIPAL, COF_T_OUTCOME, COF_T_SHELF_INO
+	COF_T_REQUEST = 112, COF_T_PEOPLE = 113, COF_T_REVOKED = 114, COF_T_SIGNATURE = 115, COF_T_DOCUMENT = 116,
+	COF_T_SHEET = 118, COF_T_VERDICT = 119, COF_T_OUTCOME = 121, COF_T_SHELF_INO = 122, COF_T_RETENTION_BEFORE = 123,
+	COF_T_RETENTION_AFTER = 124
 };
 enum { COF_VERDICT_APPROVE = 1, COF_VERDICT_REFUSE, COF_VERDICT_DONE, COF_VERDICT_FAILED };
 

@@ -18,7 +18,9 @@ int cof_sshsig_verify(void *user, const struct cof_signature *s, struct cof_diag
  * the socket does. One question at a time.
  */
 struct cof_sshsig;
-int cof_sshsig_start(struct cof_sshsig **ret, struct cof_diag *diag);
+/* What the process gives up before it serves; fd: the socket, which it keeps. NULL: nothing (tests). */
+typedef int (*cof_sshsig_confine)(void *user, int fd, struct cof_diag *diag);
+int cof_sshsig_start(cof_sshsig_confine confine, void *user, struct cof_sshsig **ret, struct cof_diag *diag);
 void cof_sshsig_end(struct cof_sshsig *s); /* and waits until it has ended; NULL is fine */
 /* A cof_verify_signature, user: the struct cof_sshsig. */
 int cof_sshsig_ask(void *sshsig, const struct cof_signature *s, struct cof_diag *diag);

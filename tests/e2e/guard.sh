@@ -6,7 +6,8 @@
 
 sanitized=$(ldd "$BUILD/fs/cofferfs" | grep -o asan || true)
 field() { awk -v f="$1:" '$1 == f {print $2}' "/proc/$2/status"; }
-root_part() { pgrep -P "$1" || true; }
+root_part() { pgrep -P "$1" -x cofferfs-root || true; }
+sign_part() { pgrep -P "$1" -x cofferfs-sign || true; }
 # The last event of this kind that the log has: its detail.
 event() { coffer log "$STORE" --json "${@:2}" | EVENT=$1 jsonl '([""] + [e.get("detail", "") for e in j if e["type"] == "event" and e.get("event") == os.environ["EVENT"]])[-1]'; }
 jsonl() { python3 -c 'import json, os, sys; j = [json.loads(l) for l in sys.stdin]; print(eval(sys.argv[1]))' "$1"; }
@@ -37,6 +38,15 @@ for fd in /proc/"$pid"/fd/*; do
     *) [ -n "$sanitized" ] || fail "the daemon has an open descriptor of $to" ;;
     esac
 done
+sign=$(sign_part "$pid")
+same "the part that runs ssh-keygen: one" 1 "$(wc -w <<< "$sign")"
+same "its capabilities: none" 0000000000000000 "$([ -n "$sanitized" ] && echo 0000000000000000 || field CapPrm "$sign")"
+grep -q secretmem "/proc/$sign/maps" && fail "the part that runs ssh-keygen has memory for keys"
+for fd in /proc/"$sign"/fd/*; do
+    to=$(readlink "$fd")
+    case $to in /dev/null | socket:*) ;; *) fail "the part that runs ssh-keygen has an open descriptor of $to" ;; esac
+done
+same "and no other part" 2 "$(pgrep -P "$pid" | wc -l)"
 part=$(root_part "$pid")
 same "the privileged part: one" 1 "$(wc -w <<< "$part")"
 same "its threads" 1 "$(field Threads "$part")"
@@ -134,9 +144,10 @@ await 20 "the daemon to end" gone "$pid"
 mountpoint -q "$MNT" && fail "still mounted after SIGTERM"
 same "the socket is gone" 0 "$(find "$COFFER_RUN_DIR" -name '*.sock' | wc -l)"
 mount_archive
-pid=$(daemon_pid) part=$(root_part "$(daemon_pid)")
+pid=$(daemon_pid) part=$(root_part "$(daemon_pid)") sign=$(sign_part "$(daemon_pid)")
 kill -KILL "$pid"
 await 20 "the privileged part to end with a killed daemon" gone "$part"
+await 20 "and the one that runs ssh-keygen" gone "$sign"
 expect_fail ENOTCONN stat "$MNT/audit"
 mount_archive
 same "what the killed daemon took" "of root" "$(cat "$MNT/audit/root")"

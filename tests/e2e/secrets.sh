@@ -55,7 +55,8 @@ for i in $(seq 50); do echo "$i" > "$MNT/audit/burst-$i"; done
 sync "$MNT/audit/burst-1"
 cat "$MNT/audit/"burst-* > /dev/null
 dump "$pid" busy
-dump "$(pgrep -P "$pid")" root-part
+dump "$(pgrep -P "$pid" -x cofferfs-root)" root-part
+dump "$(pgrep -P "$pid" -x cofferfs-sign)" sign-part
 swapped=$(awk '/^VmSwap/ {print $2}' "/proc/$pid/status")
 grep -q secretmem "/proc/$pid/maps" || same "nothing of a daemon with locked keys is in the swap" 0 "$swapped"
 ulimit -c unlimited

@@ -346,14 +346,19 @@ static void must_answer(void)
 
 START_TEST(oversized_line)
 {
-	char *text = malloc(COF_CHUNK), buf[512];
+	char *text = malloc(4 * COF_CHUNK), buf[512];
 	int fd = dial();
 
-	memset(text, '[', COF_CHUNK);
-	ck_assert_int_eq(send(fd, text, COF_CHUNK, MSG_NOSIGNAL), COF_CHUNK);
+	memset(text, '[', 4 * COF_CHUNK);
+	for (size_t at = 0; at < 4 * COF_CHUNK;) {
+		ssize_t n = send(fd, text + at, 4 * COF_CHUNK - at, MSG_NOSIGNAL);
+
+		ck_assert_int_gt(n, 0);
+		at += (size_t)n;
+	}
 	ck_assert_int_eq(send(fd, "]", 1, MSG_NOSIGNAL), 1);
 	drain(fd, buf, sizeof(buf));
-	ck_assert_ptr_nonnull(strstr(buf, "65536"));
+	ck_assert_ptr_nonnull(strstr(buf, "262144"));
 	close(fd);
 	free(text);
 	must_answer();

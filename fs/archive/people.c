@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The people of an archive, and the judge over its own chain.
+ *
+ * PEOPLE, REQUEST and APPROVAL frames, and SHELF and POLICY which say what rules they have to meet, are few: the index has them as the stretches of an inode that no file
+ * has, as it has the proofs of time, and a mount tells the judge of all of them. They were judged when they
+ * were accepted; their signatures are not checked again then, by coffer verify they are.
+ *
+ * Everything here happens under one lock, the outermost of the archive: what was judged is what is written.
+ */
+#include "fs/archive/people.h"
+
+#include <stdio.h>
+
+#define PEOPLE_FRAMES ((UINT64_C(1) << 63) + 112) /* above all inode numbers */
+#define AT_ONCE 64
+
+struct rule_frame { /* SHELF or POLICY, written by somebody without the people lock */
+	struct rule_frame *next;
+	struct cof_judge_frame frame;
+	uint8_t fields[];
+};
+
+struct cof_people_state {
+	pthread_mutex_t lock;
+	struct cof_judge *judge; /* lock */
+	pthread_mutex_t queue_lock; /* a leaf */
+	struct rule_frame *queue;   /* in order of their frames */
+};
+
+/* What was written meanwhile, below this sequence. */
+static void drain(struct cof_archive *a, uint64_t below)
+{
+	struct cof_people_state *p = a->people;
+	struct cof_judgement w;
+
+	for (;;) {
+		struct rule_frame *f;
+
+		pthread_mutex_lock(&p->queue_lock);
+		f = p->queue;
+		if (f && f->frame.sequence < below)
+			p->queue = f->next;
+		else
+			f = NULL;
+		pthread_mutex_unlock(&p->queue_lock);
+		if (!f)
+			return;
+		(void)cof_judge_take(p->judge, &f->frame, &w);
+		free(f);
+	}
+}
+
+void cof_people_lock(struct cof_archive *a)
+{
+	pthread_mutex_lock(&a->people->lock);
+	drain(a, UINT64_MAX);
+}
+
+void cof_people_unlock(struct cof_archive *a)
+{
+	pthread_mutex_unlock(&a->people->lock);
+}
+
+struct cof_judge *cof_people_judge(struct cof_archive *a)
+{
+	return a->people->judge;
+}
+
+void cof_people_free(struct cof_archive *a)
+{
+	if (!a->people)
+		return;
+	while (a->people->queue) {
+		struct rule_frame *f = a->people->queue;
+
+		a->people->queue = f->next;
+		free(f);
+	}
+	cof_judge_free(a->people->judge);
+	pthread_mutex_destroy(&a->people->lock);
+	pthread_mutex_destroy(&a->people->queue_lock);
+	free(a->people);
+	a->people = NULL;
+}
+
+int cof_people_writable(struct cof_archive *a, struct cof_diag *diag)
+{
+	if (a->log && !atomic_load(&a->failed) && a->mount)
+		return 0;
+	return cof_fail(diag, -EROFS, "nothing can be recorded in this archive as it is: find out what is wrong (coffer status, "
+				      "coffer verify), then mount it again");
+}
+
+/* ---- what the judge asks ---- */
+
+static int get_tile(void *user, unsigned level, uint64_t index, uint8_t out[COF_HASH])
+{
+	struct cof_archive *a = user;
+	struct cof_file *f;
+	char path[16];
+	size_t n = 0;
+	int r;
+
+	snprintf(path, sizeof(path), "tile/%u", level);
+	r = cof_io_open(a->io, path, COF_IO_RDONLY, &f);
+	if (r < 0)
+		return r;
+	r = cof_io_read(f, out, COF_HASH, index * COF_HASH, &n);
+	cof_io_close(f);
+	return r == 0 && n != COF_HASH ? -ENODATA : r;
+}
+
+/* Each checkpoint flushes the tiles up to its size, and heads in requests are those of checkpoints. */
+static int head_of(void *user, uint64_t size, uint8_t ret[32])
+{
+	struct cof_archive *a = user;
+	int r;
+
+	if (!size || size > atomic_load(&a->size))
+		return -ENOENT;
+	r = cof_merkle_range(0, size, get_tile, a, ret);
+	return r == -EUCLEAN || r == -ENODATA ? -ENOENT : r;
+}
+
+/* ---- the chain's frames ---- */
+
+/* For the judge, who is asked later. */
+static int queue(struct cof_archive *a, const struct cof_frame *f, const void *fields, size_t n)
+{
+	struct rule_frame *q = malloc(sizeof(*q) + n), **at;
+
+	if (!q)
+		return -ENOMEM;
+	memcpy(q->fields, fields, n);
+	q->next = NULL;
+	q->frame = (struct cof_judge_frame){.type = f->type,
+					    .sequence = f->sequence,
+					    .object = f->object,
+					    .record_time = f->record_time,
+					    .retention_time = f->retention_time,
+					    .proven_from = INT64_MIN,
+					    .fields = q->fields,
+					    .n = n,
+					    .trusted = true};
+	pthread_mutex_lock(&a->people->queue_lock);
+	for (at = &a->people->queue; *at; at = &(*at)->next)
+		;
+	*at = q;
+	pthread_mutex_unlock(&a->people->queue_lock);
+	return 0;
+}
+
+int cof_people_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address, const void *public_part,
+		     size_t public_len)
+{
+	struct cof_stretch s = {.address = address, .sequence = f->sequence};
+	int r = cof_index_end(a->ix, COF_INDEX_NOW, PEOPLE_FRAMES, &s.position);
+
+	if (r == 0 && a->people && (f->type == COF_SHELF || f->type == COF_POLICY) && a->load_at == COF_INDEX_NOW)
+		r = queue(a, f, public_part, public_len);
+	if (r < 0 || s.position >= f->sequence) /* is there already */
+		return r;
+	s.length = f->sequence - s.position;
+	return cof_index_add_stretch(a->ix, PEOPLE_FRAMES, &s);
+}
+
+static int64_t proven_before(struct cof_archive *a, uint64_t sequence)
+{
+	int64_t from = INT64_MIN;
+
+	pthread_mutex_lock(&a->proofs.lock);
+	if (a->proofs.newest.sequence && a->proofs.newest.sequence < sequence)
+		from = cof_proof_from(&a->proofs.newest);
+	pthread_mutex_unlock(&a->proofs.lock);
+	return from;
+}
+
+/* One frame that was accepted earlier. By which proof its time was bounded does not matter any more: its
+ * signature is not looked at, and that it was not expired was seen then. */
+static int tell_one(struct cof_archive *a, const struct cof_stretch *s)
+{
+	cof_autobuf struct cof_buf fields = {0};
+	struct cof_judge_frame jf;
+	struct cof_judgement w;
+	struct cof_frame f;
+	int r = cof_reader_header(a->reader, s->address, &f, NULL, NULL);
+
+	if (r == -ENODATA || r == -EUCLEAN || (r == 0 && f.sequence != s->sequence))
+		return -COF_EINDEX;
+	if (r == 0)
+		r = cof_frame_read(a->reader, NULL, a->conf.id, s->address, &f, &fields, NULL);
+	if (r < 0)
+		return r;
+	jf = (struct cof_judge_frame){.type = f.type,
+				      .sequence = f.sequence,
+				      .object = f.object,
+				      .position = f.position,
+				      .record_time = f.record_time,
+				      .retention_time = f.retention_time,
+				      .proven_from = INT64_MIN,
+				      .fields = fields.data,
+				      .n = fields.len,
+				      .trusted = true};
+	r = cof_judge_take(a->people->judge, &jf, &w);
+	return r == -EPERM ? 0 : r; /* without effect then, as for everybody who judges it */
+}
+
+static int tell_all(struct cof_archive *a)
+{
+	struct cof_stretch s[AT_ONCE];
+	uint64_t position = 0;
+	size_t n = 0;
+	int r;
+
+	do {
+		r = cof_ix(a, cof_index_stretches(a->ix, COF_INDEX_NOW, PEOPLE_FRAMES, position, s, AT_ONCE, &n));
+		for (size_t i = 0; r == 0 && i < n; i++) {
+			r = tell_one(a, &s[i]);
+			position = s[i].position + s[i].length;
+		}
+	} while (r == 0 && n);
+	return r;
+}
+
+int cof_people_load(struct cof_archive *a)
+{
+	struct cof_judge_params p = {.verify = a->p.verify_signature,
+				     .verify_user = a->p.verify_user,
+				     .head = head_of,
+				     .head_user = a};
+	int r;
+
+	a->people = calloc(1, sizeof(*a->people));
+	if (!a->people)
+		return -ENOMEM;
+	pthread_mutex_init(&a->people->lock, NULL);
+	pthread_mutex_init(&a->people->queue_lock, NULL);
+	memcpy(p.archive_id, a->conf.id, sizeof(p.archive_id));
+	r = cof_judge_new(&p, &a->people->judge);
+	return r < 0 ? r : tell_all(a);
+}
+
+/* ---- judging and writing one ---- */
+
+static void frame_now(struct cof_archive *a, uint8_t type, const struct cof_buf *fields, struct cof_judge_frame *ret)
+{
+	*ret = (struct cof_judge_frame){
+	    .type = type, .sequence = atomic_load(&a->size), .fields = fields->data, .n = fields->len};
+	cof_clock_now(&a->clock, &ret->record_time, &ret->retention_time);
+	ret->proven_from = proven_before(a, UINT64_MAX);
+}
+
+int cof_people_refused(struct cof_archive *a, const struct cof_who *who, const char *what, const char *rule,
+		       const char *reason, struct cof_diag *diag)
+{
+	cof_autofree char *detail = NULL;
+
+	if (asprintf(&detail, "%s refused (%s) to uid %u: %s", what, rule, who->uid, reason) < 0)
+		detail = NULL;
+	cof_gate_enter(a);
+	(void)cof_event_put(a, "approval-refused", detail ? detail : rule);
+	cof_gate_leave(a);
+	return cof_fail(diag, -EPERM, "%s (%s)", reason, rule);
+}
+
+int cof_people_ask(struct cof_archive *a, uint8_t type, const struct cof_buf *public_part, struct cof_judgement *ret,
+		   struct cof_diag *diag)
+{
+	struct cof_judge_frame f;
+	int r;
+
+	if (public_part->failed)
+		return -ENOMEM;
+	frame_now(a, type, public_part, &f);
+	r = cof_judge_ask(a->people->judge, &f, ret);
+	return r < 0 ? cof_fail(diag, r, "%s", ret->reason[0] ? ret->reason : strerror(-r)) : 0;
+}
+
+static int write_frame(struct cof_archive *a, const struct cof_who *who, uint8_t type, const struct cof_buf *public_part,
+		       const struct cof_buf *private_part, struct cof_append *done)
+{
+	static const struct cof_applied nothing;
+	struct cof_draft d = {.type = type, .system = true};
+	int r;
+
+	d.public_part = public_part->data;
+	d.public_len = (uint32_t)public_part->len;
+	if (private_part) {
+		d.plain = private_part->data;
+		d.length = (uint32_t)private_part->len;
+	}
+	cof_gate_enter(a);
+	r = cof_actor_use(a, who, true, &d.actor);
+	pthread_mutex_lock(&a->rules_lock);
+	if (r == 0)
+		r = cof_archive_put(a, &d, &nothing, done);
+	pthread_mutex_unlock(&a->rules_lock);
+	cof_gate_leave(a);
+	if (r == 0)
+		drain(a, done->ret_sequence);
+	return r == 0 ? cof_log_sync(a->log, done->ret_sequence) : r;
+}
+
+int cof_people_put(struct cof_archive *a, const struct cof_who *who, uint8_t type, const struct cof_buf *public_part,
+		   const struct cof_buf *private_part, struct cof_judgement *ret, uint64_t *ret_sequence,
+		   struct cof_diag *diag)
+{
+	struct cof_judge_frame f;
+	struct cof_append done;
+	int64_t asked;
+	int r;
+
+	if (public_part->failed || (private_part && private_part->failed))
+		return -ENOMEM;
+	frame_now(a, type, public_part, &f);
+	r = cof_judge_ask(a->people->judge, &f, ret);
+	if (r == -EPERM)
+		return cof_people_refused(a, who, cof_frame_type_name(type), ret->rule, ret->reason, diag);
+	if (r < 0)
+		return cof_fail(diag, r, "%s", ret->reason[0] ? ret->reason : strerror(-r));
+	asked = f.record_time / COF_NSEC;
+	r = write_frame(a, who, type, public_part, private_part, &done);
+	if (r < 0)
+		return cof_fail(diag, r, "it cannot be recorded: %s", strerror(-r));
+	f.sequence = done.ret_sequence;
+	f.record_time = done.ret_record_time;
+	f.retention_time = done.ret_retention_time;
+	f.trusted = f.record_time / COF_NSEC == asked; /* else a key may have ended in between: as a verifier will see it */
+	r = cof_judge_take(a->people->judge, &f, ret);
+	*ret_sequence = done.ret_sequence;
+	return r == -EPERM ? cof_people_refused(a, who, cof_frame_type_name(type), ret->rule, ret->reason, diag)
+	       : r < 0	   ? cof_fail(diag, r, "%s", strerror(-r))
+			   : 0;
+}
+
+/* ---- small things of the verbs ---- */
+
+int cof_people_bytes(const struct cof_json *args, const char *key, size_t max, struct cof_buf *ret, struct cof_diag *diag)
+{
+	const char *s = cof_json_str(args, key);
+	size_t len = s ? strlen(s) : 0, n = 0;
+
+	if (!s || len > cof_base64_len(max))
+		return cof_fail(diag, -EINVAL, "\"%s\" is missing or too long", key);
+	cof_buf_add(ret, s, len); /* room: the text is longer than its bytes */
+	if (ret->failed)
+		return -ENOMEM;
+	if (cof_unbase64(s, len, ret->data, len, &n) < 0)
+		return cof_fail(diag, -EINVAL, "\"%s\" is no base64", key);
+	ret->len = n;
+	ret->data[n] = '\0';
+	return 0;
+}
+
+int cof_people_signature(const struct cof_people *people, const char *principal, const struct cof_buf *armored,
+			 struct cof_buf *ret, struct cof_diag *diag)
+{
+	const struct cof_person *p;
+	struct cof_signature_info info;
+	cof_autobuf struct cof_buf value = {0};
+	int r = cof_signature_read((const char *)armored->data, armored->len, &info, diag);
+
+	if (r < 0)
+		return r == -EUCLEAN ? -EINVAL : r;
+	if (!principal || !*principal) {
+		p = cof_people_signer(people, &info);
+		if (!p)
+			return cof_fail(diag, -EINVAL, "the key that signed is nobody's in the people file, or an authority's that "
+						       "stands for several: name the person (--as NAME)");
+		principal = p->name;
+	}
+	cof_buf_add(&value, principal, strlen(principal) + 1);
+	cof_buf_add(&value, armored->data, armored->len);
+	if (value.failed)
+		return -ENOMEM;
+	cof_field_put(ret, COF_T_SIGNATURE, value.data, value.len);
+	return ret->failed ? -ENOMEM : 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Private to fs/archive: the people of an archive, and the judge over its own chain (people.c, request.c). */
+#ifndef COF_ARCHIVE_PEOPLE_H
+#define COF_ARCHIVE_PEOPLE_H
+
+#include "fs/archive/grant.h"
+
+/* A PEOPLE, REQUEST, APPROVAL, SHELF or POLICY frame: remembered by the index, so that a mount finds them without
+ * the log. Who writes one of the last two holds rules_lock for as long as it is written and applied. */
+int cof_people_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address, const void *public_part,
+		     size_t public_len);
+/* Once the index is filled: the judge is told what the chain says. Then what a crash left unfinished. */
+int cof_people_load(struct cof_archive *a);
+int cof_people_resume(struct cof_archive *a);
+void cof_people_free(struct cof_archive *a);
+
+/* With the people lock held: */
+struct cof_judge *cof_people_judge(struct cof_archive *a);
+/* A frame of these types is judged, written, durable, and the judge moves on. A refusal is an event.
+ * signed_parts: the fields of its public part. */
+int cof_people_put(struct cof_archive *a, const struct cof_who *who, uint8_t type, const struct cof_buf *public_part,
+		   const struct cof_buf *private_part, struct cof_judgement *ret, uint64_t *ret_sequence,
+		   struct cof_diag *diag);
+/* Judged only. Gives -EPERM with the reason in diag; nothing is recorded. */
+int cof_people_ask(struct cof_archive *a, uint8_t type, const struct cof_buf *public_part, struct cof_judgement *ret,
+		   struct cof_diag *diag);
+/* Somebody's request or approval was refused: an EVENT, and the sentence. */
+int cof_people_refused(struct cof_archive *a, const struct cof_who *who, const char *what, const char *rule, const char *reason,
+		       struct cof_diag *diag);
+void cof_people_lock(struct cof_archive *a);
+void cof_people_unlock(struct cof_archive *a);
+int cof_people_writable(struct cof_archive *a, struct cof_diag *diag);
+
+/* grant.c: whether it may be asked for and approved as things are; and what is done once the rule is met. */
+int cof_grant_check(struct cof_archive *a, const struct cof_request *q, struct cof_diag *diag);
+/* resumed: it was begun before a crash. 0 when its outcome, good or bad, is on record. */
+int cof_grant_run(struct cof_archive *a, const struct cof_who *who, const uint8_t id[32], bool resumed,
+		  struct cof_diag *diag);
+
+/* request.c: the verbs. */
+int cof_request_make(struct cof_archive *a, const struct cof_json *args, struct cof_json *into, struct cof_diag *diag);
+int cof_request_put(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
+		    struct cof_diag *diag);
+int cof_request_vote(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
+		     struct cof_diag *diag);
+int cof_request_list(struct cof_archive *a, const struct cof_json *args, cof_show_fn fn, void *user, struct cof_diag *diag);
+
+/* A string of args that is base64: -EINVAL with a sentence. */
+int cof_people_bytes(const struct cof_json *args, const char *key, size_t max, struct cof_buf *ret, struct cof_diag *diag);
+/* principal NUL armored, as field 115. principal NULL: by the key that signed. -EINVAL */
+int cof_people_signature(const struct cof_people *people, const char *principal, const struct cof_buf *armored,
+			 struct cof_buf *ret, struct cof_diag *diag);
+
+#endif

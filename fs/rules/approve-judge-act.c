@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The judge on frames that do something: what weakens names the request that permits it, and does what the
+ * request says. Objects are followed as far as they are watched (approve-judge.c); of one that is not, its
+ * request alone is judged.
+ */
+#include "fs/rules/approve-judge.h"
+
+#include "crypto/crypto.h"
+
+enum { /* docs/format.md 4 */
+	T_RETAIN_UNTIL = 24, T_RULE = 26, T_POLICY = 27, T_HOLD_WHAT = 96, T_HOLD_ID = 97, T_HOLD_RANGES = 98
+};
+enum { HOLD_BEGIN = 1, HOLD_ADD = 2, HOLD_END = 3 };
+
+static const char no_request[] = "it weakens protection, and names no approved request";
+
+int judge_act(struct cof_judge *j, const struct cof_judge_frame *f, const char *action, const char *other,
+	      struct judged_request **ret_request, struct cof_judgement *ret)
+{
+	struct judged_request *r;
+	uint8_t id[32];
+
+	*ret_request = NULL;
+	if (cof_field_bytes(f->fields, f->n, COF_T_REQUEST, id, sizeof(id)) < 0)
+		return 0;
+	memcpy(ret->request, id, sizeof(id));
+	ret->about_request = true;
+	r = judge_find(j, id);
+	if (!r)
+		return judge_no(ret, "unknown-request", "the request that it names is not in the chain");
+	if (r->state != COF_REQUEST_MET)
+		return judge_no(ret, r->state == COF_REQUEST_OPEN ? "not-approved" : "finished", "the request that it names is %s",
+				cof_request_state_name(r->state));
+	if (strcmp(r->q.action, action) != 0 && (!other || strcmp(r->q.action, other) != 0))
+		return judge_no(ret, "wrong-action", "the request that it names is for %s", r->q.action);
+	*ret_request = r;
+	return 0;
+}
+
+static bool same(const char *text, const struct cof_field *field)
+{
+	return text && strlen(text) == field->len && !memcmp(text, field->value, field->len);
+}
+
+static bool names_object(const struct judged_request *q, uint64_t ino)
+{
+	uint64_t first, count;
+
+	for (size_t i = 0; cof_request_range(q->q.doc, i, &first, &count) == 0; i++)
+		if (ino >= first && ino - first < count)
+			return true;
+	return false;
+}
+
+/* ---- shelves ---- */
+
+static struct judged_shelf *shelf_of(struct cof_judge *j, uint64_t ino)
+{
+	for (size_t i = 0; i < j->n_shelves; i++)
+		if (j->shelf[i].ino == ino)
+			return &j->shelf[i];
+	return NULL;
+}
+
+static int keep_shelf(struct cof_judge *j, uint64_t ino, const struct cof_policy *policy, const struct cof_field *text)
+{
+	struct judged_shelf *s = shelf_of(j, ino), *q;
+
+	if (!s) {
+		q = realloc(j->shelf, (j->n_shelves + 1) * sizeof(*q));
+		if (!q)
+			return -ENOMEM;
+		j->shelf = q;
+		s = &q[j->n_shelves++];
+		s->ino = ino;
+	}
+	s->policy = *policy;
+	cof_sha256(text->value, text->len, s->digest);
+	return 0;
+}
+
+int judge_shelf(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
+{
+	const struct judged_shelf *s = shelf_of(j, f->object);
+	struct judged_request *q = NULL;
+	struct cof_policy policy;
+	struct cof_field text;
+	const char *why;
+	uint64_t shelf;
+	int r;
+
+	if (cof_field_find(f->fields, f->n, T_POLICY, &text) < 0 ||
+	    cof_policy_parse((const char *)text.value, text.len, &policy, NULL) < 0)
+		return judge_no(ret, "malformed", "a shelf's policy cannot be read");
+	r = f->trusted ? 0 : judge_act(j, f, "shelf-set", NULL, &q, ret);
+	if (r == 0 && q &&
+	    (!same(cof_json_str(q->q.doc, "policy"), &text) || cof_request_shelf(q->q.doc, 0, &shelf) < 0 || shelf != f->object))
+		r = judge_no(ret, "wrong-document", "another policy or shelf was approved");
+	if (r == 0 && s && !f->trusted && !cof_policy_keeps_mode(&s->policy, &policy))
+		r = judge_no(ret, "compliance", "a shelf of compliance stays one");
+	if (r == 0 && !q && s && !f->trusted && !cof_policy_is_stronger(&s->policy, &policy, &why))
+		r = judge_no(ret, "not-approved", "%s: %s", why, no_request);
+	return r == 0 && apply ? keep_shelf(j, f->object, &policy, &text) : r;
+}
+
+/* ---- the archive's policy ---- */
+
+static int take_key(void *user, const char *section, const char *key, const char *value, int line)
+{
+	struct cof_judge *j = user;
+	struct cof_approval_rule rule;
+	char *to = !strcmp(key, "approve_people")    ? j->approve_people
+		   : !strcmp(key, "approve_profile") ? j->approve_profile
+		   : !strcmp(key, "approve_clock")   ? j->approve_clock
+						     : NULL;
+
+	(void)line;
+	if (strcmp(section, "archive") != 0)
+		return 0;
+	if (to && cof_approval_rule_parse(value, &rule) == 0)
+		cof_approval_rule_text(&rule, to);
+	if (!strcmp(key, "exclusive") && strlen(value) < sizeof(j->exclusive))
+		strcpy(j->exclusive, value);
+	return 0;
+}
+
+/* Whether a profile became weaker is judged by the archive, which knows all its keys; here: by request, or first. */
+int judge_profile(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
+{
+	struct judged_request *q = NULL;
+	struct cof_field text;
+	int r = cof_field_find(f->fields, f->n, T_POLICY, &text);
+
+	if (r < 0)
+		return judge_no(ret, "malformed", "a policy frame without a policy");
+	r = f->trusted ? 0 : judge_act(j, f, "profile-set", NULL, &q, ret);
+	if (r == 0 && q && !same(cof_json_str(q->q.doc, "profile"), &text))
+		r = judge_no(ret, "wrong-document", "another profile was approved");
+	if (r < 0 || !apply)
+		return r;
+	cof_sha256(text.value, text.len, j->profile_digest);
+	j->has_profile = true;
+	r = cof_ini_parse((const char *)text.value, text.len, take_key, j, NULL);
+	return r == -ENOMEM ? r : 0;
+}
+
+int judge_clock(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
+{
+	struct judged_request *q;
+	int64_t to = 0, after = 0;
+	int r = judge_act(j, f, "clock-catch-up", NULL, &q, ret);
+
+	(void)apply;
+	if (r == 0 && q &&
+	    (!cof_json_str(q->q.doc, "to") || cof_time_parse(cof_json_str(q->q.doc, "to"), &to) < 0 ||
+	     cof_field_i64(f->fields, f->n, COF_T_RETENTION_AFTER, &after) < 0 || after != to))
+		r = judge_no(ret, "wrong-document", "another time was approved");
+	return r;
+}
+
+/* ---- files ---- */
+
+int judge_commit(struct cof_judge *j, const struct cof_judge_frame *f, bool apply)
+{
+	struct judged_object *o = judge_object(j, f->object);
+
+	if (!o || !apply)
+		return 0;
+	o->committed = true;
+	o->committed_at = f->retention_time;
+	o->until = COF_RETAIN_NONE;
+	(void)cof_field_i64(f->fields, f->n, T_RETAIN_UNTIL, &o->until);
+	(void)cof_field_u64(f->fields, f->n, COF_T_SHELF_INO, &o->shelf);
+	o->last = f->sequence;
+	return 0;
+}
+
+/* Without an end it never ends by itself: that is later than any. */
+static bool is_earlier(int64_t one, int64_t other)
+{
+	return one != COF_RETAIN_NONE && (other == COF_RETAIN_NONE || one < other);
+}
+
+static int may_end(const struct cof_judge *j, const struct judged_object *o, const struct cof_judge_frame *f,
+		   struct cof_judgement *ret)
+{
+	struct cof_policy room;
+	const struct cof_policy *p = o->shelf ? judge_policy(j, o->shelf, &room) : NULL;
+
+	if (!p || p->mode == COF_GOVERNANCE ||
+	    (p->cooling_off && f->retention_time - o->committed_at < p->cooling_off))
+		return 0;
+	return judge_no(ret, "compliance", "the shelf is one of compliance: nobody ends a retention there");
+}
+
+/* An earlier end without a request has no effect (docs/format.md 4), so it is no offence either. */
+int judge_extend(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
+{
+	struct judged_object *o = judge_object(j, f->object);
+	int64_t until = COF_RETAIN_NONE;
+	struct judged_request *q;
+	int r = judge_act(j, f, "retention-end", "event-declare", &q, ret);
+
+	(void)cof_field_i64(f->fields, f->n, T_RETAIN_UNTIL, &until);
+	if (r == 0 && q && !names_object(q, f->object))
+		r = judge_no(ret, "wrong-document", "the request does not name inode %llu", (unsigned long long)f->object);
+	if (r == 0 && q && o && !strcmp(q->q.action, "retention-end") && is_earlier(until, o->until))
+		r = may_end(j, o, f, ret);
+	if (r < 0 || !apply || !o)
+		return r;
+	if (q || !is_earlier(until, o->until)) {
+		o->until = until;
+		if (!q)
+			o->last = f->sequence;
+	}
+	return 0;
+}
+
+int judge_remove(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
+{
+	const struct judged_object *o = judge_object(j, f->object);
+	struct judged_request *q;
+	int r = judge_act(j, f, "remove", NULL, &q, ret);
+
+	(void)apply;
+	if (r < 0)
+		return r;
+	if (q && !names_object(q, f->object))
+		return judge_no(ret, "wrong-document", "the request does not name inode %llu", (unsigned long long)f->object);
+	if (!o || !o->committed)
+		return 0;
+	if (!q)
+		return judge_no(ret, "not-approved", "inode %llu was committed: %s", (unsigned long long)f->object, no_request);
+	if (o->holds)
+		return judge_no(ret, "held", "inode %llu is on legal hold", (unsigned long long)f->object);
+	if (o->until == COF_RETAIN_NONE || o->until > f->retention_time)
+		return judge_no(ret, "retained", "the retention of inode %llu is not over", (unsigned long long)f->object);
+	return 0;
+}
+
+/* ---- holds ---- */
+
+static struct judged_hold *hold_of(struct cof_judge *j, uint64_t id)
+{
+	for (size_t i = 0; i < j->n_holds; i++)
+		if (j->hold[i].id == id)
+			return &j->hold[i];
+	return NULL;
+}
+
+static void mark(struct cof_judge *j, const struct cof_judge_frame *f, uint64_t first, uint64_t count, int by)
+{
+	for (size_t i = 0; i < j->object_places; i++) {
+		struct judged_object *o = &j->object[i];
+
+		if (!o->ino || o->ino < first || o->ino - first >= count)
+			continue;
+		o->holds += (uint32_t)by;
+		if (by > 0)
+			o->last = f->sequence;
+	}
+}
+
+static int hold_ranges(struct cof_judge *j, const struct cof_judge_frame *f, struct judged_hold *h, const struct cof_field *all)
+{
+	size_t n = all->len / 16;
+	void *q = realloc(h->range, (h->n + n + 1) * sizeof(*h->range));
+
+	if (!q)
+		return -ENOMEM;
+	h->range = q;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t first = cof_get_le64(all->value + 16 * i), count = cof_get_le64(all->value + 16 * i + 8);
+
+		h->range[h->n].first = first;
+		h->range[h->n++].count = count;
+		mark(j, f, first, count, 1);
+	}
+	return 0;
+}
+
+static int begin_hold(struct cof_judge *j, const struct cof_judge_frame *f, uint64_t id)
+{
+	struct cof_field ranges;
+	struct judged_hold *h = hold_of(j, id), *q;
+
+	if (!h) {
+		q = realloc(j->hold, (j->n_holds + 1) * sizeof(*q));
+		if (!q)
+			return -ENOMEM;
+		j->hold = q;
+		h = &q[j->n_holds++];
+		*h = (struct judged_hold){.id = id};
+	}
+	return cof_field_find(f->fields, f->n, T_HOLD_RANGES, &ranges) < 0 ? 0 : hold_ranges(j, f, h, &ranges);
+}
+
+static void end_hold(struct cof_judge *j, const struct cof_judge_frame *f, struct judged_hold *h)
+{
+	for (size_t i = 0; i < h->n; i++)
+		mark(j, f, h->range[i].first, h->range[i].count, -1);
+	free(h->range);
+	*h = j->hold[--j->n_holds];
+}
+
+int judge_hold(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
+{
+	struct judged_request *q;
+	struct judged_hold *h;
+	int64_t named = -1;
+	uint64_t id;
+	uint8_t what;
+	int r;
+
+	if (cof_field_u8(f->fields, f->n, T_HOLD_WHAT, &what) < 0)
+		return judge_no(ret, "malformed", "a hold frame that does not say what it does");
+	if (cof_field_u64(f->fields, f->n, T_HOLD_ID, &id) < 0)
+		id = f->sequence;
+	if (what == HOLD_BEGIN || what == HOLD_ADD)
+		return apply ? begin_hold(j, f, id) : 0;
+	r = judge_act(j, f, "hold-end", NULL, &q, ret);
+	if (r < 0)
+		return r;
+	if (!q)
+		return judge_no(ret, "not-approved", "the end of a hold: %s", no_request);
+	if (cof_json_int(q->q.doc, "hold", &named) < 0 || named < 0 || (uint64_t)named != id)
+		return judge_no(ret, "wrong-document", "the request is about another hold");
+	h = hold_of(j, id);
+	if (apply && h)
+		end_hold(j, f, h);
+	return 0;
+}

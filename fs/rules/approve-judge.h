@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Private to the files approve-judge*.c: what the judge remembers. */
+#ifndef COF_APPROVE_JUDGE_H
+#define COF_APPROVE_JUDGE_H
+
+#include "fs/rules/approve-private.h"
+
+enum { /* docs/format.md 4; fs/log is above */
+	TYPE_COMMIT = 10, TYPE_EXTEND = 11, TYPE_REMOVE = 13, TYPE_POLICY = 18, TYPE_PEOPLE = 19, TYPE_REQUEST = 20,
+	TYPE_APPROVAL = 21, TYPE_HOLD = 22, TYPE_CLOCK = 26, TYPE_SHELF = 29
+};
+
+struct judged_request {
+	struct cof_request q;
+	uint8_t *doc;
+	size_t doc_len;
+	enum cof_request_state state;
+	uint64_t sequence, met;
+	struct cof_signer *signer;
+	size_t n_signers;
+	char outcome[160];
+};
+
+struct judged_shelf {
+	uint64_t ino;
+	struct cof_policy policy;
+	uint8_t digest[32]; /* of the text */
+};
+
+struct judged_object { /* watched */
+	uint64_t ino; /* 0: a free place */
+	bool committed;
+	uint64_t shelf;	    /* 0: its COMMIT frame did not say */
+	int64_t until;
+	int64_t committed_at; /* retention time */
+	uint64_t last;	    /* sequence of the newest frame that changed what holds for it */
+	uint32_t holds;
+};
+
+struct judged_hold {
+	uint64_t id;
+	struct {
+		uint64_t first, count;
+	} *range;
+	size_t n;
+};
+
+struct cof_judge {
+	struct cof_judge_params p;
+	struct cof_people people;
+	bool has_people;
+	uint64_t people_sequence;
+	uint8_t people_digest[32];
+	struct judged_request **request; /* in order of the chain */
+	size_t n_requests;
+	uint32_t *by_id; /* index + 1, open addressing; a power of two of places */
+	size_t places;
+	struct judged_shelf *shelf;
+	size_t n_shelves;
+	struct judged_object *object;
+	size_t n_objects, object_places;
+	struct judged_hold *hold;
+	size_t n_holds;
+	char approve_people[64], approve_profile[64], approve_clock[64], exclusive[256];
+	uint8_t profile_digest[32];
+	bool has_profile;
+};
+
+/* What is said of a frame that is not permitted: fills ret, gives -EPERM. */
+int judge_no(struct cof_judgement *ret, const char *rule, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static inline int64_t judge_signed_at(const struct cof_judge_frame *f)
+{
+	return COF_MAX(f->record_time, f->proven_from);
+}
+static inline int64_t judge_fastest(const struct cof_judge_frame *f)
+{
+	return COF_MAX(judge_signed_at(f), f->retention_time);
+}
+
+struct judged_request *judge_find(const struct cof_judge *j, const uint8_t id[32]);
+int judge_add_request(struct cof_judge *j, struct judged_request *r); /* takes r, also after an error */
+void judge_request_free(struct judged_request *r);
+const struct cof_policy *judge_policy(const struct cof_judge *j, uint64_t shelf, struct cof_policy *room); /* NULL */
+struct judged_object *judge_object(const struct cof_judge *j, uint64_t ino); /* NULL: not watched */
+int judge_object_add(struct cof_judge *j, uint64_t ino);
+void judge_people_digest(const char *text, size_t n, const void *revoked, size_t revoked_len, uint8_t ret[32]);
+
+/* One function for a kind of frame. apply: the state moves on when it is permitted. */
+int judge_people(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
+int judge_request(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
+int judge_approval(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
+int judge_shelf(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
+int judge_profile(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
+int judge_clock(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
+int judge_commit(struct cof_judge *j, const struct cof_judge_frame *f, bool apply);
+int judge_extend(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
+int judge_remove(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
+int judge_hold(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
+
+/* A signature field: principal NUL armored text. purpose: what it has to be for. */
+struct judge_signature {
+	char principal[COF_PRINCIPAL];
+	const char *armored;
+	size_t n;
+	struct cof_signature_info info;
+	const struct cof_person *person;
+};
+int judge_signature_take(const struct cof_field *field, struct judge_signature *ret);
+int judge_signature(struct cof_judge *j, const struct cof_judge_frame *f, const struct cof_people *people,
+		    const char *purpose, const void *doc, size_t doc_len, struct judge_signature *s,
+		    struct cof_judgement *ret);
+/* Archive, head, expiry. */
+int judge_document(struct cof_judge *j, const struct cof_judge_frame *f, const struct cof_request *q,
+		   struct cof_judgement *ret);
+/* The request that a frame says it carries out: met, of this action. *ret_request NULL: the frame names none. */
+int judge_act(struct cof_judge *j, const struct cof_judge_frame *f, const char *action, const char *other,
+	      struct judged_request **ret_request, struct cof_judgement *ret);
+/* Whether what the document says of the state before still holds. */
+int judge_before(const struct cof_judge *j, const struct cof_request *q, struct cof_judgement *ret);
+
+#endif

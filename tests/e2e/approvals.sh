@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# People, requests and approvals as their users walk them: people countersigned, a shelf's policy made weaker by two, signed
+# offline with plain ssh-keygen; refusals with their reasons; through the daemon and without; and a verifier without keys.
+. "$(dirname "$0")/lib.sh"
+
+command -v ssh-keygen > /dev/null || skip "needs ssh-keygen"
+mkdir "$W/k" "$W/r"
+for name in alice bob carol mallory; do ssh-keygen -q -t ed25519 -N '' -C '' -f "$W/k/$name"; done
+pub() { cut -d' ' -f1,2 "$W/k/$1.pub"; }
+sign() { # sign WHO PURPOSE FILE -> FILE.WHO
+    ssh-keygen -q -Y sign -n "$2" -f "$W/k/$1" < "$3" > "$3.$1" 2> /dev/null
+}
+refused() { # refused RULE COMMAND...
+    local rule=$1
+    shift
+    expect_code 1 "$@"
+    grep -q "($rule)" "$W/out" || fail "$* was not refused for $rule: $(cat "$W/out")"
+}
+request() { # request ACTION WORD... : $R is the document
+    rm -f "$W"/r/*
+    coffer request "$1" "$STORE" "${@:2}" --as alice -o "$W/r" "${OPEN[@]}" > "$W/out" || fail "$(cat "$W/out")"
+    R=$(echo "$W"/r/*.request)
+    sign alice coffer-request "$R"
+}
+submit() { coffer request submit "$STORE" "$R" --signature "$R.alice" "${OPEN[@]}"; }
+OPEN=(--key-file "$KEY")
+
+printf 'retention = 10d\n' > "$W/policy"
+make_store "audit:$W/policy"
+
+say "without people nothing weakens"
+expect_code 1 coffer request shelf-set "$STORE" audit retention=5d --as alice -o "$W/r" "${OPEN[@]}"
+grep -q "coffer people set" "$W/out" || fail "it is not said what comes first: $(cat "$W/out")"
+
+say "the first people are countersigned by each officer"
+{
+    echo "alice $(pub alice) roles=officer"
+    echo "bob $(pub bob) roles=officer"
+    echo "carol $(pub carol) roles=auditor"
+} > "$W/people"
+coffer people check "$W/people" > "$W/out"
+{ cat "$W/people"; echo "dave $(pub bob) roles=officer"; } > "$W/twice"
+expect_code 1 coffer people check "$W/twice"
+grep -q "line 4: the key of line 2 once more" "$W/out" || fail "one key, two persons: $(cat "$W/out")"
+echo "ev* $(pub carol) roles=officer" > "$W/wild"
+expect_code 1 coffer people check "$W/wild"
+echo "eve $(pub carol) roles=officer,auditor" > "$W/both"
+expect_code 1 coffer people check "$W/both"
+coffer people set "$STORE" "$W/people" -o "$W/r" "${OPEN[@]}" > "$W/out"
+R=$(echo "$W"/r/*.request)
+same "the sheet's digest" "$(sha256sum < "${R%.request}.sheet" | cut -d' ' -f1)" "$(sed 's/.*"sheet":"\([0-9a-f]*\)".*/\1/' "$R")"
+sign alice coffer-people "$R"
+sign bob coffer-people "$R"
+refused countersign coffer people accept "$STORE" "$R" "$R.alice" "${OPEN[@]}"
+coffer people accept "$STORE" "$R" "$R.alice" "$R.bob" "${OPEN[@]}" > "$W/out"
+same "three persons" 3 "$(coffer people show "$STORE" "${OPEN[@]}" | wc -l)"
+
+say "a request, by the daemon; what does not count is refused with its reason"
+mount_archive
+OPEN=()
+request shelf-set audit retention=5d --reason "too long"
+submit > "$W/out"
+grep -q ' open' "$W/out" || fail "it is not open: $(cat "$W/out")"
+refused replay submit
+approve() { coffer approve "$STORE" "$R" --signature "$R.$1" "${@:2}"; }
+sign alice coffer-approve "$R"
+refused author approve alice
+sign bob coffer-refuse "$R"
+refused wrong-purpose approve bob
+cp "$R" "$W/other" && sed -i 's/shelf-set/people-set/' "$W/other" && sign bob coffer-approve "$W/other"
+cp "$W/other.bob" "$R.bob"
+refused wrong-signature approve bob
+sign mallory coffer-approve "$R"
+refused wrong-key approve mallory --as bob
+sign bob coffer-approve "$R"
+approve bob > "$W/out" || fail "$(cat "$W/out")"
+grep -q ' done' "$W/out" || fail "it was not done: $(cat "$W/out")"
+refused finished approve bob
+coffer shelf list "$STORE" 2> /dev/null | grep -q 'retention = 5d' || coffer shelf list "$STORE" --json | grep -q 'retention = 5d' ||
+    fail "the policy is the old one: $(coffer shelf list "$STORE")"
+
+say "refused by a person, it is over"
+request shelf-set audit retention=2d
+submit > /dev/null
+sign carol coffer-refuse "$R"
+coffer refuse "$STORE" "$R" --signature "$R.carol" > "$W/out"
+grep -q 'refused by carol' "$W/out" || fail "$(cat "$W/out")"
+sign bob coffer-approve "$R"
+refused finished approve bob
+
+say "what it would change has changed"
+request shelf-set audit retention=1d
+submit > /dev/null
+coffer shelf set "$STORE" audit --retention 6d > /dev/null
+sign bob coffer-approve "$R"
+refused changed-object approve bob
+
+say "strengthening needs nobody; compliance is not approved away"
+expect_code 1 coffer request shelf-set "$STORE" audit mode=governance --as alice -o "$W/r"
+grep -q "stays one" "$W/out" || fail "$(cat "$W/out")"
+
+say "other people, and the same after a remount"
+sed 's/^carol.*//' "$W/people" | grep . > "$W/fewer"
+request people-set "@$W/fewer"
+submit > /dev/null
+sign bob coffer-approve "$R"
+approve bob > "$W/out" || fail "$(cat "$W/out")"
+same "two persons" 2 "$(coffer people show "$STORE" | wc -l)"
+umount_archive
+mount_archive
+same "two persons after a remount" 2 "$(coffer people show "$STORE" | wc -l)"
+same "all requests are known" 4 "$(coffer requests "$STORE" --json | wc -l)"
+same "refusals are events" 1 "$(coffer log "$STORE" --json | grep -c 'approval-refused.*same\|approval-refused.*(replay)' | sed 's/^[1-9].*/1/')"
+umount_archive
+verify_intact
+ok "people, requests and approvals"
