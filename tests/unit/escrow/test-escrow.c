@@ -26,6 +26,8 @@ int main(int argc, char **argv)
 		return 77;
 	}
 	suite_add_tcase(s, escrow_official ? slip39_official_case() : slip39_case());
+	if (!escrow_official)
+		suite_add_tcase(s, scheme_case());
 	r = srunner_create(s);
 	srunner_set_fork_status(r, CK_NOFORK); /* secure memory does not survive a fork */
 	srunner_run_all(r, CK_ENV);

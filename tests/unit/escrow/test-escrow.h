@@ -6,6 +6,6 @@
 
 extern const char *escrow_official, *escrow_foreign;
 
-TCase *slip39_case(void), *slip39_official_case(void);
+TCase *scheme_case(void), *slip39_case(void), *slip39_official_case(void);
 
 #endif
