@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a profile says when it says nothing, and questions to it. */
-#include "fs/rules/profile.h"
+#include "fs/rules/profile-private.h"
 
 #include <stdio.h>
 
@@ -32,21 +32,9 @@ void cof_profile_default(struct cof_profile *ret)
 	ret->alarm_within = COF_NSEC;
 }
 
-static bool has(const char *list, const char *word, size_t n)
-{
-	for (const char *at = list; *at;) {
-		size_t len = strcspn(at, " ");
-
-		if (len == n && !memcmp(at, word, n))
-			return true;
-		at += len + (at[len] == ' ');
-	}
-	return false;
-}
-
 bool cof_profile_has(const char *list, const char *word)
 {
-	return *word && has(list, word, strlen(word));
+	return *word && cof_profile_word(list, word, strlen(word));
 }
 
 bool cof_profile_excludes(const struct cof_profile *p, const char *role, const char *other)
@@ -56,8 +44,79 @@ bool cof_profile_excludes(const struct cof_profile *p, const char *role, const c
 
 	if (n < 0 || (size_t)n >= sizeof(pair))
 		return false;
-	if (has(p->exclusive, pair, (size_t)n))
+	if (cof_profile_word(p->exclusive, pair, (size_t)n))
 		return true;
 	snprintf(pair, sizeof(pair), "%s+%s", other, role);
-	return has(p->exclusive, pair, (size_t)n);
+	return cof_profile_word(p->exclusive, pair, (size_t)n);
+}
+
+/* ---- keys one by one ---- */
+
+size_t cof_profile_keys(void)
+{
+	return profile_n_keys;
+}
+
+const char *cof_profile_key(size_t i)
+{
+	return profile_keys[i].name;
+}
+
+const char *cof_profile_key_rule(size_t i)
+{
+	return profile_keys[i].rule;
+}
+
+int cof_profile_value(const struct cof_profile *p, const char *key, struct cof_buf *ret)
+{
+	for (size_t i = 0; i < profile_n_keys; i++) {
+		if (strcmp(profile_keys[i].name, key))
+			continue;
+		profile_write(&profile_keys[i], p, ret);
+		return ret->failed ? -ENOMEM : 0;
+	}
+	return -ENOENT;
+}
+
+static const char *text(const struct cof_buf *b)
+{
+	return b->data ? (const char *)b->data : "";
+}
+
+int cof_profile_compare(const struct cof_profile *old, const struct cof_profile *new_one,
+			int (*fn)(void *user, const struct cof_profile_change *change), void *user)
+{
+	for (size_t i = 0; i < profile_n_keys; i++) {
+		const struct profile_key *k = &profile_keys[i];
+		cof_autobuf struct cof_buf a = {0}, b = {0};
+		struct cof_profile_change change = {.key = k->name, .rule = k->rule};
+		int r;
+
+		profile_write(k, old, &a);
+		profile_write(k, new_one, &b);
+		if (a.failed || b.failed)
+			return -ENOMEM;
+		if (!strcmp(text(&a), text(&b)))
+			continue;
+		change.old_value = text(&a);
+		change.new_value = text(&b);
+		change.weaker = profile_is_weaker(k, old, new_one);
+		r = fn(user, &change);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+bool cof_profile_is_stronger(const struct cof_profile *old, const struct cof_profile *new_one,
+			     const char **ret_key)
+{
+	for (size_t i = 0; i < profile_n_keys; i++) {
+		if (!profile_is_weaker(&profile_keys[i], old, new_one))
+			continue;
+		if (ret_key)
+			*ret_key = profile_keys[i].name;
+		return false;
+	}
+	return true;
 }

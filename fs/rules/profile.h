@@ -103,9 +103,51 @@ struct cof_profile {
 
 /* What an archive without a profile has: each rule at what this version does anyway, no dates. */
 void cof_profile_default(struct cof_profile *ret);
+
+/* ---- its text ---- */
+
+struct cof_profile_shelf {
+	char name[44];
+	struct cof_policy policy;
+};
+struct cof_profile_file {
+	struct cof_profile archive;
+	struct cof_profile_shelf *shelves; /* in the order of the file */
+	size_t n_shelves;
+};
+#define COF_PROFILE_SHELVES 64
+
+/* A whole profile: the part [archive], at most once, and any number of parts [shelf NAME]. Keys that are not
+ * given are as cof_profile_default has them. -EUCLEAN with the line and what is wrong; ret is untouched then. */
+int cof_profile_parse(const char *text, size_t n, struct cof_profile_file *ret, struct cof_diag *diag);
+void cof_profile_file_done(struct cof_profile_file *f);
+/* Canonical: [archive] with every key, but for texts that are empty. What a POLICY frame holds; parse reads it back. */
+int cof_profile_text(const struct cof_profile *p, struct cof_buf *ret);
+
+/* ---- single keys ---- */
+
+size_t cof_profile_keys(void);
+const char *cof_profile_key(size_t i);	    /* "self_check" */
+const char *cof_profile_key_rule(size_t i); /* "R17"; "" */
+int cof_profile_value(const struct cof_profile *p, const char *key, struct cof_buf *ret); /* as text; -ENOENT */
+
+struct cof_profile_change {
+	const char *key, *rule, *old_value, *new_value;
+	bool weaker; /* needs approval */
+};
+/* fn for each key that is not the same; a result of its own below 0 ends it. */
+int cof_profile_compare(const struct cof_profile *old, const struct cof_profile *new_one,
+			int (*fn)(void *user, const struct cof_profile_change *change), void *user);
+/* True when new_one promises everything that old does. Otherwise *ret_key is a key that promises less; may be NULL. */
+bool cof_profile_is_stronger(const struct cof_profile *old, const struct cof_profile *new_one,
+			     const char **ret_key);
+
+/* ---- questions ---- */
+
 /* The two roles may not be one person's. */
 bool cof_profile_excludes(const struct cof_profile *p, const char *role, const char *other);
 /* Whether a list has the word. */
 bool cof_profile_has(const char *list, const char *word);
+bool cof_profile_word(const char *list, const char *word, size_t n);
 
 #endif

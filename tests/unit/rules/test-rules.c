@@ -12,6 +12,7 @@
 #include "fs/rules/rules.h"
 
 TCase *policy_case(void);
+TCase *profile_case(void);
 TCase *retain_case(void);
 TCase *shelf_case(void);
 TCase *rows_case(void);
@@ -546,6 +547,7 @@ int main(void)
 	tcase_add_test(c, nothing_changes_a_fixed_file);
 	suite_add_tcase(suite, c);
 	suite_add_tcase(suite, policy_case());
+	suite_add_tcase(suite, profile_case());
 	suite_add_tcase(suite, retain_case());
 	suite_add_tcase(suite, shelf_case());
 	suite_add_tcase(suite, rows_case());
