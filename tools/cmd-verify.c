@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer verify: is it all there, unaltered? The verdict is the exit code. */
 #include "crypto/stamp.h"
+#include "fs/sshsig/sshsig.h"
 #include "tools/auditor.h"
 #include "tools/coffer.h"
 #include "tools/output.h"
@@ -51,6 +52,7 @@ struct verifying {
 	struct auditors auditors;
 	bool by_key; /* they may be an age identity */
 	struct anchor_asked anchor;
+	struct cof_judged judged; /* what people signed, and what was done by it */
 	char holder[256];        /* who has the store mounted, or "" */
 	bool live;
 	void *since; /* the note, or NULL */
@@ -170,6 +172,43 @@ static int verify_once(struct verifying *v, struct cof_diag *diag)
 	v->findings = cof_json_array();
 	return v->findings ? cof_log_verify(&p, &v->result, diag)
 			   : cof_fail(diag, -ENOMEM, "out of memory");
+}
+
+/* ---- what people signed ---- */
+
+static void raise_verdict(struct verifying *v, enum cof_verdict to)
+{
+	if (v->result.verdict == COF_INTACT || (v->result.verdict < COF_TRUNCATED && to > v->result.verdict))
+		v->result.verdict = to;
+}
+
+/* A request or approval that does not count has no effect: a note. Anything else was done, and might not be. */
+static void on_not_permitted(void *user, uint64_t sequence, const char *type, const char *rule, const char *reason)
+{
+	struct verifying *v = user;
+	bool effect = strcmp(type, "request") != 0 && strcmp(type, "approval") != 0;
+	struct cof_finding f = {.verdict = effect ? COF_TAMPERED : COF_INTACT, .segment = -1, .sequence = (int64_t)sequence};
+
+	snprintf(f.text, sizeof(f.text), "%s frame %" PRIu64 " %s (%s): %.380s", type, sequence,
+		 effect ? "does what nobody permitted" : "does not count", rule, reason);
+	on_finding(v, &f);
+	if (effect)
+		raise_verdict(v, COF_TAMPERED);
+}
+
+static void judge_people(struct verifying *v)
+{
+	struct cof_judge_store p = {.verify = cof_sshsig_verify, .finding = on_not_permitted, .user = v};
+	struct cof_finding f = {.verdict = COF_INCOMPLETE, .segment = -1, .sequence = -1};
+	struct cof_diag why = {""};
+
+	if (v->result.verdict == COF_NOT_AN_ARCHIVE || v->result.verdict == COF_WRONG_KEY)
+		return;
+	if (cof_store_judge(v->store.io, &p, &v->judged, &why) == 0)
+		return;
+	snprintf(f.text, sizeof(f.text), "%s", why.text);
+	on_finding(v, &f);
+	raise_verdict(v, COF_INCOMPLETE);
 }
 
 static int ignore(void *user COF_UNUSED, struct cof_json *line COF_UNUSED)
@@ -327,6 +366,9 @@ static void tell_json(struct verifying *v)
 		tell_seal_json(v, o);
 		cof_json_set_uint(o, "mounts", r->mounts);
 		cof_json_set_uint(o, "recoveries", r->recoveries);
+		cof_json_set_bool(o, "people", v->judged.people);
+		cof_json_set_uint(o, "requests", v->judged.requests);
+		cof_json_set_uint(o, "not_permitted", v->judged.not_permitted);
 		cof_json_set_uint(o, "stamps", r->stamps);
 		cof_json_set_uint(o, "stamps_proven", r->stamps_proven);
 		if (r->stamps_proven) {
@@ -457,6 +499,10 @@ static void tell_text(const struct verifying *v)
 	       r->seal_checked ? "; all seals hold" : "");
 	if (v->live)
 		printf("Checked beside its daemon (%s).\n", holder ? holder : "?");
+	if (v->judged.people)
+		printf("Judged by the people's signatures: %" PRIu64 " frame%s, %" PRIu64 " request%s; %" PRIu64 " not permitted.\n",
+		       v->judged.frames, plural(v->judged.frames), v->judged.requests, plural(v->judged.requests),
+		       v->judged.not_permitted);
 	tell_times(v);
 	tell_seal(v);
 	tell_anchor(v);
@@ -519,6 +565,8 @@ static int run(const struct verb *self, int argc, char **argv)
 		anchor_ask(&v.anchor, v.store.io);
 		r = verify(&v, &diag);
 	}
+	if (r == 0)
+		judge_people(&v);
 	if (r == 0)
 		anchor_judge(&v.anchor, &v.result);
 	progress_clear(&v.progress);

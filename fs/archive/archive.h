@@ -272,6 +272,19 @@ int cof_archive_people(struct cof_archive *a, const struct cof_who *who, const c
 		       cof_show_fn fn, void *user, struct cof_diag *diag);
 bool cof_archive_people_verb(const char *verb);
 
+struct cof_judge_store {
+	cof_verify_signature verify;
+	void *verify_user;
+	void (*finding)(void *user, uint64_t sequence, const char *type, const char *rule, const char *reason);
+	void *user;
+};
+struct cof_judged {
+	uint64_t frames, not_permitted, requests; /* frames: that rules are about */
+	bool people;
+};
+/* Judges every frame of a store that people's rules are about, from public parts alone: no key, no lock. */
+int cof_store_judge(struct cof_io *io, const struct cof_judge_store *p, struct cof_judged *ret, struct cof_diag *diag);
+
 /* ---- the seal, of an archive that is not mounted (-EBUSY): takes the lock ---- */
 
 /* One object for each opener: name ("tpm2-1"), kind; of tpm2 pin, pcrs ("7,11"), index, value (of the

@@ -114,4 +114,6 @@ same "all requests are known" 4 "$(coffer requests "$STORE" --json | wc -l)"
 same "refusals are events" 1 "$(coffer log "$STORE" --json | grep -c 'approval-refused.*same\|approval-refused.*(replay)' | sed 's/^[1-9].*/1/')"
 umount_archive
 verify_intact
+coffer verify "$STORE" --json > "$W/verified"
+same "a verifier without keys judges" "True 4 0" "$(json 'str(j["people"]) + " " + str(j["requests"]) + " " + str(j["not_permitted"])' < "$W/verified")"
 ok "people, requests and approvals"

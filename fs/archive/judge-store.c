@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The judge over a store as it lies there, without keys and without its daemon: of every frame that people's
+ * rules are about, whether it was permitted. Two passes over the headers: the first finds which objects are worth
+ * following, the second judges. That the frames are those of the chain is coffer verify's business.
+ */
+#include "fs/archive/internal.h"
+
+#include <stdio.h>
+
+struct judging {
+	struct cof_io *io;
+	struct cof_conf conf;
+	struct cof_reader *reader;
+	struct cof_judge *judge;
+	int64_t proven_from;
+	const struct cof_judge_store *p;
+	struct cof_judged *ret;
+	bool first; /* pass */
+};
+
+static int get_tile(void *user, unsigned level, uint64_t index, uint8_t out[COF_HASH])
+{
+	struct judging *w = user;
+	struct cof_file *f;
+	char path[16];
+	size_t n = 0;
+	int r;
+
+	snprintf(path, sizeof(path), "tile/%u", level);
+	r = cof_io_open(w->io, path, COF_IO_RDONLY, &f);
+	if (r < 0)
+		return r;
+	r = cof_io_read(f, out, COF_HASH, index * COF_HASH, &n);
+	cof_io_close(f);
+	return r == 0 && n != COF_HASH ? -ENODATA : r;
+}
+
+static int head_of(void *user, uint64_t size, uint8_t ret[32])
+{
+	int r = size ? cof_merkle_range(0, size, get_tile, user, ret) : -ENOENT;
+
+	return r == -ENODATA || r == -EUCLEAN ? -ENOENT : r;
+}
+
+static bool is_judged(unsigned type)
+{
+	switch (type) {
+	case COF_COMMIT:
+	case COF_EXTEND:
+	case COF_REMOVE:
+	case COF_POLICY:
+	case COF_PEOPLE:
+	case COF_REQUEST:
+	case COF_APPROVAL:
+	case COF_HOLD:
+	case COF_CLOCK:
+	case COF_SHELF:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void take_proof(struct judging *w, const struct cof_frame *f, uint64_t address, const struct cof_buf *fields)
+{
+	struct cof_proof proof;
+
+	if (cof_proof_read(f, address, fields->data, fields->len, &proof) == 0 && proof.trusted)
+		w->proven_from = COF_MAX(w->proven_from, cof_proof_from(&proof));
+}
+
+static int one(struct judging *w, const struct cof_frame *f, uint64_t address)
+{
+	cof_autobuf struct cof_buf fields = {0};
+	size_t skip = f->flags & COF_FRAME_COMMITMENT ? COF_HASH : 0;
+	struct cof_judge_frame jf = {.type = f->type,
+				     .sequence = f->sequence,
+				     .object = f->object,
+				     .position = f->position,
+				     .record_time = f->record_time,
+				     .retention_time = f->retention_time,
+				     .proven_from = w->proven_from};
+	struct cof_judgement said;
+	int r;
+
+	if (!is_judged(f->type) && f->type != COF_STAMP)
+		return 0;
+	r = cof_frame_read(w->reader, NULL, w->conf.id, address, f, &fields, NULL);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		return 0; /* damage, which is found by who looks for it */
+	if (f->type == COF_STAMP) {
+		take_proof(w, f, address, &fields);
+		return 0;
+	}
+	jf.fields = fields.len > skip ? fields.data + skip : (const uint8_t *)"";
+	jf.n = fields.len > skip ? fields.len - skip : 0;
+	if (w->first)
+		return cof_judge_watch(w->judge, &jf);
+	r = cof_judge_take(w->judge, &jf, &said);
+	w->ret->frames++;
+	if (r == -EPERM) {
+		w->ret->not_permitted++;
+		w->p->finding(w->p->user, f->sequence, cof_frame_type_name(f->type), said.rule, said.reason);
+		r = 0;
+	}
+	return r;
+}
+
+static int pass(struct judging *w, bool first)
+{
+	struct cof_diag diag;
+	struct cof_frame f;
+	uint64_t at = 0;
+	int r;
+
+	w->first = first;
+	w->proven_from = INT64_MIN;
+	while ((r = cof_reader_header(w->reader, at, &f, NULL, &diag)) == 0) {
+		r = one(w, &f, at);
+		if (r == 0)
+			r = cof_reader_next(w->reader, at, &f, &at);
+		if (r < 0)
+			break;
+	}
+	return r == -ENODATA || r == -EUCLEAN ? 0 : r;
+}
+
+int cof_store_judge(struct cof_io *io, const struct cof_judge_store *p, struct cof_judged *ret, struct cof_diag *diag)
+{
+	struct judging w = {.io = io, .p = p, .ret = ret};
+	struct cof_judge_params jp = {
+	    .verify = p->verify, .verify_user = p->verify_user, .head = head_of, .head_user = &w};
+	struct cof_request_view v;
+	int r = cof_conf_load(io, &w.conf, diag);
+
+	*ret = (struct cof_judged){0};
+	if (r < 0)
+		return r;
+	memcpy(jp.archive_id, w.conf.id, sizeof(jp.archive_id));
+	r = cof_reader_new(io, &w.conf, &w.reader);
+	if (r == 0)
+		r = cof_judge_new(&jp, &w.judge);
+	if (r == 0) {
+		cof_reader_walk(w.reader, true);
+		r = pass(&w, true);
+	}
+	if (r == 0)
+		r = pass(&w, false);
+	if (r == 0) {
+		ret->people = cof_judge_people(w.judge) != NULL;
+		while (cof_judge_request_at(w.judge, ret->requests, &v) == 0)
+			ret->requests++;
+	}
+	cof_judge_free(w.judge);
+	cof_reader_free(w.reader);
+	return r < 0 ? cof_fail(diag, r, "what people signed could not be judged: %s", strerror(-r)) : 0;
+}
