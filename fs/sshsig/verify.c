@@ -65,8 +65,6 @@ static bool has(const char *text, const char *words)
 
 static int refused(const struct cof_signature *s, const char *said, struct cof_diag *diag)
 {
-	if (has(said, "revoked"))
-		return cof_fail(diag, -EKEYREVOKED, "the key that signed for %s is revoked", s->principal);
 	if (has(said, "not yet valid") || has(said, "expired") || has(said, "has expired") ||
 	    has(said, "valid-after") || has(said, "valid-before") || has(said, "Certificate invalid"))
 		return cof_fail(diag, -EKEYEXPIRED, "the key that signed for %s is not valid at that time", s->principal);
@@ -76,6 +74,24 @@ static int refused(const struct cof_signature *s, const char *said, struct cof_d
 	if (has(said, "incorrect signature"))
 		return cof_fail(diag, -EKEYREJECTED, "the signature is not over this document");
 	return cof_fail(diag, -EKEYREJECTED, "it is not a signature that the people file lets %s make", s->principal);
+}
+
+static bool is_good(int code, const char *said)
+{
+	return code == 0 && (!strncmp(said, "Good ", 5) || has(said, "\nGood "));
+}
+
+/* It does not say that a key is revoked: then the same is good without the list. */
+static bool is_revoked(const struct cof_sshsig_run *run)
+{
+	struct cof_sshsig_run without = *run;
+	char said[4096];
+	int code = 255;
+
+	if (run->revoked < 0 || lseek(run->document, 0, SEEK_SET) < 0)
+		return false;
+	without.revoked = -1;
+	return cof_sshsig_run(&without, said, sizeof(said), &code) == 0 && is_good(code, said);
 }
 
 static int judge(const struct cof_signature *s, struct cof_sshsig_run *run, struct cof_diag *diag)
@@ -88,8 +104,10 @@ static int judge(const struct cof_signature *s, struct cof_sshsig_run *run, stru
 	if (r < 0)
 		return cof_fail(diag, r == -ETIMEDOUT ? -ETIME : -ENOTRECOVERABLE, "ssh-keygen did not answer: %s",
 				strerror(-r));
-	if (code == 0 && (!strncmp(said, "Good ", 5) || has(said, "\nGood ")))
+	if (is_good(code, said))
 		return 0;
+	if (is_revoked(run))
+		return cof_fail(diag, -EKEYREVOKED, "the key that signed for %s is revoked", s->principal);
 	return refused(s, said, diag);
 }
 

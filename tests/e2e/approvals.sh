@@ -96,6 +96,46 @@ coffer shelf set "$STORE" audit --retention 6d > /dev/null
 sign bob coffer-approve "$R"
 refused changed-object approve bob
 
+say "a hardware key: what an sk- key signs is judged, and that somebody touched it"
+cat > "$W/sk.py" <<'PYTHON'
+# Makes the public line and a signature of sk-ssh-ed25519@openssh.com in software, as the format says. sk.py DIR PURPOSE FLAGS FILE
+import base64, hashlib, os, struct, subprocess, sys
+where, purpose, flags, name = sys.argv[1], sys.argv[2].encode(), int(sys.argv[3]), sys.argv[4]
+key = where + "/sk.pem"
+if not os.path.exists(key):
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True, stderr=subprocess.DEVNULL)
+public = subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-outform", "DER"], check=True, capture_output=True).stdout[-32:]
+def s(b): return struct.pack(">I", len(b)) + b
+kind, application = b"sk-ssh-ed25519@openssh.com", b"ssh:"
+blob = s(kind) + s(public) + s(application)
+open(where + "/sk.pub", "w").write(kind.decode() + " " + base64.b64encode(blob).decode() + "\n")
+message = open(name, "rb").read()
+signed = b"SSHSIG" + s(purpose) + s(b"") + s(b"sha512") + s(hashlib.sha512(message).digest())
+tail = bytes([flags]) + struct.pack(">I", 5)
+data = hashlib.sha256(application).digest() + tail + hashlib.sha256(signed).digest()
+open(where + "/sk.data", "wb").write(data)
+raw = subprocess.run(["openssl", "pkeyutl", "-sign", "-inkey", key, "-rawin", "-in", where + "/sk.data"], check=True, capture_output=True).stdout
+out = b"SSHSIG" + struct.pack(">I", 1) + s(blob) + s(purpose) + s(b"") + s(b"sha512") + s(s(kind) + s(raw) + tail)
+text = base64.b64encode(out).decode()
+open(name + ".sk", "w").write("-----BEGIN SSH SIGNATURE-----\n" + "\n".join(text[i:i + 70] for i in range(0, len(text), 70)) +
+                              "\n-----END SSH SIGNATURE-----\n")
+PYTHON
+python3 "$W/sk.py" "$W/k" coffer-approve 1 "$W/people"
+{ cat "$W/people"; echo "henry $(cat "$W/k/sk.pub") roles=officer verify-required"; } > "$W/more"
+request people-set "@$W/more"
+submit > /dev/null
+sign bob coffer-approve "$R"
+approve bob > "$W/out" || fail "$(cat "$W/out")"
+request shelf-set audit retention=4d
+submit > /dev/null
+python3 "$W/sk.py" "$W/k" coffer-approve 0 "$R"
+refused not-present approve sk
+python3 "$W/sk.py" "$W/k" coffer-approve 1 "$R"
+refused not-verified approve sk
+python3 "$W/sk.py" "$W/k" coffer-approve 5 "$R"
+approve sk > "$W/out" || fail "$(cat "$W/out")"
+grep -q ' done' "$W/out" || fail "a hardware key's approval does not count: $(cat "$W/out")"
+
 say "strengthening needs nobody; compliance is not approved away"
 expect_code 1 coffer request shelf-set "$STORE" audit mode=governance --as alice -o "$W/r"
 grep -q "stays one" "$W/out" || fail "$(cat "$W/out")"
@@ -110,10 +150,10 @@ same "two persons" 2 "$(coffer people show "$STORE" | wc -l)"
 umount_archive
 mount_archive
 same "two persons after a remount" 2 "$(coffer people show "$STORE" | wc -l)"
-same "all requests are known" 4 "$(coffer requests "$STORE" --json | wc -l)"
+same "all requests are known" 6 "$(coffer requests "$STORE" --json | wc -l)"
 same "refusals are events" 1 "$(coffer log "$STORE" --json | grep -c 'approval-refused.*same\|approval-refused.*(replay)' | sed 's/^[1-9].*/1/')"
 umount_archive
 verify_intact
 coffer verify "$STORE" --json > "$W/verified"
-same "a verifier without keys judges" "True 4 0" "$(json 'str(j["people"]) + " " + str(j["requests"]) + " " + str(j["not_permitted"])' < "$W/verified")"
+same "a verifier without keys judges" "True 6 0" "$(json 'str(j["people"]) + " " + str(j["requests"]) + " " + str(j["not_permitted"])' < "$W/verified")"
 ok "people, requests and approvals"
