@@ -179,6 +179,12 @@ int cof_archive_read(struct cof_archive *a, uint64_t at, uint64_t ino, void *buf
 		     uint64_t off, size_t *ret_n);
 int cof_archive_readdir(struct cof_archive *a, uint64_t at, uint64_t dir, uint64_t cookie,
 			cof_index_entry_fn fn, void *user); /* without "." and ".." */
+/* The same now, with what cof_archive_getattr says of each, but for the state: that is the stored one. attr NULL: removed
+ * meanwhile, or unreadable. Cheaper than asking for each: nothing is kept in memory for it. */
+typedef int (*cof_archive_entry_fn)(void *user, uint64_t cookie, const char *name, uint64_t ino,
+				    uint8_t kind, const struct cof_attr *attr);
+int cof_archive_readdir_attr(struct cof_archive *a, uint64_t dir, uint64_t cookie,
+			     cof_archive_entry_fn fn, void *user);
 int cof_archive_parent(struct cof_archive *a, uint64_t at, uint64_t ino, uint64_t *ret);
 int cof_archive_path(struct cof_archive *a, uint64_t ino, struct cof_buf *ret); /* "audit/a.log" */
 int cof_archive_resolve(struct cof_archive *a, const char *path, uint64_t *ret_ino);

@@ -180,6 +180,9 @@ void cof_obj_rule_view(struct cof_archive *a, const struct cof_obj *o, struct co
 uint8_t cof_obj_state(struct cof_archive *a, const struct cof_obj *o); /* as it is now */
 int cof_cache_init(struct cof_archive *a, uint64_t max);
 void cof_cache_done(struct cof_archive *a);
+/* Its attributes now, without a place in memory for it. Of one that has none, the state is the stored one, not what
+ * time made of it. As cof_obj_get. */
+int cof_obj_peek(struct cof_archive *a, uint64_t ino, struct cof_attr *ret);
 /* Attributes at an earlier tree size, past the cache. */
 int cof_node_attr_at(struct cof_archive *a, uint64_t at, uint64_t ino, struct cof_attr *ret);
 

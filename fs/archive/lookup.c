@@ -247,6 +247,50 @@ int cof_archive_readdir(struct cof_archive *a, uint64_t at, uint64_t dir, uint64
 	return r < 0 ? r : 0;
 }
 
+/* The same with attributes: one gate and one burst of reads for some names, and no object kept for any. */
+static int some_attributes(struct cof_archive *a, const struct entries *e, struct cof_attr attr[ENTRIES])
+{
+	bool mine = cof_index_burst(a->ix);
+	int r = 0;
+
+	for (size_t i = 0; i < e->n; i++) {
+		r = cof_obj_peek(a, e->entry[i].ino, &attr[i]);
+		if (r == -COF_EINDEX)
+			break;
+		if (r < 0)
+			attr[i].ino = 0;
+	}
+	cof_index_burst_end(a->ix, mine);
+	return r == -COF_EINDEX ? r : 0;
+}
+
+int cof_archive_readdir_attr(struct cof_archive *a, uint64_t dir, uint64_t cookie,
+			     cof_archive_entry_fn fn, void *user)
+{
+	struct page {
+		struct entries e;
+		struct cof_attr attr[ENTRIES];
+	};
+	cof_autofree struct page *p = malloc(sizeof(*p));
+	int r, without = 0;
+
+	if (!p)
+		return -ENOMEM;
+	do {
+		COF_GATED(a, r, some_entries(a, COF_INDEX_NOW, dir, cookie, &p->e));
+		if (r == 0)
+			COF_GATED(a, without, some_attributes(a, &p->e, p->attr));
+		for (size_t i = 0; r == 0 && i < p->e.n; i++) {
+			bool has = !without && p->attr[i].ino;
+
+			cookie = p->e.entry[i].cookie;
+			r = fn(user, cookie, p->e.entry[i].name, p->e.entry[i].ino, p->e.entry[i].kind,
+			       has ? &p->attr[i] : NULL);
+		}
+	} while (r == 0 && p->e.n == ENTRIES);
+	return r < 0 ? r : 0;
+}
+
 /* ---- figures ---- */
 
 int cof_archive_usage(struct cof_archive *a, struct cof_usage *ret)

@@ -230,6 +230,35 @@ int cof_obj_get(struct cof_archive *a, uint64_t ino, struct cof_obj **ret)
 	return 0;
 }
 
+/* Referenced if it is there, not locked. */
+static struct cof_obj *reference_old(struct cof_archive *a, uint64_t ino)
+{
+	struct cof_obj *o;
+
+	pthread_mutex_lock(&a->cache_lock);
+	for (o = *bucket_of(a, ino); o && o->node.ino != ino; o = o->hash_next)
+		;
+	if (o && o->refs++ == 0)
+		lru_remove(o);
+	pthread_mutex_unlock(&a->cache_lock);
+	return o;
+}
+
+int cof_obj_peek(struct cof_archive *a, uint64_t ino, struct cof_attr *ret)
+{
+	struct cof_obj *o = reference_old(a, ino);
+	bool loaded;
+
+	if (!o) /* then the index has all there is to know */
+		return cof_node_attr_at(a, COF_INDEX_NOW, ino, ret);
+	pthread_mutex_lock(&o->lock);
+	loaded = o->loaded == 1;
+	if (loaded)
+		cof_obj_attr(a, o, ret);
+	cof_obj_put(a, o);
+	return loaded ? 0 : cof_node_attr_at(a, COF_INDEX_NOW, ino, ret);
+}
+
 int cof_obj_new(struct cof_archive *a, uint64_t ino, struct cof_obj **ret)
 {
 	struct cof_obj *o = reference(a, ino);

@@ -27,7 +27,7 @@
 
 struct ix_db {
 	sqlite3 *main, *keeper; /* keeper: for checkpoints */
-	sqlite3_stmt *at_most, *above, *put;
+	sqlite3_stmt *at_most, *above, *put, *hold;
 	struct ix_check *check;
 	char *path; /* NULL: in memory */
 	atomic_int wal_pages;
@@ -205,8 +205,9 @@ static int prepare(struct ix_db *db)
 	    "SELECT k, v FROM kv WHERE k <= ?1 ORDER BY k DESC LIMIT 1",
 	    "SELECT k, v FROM kv WHERE k > ?1 ORDER BY k",
 	    "INSERT OR REPLACE INTO kv(k, v) VALUES(?1, ?2)",
+	    "SELECT k FROM kv LIMIT 1",
 	};
-	sqlite3_stmt **const s[] = {&db->at_most, &db->above, &db->put};
+	sqlite3_stmt **const s[] = {&db->at_most, &db->above, &db->put, &db->hold};
 	for (size_t i = 0; i < COF_COUNT(sql); i++) {
 		int rc =
 		    sqlite3_prepare_v3(db->main, sql[i], -1, SQLITE_PREPARE_PERSISTENT, s[i], NULL);
@@ -284,6 +285,7 @@ void ix_db_close(struct ix_db *db)
 	sqlite3_finalize(db->at_most);
 	sqlite3_finalize(db->above);
 	sqlite3_finalize(db->put);
+	sqlite3_finalize(db->hold);
 	sqlite3_close(db->keeper);
 	sqlite3_close(db->main);
 	ix_check_free(db->check);
@@ -319,8 +321,7 @@ static int take_key(sqlite3_stmt *s, struct ix_key *ret)
 	return 0;
 }
 
-int ix_db_at_most(struct ix_db *db, const struct ix_key *key, struct ix_key *ret_key,
-		  struct cof_buf *ret_value)
+int ix_db_at_most(struct ix_db *db, const struct ix_key *key, ix_db_fn fn, void *user)
 {
 	sqlite3_stmt *s = db->at_most;
 	struct ix_key k = {0};
@@ -333,16 +334,9 @@ int ix_db_at_most(struct ix_db *db, const struct ix_key *key, struct ix_key *ret
 	if (!r) {
 		const void *p = sqlite3_column_blob(s, 1); /* before its length: may convert */
 		int n = sqlite3_column_bytes(s, 1);
-		if (!p || n < 0 || n > VALUE_MAX)
-			r = -EBADMSG;
-		else
-			cof_buf_add(ret_value, p, (size_t)n);
-		if (!r && ret_value->failed)
-			r = -ENOMEM;
+		r = !p || n < 0 || n > VALUE_MAX ? -EBADMSG : fn(user, &k, p, (size_t)n);
 	}
 	sqlite3_reset(s);
-	if (!r)
-		*ret_key = k;
 	return r;
 }
 
@@ -367,6 +361,15 @@ int ix_db_above(struct ix_db *db, const struct ix_key *key, ix_db_fn fn, void *u
 	}
 	sqlite3_reset(s);
 	return r;
+}
+
+/* A statement under way keeps the read transaction, which each of the others would begin and end by itself. */
+void ix_db_hold(struct ix_db *db, bool on)
+{
+	if (on)
+		(void)sqlite3_step(db->hold); /* should it fail, each has its own as ever */
+	else
+		sqlite3_reset(db->hold);
 }
 
 int ix_db_begin(struct ix_db *db)

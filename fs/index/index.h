@@ -60,6 +60,11 @@ uint32_t cof_index_pending(struct cof_index *ix);
 /* For a rebuild: larger transactions, no pending limit to wait for. */
 void cof_index_bulk(struct cof_index *ix, bool on);
 
+/* Around many reads that follow each other soon: they share one transaction. One burst at a time, which is told by
+ * true; whoever gets false does without. It lasts milliseconds, since the database's own log cannot shrink meanwhile. */
+bool cof_index_burst(struct cof_index *ix);
+void cof_index_burst_end(struct cof_index *ix, bool mine);
+
 /* ---- nodes ---- */
 
 enum cof_kind { COF_KIND_FILE = 1, COF_KIND_DIR = 2, COF_KIND_SYMLINK = 3 };

@@ -86,13 +86,14 @@ int ix_db_open(const char *dir, struct ix_db **ret, bool *ret_fresh, struct cof_
 void ix_db_close(struct ix_db *db);
 int ix_db_remove(const char *dir);
 
-/* The greatest key that is not above key. Value as it is stored. -ENOENT. */
-int ix_db_at_most(struct ix_db *db, const struct ix_key *key, struct ix_key *ret_key,
-		  struct cof_buf *ret_value);
-/* Rows above key in order while fn returns 0; its other values are returned. */
+/* Gets a row; the value, as it is stored, is there during the call only. */
 typedef int (*ix_db_fn)(void *user, const struct ix_key *key, const void *value, size_t n);
+/* The greatest key that is not above key: what fn returns. -ENOENT. */
+int ix_db_at_most(struct ix_db *db, const struct ix_key *key, ix_db_fn fn, void *user);
+/* Rows above key in order while fn returns 0; its other values are returned. */
 int ix_db_above(struct ix_db *db, const struct ix_key *key, ix_db_fn fn, void *user);
 
+void ix_db_hold(struct ix_db *db, bool on); /* many reads follow each other: faster, nothing else changes */
 int ix_db_begin(struct ix_db *db);
 int ix_db_put(struct ix_db *db, const struct ix_key *key, const void *value, size_t n);
 int ix_db_commit(struct ix_db *db);
@@ -177,11 +178,12 @@ struct cof_index {
 	pthread_rwlock_t gate;     /* shared: cof_index_enter */
 	pthread_mutex_t feed_lock; /* one feeder at a time; replaces frozen */
 	pthread_mutex_t put_lock;  /* reading and then changing versions */
-	pthread_mutex_t db_lock;   /* db, aead, salt, nonce */
+	pthread_mutex_t db_lock;   /* db, aead, salt, nonce, burst */
 	pthread_mutex_t mem_lock;  /* active, frozen, the fields behind them */
 	pthread_cond_t room;       /* with mem_lock: active became smaller, or feeding failed */
 
 	struct ix_db *db; /* NULL: a reset failed half way */
+	bool burst;	  /* somebody has one */
 	struct cof_aead *aead;
 	struct ix_secret *secret;
 	uint8_t salt[16];

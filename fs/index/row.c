@@ -107,15 +107,15 @@ static int unseal(struct cof_index *ix, const void *aad, size_t aad_len, const u
 {
 	if (n < SEALED(0))
 		return -EBADMSG;
-	size_t plain = n - SEALED(0);
-	cof_autofree uint8_t *out = malloc(plain + 1);
-	if (!out)
+	size_t plain = n - SEALED(0), had = ret->len;
+	cof_buf_add(ret, p + COF_NONCE, plain);
+	if (ret->failed)
 		return -ENOMEM;
+	uint8_t *out = ret->data ? ret->data + had : NULL;
 	int r = cof_aead_open(ix->aead, p, aad, aad_len, p + COF_NONCE, plain, out);
 	if (r < 0)
-		return r;
-	cof_buf_add(ret, out, plain);
-	return ret->failed ? -ENOMEM : 0;
+		ret->len = had;
+	return r;
 }
 
 static bool is_meta(const struct ix_key *k)
@@ -124,8 +124,9 @@ static bool is_meta(const struct ix_key *k)
 }
 
 /* A neighbour must be a row of ours, whatever it says. */
-static int check_row(struct cof_index *ix, const struct ix_key *k, const void *v, size_t n)
+static int check_row(void *user, const struct ix_key *k, const void *v, size_t n)
 {
+	struct cof_index *ix = user;
 	cof_autobuf struct cof_buf out = {0};
 	if (is_meta(k))
 		return 0; /* opened at start, and rewritten from memory */
@@ -174,12 +175,9 @@ static int above_locked(struct cof_index *ix, const struct ix_key *key, struct i
 /* A row that should lie above key but whose key was damaged may lie directly before it now. */
 static int check_before(struct cof_index *ix, const struct ix_key *key)
 {
-	cof_autobuf struct cof_buf stored = {0};
-	struct ix_key k = {0};
-	int r = ix->db ? ix_db_at_most(ix->db, key, &k, &stored) : -EIO;
-	if (r < 0)
-		return r == -ENOENT ? -EBADMSG : r; /* the meta row is below every key */
-	return check_row(ix, &k, stored.data, stored.len);
+	int r = ix->db ? ix_db_at_most(ix->db, key, check_row, ix) : -EIO;
+
+	return r == -ENOENT ? -EBADMSG : r; /* the meta row is below every key */
 }
 
 int ix_row_above(struct cof_index *ix, const struct ix_key *key, struct ix_row *ret, size_t max,
@@ -193,33 +191,41 @@ int ix_row_above(struct cof_index *ix, const struct ix_key *key, struct ix_row *
 	return r;
 }
 
+struct nearest {
+	struct cof_index *ix;
+	const struct ix_key *key;
+	struct ix_row row;
+	bool other; /* of another prefix: no row */
+};
+
+static int take_nearest(void *user, const struct ix_key *k, const void *v, size_t n)
+{
+	struct nearest *t = user;
+	t->other = !ix_key_same_prefix(k, t->key);
+	if (t->other)
+		return check_row(t->ix, k, v, n);
+	if (k->len != t->key->len)
+		return -EBADMSG;
+	t->row.key = *k;
+	return unseal(t->ix, k->b, k->len, v, n, &t->row.value);
+}
+
 static int at_most_locked(struct cof_index *ix, const struct ix_key *key, struct ix_row *ret)
 {
-	cof_autobuf struct cof_buf stored = {0};
-	struct ix_key k = {0};
+	struct nearest t = {.ix = ix, .key = key};
 	size_t none = 0;
-	if (!ix->db)
-		return -EIO;
-	int r = ix_db_at_most(ix->db, key, &k, &stored);
+	int r = ix->db ? ix_db_at_most(ix->db, key, take_nearest, &t) : -EIO;
 	if (r == -ENOENT)
 		return -EBADMSG; /* the meta row lies below every key */
-	if (r < 0)
-		return r;
-	if (!ix_key_same_prefix(&k, key)) {
-		r = check_row(ix, &k, stored.data, stored.len);
-		if (!r)
-			r = above_locked(ix, key, NULL, 0, &none);
+	if (!r && t.other) {
+		r = above_locked(ix, key, NULL, 0, &none);
 		return r < 0 ? r : -ENOENT;
 	}
-	struct cof_buf plain = {0};
-	r = k.len == key->len ? unseal(ix, k.b, k.len, stored.data, stored.len, &plain) : -EBADMSG;
-	if (r < 0) {
-		cof_buf_done(&plain);
-		return r;
-	}
-	ret->key = k;
-	ret->value = plain;
-	return 0;
+	if (r < 0)
+		cof_buf_done(&t.row.value);
+	else
+		*ret = t.row;
+	return r;
 }
 
 int ix_row_at_most(struct cof_index *ix, const struct ix_key *key, struct ix_row *ret)
@@ -228,6 +234,28 @@ int ix_row_at_most(struct cof_index *ix, const struct ix_key *key, struct ix_row
 	int r = at_most_locked(ix, key, ret);
 	ix_unlock(&ix->db_lock);
 	return r;
+}
+
+bool cof_index_burst(struct cof_index *ix)
+{
+	ix_lock(&ix->db_lock);
+	bool mine = !ix->burst && ix->db;
+	if (mine)
+		ix_db_hold(ix->db, true);
+	ix->burst |= mine;
+	ix_unlock(&ix->db_lock);
+	return mine;
+}
+
+void cof_index_burst_end(struct cof_index *ix, bool mine)
+{
+	if (!mine)
+		return;
+	ix_lock(&ix->db_lock);
+	ix->burst = false;
+	if (ix->db)
+		ix_db_hold(ix->db, false);
+	ix_unlock(&ix->db_lock);
 }
 
 /* ---- writing ---- */
@@ -245,13 +273,21 @@ int ix_row_write(struct cof_index *ix, const struct ix_key *key, const void *p, 
 
 /* ---- the meta row ---- */
 
+static int copy_meta(void *user, const struct ix_key *k, const void *v, size_t n)
+{
+	struct cof_buf *out = user;
+	if (!is_meta(k))
+		return -EBADMSG;
+	cof_buf_add(out, v, n);
+	return out->failed ? -ENOMEM : 0;
+}
+
 int ix_meta_read(struct cof_index *ix)
 {
 	cof_autobuf struct cof_buf stored = {0}, plain = {0};
-	struct ix_key k = {0};
 	uint8_t aad[17] = {IX_META};
-	int r = ix_db_at_most(ix->db, &meta_key, &k, &stored);
-	if (r < 0 || !is_meta(&k) || stored.len != 16 + SEALED(META_PLAIN))
+	int r = ix_db_at_most(ix->db, &meta_key, copy_meta, &stored);
+	if (r < 0 || stored.len != 16 + SEALED(META_PLAIN))
 		return r < 0 && r != -ENOENT ? r : -EBADMSG;
 	r = ix_row_keys(ix, stored.data);
 	if (r < 0)

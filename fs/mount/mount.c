@@ -28,7 +28,7 @@ static void init_session(void *user, struct fuse_conn_info *conn)
 	 */
 	conn->want = conn->capable &
 		     (FUSE_CAP_ASYNC_READ | FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_IOCTL_DIR |
-		      FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS |
+		      FUSE_CAP_READDIRPLUS | FUSE_CAP_PARALLEL_DIROPS |
 		      FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_EXPLICIT_INVAL_DATA);
 	conn->max_write = COF_MIN(conn->max_write, COF_MAX_WRITE);
 	conn->max_background = 64;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Handlers about directories: reading them, making them durable. A cookie says where to go on by
- * itself, so an open directory has no state; "." and ".." have the two lowest cookies.
+ * itself, so an open directory has no state; "." and ".." have the two lowest cookies. The kernel gets the
+ * attributes with the names: programs that list a directory first and then ask for each name (find -ls, ls -l,
+ * rsync) would else cost a request a name.
  */
 #include "fs/mount/internal.h"
 
@@ -32,20 +34,15 @@ static int put(struct listing *l, const char *name, uint64_t ino, mode_t type, i
 	return 0;
 }
 
-static int put_plus(struct listing *l, const char *name, uint64_t ino, mode_t type, int64_t off)
+/* attr NULL: a name without attributes, node id 0. The kernel asks when it needs more. */
+static int put_plus(struct listing *l, const char *name, uint64_t ino, mode_t type, int64_t off,
+		    const struct cof_attr *attr)
 {
-	struct fuse_entry_param entry = {0}; /* node id 0: a name without attributes */
-	struct cof_attr attr;
+	struct fuse_entry_param entry = {.attr = {.st_ino = ino, .st_mode = type}};
 	size_t n;
 
-	/* Removed meanwhile, or unreadable: the name alone, and the kernel asks when it needs more.
-	 */
-	if (type == 0 || cof_archive_getattr(l->mount->archive, COF_INDEX_NOW, ino, &attr) < 0) {
-		entry.attr.st_ino = ino;
-		entry.attr.st_mode = type == 0 ? S_IFDIR : type;
-	} else {
-		cof_fill_entry(l->mount, &attr, &entry);
-	}
+	if (attr)
+		cof_fill_entry(l->mount, attr, &entry);
 	n = fuse_add_direntry_plus(l->req, l->buf + l->used, l->size - l->used, name, &entry, off);
 	if (n > l->size - l->used)
 		return 1;
@@ -56,23 +53,25 @@ static int put_plus(struct listing *l, const char *name, uint64_t ino, mode_t ty
 static int put_entry(void *user, uint64_t cookie, const char *name, size_t len, uint64_t ino,
 		     uint8_t kind)
 {
-	struct listing *l = user;
-	int64_t off = cof_cookie_out(cookie);
 	char text[COF_NAME_MAX + 1];
 
 	if (len > COF_NAME_MAX)
 		return -EUCLEAN;
 	memcpy(text, name, len);
 	text[len] = '\0';
-	if (l->plus)
-		return put_plus(l, text, ino, type_bits(kind), off);
-	return put(l, text, ino, type_bits(kind), off);
+	return put(user, text, ino, type_bits(kind), cof_cookie_out(cookie));
 }
 
-/* "." and ".." are never looked up through a listing: type 0 asks for the name alone. */
+static int put_entry_plus(void *user, uint64_t cookie, const char *name, uint64_t ino, uint8_t kind,
+			  const struct cof_attr *attr)
+{
+	return put_plus(user, name, ino, type_bits(kind), cof_cookie_out(cookie), attr);
+}
+
+/* "." and ".." are never looked up through a listing: the names alone. */
 static int put_dot(struct listing *l, const char *name, uint64_t ino, int64_t off)
 {
-	return l->plus ? put_plus(l, name, ino, 0, off) : put(l, name, ino, S_IFDIR, off);
+	return l->plus ? put_plus(l, name, ino, S_IFDIR, off, NULL) : put(l, name, ino, S_IFDIR, off);
 }
 
 static int list(struct listing *l, uint64_t dir, int64_t off)
@@ -92,6 +91,8 @@ static int list(struct listing *l, uint64_t dir, int64_t off)
 		if ((err = put_dot(l, "..", parent, 2)) != 0)
 			return err;
 	}
+	if (l->plus)
+		return cof_archive_readdir_attr(l->mount->archive, dir, cof_cookie_in(off), put_entry_plus, l);
 	return cof_archive_readdir(l->mount->archive, COF_INDEX_NOW, dir, cof_cookie_in(off),
 				   put_entry, l);
 }

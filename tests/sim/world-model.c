@@ -241,12 +241,48 @@ static void read_node(struct world *w, const char *path, uint64_t ino, uint8_t k
 		      strerror(-r), got, n->size);
 }
 
+struct attributes {
+	struct world *w;
+	const struct walk *walk;
+	size_t at;
+};
+
+static bool same_attributes(const struct cof_attr *a, const struct cof_attr *b)
+{
+	return a->ino == b->ino && a->size == b->size && a->kind == b->kind && a->mode == b->mode &&
+	       a->uid == b->uid && a->gid == b->gid && a->nlink == b->nlink && a->mtime == b->mtime &&
+	       a->ctime == b->ctime && a->atime == b->atime && a->created == b->created;
+}
+
+/* A listing with attributes says what the one without says, and what each is asked for by itself. */
+static int on_attributes(void *user, uint64_t cookie, const char *name, uint64_t ino, uint8_t kind,
+			 const struct cof_attr *attr)
+{
+	struct attributes *t = user;
+	const uint8_t *is = t->walk->names.data + t->at;
+	struct cof_attr own;
+
+	(void)cookie;
+	ck_assert_msg(t->at < t->walk->names.len && cof_get_le64(is) == ino && is[8] == kind &&
+			  !strcmp(name, (const char *)is + 9),
+		      "%s: %s is listed with attributes only", world_doing, name);
+	ck_assert_msg(attr != NULL, "%s: no attributes of %s", world_doing, name);
+	ck_assert_int_eq(cof_archive_getattr(t->w->archive, COF_INDEX_NOW, ino, &own), 0);
+	ck_assert_msg(same_attributes(attr, &own), "%s: other attributes of %s", world_doing, name);
+	t->at += 10 + strlen(name);
+	return 0;
+}
+
 static void read_tree(struct world *w, uint64_t dir, const char *prefix)
 {
 	struct walk walk = {.w = w};
+	struct attributes all = {.w = w, .walk = &walk};
 	int r = cof_archive_readdir(w->archive, COF_INDEX_NOW, dir, 0, on_entry, &walk);
 
 	ck_assert_msg(r == 0, "%s: listing %s: %s", world_doing, prefix, strerror(-r));
+	r = cof_archive_readdir_attr(w->archive, dir, 0, on_attributes, &all);
+	ck_assert_msg(r == 0 && all.at == walk.names.len, "%s: listing %s with attributes: %s", world_doing, prefix,
+		      strerror(-r));
 	for (size_t at = 0; at < walk.names.len;) {
 		uint64_t ino = cof_get_le64(walk.names.data + at);
 		uint8_t kind = walk.names.data[at + 8];

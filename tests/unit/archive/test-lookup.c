@@ -146,12 +146,27 @@ static int one_entry(void *user, uint64_t cookie, const char *name, size_t len, 
 	return 0;
 }
 
+/* No attributes: it was removed meanwhile, or renamed over. */
+static int with_attributes(void *user, uint64_t cookie, const char *name, uint64_t ino, uint8_t kind,
+			   const struct cof_attr *attr)
+{
+	(void)user;
+	(void)cookie;
+	if (attr && (attr->ino != ino || attr->kind != kind))
+		complain("attributes of another");
+	if (attr && kind == COF_KIND_FILE && attr->state == COF_STATE_COMMITTED && attr->size != strlen(name))
+		complain("size of a committed file");
+	return 0;
+}
+
 static void *lists(void *user)
 {
 	(void)user;
 	while (!atomic_load(&stop)) {
 		if (cof_archive_readdir(s.archive, COF_INDEX_NOW, AUDIT, 0, one_entry, NULL))
 			complain("readdir");
+		if (cof_archive_readdir_attr(s.archive, AUDIT, 0, with_attributes, NULL))
+			complain("readdir with attributes");
 		atomic_fetch_add(&looks, 1);
 	}
 	return NULL;
