@@ -17,6 +17,7 @@
 #define HELPERS 3
 #define CROWDED 16 /* messages that are not shared after as many as processors were under way */
 #define SPINS 2000 /* some tens of µs: one piece */
+#define BESIDE 31  /* what is claimed of a job besides its pieces */
 
 struct cof_leaves {
 	unsigned n, processors;
@@ -56,8 +57,18 @@ static void breathe(unsigned *spins)
 #endif
 }
 
+/* Whoever comes first. */
+static void run_beside(struct cof_leaf_job *j)
+{
+	if (!j->beside || !claim(j, BESIDE))
+		return;
+	j->beside->run(j->beside->user);
+	atomic_fetch_add_explicit(&j->done, 1, memory_order_release);
+}
+
 static void help_with(struct cof_leaves *l, struct cof_leaf_job *j)
 {
+	run_beside(j);
 	for (unsigned k = 0; k < j->n; k++) {
 		unsigned spins = 0;
 
@@ -131,9 +142,10 @@ void cof_leaves_free(struct cof_leaves *l)
 }
 
 void cof_leaves_begin(struct cof_leaves *l, struct cof_leaf_job *j, unsigned n,
-		      uint8_t (*leaf)[COF_HASH])
+		      uint8_t (*leaf)[COF_HASH], const struct cof_beside *beside)
 {
 	j->n = n;
+	j->beside = beside;
 	j->leaf = leaf;
 	j->n_ready = j->inside = 0;
 	j->shared = false;
@@ -174,9 +186,9 @@ void cof_leaves_ready(struct cof_leaf_job *j, const void *piece, size_t n)
 /* Nobody looks at the job after this. */
 static void withdraw(struct cof_leaves *l, struct cof_leaf_job *j)
 {
-	unsigned spins = 0;
+	unsigned spins = 0, all = j->n + (j->beside != NULL);
 
-	while (atomic_load_explicit(&j->done, memory_order_acquire) < j->n && spins < SPINS)
+	while (atomic_load_explicit(&j->done, memory_order_acquire) < all && spins < SPINS)
 		breathe(&spins);
 	pthread_mutex_lock(&l->lock);
 	l->job = NULL;
@@ -187,6 +199,7 @@ static void withdraw(struct cof_leaves *l, struct cof_leaf_job *j)
 
 void cof_leaves_end(struct cof_leaves *l, struct cof_leaf_job *j)
 {
+	run_beside(j);
 	if (j->shared) {
 		/* Pieces that were never sealed, after an error: whoever waits for them is let go. */
 		for (unsigned k = j->n; k-- > j->n_ready;)

@@ -18,8 +18,15 @@ struct cof_leaves; /* the threads; thread-safe */
 int cof_leaves_new(unsigned processors, struct cof_leaves **ret);
 void cof_leaves_free(struct cof_leaves *l); /* no job is under way */
 
+/* Something else that the same message takes, and that needs none of its pieces: a helper does it first. */
+struct cof_beside {
+	void (*run)(void *user);
+	void *user;
+};
+
 struct cof_leaf_job { /* on the caller's stack, filled by begin */
 	unsigned n;
+	const struct cof_beside *beside;
 	uint8_t (*leaf)[COF_HASH];
 	struct iovec piece[COF_LEAF_PIECES];
 	unsigned n_ready, inside;
@@ -27,9 +34,10 @@ struct cof_leaf_job { /* on the caller's stack, filled by begin */
 	_Atomic uint32_t ready, claimed, done;
 };
 
-/* n pieces will come, at most COF_LEAF_PIECES; their hashes go to leaf. */
+/* n pieces will come, at most COF_LEAF_PIECES; their hashes go to leaf. beside: NULL for nothing; run once, by
+ * anybody, before end returns. */
 void cof_leaves_begin(struct cof_leaves *l, struct cof_leaf_job *j, unsigned n,
-		      uint8_t (*leaf)[COF_HASH]);
+		      uint8_t (*leaf)[COF_HASH], const struct cof_beside *beside);
 void cof_leaves_ready(struct cof_leaf_job *j, const void *piece, size_t n); /* the next piece is there */
 /* All hashes are in leaf; also after an error, with fewer pieces than were announced. Always call it. */
 void cof_leaves_end(struct cof_leaves *l, struct cof_leaf_job *j);

@@ -26,7 +26,7 @@ ARROWS = {
     "fs/rules": ["crypto"],  # a request's id is a hash
     "fs/sshsig": ["fs/rules"],
     "fs/leak": ["crypto"],
-    "fs/archive": ["fs/rules", "fs/log", "fs/index", "fs/io", "crypto"],
+    "fs/archive": ["fs/rules", "fs/leak", "fs/log", "fs/index", "fs/io", "crypto"],
     "fs/control": ["fs/archive"],
     "fs/mount": ["fs/archive"],
     "fs/guard": ["crypto"],

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The open archive as memory, and closing it: what is written last, and what is given back. */
-#include "fs/archive/internal.h"
+#include "fs/archive/leak.h"
 #include "fs/archive/people.h"
 
 /* Who makes or renames goes first: many who look up would keep them out for ever. Nobody takes it
@@ -91,6 +91,7 @@ void cof_archive_free(struct cof_archive *a)
 	if (a->ix)
 		cof_index_close(a->ix);
 	cof_leaves_free(a->leaves);
+	cof_leaks_free(a->leaks); /* behind the events, which have texts of it */
 	cof_ring_free(a->ring);
 	cof_reader_free(a->reader);
 	cof_keys_free(a->keys);

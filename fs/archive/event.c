@@ -149,8 +149,8 @@ static void alarm_first(struct cof_archive *a, const struct cof_who *who, const 
 		    "counted together.",
 		    who->uid, who->pid, rl->rule ? rl->rule : "");
 	else
-		cof_alarm_event(a, &info, "Refused: %s of %s by uid %u (thread %u). %s",
-				cof_op_name(op->kind), path ? path : "a file", who->uid, who->pid,
+		cof_alarm_event(a, &info, "%s: %s of %s by uid %u (thread %u). %s",
+				rl->error ? "Refused" : "Leak", cof_op_name(op->kind), path ? path : "a file", who->uid, who->pid,
 				rl->reason ? rl->reason : "");
 }
 
@@ -286,7 +286,8 @@ void cof_event_refused(struct cof_archive *a, const struct cof_who *who, const s
 	char *path;
 
 	f.hash = cof_name_hash(e, op, rl->rule);
-	atomic_fetch_add(&a->refused, 1);
+	if (rl->error)
+		atomic_fetch_add(&a->refused, 1);
 	pthread_mutex_lock(&e->lock);
 	k = count(a, actor, &f);
 	scope = (enum cof_scope)k->key.scope;

@@ -188,6 +188,8 @@ int cof_node_attr_at(struct cof_archive *a, uint64_t at, uint64_t ino, struct co
 
 /* ---- frames (write.c) ---- */
 
+struct cof_guarded; /* leak.h */
+
 struct cof_draft { /* a frame to be: zero what is not used */
 	uint8_t type;
 	uint64_t object, position;
@@ -199,6 +201,7 @@ struct cof_draft { /* a frame to be: zero what is not used */
 	bool system;	 /* may use the reserve */
 	bool commitment; /* the first APPEND of (object, mount) */
 	bool alone;	 /* one processor only: others are about */
+	struct cof_guarded *guard; /* is scanned beside, and may refuse it (leak.h); NULL: nothing does */
 };
 /* Who a frame touches, all locked; only what its type needs. dir and new_dir: the old and new parent. */
 struct cof_applied {
@@ -326,6 +329,8 @@ void cof_events_free(struct cof_events *e);
 /* Records a refusal. Call without object and tree locks, inside the gate. */
 void cof_event_refused(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
 		       const struct cof_ruling *rl);
+/* An EVENT frame of these fields, about an object, by an actor. */
+int cof_event_put_fields(struct cof_archive *a, uint64_t object, uint32_t actor, const struct cof_buf *fields);
 void cof_events_flush(struct cof_archive *a); /* all of them */
 void cof_events_due(struct cof_archive *a);   /* those whose time has come */
 /* What a killed daemon left, and the ledger from then on. Before anything is acknowledged. */
@@ -509,6 +514,7 @@ struct cof_archive {
 	void *pool[16];
 	unsigned pool_made, pool_free;
 	struct cof_leaves *leaves; /* NULL: nobody helps with hashes */
+	struct cof_leaks *leaks;
 	_Atomic uint32_t small_writes, small_seen; /* all of them; before the last large one (write.c) */
 
 	struct cof_actors *actors;

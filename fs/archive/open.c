@@ -13,6 +13,7 @@
 #include "fs/archive/people.h"
 #include "fs/archive/keys-nv.h"
 #include "fs/archive/keys-seal.h"
+#include "fs/archive/leak.h"
 #include "fs/archive/opener-event.h"
 
 #define RING_KEYS 256 /* about 2 KiB of the locked pool each */
@@ -414,6 +415,8 @@ static int open_parts(struct cof_archive *a, struct cof_diag *diag)
 		r = cof_places_new(&a->places);
 	if (r == 0)
 		r = cof_chunks_new(&a->chunks);
+	if (r == 0)
+		r = cof_leaks_new(&a->leaks);
 	if (r == 0)
 		r = cof_events_new(&a->events);
 	if (r == 0)

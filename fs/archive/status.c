@@ -6,6 +6,7 @@
 #include "fs/archive/auditor.h"
 #include "fs/archive/door.h"
 #include "fs/archive/envelope.h"
+#include "fs/archive/leak.h"
 #include "fs/archive/show.h"
 
 void cof_status_identity(const struct cof_conf *conf, struct cof_json *into)
@@ -95,6 +96,7 @@ static void set_health(struct cof_archive *a, struct cof_json *into)
 	cof_json_set_bool(into, "clean", a->opened.recovered.clean);
 	cof_json_set_uint(into, "refused", atomic_load(&a->refused));
 	cof_json_set_uint(into, "damaged_reads", (unsigned)atomic_load(&a->alarmed_read));
+	cof_leaks_status(a->leaks, into);
 	cof_faults_status(a, into);
 }
 

@@ -4,9 +4,9 @@
  * all others; the log then only numbers, links and tags. A small write allocates nothing and asks no
  * database.
  */
-#include "fs/archive/internal.h"
-
 #include <limits.h>
+
+#include "fs/archive/leak.h"
 
 #define SMALL 8192u /* stored bytes that fit on the stack */
 
@@ -94,7 +94,7 @@ static int seal(struct cof_archive *a, const struct cof_draft *d, struct cof_fra
 	}
 	f->counter = d->length ? cof_log_counter(a->log, cof_frame_chunks(d->length)) : 0;
 	r = cof_payload_seal_shared(f, key->aead, a->conf.id, public_part, public_len, d->plain, out,
-				    d->alone ? NULL : a->leaves);
+				    d->alone ? NULL : a->leaves, d->guard ? &d->guard->beside : NULL);
 	cof_ring_give(a->ring, key);
 	return r;
 }
@@ -161,6 +161,8 @@ int cof_archive_put(struct cof_archive *a, const struct cof_draft *d, const stru
 	    .actor = d->actor,
 	};
 	r = seal(a, d, &ap.frame, out);
+	if (r == 0 && d->guard)
+		r = cof_guard_judge(d->guard);
 	ap.stored = out;
 	if (r == 0)
 		r = append(a, d, on, &ap);
@@ -245,9 +247,9 @@ static bool crowded(struct cof_archive *a, uint64_t length)
 	return n - atomic_exchange_explicit(&a->small_seen, n, memory_order_relaxed) >= CROWD;
 }
 
-/* What is accepted stays: an error after the first frame is a short write. */
+/* What is accepted stays: an error after the first frame is a short write. guard: NULL, or of all bytes. */
 static int put_bytes(struct cof_archive *a, struct cof_obj *o, uint32_t actor, const void *data,
-		     uint64_t length, struct cof_reply *ret)
+		     uint64_t length, struct cof_guarded *guard, struct cof_reply *ret)
 {
 	uint32_t max = cof_log_max_length(a->log);
 	const uint8_t *at = data;
@@ -271,6 +273,7 @@ static int put_bytes(struct cof_archive *a, struct cof_obj *o, uint32_t actor, c
 		    .length = n,
 		    .commitment = !o->committed_key,
 		    .alone = alone,
+		    .guard = at == data ? guard : NULL,
 		};
 
 		r = cof_archive_put(a, &d, &on, &done);
@@ -359,8 +362,28 @@ static int judge_and_reserve(struct cof_archive *a, struct cof_obj *o, const str
 	}
 }
 
+/* A hole of so many bytes, then those of rest, unless the shelf's guard is against them. */
+static int put_guarded(struct cof_archive *a, struct cof_obj *o, uint32_t actor, uint64_t hole,
+		       const struct cof_op *rest, struct cof_guarded *g, struct cof_reply *ret,
+		       struct cof_ruling *rl)
+{
+	uint64_t n = rest->kind == COF_OP_TRUNCATE ? 0 : rest->length;
+	int r = cof_guard_begin(a, o, hole, rest->data, (size_t)n, g);
+	bool guarded = g->mode != COF_LEAK_OFF;
+
+	if (r == 0 && hole && guarded) /* which would stay */
+		r = cof_guard_judge(g);
+	if (r == 0 && hole)
+		r = put_hole(a, o, actor, hole, ret);
+	if (r == 0 && n)
+		r = put_bytes(a, o, actor, rest->data, n, guarded ? g : NULL, ret);
+	cof_guard_end(g, o, r, rl);
+	return r;
+}
+
 static int write_locked(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who,
-			const struct cof_op *op, struct cof_reply *ret, struct cof_ruling *rl)
+			const struct cof_op *op, struct cof_guarded *g, struct cof_reply *ret,
+			struct cof_ruling *rl)
 {
 	struct cof_op rest = *op;
 	bool truncate = op->kind == COF_OP_TRUNCATE;
@@ -381,22 +404,23 @@ static int write_locked(struct cof_archive *a, struct cof_obj *o, const struct c
 	if (r < 0 || rl->effect == COF_EFFECT_NONE)
 		return r;
 	r = cof_actor_use(a, who, false, &actor);
-	if (r == 0 && rl->effect == COF_EFFECT_HOLE)
-		r = put_hole(a, o, actor, end - o->size, ret);
-	if (r == 0 && !truncate)
-		r = put_bytes(a, o, actor, rest.data, rest.length, ret);
+	if (r == 0)
+		r = put_guarded(a, o, actor, rl->effect == COF_EFFECT_HOLE ? end - o->size : 0, &rest, g, ret,
+				rl);
 	return r;
 }
 
 int cof_do_write(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
 		 struct cof_reply *ret, struct cof_ruling *rl)
 {
+	struct cof_guarded guard;
 	struct cof_obj *o;
 	int r = cof_obj_get(a, op->ino, &o);
 
 	if (r < 0)
 		return r;
-	r = write_locked(a, o, who, op, ret, rl);
+	guard.mode = COF_LEAK_OFF;
+	r = write_locked(a, o, who, op, &guard, ret, rl);
 	cof_shelf_release(o->shelf, o->reserved);
 	o->reserved = 0;
 	if (r == 0) {
@@ -405,5 +429,6 @@ int cof_do_write(struct cof_archive *a, const struct cof_who *who, const struct 
 			ret->length = COF_MIN(o->size - op->offset, op->length);
 	}
 	cof_obj_put(a, o);
+	cof_guard_tell(a, who, op, &guard);
 	return r;
 }

@@ -4,8 +4,8 @@
  * kinds of places to the judges, each of which looks at the bytes themselves:
  *
  *   literal  a place where three bytes fit one of a few marks     token.c, pem.c, der.c
- *   run      RUN_MIN or more characters of a token, in a row      run.c
- *   words    WORDS_MIN or more bytes that could be listed words   mnemonic.c
+ *   run      as many characters of one alphabet in a row as a secret has   run.c
+ *   words    WORDS_MIN or more bytes that could be twelve listed words     mnemonic.c
  *
  * A judge that needs more bytes than there are calls scan_wait: the next scan begins there.
  */
@@ -16,7 +16,13 @@
 #include "fs/leak/leak.h"
 
 #define RUN_MIN 43   /* 32 bytes in base64 without padding */
+#define RUN_MAX 44   /* the same behind an escaped line end */
+#define BASE58_MIN 51 /* a WIF key */
+#define BASE58_MAX 113 /* an extended key, behind an escaped line end */
+#define HEX_RUN 64
+#define WORDS_LEAST 12
 #define WORDS_MIN 47 /* twelve words of three letters */
+#define LETTERS_MAX 9 /* of ASCII in a row, of a listed word */
 #define BACK 64	     /* bytes before a candidate that a judge may look at */
 
 /* Classes of bytes, as bits of class_of[] */
@@ -121,7 +127,10 @@ bool cof_leak_use_sieve(enum sieve which);
 
 /* The judges */
 void cof_leak_judge_literal(struct scan *s, size_t at); /* the three bytes are at, at + 1, at + 2 */
-void cof_leak_judge_run(struct scan *s, size_t at, size_t end);
+void cof_leak_judge_base64(struct scan *s, size_t at, size_t end);
+void cof_leak_judge_base58(struct scan *s, size_t at, size_t end);
+void cof_leak_judge_hex(struct scan *s, size_t at, size_t end);
+void cof_leak_judge_age(struct scan *s, size_t at); /* of "AGE-SECRET-KEY-1" */
 void cof_leak_judge_words(struct scan *s, size_t at, size_t end);
 void cof_leak_judge_pem(struct scan *s, size_t at);   /* of "-----BEGIN " */
 void cof_leak_judge_der(struct scan *s, size_t at);   /* of 02 01 00 or 02 01 01 */

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs of RUN_MIN or more characters of tokens: WIF and extended keys (Base58Check), age identities
- * (Bech32), fine-grained GitHub tokens, and 32 bytes in hex or base64 where a telling word stands before.
+ * Runs of characters of one alphabet: WIF and extended keys (Base58Check), and 32 bytes in hex or base64 where a
+ * telling word stands before; and age identities (Bech32), which a mark leads to.
  */
 #include "crypto/age.h"
 #include "fs/leak/internal.h"
 
-#define PART_MIN 51 /* the shortest secret of letters and digits alone: a WIF key */
 #define TELL 24	    /* bytes between a telling word and what it tells of */
 
 /* ---- telling words ---- */
@@ -95,15 +94,7 @@ static bool told(const struct scan *s, size_t at)
 	return !vetoed(p + least, at - least);
 }
 
-/* ---- parts: letters and digits alone ---- */
-
-static bool all_hex(const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!is_class(p[i], C_DIGIT) && !((p[i] | 0x20) >= 'a' && (p[i] | 0x20) <= 'f'))
-			return false;
-	return true;
-}
+/* ---- letters and digits alone ---- */
 
 /* One digit 64 times, or two in turn, is a filler and no key. */
 static bool varied(const uint8_t *p, size_t n)
@@ -115,10 +106,21 @@ static bool varied(const uint8_t *p, size_t n)
 	return __builtin_popcountll(seen) >= 8;
 }
 
-static void judge_hex(struct scan *s, size_t at)
+/* 64 digits with nothing of a word beside them but "0x" or an escaped line end. */
+void cof_leak_judge_hex(struct scan *s, size_t at, size_t end)
 {
-	if (told(s, at) && all_hex(s->p + at, 64) && varied(s->p + at, 64))
-		cof_leak_found(s, COF_LEAK_RAW, at, 64);
+	size_t start = at;
+
+	if (!scan_begins(s, at, C_ALNUM)) {
+		if (at >= 2 && s->p[at - 2] == '0' && (s->p[at - 1] | 0x20) == 'x')
+			start = at - 2;
+		if (!(at >= 2 && escape_ends(s->p + at - 1)) &&
+		    (start == at || (!scan_begins(s, start, C_ALNUM) &&
+				     !(start >= 2 && escape_ends(s->p + start - 1)))))
+			return;
+	}
+	if (scan_wanted(s, start) && scan_ends(s, end, C_ALNUM) && told(s, at) && varied(s->p + at, HEX_RUN))
+		cof_leak_found(s, COF_LEAK_RAW, at, HEX_RUN);
 }
 
 /* Version 0x80, 0xef (test networks) or Litecoin's 0xb0, then 32 bytes, and 01 for a compressed key. */
@@ -148,87 +150,48 @@ static void judge_bip32(struct scan *s, size_t at, size_t n)
 	explicit_bzero(key, sizeof(key));
 }
 
-static void judge_age(struct scan *s, size_t at)
-{
-	static const char prefix[] = "AGE-SECRET-KEY-";
-	size_t before = sizeof(prefix) - 1;
-	uint8_t key[COF_AGE_KEY];
-
-	if (at < before || memcmp(s->p + at - before, prefix, before))
-		return;
-	if (!cof_age_identity_parse((const char *)s->p + at - before, COF_AGE_IDENTITY - 1, key))
-		cof_leak_found(s, COF_LEAK_AGE, at - before, COF_AGE_IDENTITY - 1);
-	explicit_bzero(key, sizeof(key));
-}
-
-/* github_pat_, 22 characters, "_", and the 59 that were found. */
-static void judge_github_pat(struct scan *s, size_t at)
-{
-	static const char prefix[] = "github_pat_";
-	size_t start = at - (sizeof(prefix) - 1 + 23);
-
-	if (at < sizeof(prefix) - 1 + 23 || memcmp(s->p + start, prefix, sizeof(prefix) - 1) ||
-	    s->p[at - 1] != '_')
-		return;
-	for (size_t i = start + sizeof(prefix) - 1; i < at - 1; i++)
-		if (!is_class(s->p[i], C_ALNUM))
-			return;
-	cof_leak_found(s, COF_LEAK_GITHUB, start, at + 59 - start);
-}
-
-static void judge_part(struct scan *s, size_t at, size_t end)
+/* A part of letters and digits that is of Base58 as a whole. */
+void cof_leak_judge_base58(struct scan *s, size_t at, size_t end)
 {
 	size_t n;
 
-	if (!scan_wanted(s, at))
+	if (!scan_wanted(s, at) || !scan_begins(s, at, C_ALNUM) || !scan_ends(s, end, C_ALNUM))
 		return;
 	if (at > 0 && escape_ends(s->p + at))
 		at++; /* "\n" before it, in a text with escapes */
 	n = end - at;
 	if (n == 51 || n == 52)
 		judge_wif(s, at, n);
-	else if (n == 59 && s->p[at] == '1')
-		judge_age(s, at);
-	else if (n == 64)
-		judge_hex(s, at);
-	else if (n == 66 && s->p[at] == '0' && (s->p[at + 1] | 0x20) == 'x')
-		judge_hex(s, at + 2);
 	else if (n >= 110 && n <= 112)
 		judge_bip32(s, at, n);
-	if (n == 59)
-		judge_github_pat(s, at);
 }
 
-/* Parts of PART_MIN or more. */
-static void judge_parts(struct scan *s, size_t at, size_t end)
+void cof_leak_judge_age(struct scan *s, size_t at)
 {
-	size_t start = at; /* of the part under way */
+	size_t end = scan_over(s, at + sizeof("AGE-SECRET-KEY-") - 1, C_ALNUM);
+	uint8_t key[COF_AGE_KEY];
 
-	for (; at < end; at += 64) {
-		uint64_t breaks = ~cof_leak_mask(s, at, C_ALNUM) & scan_bits(end - at);
-
-		for (; breaks; breaks &= breaks - 1) {
-			size_t stop = at + (unsigned)__builtin_ctzll(breaks);
-
-			if (stop - start >= PART_MIN && scan_begins(s, start, C_ALNUM))
-				judge_part(s, start, stop);
-			start = stop + 1;
-		}
-	}
-	if (end - start >= PART_MIN && scan_begins(s, start, C_ALNUM) && scan_ends(s, end, C_ALNUM))
-		judge_part(s, start, end);
+	if (!scan_wanted(s, at))
+		return;
+	if (end == s->n && end - at < COF_AGE_IDENTITY)
+		scan_wait(s, at);
+	if (end - at != COF_AGE_IDENTITY - 1 || !scan_ends(s, end, C_ALNUM))
+		return;
+	if (!cof_age_identity_parse((const char *)s->p + at, COF_AGE_IDENTITY - 1, key))
+		cof_leak_found(s, COF_LEAK_AGE, at, COF_AGE_IDENTITY - 1);
+	explicit_bzero(key, sizeof(key));
 }
 
 /* ---- base64 ---- */
 
 /* 32 bytes are 43 characters, the last one with two bits unused, and "=". */
-static void judge_base64(struct scan *s, size_t at, size_t end)
+void cof_leak_judge_base64(struct scan *s, size_t at, size_t end)
 {
 	const uint8_t *p = s->p + at;
 	bool digit = false, upper = false, lower = false;
 	size_t n;
 
-	if (end - at > 44 || !scan_wanted(s, at) || !scan_begins(s, at, C_RUN) || !scan_ends(s, end, C_RUN))
+	if (!scan_wanted(s, at) || !scan_begins(s, at, C_RUN) || !scan_ends(s, end, C_RUN))
 		return;
 	if (at > 0 && end - at == 44 && escape_ends(p))
 		at++, p++;
@@ -242,12 +205,4 @@ static void judge_base64(struct scan *s, size_t at, size_t end)
 	}
 	if (digit && upper && lower)
 		cof_leak_found(s, COF_LEAK_RAW, at, n + (end < s->n && s->p[end] == '='));
-}
-
-void cof_leak_judge_run(struct scan *s, size_t at, size_t end)
-{
-	if (end - at >= PART_MIN)
-		judge_parts(s, at, end);
-	else
-		judge_base64(s, at, end);
 }

@@ -17,6 +17,7 @@
 
 struct masks {
 	uint64_t word, text, run, mark;
+	uint64_t high, base58, hex;
 };
 
 static const uint8_t class_low[16] = {
@@ -42,15 +43,32 @@ static const uint8_t class_high[16] = {
     C_ALPHA_1, C_ALPHA_2, C_HIGH, C_HIGH, C_HIGH, C_HIGH, C_HIGH, C_HIGH, C_HIGH, C_HIGH,
 };
 
+/* The digits of Base58 in four rectangles of nibbles, those of hex in two */
+#define D_BASE58 0x0f
+#define D_HEX 0x30
+static const uint8_t digit_low[16] = {
+    /* 0 */ 0x04 | 0x10,
+    /* 1 to 6 */ 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f,
+    /* 7, 8 */ 0x1f, 0x1f,
+    /* 9: no I */ 0x1d,
+    /* a */ 0x0e,
+    /* b */ 0x0a,
+    /* c: no l */ 0x02,
+    /* d, e */ 0x0a, 0x0a,
+    /* f: no O */ 0x08,
+};
+static const uint8_t digit_high[16] = {0, 0, 0, 0x01 | 0x10, 0x02 | 0x20, 0x04, 0x08 | 0x20, 0x04};
+
 uint8_t cof_leak_class[256] __attribute__((aligned(64)));
+static uint8_t digit_class[128] __attribute__((aligned(64)));
 
 /* ---- marks: three bytes, each one of a few; eight groups, the marks of a group crossed ---- */
 
 static const char *const marks[8][3] = {
-    {"-\x02", "B\x01", "E\x01"}, /* -----BEGIN, and 02 01 00 or 02 01 01 of a DER key */
+    {"-\x02" "E", "B\x01-", "E\x01S"}, /* -----BEGIN, 02 01 00 or 02 01 01 of a DER key, AGE-SECRET-KEY-1 */
     {"A", "KS", "I"},		 /* AKIA, ASIA */
     {"h", "pousr", "_"},	 /* ghp_ and kin */
-    {"lk", "p_", "al"},		 /* glpat-, sk_live_, rk_live_ */
+    {"lkb", "p_", "alp"},		 /* glpat-, sk_live_, rk_live_, github_pat_ */
     {":.", "As", "Al"},		 /* Telegram's :AA, hooks.slack.com */
     {"ex", "yo", "Jx"},		 /* eyJ, xox */
     {"tT", "_A", "aAc"},	 /* secret_access_key, SecretAccessKey, SECRET_ACCESS_KEY */
@@ -71,6 +89,8 @@ static void tables_fill(void)
 	mark_high[2][0] |= 1;
 	for (unsigned c = 0; c < 256; c++)
 		cof_leak_class[c] = class_low[c & 15] & class_high[c >> 4];
+	for (unsigned c = 0; c < 128; c++)
+		digit_class[c] = digit_low[c & 15] & digit_high[c >> 4];
 	for (unsigned i = 0; i < 3; i++)
 		for (unsigned c = 0; c < 128; c++)
 			mark_of[i][c] = mark_low[i][c & 15] & mark_high[i][c >> 4];
@@ -93,6 +113,9 @@ INLINE struct masks masks_plain(const uint8_t *p)
 		m.text |= (uint64_t)!!(class & C_TEXT) << i;
 		m.run |= (uint64_t)!!(class & C_RUN) << i;
 		m.mark |= (uint64_t)!!mark << i;
+		m.high |= (uint64_t)(p[i] >> 7) << i;
+		m.base58 |= (uint64_t)(p[i] < 128 && digit_class[p[i]] & D_BASE58) << i;
+		m.hex |= (uint64_t)(p[i] < 128 && digit_class[p[i]] & D_HEX) << i;
 	}
 	return m;
 }
@@ -128,11 +151,12 @@ AVX2 INLINE struct masks masks_avx2(const uint8_t *p)
 	struct masks m = {0};
 
 	for (unsigned i = 0; i < BLOCK; i += 32) {
-		__m256i v[3], class, mark;
+		__m256i v[3], class, digit, mark;
 
 		for (unsigned j = 0; j < 3; j++)
 			v[j] = _mm256_loadu_si256((const void *)(p + i + j));
 		class = look_avx2(v[0], class_low, class_high);
+		digit = look_avx2(v[0], digit_low, digit_high);
 		mark = _mm256_and_si256(look_avx2(v[0], mark_low[0], mark_high[0]),
 					_mm256_and_si256(look_avx2(v[1], mark_low[1], mark_high[1]),
 							 look_avx2(v[2], mark_low[2], mark_high[2])));
@@ -140,6 +164,9 @@ AVX2 INLINE struct masks masks_avx2(const uint8_t *p)
 		m.text |= (uint64_t)some_avx2(class, C_TEXT) << i;
 		m.run |= (uint64_t)some_avx2(class, C_RUN) << i;
 		m.mark |= (uint64_t)some_avx2(mark, 0xff) << i;
+		m.high |= (uint64_t)(uint32_t)_mm256_movemask_epi8(v[0]) << i;
+		m.base58 |= (uint64_t)some_avx2(digit, D_BASE58) << i;
+		m.hex |= (uint64_t)some_avx2(digit, D_HEX) << i;
 	}
 	return m;
 }
@@ -152,12 +179,13 @@ AVX512 INLINE __m512i look_avx512(__m512i v, const uint8_t table[128])
 
 AVX512 INLINE struct masks masks_avx512(const uint8_t *p)
 {
-	__m512i v[3], class, mark;
+	__m512i v[3], class, digit, mark;
 	uint64_t high;
 
 	for (unsigned j = 0; j < 3; j++)
 		v[j] = _mm512_loadu_si512((const void *)(p + j));
 	class = look_avx512(v[0], cof_leak_class);
+	digit = look_avx512(v[0], digit_class);
 	mark = _mm512_and_si512(look_avx512(v[0], mark_of[0]),
 				_mm512_and_si512(look_avx512(v[1], mark_of[1]),
 						 look_avx512(v[2], mark_of[2])));
@@ -167,6 +195,9 @@ AVX512 INLINE struct masks masks_avx512(const uint8_t *p)
 	    .text = _mm512_test_epi8_mask(class, _mm512_set1_epi8((char)C_TEXT)) | high,
 	    .run = _mm512_test_epi8_mask(class, _mm512_set1_epi8(C_RUN)) & ~high,
 	    .mark = _mm512_test_epi8_mask(mark, mark),
+	    .high = high,
+	    .base58 = _mm512_test_epi8_mask(digit, _mm512_set1_epi8(D_BASE58)) & ~high,
+	    .hex = _mm512_test_epi8_mask(digit, _mm512_set1_epi8(D_HEX)) & ~high,
 	};
 }
 #endif
@@ -175,12 +206,18 @@ AVX512 INLINE struct masks masks_avx512(const uint8_t *p)
 
 typedef void (*judge_fn)(struct scan *s, size_t at, size_t end);
 
+struct open { /* what goes on from block to block */
+	size_t words, run, base58, hex; /* where they began */
+	unsigned starts; /* words that began since `words` */
+	uint64_t before; /* which of the last bytes were of words */
+};
+
 /* A gap of min between two bits of one block covers these bits. */
 #define MIDDLE(min) (~0ull << (BLOCK - 1 - (min)) & ~0ull >> (BLOCK - 1 - (min)))
 
 /* The rare gap inside a block: at most one, as min is more than half of it. */
 static __attribute__((noinline)) void gap_inside(struct scan *s, size_t pos, uint64_t breaks, unsigned min,
-						 judge_fn judge)
+						 unsigned max, judge_fn judge)
 {
 	uint64_t lowest = MIDDLE(min) & -MIDDLE(min);
 	uint64_t below = breaks & (lowest - 1), above = breaks & ~(below | MIDDLE(min));
@@ -190,12 +227,12 @@ static __attribute__((noinline)) void gap_inside(struct scan *s, size_t pos, uin
 		return;
 	a = 63 - (unsigned)__builtin_clzll(below);
 	b = (unsigned)__builtin_ctzll(above);
-	if (b - a - 1 >= min)
+	if (b - a - 1 >= min && b - a - 1 <= max)
 		judge(s, pos + a + 1, pos + b);
 }
 
-/* start: from there on no byte broke it, so far. Returns the next one. */
-INLINE size_t gap_step(struct scan *s, size_t start, size_t pos, uint64_t breaks, unsigned min,
+/* start: from there on no byte broke it, so far. Returns the next one. min of BLOCK or more fits in no block. */
+INLINE size_t gap_step(struct scan *s, size_t start, size_t pos, uint64_t breaks, unsigned min, unsigned max,
 		       judge_fn judge)
 {
 	size_t end;
@@ -203,11 +240,47 @@ INLINE size_t gap_step(struct scan *s, size_t start, size_t pos, uint64_t breaks
 	if (!breaks)
 		return start;
 	end = pos + (unsigned)__builtin_ctzll(breaks);
-	if (__builtin_expect(end - start >= min, 0))
+	if (__builtin_expect(end - start - min <= max - min, 0))
 		judge(s, start, end);
-	if (__builtin_expect(!(breaks & MIDDLE(min)), 0))
-		gap_inside(s, pos, breaks, min, judge);
+	if (min < BLOCK - 1 && __builtin_expect(!(breaks & MIDDLE(min)), 0))
+		gap_inside(s, pos, breaks, min, max, judge);
 	return pos + BLOCK - (unsigned)__builtin_clzll(breaks);
+}
+
+/*
+ * Which bytes end a stretch of words: what is no text, and what stands behind a word that is in no list, having one or two
+ * letters or, of ASCII and in this block, more than LETTERS_MAX.
+ */
+INLINE uint64_t word_breaks(const struct masks *m, uint64_t before)
+{
+	uint64_t one = m->word << 1 | before >> 63, two = m->word << 2 | before >> 62;
+	uint64_t three = m->word << 3 | before >> 61;
+	uint64_t letters = m->word & ~m->high, of_2 = letters & letters << 1, of_4 = of_2 & of_2 << 2;
+	uint64_t of_10 = of_4 & of_4 << 4 & of_2 << 8;
+
+	_Static_assert(LETTERS_MAX == 9, "one more is ten");
+	return ~m->text | (~m->word & ((one & ~(two & three)) | of_10 << 1));
+}
+
+/* As gap_step, and a stretch of fewer than twelve words is none. Which bytes of high ones are words is not asked. */
+INLINE void words_step(struct scan *s, struct open *o, size_t pos, const struct masks *m, uint64_t valid)
+{
+	uint64_t breaks = word_breaks(m, o->before) & valid, starts = m->word & ~(m->word << 1 | o->before >> 63);
+	unsigned more = m->high ? WORDS_LEAST : 0, last;
+	uint64_t first = breaks & -breaks; /* 0: none, and all is before it */
+	unsigned n = o->starts + more + (unsigned)__builtin_popcountll(starts & (first - 1));
+
+	if (!breaks) {
+		o->starts = n;
+		return;
+	}
+	if (__builtin_expect(n >= WORDS_LEAST, 0) && pos + (unsigned)__builtin_ctzll(breaks) - o->words >= WORDS_MIN)
+		cof_leak_judge_words(s, o->words, pos + (unsigned)__builtin_ctzll(breaks));
+	if (__builtin_expect(!(breaks & MIDDLE(WORDS_MIN)), 0))
+		gap_inside(s, pos, breaks, WORDS_MIN, BLOCK, cof_leak_judge_words);
+	last = 63 - (unsigned)__builtin_clzll(breaks);
+	o->words = pos + last + 1;
+	o->starts = more + (unsigned)__builtin_popcountll(starts >> last);
 }
 
 static __attribute__((noinline)) void marks_step(struct scan *s, size_t pos, uint64_t mark)
@@ -216,47 +289,42 @@ static __attribute__((noinline)) void marks_step(struct scan *s, size_t pos, uin
 		cof_leak_judge_literal(s, pos + (unsigned)__builtin_ctzll(mark));
 }
 
-struct open { /* what goes on from block to block */
-	size_t words, run; /* where they began */
-	uint64_t before; /* which of the last bytes were of words */
-};
-
-INLINE struct open step(struct scan *s, struct open o, size_t pos, struct masks m, uint64_t valid)
+INLINE void step(struct scan *s, struct open *o, size_t pos, struct masks m, uint64_t valid)
 {
-	uint64_t one = m.word << 1 | o.before >> 63, two = m.word << 2 | o.before >> 62;
-	uint64_t three = m.word << 3 | o.before >> 61;
-
 	if (__builtin_expect(m.mark & valid, 0))
 		marks_step(s, pos, m.mark & valid);
-	/* Words of one or two letters are in no list: what ends one breaks. */
-	o.words = gap_step(s, o.words, pos, (~m.text | (~m.word & one & ~(two & three))) & valid,
-			   WORDS_MIN, cof_leak_judge_words);
-	o.run = gap_step(s, o.run, pos, ~m.run & valid, RUN_MIN, cof_leak_judge_run);
-	o.before = m.word;
-	return o;
+	words_step(s, o, pos, &m, valid);
+	o->run = gap_step(s, o->run, pos, ~m.run & valid, RUN_MIN, RUN_MAX, cof_leak_judge_base64);
+	o->base58 = gap_step(s, o->base58, pos, ~m.base58 & valid, BASE58_MIN, BASE58_MAX, cof_leak_judge_base58);
+	o->hex = gap_step(s, o->hex, pos, ~m.hex & valid, HEX_RUN, HEX_RUN, cof_leak_judge_hex);
+	o->before = m.word;
 }
 
 INLINE void sift(struct scan *s, size_t from, struct masks (*masks)(const uint8_t *p))
 {
 	/* a word that began before `from` counts as long */
-	struct open o = {from, from, from && is_class(s->p[from - 1], C_WORD) ? ~0ull : 0};
+	struct open o = {from, from, from, from, 0, from && is_class(s->p[from - 1], C_WORD) ? ~0ull : 0};
 	uint8_t rest[BLOCK + 2];
 	size_t pos = from;
 
 	for (; s->n - pos >= BLOCK + 2; pos += BLOCK)
-		o = step(s, o, pos, masks(s->p + pos), ~0ull);
+		step(s, &o, pos, masks(s->p + pos), ~0ull);
 	for (; pos < s->n; pos += COF_MIN(BLOCK, s->n - pos)) {
 		size_t n = s->n - pos;
 
 		memcpy(rest, s->p + pos, n);
 		memset(rest + n, 0, sizeof(rest) - n);
-		o = step(s, o, pos, masks(rest), scan_bits(n));
+		step(s, &o, pos, masks(rest), scan_bits(n));
 		explicit_bzero(rest, n);
 	}
-	if (s->n - o.words >= WORDS_MIN)
+	if (s->n - o.words >= WORDS_MIN && o.starts >= WORDS_LEAST)
 		cof_leak_judge_words(s, o.words, s->n);
-	if (s->n - o.run >= RUN_MIN)
-		cof_leak_judge_run(s, o.run, s->n);
+	if (s->n - o.run - RUN_MIN <= RUN_MAX - RUN_MIN)
+		cof_leak_judge_base64(s, o.run, s->n);
+	if (s->n - o.base58 - BASE58_MIN <= BASE58_MAX - BASE58_MIN)
+		cof_leak_judge_base58(s, o.base58, s->n);
+	if (s->n - o.hex == HEX_RUN)
+		cof_leak_judge_hex(s, o.hex, s->n);
 	scan_wait(s, COF_MIN(COF_MIN(o.words, o.run), s->n - COF_MIN(s->n - from, 2)));
 }
 

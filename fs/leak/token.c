@@ -288,6 +288,17 @@ void cof_leak_judge_jwt(struct scan *s, size_t at)
 	cof_leak_found(s, COF_LEAK_JWT, at, end - at);
 }
 
+/* github_pat_, 22 characters, "_", and 59. */
+static void judge_github_pat(struct scan *s, size_t at)
+{
+	size_t body = at + strlen("github_pat_"), half = scan_over(s, body, C_ALNUM);
+
+	if (half == s->n)
+		scan_wait(s, at);
+	else if (half - body == 22 && s->p[half] == '_')
+		token(s, COF_LEAK_GITHUB, at, half + 1, C_ALNUM, 59, 59);
+}
+
 /* ---- from three bytes to what they may be ---- */
 
 static void judge_prefixed(struct scan *s, size_t at)
@@ -303,6 +314,9 @@ static void judge_prefixed(struct scan *s, size_t at)
 	} else if (p[0] == 'k') {
 		if ((literal(s, at, 1, "sk_live_") || literal(s, at, 1, "rk_live_")) && fresh(s, at - 1))
 			token(s, COF_LEAK_STRIPE, at - 1, at + 7, C_ALNUM, 24, 250);
+	} else if (p[0] == 'b') {
+		if (literal(s, at, 5, "github_pat_"))
+			judge_github_pat(s, at - 5);
 	} else if (p[0] == '.') {
 		if (literal(s, at, 5, "hooks.slack.com/services/T") && scan_wanted(s, at - 5))
 			judge_slack_hook(s, at - 5);
@@ -324,6 +338,10 @@ void cof_leak_judge_literal(struct scan *s, size_t at)
 	case '-':
 		if (p[1] == 'B' && literal(s, at, 4, "-----BEGIN "))
 			cof_leak_judge_pem(s, at - 4);
+		break;
+	case 'E':
+		if (p[1] == '-' && literal(s, at, 2, "AGE-SECRET-KEY-1"))
+			cof_leak_judge_age(s, at - 2);
 		break;
 	case 2:
 		if (p[1] == 1 && p[2] <= 1)

@@ -43,6 +43,7 @@ enum cof_tag {
 	COF_T_COUNTER, COF_T_TPM_RESETS, COF_T_UNPROVEN = 71,
 	COF_T_TOKEN = 72, COF_T_PROOF_TIME, COF_T_ACCURACY, COF_T_SERIAL, COF_T_AUTHORITY,
 	COF_T_TRUSTED, COF_T_TPM_CLOCK = 79,
+	COF_T_LEAK_KIND = 172, COF_T_LEAK_OFFSET, COF_T_LEAK_LENGTH, COF_T_LEAK_BEFORE,
 	COF_T_MEASURED = 80, COF_T_MODULE, COF_T_GUARD, COF_T_OPTIONS, COF_T_POLICIES,
 };
 
@@ -79,11 +80,12 @@ static inline uint32_t cof_frame_chunks(uint32_t length)
  * (public_len + length + 16 * chunks bytes). aead may be NULL when length is 0. */
 int cof_payload_seal(struct cof_frame *f, struct cof_aead *aead, const uint8_t archive_id[16],
 		     const void *public_part, uint32_t public_len, const void *plain, void *out);
-/* The same, with helpers for the hashes of a large payload; leaves may be NULL. */
+/* The same, with helpers for the hashes of a large payload, and for what it takes beside (crypto/leaves.h: run
+ * before this returns, also by an error of the cipher); both may be NULL. beside needs a length. */
 int cof_payload_seal_shared(struct cof_frame *f, struct cof_aead *aead,
 			    const uint8_t archive_id[16], const void *public_part,
 			    uint32_t public_len, const void *plain, void *out,
-			    struct cof_leaves *leaves);
+			    struct cof_leaves *leaves, const struct cof_beside *beside);
 /* Checks the payload hash over the whole stored payload: -EBADMSG. */
 int cof_payload_check(const struct cof_frame *f, const void *stored);
 /* Authenticates and opens chunk k from its sealed bytes (len + 16). public_hash: SHA256(public part). -EBADMSG */

@@ -68,7 +68,7 @@ static int seal_chunks(const struct cof_frame *f, struct cof_aead *aead,
 int cof_payload_seal_shared(struct cof_frame *f, struct cof_aead *aead,
 			    const uint8_t archive_id[16], const void *public_part,
 			    uint32_t public_len, const void *plain, void *out,
-			    struct cof_leaves *leaves)
+			    struct cof_leaves *leaves, const struct cof_beside *beside)
 {
 	uint32_t chunks = cof_frame_chunks(f->length), entries = 0;
 	uint8_t leaf[ENTRIES][COF_HASH];
@@ -88,7 +88,7 @@ int cof_payload_seal_shared(struct cof_frame *f, struct cof_aead *aead,
 
 		if (chunks < SHARE_FROM)
 			leaves = NULL;
-		cof_leaves_begin(leaves, &job, chunks, leaf + entries);
+		cof_leaves_begin(leaves, &job, chunks, leaf + entries, beside);
 		r = seal_chunks(f, aead, archive_id, public_part, public_len, plain,
 				(uint8_t *)out + public_len, &job);
 		cof_leaves_end(leaves, &job);
@@ -107,7 +107,7 @@ int cof_payload_seal(struct cof_frame *f, struct cof_aead *aead, const uint8_t a
 		     const void *public_part, uint32_t public_len, const void *plain, void *out)
 {
 	return cof_payload_seal_shared(f, aead, archive_id, public_part, public_len, plain, out,
-				       NULL);
+				       NULL, NULL);
 }
 
 int cof_payload_check(const struct cof_frame *f, const void *stored)

@@ -65,6 +65,8 @@ void rule_write(const struct rule_in *in, struct cof_ruling *rl)
 		return rule_refuse(rl, -EPERM, "append-only", below_end);
 	grow(in, op->offset + op->length,
 	     op->offset > o->size ? COF_EFFECT_HOLE : COF_EFFECT_APPEND, rl);
+	if (!rl->error && in->policy->leak_guard == COF_LEAK_REFUSE)
+		rl->reason = "allowed, unless the shelf's leak guard finds a secret in it"; /* this knows no bytes */
 }
 
 void rule_truncate(const struct rule_in *in, struct cof_ruling *rl)

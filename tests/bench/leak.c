@@ -3,10 +3,13 @@
  * What the leak guard costs: one thread, the least of ROUNDS, by processor time.
  *
  *   bench-leak [KIND]
+ *   bench-leak SIZE DIR…     instead: appends of SIZE bytes of logs to a file in each DIR, in turn; megabytes a second
+ *                            of each, and the ratio to the first: directories of shelves with and without a guard
  *
  * Logs are those of tests/support/leak-logs.c; lines are cut to 128 bytes, each scanned by itself. Beside stands
  * what an append of that size takes in all (docs/performance.md: rows A and E), and the ratio.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -102,6 +105,58 @@ static double measure(const struct cof_leak_db *db, size_t piece, unsigned *foun
 	return (double)least / (double)(BYTES / piece);
 }
 
+/* ---- on a mount ---- */
+
+#define TURNS 15
+#define DIRS 8
+
+static double append(const char *dir, size_t piece, size_t all)
+{
+	char path[4096];
+	int64_t began;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/bench-leak", dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (fd < 0)
+		exit(1);
+	began = cof_now(CLOCK_MONOTONIC);
+	for (size_t done = 0, at = 0; done < all; done += piece, at = at + 2 * piece > BYTES ? 0 : at + piece)
+		if (write(fd, data + at, piece) != (ssize_t)piece)
+			exit(1);
+	began = cof_now(CLOCK_MONOTONIC) - began;
+	close(fd);
+	return (double)all * 1000 / (double)began;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static int on_mount(size_t piece, char **dirs, int n)
+{
+	double rate[DIRS][TURNS], ratio[DIRS][TURNS];
+
+	if (!piece || piece > BYTES || n < 1 || n > DIRS)
+		return 2;
+	fill_logs();
+	for (int turn = 0; turn < TURNS; turn++)
+		for (int d = 0; d < n; d++) {
+			rate[d][turn] = append(dirs[d], piece, piece < 65536 ? 4u << 20 : 64u << 20);
+			ratio[d][turn] = rate[d][turn] / rate[0][turn];
+		}
+	for (int d = 0; d < n; d++) {
+		qsort(rate[d], TURNS, sizeof(double), by_value);
+		qsort(ratio[d], TURNS, sizeof(double), by_value);
+		printf("%s: %.1f MB/s, ratio %.3f (%.3f to %.3f)\n", dirs[d], rate[d][TURNS / 2], ratio[d][TURNS / 2],
+		       ratio[d][TURNS / 4], ratio[d][TURNS - 1 - TURNS / 4]);
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -114,6 +169,8 @@ int main(int argc, char **argv)
 	data = malloc(BYTES);
 	if (!data || cof_crypto_init(1u << 20, NULL) || cof_leak_db_new(&db))
 		return 1;
+	if (argc > 2)
+		return on_mount(strtoull(argv[1], NULL, 10), argv + 2, argc - 2);
 	for (size_t i = 0; i < COF_COUNT(kinds); i++) {
 		unsigned found;
 		double line, large;

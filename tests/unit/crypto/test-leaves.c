@@ -17,15 +17,24 @@ static void fill_piece(uint8_t *p, unsigned seed)
 		p[i] = (uint8_t)(i * 31 + seed * 17 + (seed >> 8));
 }
 
-/* One message of n pieces, of which `made` are made. */
+static void count_run(void *user)
+{
+	unsigned *ran = user;
+
+	++*ran;
+}
+
+/* One message of n pieces, of which `made` are made, and for two in three something beside, once. */
 static void one(struct cof_leaves *l, unsigned seed, unsigned n, unsigned made)
 {
 	static __thread uint8_t piece[COF_LEAF_PIECES][PIECE];
 	uint8_t leaf[COF_LEAF_PIECES + 1][COF_HASH], want[COF_HASH];
+	unsigned ran = 0;
+	struct cof_beside beside = {count_run, &ran};
 	struct cof_leaf_job j;
 
 	memset(leaf, 0xee, sizeof(leaf));
-	cof_leaves_begin(l, &j, n, leaf);
+	cof_leaves_begin(l, &j, n, leaf, seed % 3 ? &beside : NULL);
 	if (j.shared)
 		atomic_fetch_add(&by_helpers, 1);
 	for (unsigned k = 0; k < made; k++) {
@@ -33,6 +42,7 @@ static void one(struct cof_leaves *l, unsigned seed, unsigned n, unsigned made)
 		cof_leaves_ready(&j, piece[k], PIECE - k);
 	}
 	cof_leaves_end(l, &j);
+	must(ran == (seed % 3 != 0));
 	for (unsigned k = 0; k < made; k++) {
 		cof_merkle_leaf(piece[k], PIECE - k, want);
 		must(!memcmp(leaf[k], want, COF_HASH));
