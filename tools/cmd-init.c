@@ -5,6 +5,7 @@
 #include "tools/init.h"
 #include "tools/output.h"
 #include "tools/owner.h"
+#include "tools/profile.h"
 #include "tools/shelf-policy.h"
 
 #include <fcntl.h>
@@ -26,6 +27,8 @@ enum {
 	OPT_SEGMENT,
 	OPT_POLICY,
 	OPT_OWNER,
+	OPT_PROFILE,
+	OPT_TRIAL,
 #ifdef COFFER_TEST_CLOCK
 	OPT_TEST_CLOCK,
 #endif
@@ -67,6 +70,13 @@ static const struct tool_option options[] = {
     [OPT_OWNER] = {"owner", "USER",
 		   "gives STORE to this user, who is what the daemon runs as (root only); without it "
 		   "the archive is that of whom the directory STORE belongs to"},
+    [OPT_PROFILE] = {"profile", "PROFILE",
+		     "makes the shelves of this profile, and puts its policy into the chain: gpki-1 to gpki-4, vasp, "
+		     "securities, insurance, plain, or a file. What programs have to be told is printed",
+		     true},
+    [OPT_TRIAL] = {"trial", NULL,
+		   "an archive to be thrown away: it says so in every status, and an opener or auditor that the "
+		   "profile asks for may be missing"},
 #ifdef COFFER_TEST_CLOCK
     [OPT_TEST_CLOCK] =
 	{"test-clock", NULL,
@@ -143,6 +153,12 @@ static int take_option(struct init *in, int option)
 	case OPT_OWNER:
 		in->owner = optarg;
 		break;
+	case OPT_PROFILE:
+		in->profile_name = optarg;
+		break;
+	case OPT_TRIAL:
+		in->flags |= COF_ARCHIVE_TRIAL;
+		break;
 #ifdef COFFER_TEST_CLOCK
 	case OPT_TEST_CLOCK:
 		in->flags |= COF_ARCHIVE_TEST_CLOCK;
@@ -168,8 +184,8 @@ static int check_options(struct init *in)
 	if (in->tpm2 && !in->no_recovery && !in->recovery.n)
 		return misuse("an archive that this machine's TPM alone opens is lost with it: name who "
 			      "can recover it (--recovery age1...), or say --no-recovery if that is meant");
-	if (!in->n_shelves)
-		return misuse("an archive has at least one shelf: name one with --shelf");
+	if (!in->n_shelves && !in->profile_name)
+		return misuse("an archive has at least one shelf: name one with --shelf, or a --profile");
 	/* mount options are separated by commas and know no escape */
 	if ((a->key_file && strchr(a->key_file, ',')) ||
 	    (a->new_key_file && strchr(a->new_key_file, ',')))
@@ -204,6 +220,60 @@ static int load_policy(struct init *in, const char *name, const char *file, stru
 	r = cof_policy_parse(text.data ? (const char *)text.data : "", text.len, &shelf->policy,
 			     &why);
 	return r < 0 ? cof_fail(diag, r, "%s: %s", file, why.text) : 0;
+}
+
+/* ---- the profile ---- */
+
+static int add_profile_shelves(struct init *in, struct cof_diag *diag)
+{
+	size_t own = in->n_shelves;
+
+	for (size_t i = 0; i < in->profile.n_shelves; i++) {
+		const struct cof_profile_shelf *s = &in->profile.shelves[i];
+
+		for (size_t k = 0; k < own; k++)
+			if (!strcmp(in->shelves[k].name, s->name))
+				return cof_fail(diag, -EINVAL, "the profile has a shelf '%s' too: leave out --shelf %s", s->name,
+						s->name);
+		if (in->n_shelves == SHELVES_MAX)
+			return cof_fail(diag, -E2BIG, "at most %d shelves can be made at once", SHELVES_MAX);
+		in->shelves[in->n_shelves].name = s->name;
+		in->shelves[in->n_shelves++].policy = s->policy;
+	}
+	return 0;
+}
+
+/* What the profile asks of an archive before there is one. A trial may lack it. */
+static int check_profile(const struct init *in, struct cof_diag *diag)
+{
+	const struct cof_profile *p = &in->profile.archive;
+	const char *opener = in->tpm2 ? "tpm2" : in->opener_args.key_file || in->opener_args.new_key_file ? "file" : "passphrase";
+
+	if (in->flags & COF_ARCHIVE_TRIAL)
+		return 0;
+	if (!cof_profile_has(p->openers, opener))
+		return cof_fail(diag, -EINVAL,
+				"the profile %s allows these openers: %s; this would be one of kind %s (--trial makes an archive "
+				"to be thrown away without it)",
+				in->profile_name, p->openers, opener);
+	if (p->auditor_secret && !in->auditor && !in->auditors.n)
+		return cof_fail(diag, -EINVAL,
+				"the profile %s asks for an auditor who can check the seal: --auditor age1..., or --auditor-secret "
+				"FILE",
+				in->profile_name);
+	return 0;
+}
+
+static int take_profile(struct init *in, struct cof_diag *diag)
+{
+	int r;
+
+	if (!in->profile_name)
+		return 0;
+	r = profile_load(in->profile_name, &in->profile, NULL, diag);
+	if (r == 0)
+		r = add_profile_shelves(in, diag);
+	return r == 0 ? check_profile(in, diag) : r;
 }
 
 /* ---- the directory ---- */
@@ -339,6 +409,7 @@ static void init_done(struct init *in)
 	opener_done(&in->opener);
 	cof_secret_free(in->auditor_secret);
 	recovery_done(&in->recovery);
+	cof_profile_file_done(&in->profile);
 	free(in->store);
 }
 
@@ -365,6 +436,7 @@ static int make_archive(struct init *in, struct cof_diag *diag)
 	    .pcrs = opener_pcrs(&in->opener_args),
 	    .shelves = in->shelves,
 	    .n_shelves = in->n_shelves,
+	    .profile = in->profile_name ? &in->profile.archive : NULL,
 	    .recovery = in->recovery.n ? &recovery : NULL,
 	    .auditors = (const uint8_t(*)[COF_AGE_KEY])in->auditors.recipients,
 	    .n_auditors = in->auditors.n,
@@ -423,6 +495,8 @@ static int make(struct init *in, const char *arg, struct cof_diag *diag)
 	struct cof_conf conf;
 	int r = cof_crypto_init(SECURE_BYTES, diag);
 
+	if (r == 0)
+		r = take_profile(in, diag);
 	for (size_t i = 0; i < in->n_policies && r == 0; i++)
 		r = load_policy(in, in->policies[i].shelf, in->policies[i].file, diag);
 	/* who writes to the descriptor may take long, and Ctrl-C has to work until then */

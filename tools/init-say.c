@@ -156,17 +156,21 @@ static void say_auditor(const struct init *in)
 
 void init_say(const struct init *in, const struct cof_conf *conf)
 {
-	cof_autofree char *store = escaped(in->store);
+	cof_autofree char *store = escaped(in->store), *point = proposed_point(in->store);
 	char vkey[COF_VKEY_MAX];
 
 	cof_vkey_text(&conf->vkey, vkey);
-	printf("Made an archive in %s with %zu %s:", store ? store : "?", in->n_shelves,
+	printf("Made an archive%s in %s with %zu %s:", in->flags & COF_ARCHIVE_TRIAL ? " for trials, to be thrown away," : "",
+	       store ? store : "?", in->n_shelves,
 	       in->n_shelves == 1 ? "shelf" : "shelves");
 	for (size_t i = 0; i < in->n_shelves; i++) {
 		cof_autofree char *name = escaped_word(in->shelves[i].name);
 
 		printf(" %s", name ? name : "?");
 	}
+	if (in->profile_name)
+		printf("\nIts policy is that of the profile %s: coffer policy show, coffer compliance, coffer due.",
+		       in->profile.archive.profile);
 	printf("\n\nIts verifier key (vkey); keep a copy elsewhere, for coffer verify --vkey:\n  "
 	       "%s\n\n",
 	       vkey);
@@ -174,4 +178,6 @@ void init_say(const struct init *in, const struct cof_conf *conf)
 	say_recovery(in);
 	say_auditor(in);
 	say_mount(in);
+	if (in->profile_name && point)
+		init_say_sources(in, point);
 }

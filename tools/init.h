@@ -17,6 +17,8 @@ struct init {
 		const char *shelf, *file;
 	} policies[2 * SHELVES_MAX];
 	size_t n_policies;
+	const char *profile_name; /* NULL: none */
+	struct cof_profile_file profile;
 	struct cof_shelf_spec shelves[SHELVES_MAX];
 	size_t n_shelves;
 	uint64_t segment_size;
@@ -37,6 +39,8 @@ struct init {
 
 /* A name for the log when none was given: HOST/STORE, with what a key name cannot hold replaced. */
 char *default_origin(const char *host, const char *store);
+/* What programs on this host are told so that their records come here. */
+void init_say_sources(const struct init *in, const char *point);
 void init_say(const struct init *in, const struct cof_conf *conf);
 
 #endif

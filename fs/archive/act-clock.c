@@ -48,7 +48,7 @@ static int check(struct cof_archive *a, const struct cof_json *doc, struct cof_d
 	cof_clock_now(&a->clock, &wall, &retention);
 	if (target(doc, &to) < 0)
 		return cof_fail(diag, -EINVAL, "the request does not say to which time");
-	if (to > wall + COF_DEVIATION)
+	if (to > wall + cof_policy_deviation(a))
 		return cof_fail(diag, -EPERM, "retention time would be ahead of the wall clock");
 	if (to <= retention)
 		return cof_fail(diag, -EPERM, "retention time is there already");

@@ -434,8 +434,12 @@ int cof_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address
 	case COF_PEOPLE:
 	case COF_REQUEST:
 	case COF_APPROVAL:
-	case COF_POLICY:
 		return cof_people_apply(a, f, address, public_part, public_len);
+	case COF_POLICY: {
+		int r = cof_profile_apply(a, f, public_part, public_len);
+
+		return r < 0 ? r : cof_people_apply(a, f, address, public_part, public_len);
+	}
 	case COF_APPEND:
 	case COF_HOLE:
 		return apply_bytes(&p, on);

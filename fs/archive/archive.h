@@ -57,6 +57,7 @@ struct cof_init_params {
 	const struct cof_argon2_cost *cost; /* NULL: default */
 	uint32_t pcrs;			    /* of tpm2: what its seal measures, as bits */
 	const struct cof_shelf_spec *shelves;
+	const struct cof_profile *profile; /* the policy of the whole archive, as a POLICY frame; NULL: none */
 	size_t n_shelves; /* at least 1; names: 1 to 255 bytes, no '/', not "." or ".." */
 	const struct cof_recovery *recovery; /* NULL: no recovery envelope */
 	const uint8_t (*auditors)[32];	     /* age keys to which the auditor secrets are sealed; NULL: none */
@@ -272,6 +273,8 @@ int cof_store_status(struct cof_io *io, struct cof_json *into, struct cof_diag *
  *   request        document, sheet, signature, principal → id, state
  *   approve        document or id, signature, verdict "approve" or "refuse", principal → id, state, outcome
  *   requests       id, documents (bool) → one line each
+ *   policy         → profile, set (bool), sequence, sha256, policy (text of the archive's policy in force)
+ *   policy-set     policy → as policy; only what promises no less, else -EPERM
  * -EPERM: refused, and recorded. Without cof_archive_params.verify_signature: -EOPNOTSUPP.
  */
 int cof_archive_people(struct cof_archive *a, const struct cof_who *who, const char *verb, const struct cof_json *args,

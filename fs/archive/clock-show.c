@@ -62,7 +62,7 @@ static void set_proofs(struct cof_archive *a, struct cof_json *into)
 int cof_archive_clock(struct cof_archive *a, struct cof_json *into)
 {
 	int64_t wall = cof_now(CLOCK_REALTIME), retention = cof_clock_retention(&a->clock);
-	int64_t limit = a->p.deviation ? a->p.deviation : COF_DEVIATION;
+	int64_t limit = cof_policy_deviation(a);
 	bool proven;
 
 	pthread_mutex_lock(&a->clock.lock);

@@ -93,7 +93,7 @@ static void record_step(struct cof_archive *a)
 /* A fault each time that it leaves what the policy allows. */
 static void judge_deviation(struct cof_archive *a)
 {
-	int64_t limit = a->p.deviation ? a->p.deviation : COF_DEVIATION;
+	int64_t limit = cof_policy_deviation(a);
 	int64_t off = cof_clock_deviation(&a->clock);
 	bool beyond = off > limit || off < -limit;
 	char text[32];

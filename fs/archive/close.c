@@ -35,6 +35,8 @@ static int init_locks(struct cof_archive *a)
 	pthread_mutex_init(&a->clock.lock, NULL);
 	pthread_mutex_init(&a->proofs.lock, NULL);
 	pthread_mutex_init(&a->stamp_lock, NULL);
+	pthread_mutex_init(&a->profile_lock, NULL);
+	cof_profile_default(&a->profile);
 	pthread_mutex_init(&a->rules_lock, NULL);
 	pthread_cond_init(&a->pool_cond, NULL);
 	r = pthread_cond_init(&a->keeper_cond, &attr);
@@ -56,6 +58,7 @@ static void done_locks(struct cof_archive *a)
 	pthread_mutex_destroy(&a->clock.lock);
 	pthread_mutex_destroy(&a->proofs.lock);
 	cof_people_free(a);
+	pthread_mutex_destroy(&a->profile_lock);
 	pthread_mutex_destroy(&a->rules_lock);
 	pthread_mutex_destroy(&a->stamp_lock);
 	pthread_cond_destroy(&a->pool_cond);

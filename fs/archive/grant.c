@@ -8,12 +8,13 @@
 
 #include <stdio.h>
 
-extern const struct cof_action cof_act_shelf_set, cof_act_people_set, cof_act_clock_catch_up;
+extern const struct cof_action cof_act_shelf_set, cof_act_people_set, cof_act_clock_catch_up, cof_act_profile_set;
 
 const struct cof_action *const cof_actions[] = {
     &cof_act_shelf_set,
     &cof_act_people_set,
     &cof_act_clock_catch_up,
+    &cof_act_profile_set,
     NULL,
 };
 

@@ -275,9 +275,24 @@ static int put_shelf(struct making *m, uint64_t ino, const struct cof_shelf_spec
 	return put(m, COF_SHELF, ino, &public_part, &name);
 }
 
+static int put_profile(struct making *m)
+{
+	cof_autobuf struct cof_buf text = {0}, fields = {0};
+	static const struct cof_buf nothing;
+	uint8_t digest[COF_HASH];
+	int r = cof_profile_text(m->p->profile, &text);
+
+	if (r < 0)
+		return r;
+	cof_sha256(text.data, text.len, digest);
+	cof_field_put(&fields, COF_T_POLICY, text.data, text.len);
+	cof_field_put(&fields, COF_T_PROFILE_DIGEST, digest, sizeof(digest));
+	return put(m, COF_POLICY, 0, &fields, &nothing);
+}
+
 static int put_shelves(struct making *m)
 {
-	int r = 0;
+	int r = m->p->profile ? put_profile(m) : 0;
 
 	for (size_t i = 0; i < m->p->n_shelves && r == 0; i++)
 		r = put_shelf(m, COF_ROOT_INO + 1 + i, &m->p->shelves[i]);

@@ -294,6 +294,12 @@ int cof_self_compare(struct cof_archive *a);
 /* Once the index is filled: an EVENT with the digest of the policies in force (policies.c). */
 int cof_policies_record(struct cof_archive *a);
 
+/* ---- the policy of the whole archive (profile.c) ---- */
+
+int cof_profile_load(struct cof_archive *a); /* once the index is filled */
+int cof_profile_apply(struct cof_archive *a, const struct cof_frame *f, const void *public_part, size_t public_len);
+int64_t cof_policy_deviation(struct cof_archive *a); /* ns; by policy and option */
+
 /* ---- faults that nobody has acknowledged (fault.c) ---- */
 
 struct cof_faults;
@@ -460,6 +466,9 @@ struct cof_archive {
 	struct cof_anchor *anchor; /* NULL: none */
 	struct cof_proofs proofs;
 	struct cof_people_state *people; /* the judge over this chain (people.c) */
+	pthread_mutex_t profile_lock; /* a leaf */
+	struct cof_profile profile; /* in force */
+	uint64_t profile_sequence; /* of its POLICY frame; 0: none */
 	pthread_mutex_t rules_lock; /* around each SHELF and POLICY frame, and those that people sign; inside the gate, after objects */
 	pthread_mutex_t stamp_lock; /* one query or answer at a time; before the gate */
 	struct cof_tpm_link *tpm; /* NULL: none holds the seal's secret and the anchor */

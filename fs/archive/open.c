@@ -446,6 +446,8 @@ static int go_on(struct cof_archive *a, struct cof_diag *diag)
 	if (r == 0)
 		r = cof_proofs_load(a);
 	if (r == 0)
+		r = cof_profile_load(a);
+	if (r == 0)
 		r = cof_people_load(a);
 	if (r == 0)
 		r = cof_events_resume(a);

@@ -37,6 +37,14 @@ int cof_grant_check(struct cof_archive *a, const struct cof_request *q, struct c
 int cof_grant_run(struct cof_archive *a, const struct cof_who *who, const uint8_t id[32], bool resumed,
 		  struct cof_diag *diag);
 
+/* profile.c, with the people lock held: writes what text says of the archive, unless it is so already. request: NULL:
+ * nobody approved it. -EPERM with the key that would promise less. */
+int cof_profile_put(struct cof_archive *a, const struct cof_who *who, const char *text, const uint8_t *request,
+		    struct cof_diag *diag);
+int cof_profile_show(struct cof_archive *a, struct cof_json *into);
+int cof_profile_set(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
+		    struct cof_diag *diag);
+
 /* request.c: the verbs. */
 int cof_request_make(struct cof_archive *a, const struct cof_json *args, struct cof_json *into, struct cof_diag *diag);
 int cof_request_put(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,

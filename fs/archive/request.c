@@ -523,7 +523,7 @@ int cof_request_list(struct cof_archive *a, const struct cof_json *args, cof_sho
 
 /* ---- all of them ---- */
 
-static const char *const verbs[] = {"people", "people-set", "people-first", "request-make", "request", "approve", "requests"};
+static const char *const verbs[] = {"people", "people-set", "people-first", "request-make", "request", "approve", "requests", "policy", "policy-set"};
 
 bool cof_archive_people_verb(const char *verb)
 {
@@ -537,11 +537,15 @@ static int one_verb(struct cof_archive *a, const struct cof_who *who, const char
 		    cof_show_fn fn, void *user, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *o = cof_json_object();
-	bool writes = strcmp(verb, "people") != 0 && strcmp(verb, "requests") != 0;
+	bool writes = strcmp(verb, "people") != 0 && strcmp(verb, "requests") != 0 && strcmp(verb, "policy") != 0;
 	int r = writes ? cof_people_writable(a, diag) : 0;
 
 	if (r < 0)
 		return r;
+	if (!strcmp(verb, "policy") || !strcmp(verb, "policy-set")) {
+		r = !strcmp(verb, "policy") ? cof_profile_show(a, o) : cof_profile_set(a, who, args, o, diag);
+		return r < 0 ? r : fn(user, o);
+	}
 	if (writes && !a->p.verify_signature)
 		return cof_fail(diag, -EOPNOTSUPP, "this program cannot judge signatures");
 	if (!strcmp(verb, "requests"))

@@ -50,6 +50,7 @@ static const struct known known[256] = {
 	[COF_T_ASKED_UNTIL] = {"asked_until", FORM_UNTIL},
 	[COF_T_RULE] = {"rule", FORM_BYTES},
 	[COF_T_POLICY] = {"policy", FORM_BYTES},
+	[COF_T_PROFILE_DIGEST] = {"sha256", FORM_HEX},
 	[COF_T_EVENT] = {"event", FORM_BYTES},
 	[COF_T_OPERATION] = {"operation", FORM_BYTES},
 	[COF_T_ERRNO] = {"errno", FORM_ERRNO},
@@ -436,6 +437,7 @@ static bool has_shown_payload(unsigned type)
 	case COF_HEARTBEAT:
 	case COF_CLOCK:
 	case COF_SHELF:
+	case COF_POLICY:
 	case COF_PEOPLE:
 	case COF_REQUEST:
 	case COF_APPROVAL:

@@ -106,43 +106,44 @@ int judge_shelf(struct cof_judge *j, const struct cof_judge_frame *f, bool apply
 
 /* ---- the archive's policy ---- */
 
-static int take_key(void *user, const char *section, const char *key, const char *value, int line)
+/* Whether it became weaker than the one before; the first is what the archive was made with, or more than it had. */
+static int check_profile(const struct cof_judge *j, const struct cof_profile *then, struct cof_judgement *ret)
 {
-	struct cof_judge *j = user;
-	struct cof_approval_rule rule;
-	char *to = !strcmp(key, "approve_people")    ? j->approve_people
-		   : !strcmp(key, "approve_profile") ? j->approve_profile
-		   : !strcmp(key, "approve_clock")   ? j->approve_clock
-						     : NULL;
+	const char *key;
 
-	(void)line;
-	if (strcmp(section, "archive") != 0)
+	if (!j->has_profile || cof_profile_is_stronger(&j->profile, then, &key))
 		return 0;
-	if (to && cof_approval_rule_parse(value, &rule) == 0)
-		cof_approval_rule_text(&rule, to);
-	if (!strcmp(key, "exclusive") && strlen(value) < sizeof(j->exclusive))
-		strcpy(j->exclusive, value);
-	return 0;
+	return judge_no(ret, "not-approved", "%s would promise less: %s", key, no_request);
 }
 
-/* Whether a profile became weaker is judged by the archive, which knows all its keys; here: by request, or first. */
+/* What an archive of this version writes is read by it; of what a later one wrote nothing is known to be weaker. */
 int judge_profile(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
 {
 	struct judged_request *q = NULL;
+	struct cof_profile_file file = {.shelves = NULL};
 	struct cof_field text;
-	int r = cof_field_find(f->fields, f->n, T_POLICY, &text);
+	int r = cof_field_find(f->fields, f->n, T_POLICY, &text), known;
 
 	if (r < 0)
 		return judge_no(ret, "malformed", "a policy frame without a policy");
+	known = cof_profile_parse((const char *)text.value, text.len, &file, NULL);
+	if (known == -ENOMEM)
+		return known;
+	cof_profile_file_done(&(struct cof_profile_file){.shelves = file.shelves});
 	r = f->trusted ? 0 : judge_act(j, f, "profile-set", NULL, &q, ret);
 	if (r == 0 && q && !same(cof_json_str(q->q.doc, "profile"), &text))
 		r = judge_no(ret, "wrong-document", "another profile was approved");
+	if (r == 0 && !q && !f->trusted && known < 0)
+		r = judge_no(ret, "malformed", "a policy frame that cannot be read");
+	if (r == 0 && !q && !f->trusted)
+		r = check_profile(j, &file.archive, ret);
 	if (r < 0 || !apply)
 		return r;
 	cof_sha256(text.value, text.len, j->profile_digest);
 	j->has_profile = true;
-	r = cof_ini_parse((const char *)text.value, text.len, take_key, j, NULL);
-	return r == -ENOMEM ? r : 0;
+	if (known == 0)
+		j->profile = file.archive;
+	return 0;
 }
 
 int judge_clock(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)

@@ -117,7 +117,7 @@ int judge_people(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 	if (r < 0)
 		return judge_no(ret, "malformed", "a people frame without people");
 	(void)cof_field_find(f->fields, f->n, COF_T_REVOKED, &revoked);
-	r = cof_people_parse((const char *)text.value, text.len, revoked.value, revoked.len, j->exclusive, &people, &why);
+	r = cof_people_parse((const char *)text.value, text.len, revoked.value, revoked.len, j->profile.exclusive, &people, &why);
 	if (r < 0)
 		return r == -EUCLEAN ? judge_no(ret, "people", "the people file: %s", why.text) : r;
 	r = j->has_people ? judge_next(j, f, &text, &revoked, ret) : judge_first(j, f, &people, &text, &revoked, ret);

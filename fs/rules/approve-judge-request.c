@@ -170,7 +170,7 @@ static int check_people_document(const struct cof_judge *j, const struct cof_req
 		return 0;
 	if (!text)
 		return judge_no(ret, "malformed", "the request has no people file in it");
-	r = cof_people_parse(text, strlen(text), revoked, revoked ? strlen(revoked) : 0, j->exclusive, &p, &why);
+	r = cof_people_parse(text, strlen(text), revoked, revoked ? strlen(revoked) : 0, j->profile.exclusive, &p, &why);
 	if (r == -EUCLEAN)
 		return judge_no(ret, "people", "the people file: %s", why.text);
 	if (r < 0)

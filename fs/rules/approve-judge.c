@@ -29,10 +29,7 @@ int cof_judge_new(const struct cof_judge_params *p, struct cof_judge **ret)
 	if (!j)
 		return -ENOMEM;
 	j->p = *p;
-	strcpy(j->approve_people, "2");
-	strcpy(j->approve_profile, "2");
-	strcpy(j->approve_clock, "2 officer");
-	strcpy(j->exclusive, COF_EXCLUSIVE_DEFAULT);
+	cof_profile_default(&j->profile);
 	*ret = j;
 	return 0;
 }
@@ -283,9 +280,9 @@ int cof_judge_rule(const struct cof_judge *j, const char *action, const struct c
 		if (strcmp(actions[i].action, action) != 0)
 			continue;
 		r = actions[i].scope == OF_SHELVES    ? merge_shelves(j, doc, actions[i].rule, &rule)
-		    : actions[i].scope == OF_PEOPLE   ? merge_text(&rule, j->approve_people)
-		    : actions[i].scope == OF_PROFILE  ? merge_text(&rule, j->approve_profile)
-						      : merge_text(&rule, j->approve_clock);
+		    : actions[i].scope == OF_PEOPLE   ? merge_text(&rule, j->profile.approve_people)
+		    : actions[i].scope == OF_PROFILE  ? merge_text(&rule, j->profile.approve_profile)
+						      : merge_text(&rule, j->profile.approve_clock);
 	}
 	if (r == 0)
 		*ret = rule;

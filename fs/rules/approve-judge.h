@@ -4,6 +4,7 @@
 #define COF_APPROVE_JUDGE_H
 
 #include "fs/rules/approve-private.h"
+#include "fs/rules/profile.h"
 
 enum { /* docs/format.md 4; fs/log is above */
 	TYPE_COMMIT = 10, TYPE_EXTEND = 11, TYPE_REMOVE = 13, TYPE_POLICY = 18, TYPE_PEOPLE = 19, TYPE_REQUEST = 20,
@@ -61,7 +62,7 @@ struct cof_judge {
 	size_t n_objects, object_places;
 	struct judged_hold *hold;
 	size_t n_holds;
-	char approve_people[64], approve_profile[64], approve_clock[64], exclusive[256];
+	struct cof_profile profile; /* in force, or the defaults */
 	uint8_t profile_digest[32];
 	bool has_profile;
 };

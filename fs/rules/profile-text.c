@@ -274,8 +274,8 @@ int cof_profile_text(const struct cof_profile *p, struct cof_buf *ret)
 		profile_write(&profile_keys[i], p, &value);
 		if (value.failed)
 			return -ENOMEM;
-		if (value.len)
-			cof_buf_printf(ret, "%s = %s\n", profile_keys[i].name, (const char *)value.data);
+		cof_buf_printf(ret, "%s =%s%s\n", profile_keys[i].name, value.len ? " " : "",
+			       value.len ? (const char *)value.data : "");
 	}
 	return ret->failed ? -ENOMEM : 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a profile says when it says nothing, and questions to it. */
+#include "fs/rules/approve.h"
 #include "fs/rules/profile-private.h"
 
 #include <stdio.h>
@@ -10,7 +11,8 @@ void cof_profile_default(struct cof_profile *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	SET(ret->approve_redact, "2 auditor");
-	SET(ret->approve_clock, "2");
+	SET(ret->approve_clock, "2 officer");
+	SET(ret->exclusive, COF_EXCLUSIVE_DEFAULT);
 	SET(ret->approve_people, "2");
 	SET(ret->approve_profile, "2");
 	SET(ret->approve_destroy, "2 auditor");

@@ -121,7 +121,7 @@ struct cof_profile_file {
  * given are as cof_profile_default has them. -EUCLEAN with the line and what is wrong; ret is untouched then. */
 int cof_profile_parse(const char *text, size_t n, struct cof_profile_file *ret, struct cof_diag *diag);
 void cof_profile_file_done(struct cof_profile_file *f);
-/* Canonical: [archive] with every key, but for texts that are empty. What a POLICY frame holds; parse reads it back. */
+/* Canonical: [archive] with every key. What a POLICY frame holds; parse reads it back. */
 int cof_profile_text(const struct cof_profile *p, struct cof_buf *ret);
 
 /* ---- single keys ---- */

@@ -94,13 +94,13 @@ START_TEST(says_itself)
 	ck_assert_int_eq(cof_profile_parse((char *)one.data, one.len, &f, NULL), 0);
 	ck_assert_int_eq(cof_profile_text(&f.archive, &two), 0);
 	ck_assert_str_eq((char *)one.data, (char *)two.data);
-	/* Every key is there, but for texts that are empty. */
+	/* Every key is there. */
 	for (size_t i = 0; i < cof_profile_keys(); i++) {
 		cof_autobuf struct cof_buf value = {0}, line = {0};
 
 		ck_assert_int_eq(cof_profile_value(&p, cof_profile_key(i), &value), 0);
-		cof_buf_printf(&line, "\n%s = ", cof_profile_key(i));
-		ck_assert_int_eq(strstr((char *)one.data, (char *)line.data) != NULL, value.len != 0);
+		cof_buf_printf(&line, "\n%s =%s%s\n", cof_profile_key(i), value.len ? " " : "", value.len ? (char *)value.data : "");
+		ck_assert_msg(strstr((char *)one.data, (char *)line.data) != NULL, "%s", (char *)line.data);
 	}
 	cof_profile_file_done(&f);
 }
@@ -141,7 +141,7 @@ static const struct {
     {"", "review = 30d", NULL},
     {"rekey_root = 90d", "rekey_root = 91d", NULL},
     {"rekey_root = 90d", "rekey_root = 89d", "rekey_root"},
-    {"persons = 2", "persons = 3\napprove_redact = 3 auditor\napprove_clock = 3\napprove_people = 3\n"
+    {"persons = 2", "persons = 3\napprove_redact = 3 auditor\napprove_clock = 3 officer\napprove_people = 3\n"
 		    "approve_profile = 3\napprove_destroy = 3 auditor", NULL},
     {"approve_clock = 3", "approve_clock = 2", "approve_clock"},
     {"approve_clock = 2 officer", "approve_clock = 3", "approve_clock"},
