@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "fs/archive/show.h"
+#include "fs/rules/approve.h"
 
 enum form { /* how a field's bytes become a value */
 	FORM_BYTES,
@@ -95,6 +96,9 @@ static const struct known known[256] = {
 	[COF_T_GUARD] = {"guard", FORM_DIGEST},
 	[COF_T_OPTIONS] = {"options", FORM_BYTES},
 	[COF_T_POLICIES] = {"policies", FORM_HEX},
+	[COF_T_REQUEST] = {"request", FORM_HEX},
+	[COF_T_PEOPLE] = {"people", FORM_BYTES},
+	[COF_T_DOCUMENT] = {"document", FORM_BYTES},
 };
 
 /* ---- fields ---- */

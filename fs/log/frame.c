@@ -34,6 +34,10 @@ const char *cof_frame_type_name(unsigned type)
 	    [COF_EVENT] = "event",
 	    [COF_CHECKPOINT] = "checkpoint",
 	    [COF_HEARTBEAT] = "heartbeat",
+	    [COF_POLICY] = "policy",
+	    [COF_PEOPLE] = "people",
+	    [COF_REQUEST] = "request",
+	    [COF_APPROVAL] = "approval",
 	    [COF_CLOCK] = "clock",
 	    [COF_SHELF] = "shelf",
 	};

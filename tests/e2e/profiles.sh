@@ -85,6 +85,14 @@ grep -q ' done' "$W/out" || fail "$(cat "$W/out")"
 coffer policy show "$STORE" | cmp - "$W/before" || fail "two did not bring it back"
 same "the limit in force" 5000 "$(coffer clock "$STORE" --json | json 'j["deviation_limit_ms"]')"
 
+say "what is due"
+expect_code 0 coffer due "$STORE"
+same "obligations" 8 "$(wc -l < "$W/out")"
+expect_code 3 coffer due "$STORE" --at "$(date -u -d '+100 days' +%F)" --json
+json "sorted(o['obligation'] for o in j if o['overdue'])" < "$W/out" > "$W/late"
+same "overdue in 100 days" "['backup_local', 'crl', 'proof', 'self_check']" "$(cat "$W/late")"
+same "in the order of their dates" True "$(json "[o['due'] for o in j] == sorted(o['due'] for o in j)" < "$W/out")"
+
 say "what init prints for rsyslog, given to rsyslog"
 command -v rsyslogd > /dev/null || skip "rsyslogd is not installed"
 {
@@ -105,7 +113,7 @@ wait $syslogd || true
 say "and the one for the CA"
 echo "a certificate" > "$W/cert.pem"
 sed -n '/^# --- CA/,/^# ---$/p' "$W/sources" | sed "s|FILE|$W/cert.pem|" | bash -e
-same "its state" committed "$(getfattr --only-values -n user.coffer.state "$MNT/certificates/cert.pem")"
+same "its state" committed "$(getfattr --absolute-names --only-values -n user.coffer.state "$MNT/certificates/cert.pem")"
 if command -v auditctl > /dev/null; then # parses each rule; without the right to load them it still complains of a bad one
     sed -n '/^# --- auditd$/,/^# ---$/p' "$W/sources" | grep '^-' > "$W/audit.rules"
     auditctl -R "$W/audit.rules" > "$W/out" 2>&1 || true

@@ -180,7 +180,7 @@ START_TEST(what_is_not_known_passes)
 	ck_assert_int_eq(cof_frame_decode(raw, &back, NULL), 0);
 	ck_assert_uint_eq(back.stored, f.stored);
 	ck_assert_str_eq(cof_frame_type_name(200), "opaque");
-	ck_assert_str_eq(cof_frame_type_name(COF_POLICY), "opaque");
+	ck_assert_str_eq(cof_frame_type_name(COF_POLICY), "policy");
 	ck_assert_str_eq(cof_frame_type_name(COF_APPEND), "append");
 	ck_assert_str_eq(cof_frame_type_name(COF_SHELF), "shelf");
 	ck_assert_int_eq(COF_SHELF, 29);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The dates of a policy: one table of what is to be done again and again, and which event says that it was. */
+#include "tools/obligations.h"
+
+static const struct {
+	const char *name, *rule, *what;
+	size_t each; /* in struct cof_profile */
+} table[] = {
+#define EACH(name, rule, what) {#name, rule, what, offsetof(struct cof_profile, name)}
+    EACH(proof, "R8", "a proof of time: coffer clock STORE --stamp"),
+    EACH(self_check, "R17", "integrity of software and configuration"),
+    EACH(review, "R18", "review of significant events"),
+    EACH(failed_logins, "R18", "review of failed logins"),
+    EACH(access_review, "R18", "review of access rights"),
+    EACH(report, "R18", "report to the head"),
+    EACH(report_yearly, "R18", "yearly report to the head"),
+    EACH(audit, "R18", "audit"),
+    EACH(escrow_drill, "R27", "backups of keys tried"),
+    EACH(restore_drill, "R27", "a restore on another host tried"),
+    EACH(crl, "R32", "a CRL issued"),
+    EACH(backup_local, "R40", "local backup"),
+    EACH(backup_offsite, "R40", "backup away from here"),
+    EACH(drill_emergency, "R63", "drill: emergency"),
+    EACH(drill_compromise, "R63", "drill: key compromise"),
+    EACH(drill_resources, "R63", "drill: damage to resources"),
+    EACH(drill_continuity, "R63", "drill: continuity"),
+    EACH(drill_revocation, "R63", "drill: revocation of the CA's certificate"),
+};
+
+static int by_date(const void *a, const void *b)
+{
+	const struct obligation *x = a, *y = b;
+
+	return x->due < y->due ? -1 : x->due > y->due;
+}
+
+/* An event's type is the key with '-' for '_'. */
+static int64_t last_of(const struct facts *f, const char *name)
+{
+	const struct done *d;
+	char type[32];
+	size_t i;
+
+	if (!strcmp(name, "proof"))
+		return f->last_proof;
+	for (i = 0; name[i] && i + 1 < sizeof(type); i++)
+		type[i] = name[i] == '_' ? '-' : name[i];
+	type[i] = '\0';
+	d = facts_last(f, type);
+	return d ? d->time : INT64_MIN;
+}
+
+size_t obligations_of(const struct facts *f, struct obligation ret[OBLIGATIONS_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < COF_COUNT(table); i++) {
+		int64_t each = *(const int64_t *)(const void *)((const char *)&f->policy + table[i].each), from;
+		struct obligation *o = &ret[n];
+
+		if (!each)
+			continue;
+		*o = (struct obligation){.name = table[i].name, .rule = table[i].rule, .what = table[i].what, .each = each};
+		o->last = last_of(f, table[i].name);
+		from = o->last == INT64_MIN ? f->created : o->last;
+		if (__builtin_add_overflow(from, each, &o->due))
+			o->due = INT64_MAX;
+		n++;
+	}
+	qsort(ret, n, sizeof(*ret), by_date);
+	return n;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an archive owes by its policy, and until when. Pure. */
+#ifndef COFFER_OBLIGATIONS_H
+#define COFFER_OBLIGATIONS_H
+
+#include "tools/facts.h"
+
+struct obligation {
+	const char *name, *rule; /* "review", "R18" */
+	const char *what;	 /* for people */
+	int64_t each;		 /* ns */
+	int64_t last;		 /* when it was done; INT64_MIN: never, and it counts from the archive's creation */
+	int64_t due;
+};
+#define OBLIGATIONS_MAX 32
+
+/* In order of their dates, the most overdue first; those whose span is 0 are left out. Returns their number. */
+size_t obligations_of(const struct facts *f, struct obligation ret[OBLIGATIONS_MAX]);
+
+#endif
