@@ -135,6 +135,32 @@ int cof_index_stretches(struct cof_index *ix, uint64_t at, uint64_t ino, uint64_
 			struct cof_stretch *ret, size_t max, size_t *ret_n);
 int cof_index_end(struct cof_index *ix, uint64_t at, uint64_t ino, uint64_t *ret_size); /* 0 without stretches */
 
+/* ---- items: what frames brought that is looked for by its content ---- */
+
+#define COF_INDEX_ITEM_MAX 4096 /* bytes */
+#define COF_INDEX_TERMS 2
+
+struct cof_index_term { /* an exact one; kind keeps different sorts apart */
+	uint64_t kind;
+	const void *p;
+	size_t n;
+};
+struct cof_index_item {
+	uint64_t sequence; /* when reading: of the frame */
+	const void *p;
+	size_t n;
+	struct cof_index_term term[COF_INDEX_TERMS]; /* when adding: at least one */
+	size_t n_terms;
+};
+/* All items of a frame, at once. The same frame again changes nothing. */
+int cof_index_add_items(struct cof_index *ix, uint64_t sequence, const struct cof_index_item *items, size_t n);
+/* In the order they came, until fn returns non-zero (returned when negative). The item is there during the call. */
+typedef int (*cof_index_item_fn)(void *user, const struct cof_index_item *item);
+int cof_index_items(struct cof_index *ix, uint64_t at, cof_index_item_fn fn, void *user);
+/* Those of frames in which an item has this term, in order of frames: others of the same frame too. */
+int cof_index_items_with(struct cof_index *ix, uint64_t at, const struct cof_index_term *term,
+			 cof_index_item_fn fn, void *user);
+
 /* ---- mounts and actors ---- */
 
 struct cof_index_mount {

@@ -3,7 +3,8 @@
  * What the files of fs/index share.
  *
  * Layers, each using those below it only:
- *   node.c names.c actors.c   what callers ask for, coded into rows
+ *   node.c names.c actors.c items.c   what callers ask for, coded into rows
+ *   walk.c                    rows in order, wherever they are
  *   version.c                 rows with a sequence and the sequence that superseded them
  *   stretch.c                 rows of up to 256 stretches
  *   index.c                   open, close, reset
@@ -49,6 +50,9 @@ enum ix_tag {
 	IX_MOUNT = 'm',
 	IX_ACTOR = 'a',
 	IX_USE = 'u', /* what a shelf holds */
+	IX_PAGES = 'p', /* items */
+	IX_LAST = 'q',
+	IX_TERM = 't',
 };
 
 struct ix_key {
@@ -228,6 +232,14 @@ int ix_row_write(struct cof_index *ix, const struct ix_key *key, const void *p,
 
 int ix_meta_read(struct cof_index *ix); /* salt, keys, fed, last_ino; -EBADMSG */
 int ix_meta_write(struct cof_index *ix, uint64_t fed, uint64_t last_ino); /* db_lock held */
+
+/* ---- walk.c ---- */
+
+/* 0: go on; else ends the walk and is returned. The row stays whose it is. No lock is held. */
+typedef int (*ix_walk_fn)(void *user, const struct ix_row *row);
+int ix_walk(struct cof_index *ix, const struct ix_key *above, ix_walk_fn fn, void *user);
+/* The row with this very key, its plaintext added to ret. -ENOENT */
+int ix_row_get(struct cof_index *ix, const struct ix_key *key, struct cof_buf *ret);
 
 /* ---- version.c ---- */
 

@@ -12,7 +12,6 @@
 #include "fs/index/internal.h"
 
 #define TARGET 9
-#define BATCH 64
 
 struct target {
 	uint64_t sequence, ino;
@@ -148,85 +147,15 @@ int cof_index_lookup(struct cof_index *ix, uint64_t at, uint64_t dir, const char
 
 /* ---- listing ---- */
 
-/* Rows of one place, in order; full: there may be more behind them. */
-struct page {
-	struct ix_row row[BATCH];
-	size_t n, at;
-	bool full;
+struct showing {
+	uint64_t at;
+	cof_index_entry_fn fn;
+	void *user;
 };
 
-struct listing {
-	struct page place[3]; /* active, frozen, database */
-};
-
-static void listing_done(struct listing *l)
+static int show(void *user, const struct ix_row *row)
 {
-	for (size_t p = 0; p < COF_COUNT(l->place); p++) {
-		for (size_t i = 0; i < l->place[p].n; i++)
-			cof_buf_done(&l->place[p].row[i].value);
-		l->place[p].n = l->place[p].at = 0;
-	}
-}
-
-/* mem_lock held. */
-static int copy_page(const struct ix_overlay *o, const struct ix_key *key, struct page *page)
-{
-	const struct ix_cell *c = ix_overlay_above(o, key);
-	for (; c && ix_key_same_prefix(&c->key, key) && page->n < BATCH; c = c->next[0]) {
-		struct ix_row *row = &page->row[page->n++];
-		*row = (struct ix_row){.key = c->key};
-		cof_buf_add(&row->value, c->value, c->n);
-		if (row->value.failed)
-			return -ENOMEM;
-	}
-	page->full = page->n == BATCH;
-	return 0;
-}
-
-static int load(struct cof_index *ix, const struct ix_key *key, struct listing *l)
-{
-	struct page *db = &l->place[2];
-	listing_done(l);
-	for (size_t p = 0; p < COF_COUNT(l->place); p++)
-		l->place[p].full = false;
-	ix_lock(&ix->mem_lock);
-	int r = copy_page(&ix->active->rows, key, &l->place[0]);
-	if (!r && ix->frozen)
-		r = copy_page(&ix->frozen->rows, key, &l->place[1]);
-	ix_unlock(&ix->mem_lock);
-	if (!r) {
-		memset(db->row, 0, sizeof(db->row));
-		r = ix_row_above(ix, key, db->row, BATCH, &db->n);
-	}
-	db->full = db->n == BATCH;
-	return r;
-}
-
-/* The next row of all places, the newest of those with the same key. NULL: load again, or the end.
- */
-static const struct ix_row *next_row(struct listing *l, bool *ret_more)
-{
-	const struct ix_row *best = NULL;
-	*ret_more = false;
-	for (size_t i = 0; i < COF_COUNT(l->place); i++) {
-		struct page *p = &l->place[i];
-		if (p->at == p->n && p->full) {
-			*ret_more = true; /* what comes next there may be less than the others' */
-			return NULL;
-		}
-		if (p->at < p->n && (!best || ix_key_compare(&p->row[p->at].key, &best->key) < 0))
-			best = &p->row[p->at];
-	}
-	for (size_t i = 0; best && i < COF_COUNT(l->place); i++) {
-		struct page *p = &l->place[i];
-		if (p->at < p->n && !ix_key_compare(&p->row[p->at].key, &best->key))
-			p->at++;
-	}
-	return best;
-}
-
-static int show(const struct ix_row *row, uint64_t at, cof_index_entry_fn fn, void *user)
-{
+	const struct showing *s = user;
 	const uint8_t *p;
 	size_t n;
 	uint64_t until;
@@ -238,33 +167,18 @@ static int show(const struct ix_row *row, uint64_t at, cof_index_entry_fn fn, vo
 	if (n <= TARGET || n > TARGET + COF_NAME_MAX)
 		return -EBADMSG;
 	uint64_t sequence = ix_key_sequence(&row->key);
-	if (sequence >= at || until < at)
+	if (sequence >= s->at || until < s->at)
 		return 0;
-	return fn(user, sequence, (const char *)p + TARGET, n - TARGET, cof_get_le64(p), p[8]);
+	return s->fn(s->user, sequence, (const char *)p + TARGET, n - TARGET, cof_get_le64(p), p[8]);
 }
 
 int cof_index_readdir(struct cof_index *ix, uint64_t at, uint64_t dir, uint64_t cookie,
 		      cof_index_entry_fn fn, void *user)
 {
-	struct ix_key prefix, key;
-	bool more = true;
-	int r = 0;
-	struct listing *l = calloc(1, sizeof(*l));
-	if (!l)
-		return -ENOMEM;
-	ix_row_prefix(ix, IX_ENTRY, dir, NULL, 0, &prefix);
-	key = prefix;
+	struct showing s = {at, fn, user};
+	struct ix_key key;
+	ix_row_prefix(ix, IX_ENTRY, dir, NULL, 0, &key);
 	ix_key_add(&key, cookie);
-	while (!r && more) {
-		const struct ix_row *row;
-		if ((r = load(ix, &key, l)) < 0)
-			break;
-		while (!r && (row = next_row(l, &more))) {
-			key = row->key;
-			r = show(row, at, fn, user);
-		}
-	}
-	listing_done(l);
-	free(l);
+	int r = ix_walk(ix, &key, show, &s);
 	return r < 0 ? r : 0;
 }

@@ -88,6 +88,7 @@ int main(void)
 {
 	Suite *s = suite_create("index");
 	suite_add_tcase(s, names_case());
+	suite_add_tcase(s, items_case());
 	suite_add_tcase(s, model_case());
 	suite_add_tcase(s, feed_case());
 	suite_add_tcase(s, damage_case());

@@ -9,6 +9,7 @@
 
 TCase *model_case(void);
 TCase *names_case(void);
+TCase *items_case(void);
 TCase *feed_case(void);
 TCase *damage_case(void);
 TCase *threads_case(void);
