@@ -93,6 +93,26 @@ json "sorted(o['obligation'] for o in j if o['overdue'])" < "$W/out" > "$W/late"
 same "overdue in 100 days" "['backup_local', 'crl', 'proof', 'self_check']" "$(cat "$W/late")"
 same "in the order of their dates" True "$(json "[o['due'] for o in j] == sorted(o['due'] for o in j)" < "$W/out")"
 
+say "compliance: by clause, nothing passes that was not seen, signed"
+expect_code 3 coffer compliance "$STORE" --json
+cp "$W/out" "$W/report.json"
+finding() { json "[r['finding'] for r in j['rows'] if r['source'] + ' ' + r['clause'] == '$1' and r['rule'] == '$2'][0]" < "$W/report.json"; }
+for row in "GPKI 5.4.3:R13:PASS" "GPKI 5.2.1:R14:PASS" "GPKI A.2.4:R30:PASS" "GPKI A.17.12:R8:FAIL" "GPKI 5.5.3:R10:FAIL" "GPKI 6.2.10:R29:FAIL" \
+    "GPKI 4.9.4:R64:FAIL" "CERT 3.2.3:R61:FAIL" "GPKI 5.4.1:R1:*" "GPKI 6.7:R45:n/a"; do
+    IFS=: read -r clause rule want <<< "$row"
+    # shellcheck disable=SC2053 # a pattern
+    [[ $(finding "$clause" "$rule") == $want ]] || fail "$clause ($rule) is $(finding "$clause" "$rule"), expected $want"
+done
+same "rows without evidence" 0 "$(json "sum(not r['evidence'] for r in j['rows'])" < "$W/report.json")"
+same "the counts" True "$(json "j['pass'] + j['fail'] + j['manual'] + j['not_applicable'] == len(j['rows'])" < "$W/report.json")"
+expect_code 3 coffer compliance "$STORE" --profile gpki-4
+grep -q "^FAIL .*6.4.1(2) *R31" "$W/out" || fail "a key file at level 4 is no FAIL: $(cat "$W/out")"
+expect_code 0 coffer compliance "$STORE" --profile plain
+expect_code 3 coffer compliance "$STORE" -o "$W/report" --sign "$W/k/carol"
+ssh-keygen -Y verify -f "$W/people" -I carol -n coffer-compliance -s "$W/report.sig" < "$W/report" > "$W/out" 2>&1 || fail "$(cat "$W/out")"
+sed -i 's/FAIL/PASS/' "$W/report"
+expect_fail "" ssh-keygen -Y verify -f "$W/people" -I carol -n coffer-compliance -s "$W/report.sig" < "$W/report"
+
 say "what init prints for rsyslog, given to rsyslog"
 command -v rsyslogd > /dev/null || skip "rsyslogd is not installed"
 {

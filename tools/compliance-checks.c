@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is looked at for each rule. A check says PASS only of what it saw in the chain, the store or the system;
+ * where a person has to look it says MANUAL and how; what Coffer cannot do yet is FAIL, whoever wants it.
+ */
+#include "tools/compliance.h"
+#include "tools/obligations.h"
+
+#include "fs/rules/approve.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#define LOG "coffer log STORE --events"
+
+void compliance_says(struct looked *l, enum finding finding, const char *command, const char *fmt, ...)
+{
+	va_list ap;
+
+	l->finding = finding;
+	l->command = command;
+	va_start(ap, fmt);
+	(void)vsnprintf(l->evidence, sizeof(l->evidence), fmt, ap);
+	va_end(ap);
+}
+#define SAY compliance_says
+
+static void not_built(struct looked *l, const char *what)
+{
+	SAY(l, FAIL, NULL, "this version has no %s", what);
+}
+
+/* ---- recording ---- */
+
+static void check_events(struct looked *l)
+{
+	if (!l->f->events)
+		SAY(l, MANUAL, LOG, "no event is in the chain yet: make one (rm of a committed file) and look at its fields");
+	else if (l->f->events_without_outcome)
+		SAY(l, FAIL, LOG, "%llu of %llu events do not say success or failure", (unsigned long long)l->f->events_without_outcome,
+		    (unsigned long long)l->f->events);
+	else
+		SAY(l, PASS, LOG, "all %llu events carry type, time, actor and outcome", (unsigned long long)l->f->events);
+}
+
+static void check_coverage(struct looked *l)
+{
+	if (!l->p->coverage)
+		SAY(l, NOT_APPLICABLE, NULL, "the policy names no level of table 5-1");
+	else
+		SAY(l, FAIL, NULL, "no source has been shown to deliver the kinds of level %u: coverage is not looked at here",
+		    l->p->coverage);
+}
+
+/* The text of a file in a directory. */
+static bool any_has(const char *dir, const char *text)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	bool found = false;
+
+	while (d && !found && (e = readdir(d))) {
+		static char buf[65536];
+		cof_autofree char *path = NULL;
+		cof_autoclose int fd = -1;
+		size_t n = 0;
+
+		if (asprintf(&path, "%s/%s", dir, e->d_name) < 0) {
+			path = NULL;
+			break;
+		}
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (fd >= 0 && cof_read_all(fd, buf, sizeof(buf) - 1, &n) == 0) {
+			buf[n] = '\0';
+			found = strstr(buf, text) != NULL;
+		}
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+static void check_attempts(struct looked *l)
+{
+	const struct done *d = facts_last(l->f, "refused");
+
+	if (!any_has("/etc/audit/rules.d", "coffer-refused"))
+		SAY(l, FAIL, "coffer init --profile prints the rules",
+		    "refusals that reach Coffer: %llu on record; but no audit rule in /etc/audit/rules.d catches what the kernel "
+		    "refuses first",
+		    (unsigned long long)(d ? d->count : 0));
+	else if (!d)
+		SAY(l, MANUAL, LOG, "the audit rule is there; no attempt is on record yet: try rm of a committed file");
+	else
+		SAY(l, PASS, LOG, "%llu refusals on record, and the audit rule is there for what the kernel refuses",
+		    (unsigned long long)d->count);
+}
+
+static void check_gaps(struct looked *l)
+{
+	if (!l->f->heartbeats)
+		SAY(l, FAIL, "coffer log STORE", "%llu mounts and %llu unmounts are on record, but no sign of life in between",
+		    (unsigned long long)l->f->mounts, (unsigned long long)l->f->unmounts);
+	else
+		SAY(l, MANUAL, "coffer log STORE", "%llu mounts, %llu unmounts and %llu heartbeats on record: look for gaps",
+		    (unsigned long long)l->f->mounts, (unsigned long long)l->f->unmounts, (unsigned long long)l->f->heartbeats);
+}
+
+static void check_reads(struct looked *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->f->n_shelves; i++)
+		n += l->f->shelves[i].policy.read_events;
+	if (!n)
+		SAY(l, FAIL, "coffer shelf list STORE", "no shelf has read_events = yes");
+	else if (!facts_last(l->f, "read"))
+		SAY(l, MANUAL, LOG, "%zu shelves ask for it, no reading is on record: read a file there and look", n);
+	else
+		SAY(l, PASS, LOG, "%zu shelves ask for it, %llu readings on record", n,
+		    (unsigned long long)facts_last(l->f, "read")->count);
+}
+
+static void check_changes(struct looked *l)
+{
+	if (l->p->changes)
+		not_built(l, "forms for changes of ledgers");
+	else
+		SAY(l, NOT_APPLICABLE, NULL, "the policy asks for none");
+}
+
+static void check_leaks(struct looked *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->f->n_shelves; i++)
+		n += l->f->shelves[i].policy.leak_guard != 0;
+	SAY(l, FAIL, "coffer shelf list STORE", "%zu of %zu shelves have a leak guard; but a key that slipped in cannot be redacted in "
+						"this version",
+	    n, l->f->n_shelves);
+}
+
+static void check_clock(struct looked *l)
+{
+	bool late = l->p->proof && (l->f->last_proof == INT64_MIN || l->now - l->f->last_proof > l->p->proof);
+	char text[32];
+
+	if (late)
+		SAY(l, FAIL, "coffer clock STORE", "a proof of time is wanted at least so often, and the newest is %s",
+		    l->f->last_proof == INT64_MIN ? "none at all" : "older");
+	else if (!l->f->mounted)
+		SAY(l, MANUAL, "coffer clock STORE", "not mounted: the deviation of the clock is not known");
+	else if (l->f->deviation_ms > l->f->deviation_limit_ms || -l->f->deviation_ms > l->f->deviation_limit_ms)
+		SAY(l, FAIL, "coffer clock STORE", "the wall clock is off by %lld ms, allowed are %lld",
+		    (long long)l->f->deviation_ms, (long long)l->f->deviation_limit_ms);
+	else {
+		cof_span_text(l->p->deviation, text);
+		SAY(l, PASS, "coffer clock STORE", "off by %lld ms of %s allowed; %llu steps of the clock on record",
+		    (long long)l->f->deviation_ms, text, (unsigned long long)l->f->clock_steps);
+	}
+}
+
+/* ---- keeping ---- */
+
+static void check_archived(struct looked *l)
+{
+	not_built(l, "vault: nothing has a second place that Coffer knows of");
+}
+
+static bool keeps(const struct cof_policy *p, int64_t span)
+{
+	return !p->retention || p->retention_min >= span; /* without retention files never end */
+}
+
+static void check_retention(struct looked *l)
+{
+	const struct facts *f = l->f;
+
+	for (size_t i = 0; i < f->n_shelves; i++)
+		if (!keeps(&f->shelves[i].policy, l->p->on_site)) {
+			SAY(l, FAIL, "coffer shelf list STORE", "the shelf %.200s may keep less than the policy's on_site",
+			    f->shelves[i].name);
+			return;
+		}
+	if (!l->p->level) {
+		SAY(l, PASS, "coffer shelf list STORE", "each of %zu shelves keeps at least as long as on_site, by retention_min",
+		    f->n_shelves);
+		return;
+	}
+	for (size_t i = 0; i < f->n_shelves; i++)
+		if (!f->shelves[i].policy.retain_certificates && !f->shelves[i].policy.certificates &&
+		    f->shelves[i].policy.retention) {
+			SAY(l, FAIL, "coffer shelf list STORE",
+			    "the shelf %.200s does not follow the certificates (retain_follows): it may end before they do",
+			    f->shelves[i].name);
+			return;
+		}
+	SAY(l, MANUAL, "coffer shelf list STORE",
+	    "on_site is kept by retention_min; whether each end is behind the certificates' last day is for you to compare (coffer ls)");
+}
+
+static void check_kinds(struct looked *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->f->n_shelves; i++)
+		n += l->f->shelves[i].policy.record_kind[0] != '\0';
+	SAY(l, FAIL, "coffer shelf list STORE", "%zu of %zu shelves name a kind of record; format and readers of this release are not in "
+						"the chain",
+	    n, l->f->n_shelves);
+}
+
+static bool people_of(const struct looked *l, struct cof_people *ret)
+{
+	return l->f->people && cof_people_parse(l->f->people, strlen(l->f->people), NULL, 0, NULL, ret, NULL) == 0;
+}
+
+static bool asks_auditor(const struct cof_policy *p)
+{
+	struct cof_approval_rule rule;
+
+	return cof_approval_rule_parse(cof_policy_approve(p, COF_APPROVE_REMOVE), &rule) == 0 && (rule.roles & COF_ROLE_AUDITOR);
+}
+
+static void check_removal(struct looked *l)
+{
+	struct cof_people people;
+	size_t auditors;
+
+	for (size_t i = 0; i < l->f->n_shelves; i++)
+		if (!asks_auditor(&l->f->shelves[i].policy)) {
+			SAY(l, FAIL, "coffer shelf list STORE", "removal from the shelf %.200s asks for no auditor",
+			    l->f->shelves[i].name);
+			return;
+		}
+	if (!people_of(l, &people)) {
+		SAY(l, FAIL, "coffer people show STORE", "the archive has no people: nobody is auditor");
+		return;
+	}
+	auditors = cof_people_count(&people, COF_ROLE_AUDITOR);
+	cof_people_done(&people);
+	if (!auditors)
+		SAY(l, FAIL, "coffer people show STORE", "nobody is auditor");
+	else if (!cof_profile_excludes(&l->f->policy, "auditor", "operator"))
+		SAY(l, FAIL, "coffer policy show STORE", "an operator may be auditor too");
+	else
+		SAY(l, PASS, "coffer people show STORE",
+		    "removal asks for the auditor on each of %zu shelves; %zu of the people are, and none of them an operator",
+		    l->f->n_shelves, auditors);
+}
+
+static void check_persons(struct looked *l)
+{
+	struct cof_people people;
+
+	if (!people_of(l, &people)) {
+		SAY(l, FAIL, "coffer people set STORE FILE", "the archive has no people");
+		return;
+	}
+	if (people.n_persons < l->p->persons)
+		SAY(l, FAIL, "coffer people show STORE", "%zu persons, and %u are wanted for anything sensitive", people.n_persons,
+		    l->p->persons);
+	else
+		SAY(l, PASS, "coffer people show STORE", "%zu persons; no rule is met by fewer than %u; roles that exclude each other: %s",
+		    people.n_persons, l->f->policy.persons, l->f->policy.exclusive);
+	cof_people_done(&people);
+}
+
+static void check_ciphers(struct looked *l)
+{
+	SAY(l, PASS, "docs/format.md 3 and 7",
+	    "AES-256-GCM and SHA-256 at rest (asked: %u and %u bits); nothing is sent away by this version", l->p->aes_bits,
+	    l->p->hash_bits);
+}
+
+static void check_integrity(struct looked *l)
+{
+	const struct cof_json *cp = cof_json_get(l->f->status, "checkpoint");
+
+	if (!cof_json_bool(cp, "signed"))
+		SAY(l, FAIL, "coffer verify STORE", "the newest checkpoint's signature does not hold, or there is none");
+	else
+		SAY(l, MANUAL, "coffer verify STORE --vkey KEY --auditor-key FILE",
+		    "the newest checkpoint is signed; the frames under it, and the seal, are for verify with keys kept elsewhere. No "
+		    "vault cosigns");
+}
+
+/* ---- dates ---- */
+
+/* FAIL where one of these is overdue, else what comes next. */
+static void check_dates(struct looked *l, const char *names)
+{
+	struct facts as = *l->f;
+	struct obligation o[OBLIGATIONS_MAX];
+	const struct obligation *next = NULL;
+	char due[32];
+	bool done = true;
+	size_t n;
+
+	as.policy = *l->p;
+	n = obligations_of(&as, o);
+	for (size_t i = 0; i < n; i++) {
+		if (!cof_profile_has(names, o[i].name))
+			continue;
+		if (!next)
+			next = &o[i];
+		done = done && o[i].last != INT64_MIN;
+	}
+	if (!next) {
+		SAY(l, NOT_APPLICABLE, "coffer due STORE", "the policy asks for none of these");
+		return;
+	}
+	cof_time_text(next->due, due);
+	due[10] = '\0';
+	if (next->due < l->now)
+		SAY(l, FAIL, "coffer due STORE", "%s is overdue since %s", next->name, due);
+	else if (!done)
+		SAY(l, MANUAL, "coffer due STORE", "nothing is overdue, but not everything was done once yet; next: %s on %s", next->name,
+		    due);
+	else
+		SAY(l, PASS, "coffer due STORE", "all was done in time; next: %s on %s", next->name, due);
+}
+
+static void check_self(struct looked *l)
+{
+	if (!l->f->measured.len)
+		SAY(l, FAIL, "coffer log STORE", "the newest mount has no digests of what runs");
+	else
+		check_dates(l, "self_check");
+	if (l->finding == NOT_APPLICABLE)
+		SAY(l, MANUAL, "coffer self-check", "the newest mount has the digests of what ran; no date is set for checking them");
+}
+
+static void check_reviews(struct looked *l)
+{
+	check_dates(l, "review failed_logins access_review report report_yearly audit");
+}
+
+static void check_disclosure(struct looked *l)
+{
+	not_built(l, "evidence bundles");
+}
+
+/* ---- keys ---- */
+
+static void check_escrow(struct looked *l)
+{
+	not_built(l, "escrow of keys in the archive: nothing of this is shown by it");
+}
+
+static void check_owners(struct looked *l)
+{
+	if (!l->f->people_frames)
+		SAY(l, FAIL, "coffer people set STORE FILE", "three failures lock the door, but no people are enrolled");
+	else
+		SAY(l, PASS, "coffer people show STORE", "people are enrolled (%llu files so far); three wrong secrets lock the door, and "
+							 "unlocking is an event",
+		    (unsigned long long)l->f->people_frames);
+}
+
+static void check_activation(struct looked *l)
+{
+	const struct cof_json *openers = cof_json_get(l->f->status, "openers");
+	struct cof_people people;
+
+	for (size_t i = 0; i < cof_json_count(openers); i++) {
+		const char *text = cof_json_text(cof_json_at(openers, i), false);
+		const char *kind = !text ? "?" : strstr(text, "tpm2") ? "tpm2" : strstr(text, "passphrase") ? "passphrase" : "file";
+
+		if (cof_profile_has(l->p->openers, kind))
+			continue;
+		SAY(l, FAIL, "coffer seal show STORE", "an opener of kind %s is there; allowed are: %s", kind, l->p->openers);
+		return;
+	}
+	if (l->p->hardware_officers) {
+		bool bad = false;
+
+		if (!people_of(l, &people)) {
+			SAY(l, FAIL, "coffer people show STORE", "no officers are enrolled");
+			return;
+		}
+		for (size_t k = 0; k < people.n_keys; k++)
+			bad |= (people.person[people.key[k].person].roles & COF_ROLE_OFFICER) &&
+			       !(people.key[k].hardware && people.key[k].verify_required);
+		cof_people_done(&people);
+		if (bad) {
+			SAY(l, FAIL, "coffer people show STORE", "an officer signs with a key that is not in hardware that verifies each time");
+			return;
+		}
+	}
+	if (l->p->module_root || l->p->module_sub)
+		SAY(l, MANUAL, "coffer self-check", "openers and officers' keys are as the policy says; the level of the CA's modules is in "
+						    "their certificates");
+	else
+		SAY(l, PASS, "coffer seal show STORE", "openers are of the kinds allowed: %s", l->p->openers);
+}
+
+static void check_calendar(struct looked *l)
+{
+	struct looked crl = *l;
+
+	check_dates(&crl, "crl");
+	if (crl.finding == FAIL)
+		*l = crl;
+	else
+		SAY(l, MANUAL, "coffer due STORE", "the dates of keys and certificates are for you to compare: this report does not look into "
+						   "certificates");
+}
+
+/* ---- away from the host ---- */
+
+static void check_vault(struct looked *l)
+{
+	not_built(l, "vault");
+}
+
+static void check_borders(struct looked *l)
+{
+	SAY(l, MANUAL, NULL, "this version sends nothing away; what else copies the store is for you to look at (allowed: %s)",
+	    *l->p->jurisdictions ? l->p->jurisdictions : "any");
+}
+
+/* Set up, whatever its cable says. */
+static bool is_up(const char *name)
+{
+	cof_autofree char *path = NULL;
+	cof_autoclose int fd = -1;
+	char text[16] = "";
+	size_t n = 0;
+
+	if (asprintf(&path, "/sys/class/net/%s/flags", name) < 0) {
+		path = NULL;
+		return true;
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 || cof_read_all(fd, text, sizeof(text) - 1, &n) < 0 || strtoul(text, NULL, 0) & 1;
+}
+
+static void check_network(struct looked *l)
+{
+	DIR *d = opendir("/sys/class/net");
+	char up[64] = "";
+	struct dirent *e;
+
+	if (l->p->network && l->p->remote_access) {
+		if (d)
+			closedir(d);
+		SAY(l, NOT_APPLICABLE, NULL, "the policy allows both");
+		return;
+	}
+	while (d && (e = readdir(d)))
+		if (e->d_name[0] != '.' && strcmp(e->d_name, "lo") != 0 && !up[0] && is_up(e->d_name))
+			snprintf(up, sizeof(up), "%.60s", e->d_name);
+	if (d)
+		closedir(d);
+	if (!l->p->network && up[0])
+		SAY(l, FAIL, "ip link", "the host has a network interface that is up: %s", up);
+	else if (!d)
+		SAY(l, MANUAL, "ip link", "the host's interfaces could not be read");
+	else if (l->p->network)
+		SAY(l, MANUAL, "ss -lntu", "no remote access is for you to look at: what listens, and what the network lets through");
+	else
+		SAY(l, PASS, "ip link", "no network interface but loopback is up");
+}
+
+static void check_destruction(struct looked *l)
+{
+	not_built(l, "destruction");
+}
+
+static void check_alarms(struct looked *l)
+{
+	if (l->f->mounted)
+		SAY(l, MANUAL, "journalctl -t cofferfs", "alarms go to the journal; that somebody hears them within the second is for you to try");
+	else
+		SAY(l, FAIL, "coffer status STORE", "it is not mounted: nothing raises an alarm");
+}
+
+static void check_incidents(struct looked *l)
+{
+	not_built(l, "incident records");
+}
+
+static void check_drills(struct looked *l)
+{
+	check_dates(l, "drill_emergency drill_compromise drill_resources drill_continuity drill_revocation");
+}
+
+static void check_restore(struct looked *l)
+{
+	check_dates(l, "escrow_drill restore_drill");
+}
+
+/* ---- the rows, with the clauses of each source ---- */
+
+const struct compliance_row compliance_rows[] = {
+    {"R1", "gpki 5.4.1, ins 22", "each event says type, who, where, when, success or failure", check_events},
+    {"R2", "gpki table 5-1", "every kind of event has a live source", check_coverage},
+    {"R3", "gpki A.1.2", "attempts to delete or modify the log are events", check_attempts},
+    {"R4", "gpki 5.4.6", "recording without gaps", check_gaps},
+    {"R5", "vasp 2.9.4, sec 38", "reads leave a trail", check_reads},
+    {"R6", "vasp 2.9.1", "ledger changes with before, after and a check", check_changes},
+    {"R7", "vasp 2.9.4, vasp 2.9.5", "no key lies in a log", check_leaks},
+    {"R8", "ins 24, ins 25, gpki A.17.12", "the clock is right, and each reset an event", check_clock},
+    {"R10", "gpki 5.5.3, gpki 5.1.8", "archived: apart, unalterable, same grade", check_archived},
+    {"R11", "gpki 5.4.3, gpki 5.5.2, vasp 2.9.4, vasp 2.10.4", "kept long enough", check_retention},
+    {"R12", "gpki table 5-4, sec 7, sec 8, sec 9, sec 20, sec 38, sec 41, ins 7, ins 22, ins 28, ins 34, vasp 2.9",
+     "every kind of record has its shelf, and what verifies it is archived", check_kinds},
+    {"R13", "gpki 5.4.3", "only the auditor removes", check_removal},
+    {"R14", "gpki 5.2.1, gpki 5.2.2, vasp 2.9.5", "two persons, roles not combined", check_persons},
+    {"R15", "gpki 5.4.4, vasp 2.9.5, sec 6.1, sec 35", "encrypted, strong enough", check_ciphers},
+    {"R16", "ins 19, sec 35", "integrity and non-repudiation", check_integrity},
+    {"R17", "gpki 6.6.2", "software and configuration checked", check_self},
+    {"R18", "gpki 5.4.2, gpki 8.1, sec 37.7, vasp 1.4.1, vasp 1.4.2, vasp 2.4.2", "reviews, reports, audits", check_reviews},
+    {"R19", "gpki 5.5.7, gpki 5.5.3(3), gpki 9.4.6", "records obtained and verified; disclosure with basis", check_disclosure},
+    {"R20", "gpki 4.12.1, gpki 6.2.3, gpki 6.2.5", "signing keys neither escrowed nor archived", check_escrow},
+    {"R21", "gpki 6.2.4, gpki 6.1.1(4)", "the CA's key is backed up, others' are not", check_escrow},
+    {"R22", "gpki 6.2.2, vasp 2.7.2", "n-of-m control", check_escrow},
+    {"R23", "gpki 6.2.6", "never in plaintext outside the module", check_escrow},
+    {"R24", "vasp 2.4.1, vasp 2.7.2, vasp 2.9.3", "split, in fireproof safes, in different places", check_escrow},
+    {"R25", "vasp 2.4.5, gpki 6.1", "ceremonies with an auditor and a transcript", check_escrow},
+    {"R26", "vasp 1.2.1, vasp 1.2.3", "inventory; loss planned for", check_escrow},
+    {"R27", "ins 27, gpki 5.7, sec 4.2", "backups tried, recovery drilled", check_restore},
+    {"R28", "gpki 6.3", "no key pair for both signing and encryption", check_escrow},
+    {"R29", "gpki 6.2.10", "destroying a key destroys its backups", check_destruction},
+    {"R30", "ins 27, sec 37.5, gpki A.2.4", "owners authorised; lockout after three; unlocking an event", check_owners},
+    {"R31", "gpki 6.4.1(2), gpki table 6-1", "activation and modules by level", check_activation},
+    {"R32", "gpki 5.6.1, gpki 6.3.2, gpki table 4-1", "lifetimes, rekey ahead, CRLs", check_calendar},
+    {"R40", "gpki 5.4.5", "backups monthly", check_vault},
+    {"R41", "vasp 2.9.3, ins 27", "backups geographically separate", check_vault},
+    {"R42", "sec 8, ins 4", "across borders only as allowed", check_borders},
+    {"R43", "sec 7.2, sec 9.2, sec 9.3", "portability, and proof of deletion", check_vault},
+    {"R44", "sec 35", "messages cannot be replayed", check_vault},
+    {"R45", "gpki 6.7, vasp 2.6.6", "no network, no remote access", check_network},
+    {"R46", "gpki 5.8", "a successor takes over", check_vault},
+    {"R50", "ins 28, sec 7.2, sec 9.3", "disposal unrecoverable, on record", check_destruction},
+    {"R60", "vasp 2.11.3", "alarms in real time", check_alarms},
+    {"R61", "cert 3.2.3, cert annex 1, cert annex 2, ins 31, gpki 8.5", "incidents graded and reported", check_incidents},
+    {"R62", "cert annex 2, cert annex 4, cert annex 5", "logs preserved and handed over", check_incidents},
+    {"R63", "gpki 5.7, gpki 5.7.1, gpki 5.7.2, gpki 5.7.3, gpki 5.7.4, gpki 5.7.5", "yearly drills", check_drills},
+    {"R64", "gpki 4.9.4", "a suspected key goes to the superior CA within the hour", check_incidents},
+    {0},
+};

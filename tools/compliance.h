@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Private to coffer compliance: the rows of the rules, and what each finds. */
+#ifndef COFFER_COMPLIANCE_H
+#define COFFER_COMPLIANCE_H
+
+#include "tools/facts.h"
+
+enum finding { NOT_APPLICABLE, PASS, MANUAL, FAIL };
+
+struct looked {
+	const struct facts *f;
+	const struct cof_profile *p; /* the profile asked about */
+	int64_t now;
+	enum finding finding;
+	char evidence[512]; /* the fact that was looked at, a sentence */
+	const char *command; /* that shows it; NULL: none */
+};
+
+struct compliance_row {
+	const char *rule;    /* "R18" */
+	const char *clauses; /* "gpki 5.4.2, gpki 8.1, sec 37.7" */
+	const char *text;
+	void (*check)(struct looked *l);
+};
+extern const struct compliance_row compliance_rows[]; /* rule NULL behind the last */
+
+/* One check for each row (compliance-checks.c); a capability that does not exist yet never passes. */
+void compliance_says(struct looked *l, enum finding finding, const char *command, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+#endif
