@@ -169,6 +169,9 @@ int cof_archive_checkpoint(struct cof_archive *a);
 /* The policy of the whole archive that is in force: that of the newest POLICY frame, or the defaults. */
 int cof_archive_policy(struct cof_archive *a, struct cof_profile *ret);
 
+/* The same of a store that nobody has open: read from its log's end, without keys and unverified. */
+int cof_store_policy(struct cof_io *io, const struct cof_conf *conf, struct cof_profile *ret);
+
 /* ---- reading; at: a tree size or COF_INDEX_NOW ---- */
 
 int cof_archive_lookup(struct cof_archive *a, uint64_t at, uint64_t dir, const char *name,
@@ -311,7 +314,7 @@ int cof_store_seal_renew(struct cof_io *io, const struct cof_opener_secret *secr
 			 const struct cof_renewal *r, struct cof_diag *diag);
 int cof_store_seal_add(struct cof_io *io, const struct cof_opener_secret *secret,
 		       const struct cof_opener_secret *added, uint32_t pcrs, uint32_t *ret_n,
-		       struct cof_diag *diag); /* -EEXIST: a second TPM */
+		       struct cof_diag *diag); /* -EEXIST: a second TPM · -EPERM: of a kind that the policy does not allow */
 int cof_store_seal_remove(struct cof_io *io, const struct cof_opener_secret *secret,
 			  enum cof_opener_kind kind, uint32_t n, struct cof_diag *diag); /* -EBUSY: the last */
 struct cof_new_lineage {

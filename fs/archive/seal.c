@@ -101,16 +101,35 @@ int cof_store_seal_renew(struct cof_io *io, const struct cof_opener_secret *secr
 	return r;
 }
 
+/* By the archive's policy (R31). An archive for trials may have any. */
+static int check_kind(struct cof_io *io, const struct cof_conf *conf, enum cof_opener_kind kind, struct cof_diag *diag)
+{
+	struct cof_profile p;
+	int r = conf->flags & COF_ARCHIVE_TRIAL ? 1 : cof_store_policy(io, conf, &p);
+
+	if (r > 0)
+		return 0;
+	if (r < 0)
+		return cof_fail(diag, r, "the archive's policy cannot be read (%s): coffer verify says what is wrong", strerror(-r));
+	return cof_profile_has(p.openers, cof_opener_name(kind))
+		       ? 0
+		       : cof_fail(diag, -EPERM, "the archive's policy allows these openers: %s; this would be one of kind %s", p.openers,
+				  cof_opener_name(kind));
+}
+
 int cof_store_seal_add(struct cof_io *io, const struct cof_opener_secret *secret,
 		       const struct cof_opener_secret *added, uint32_t pcrs, uint32_t *ret_n,
 		       struct cof_diag *diag)
 {
 	COF_CLEANUP(cof_keys_freep) struct cof_keys *k = NULL;
-	int r = begin(io, secret, &k, diag);
+	struct cof_conf conf;
+	int r = begin_conf(io, secret, &conf, &k, diag);
 
 	if (r < 0)
 		return r;
-	r = cof_keys_add_opener(k, io, added, NULL, pcrs, ret_n, diag);
+	r = check_kind(io, &conf, added->kind, diag);
+	if (r == 0)
+		r = cof_keys_add_opener(k, io, added, NULL, pcrs, ret_n, diag);
 	cof_io_unlock(io);
 	return r;
 }

@@ -93,6 +93,16 @@ json "sorted(o['obligation'] for o in j if o['overdue'])" < "$W/out" > "$W/late"
 same "overdue in 100 days" "['backup_local', 'crl', 'proof', 'self_check']" "$(cat "$W/late")"
 same "in the order of their dates" True "$(json "[o['due'] for o in j] == sorted(o['due'] for o in j)" < "$W/out")"
 
+say "an opener that the policy does not allow"
+umount_archive
+sed 's/^openers = .*/openers = file/' "$COFFER_PROFILES/gpki-2.ini" > "$W/file-only.ini"
+coffer policy apply "$STORE" "$W/file-only.ini" --key-file "$KEY" > /dev/null
+echo secret > "$W/words"
+coffer verify "$STORE" > "$W/out" || fail "$(cat "$W/out")"
+expect_code 1 coffer seal add "$STORE" --seal file --key-file "$KEY" --new passphrase --new-passphrase-fd 9 9< "$W/words"
+grep -q "allows these openers: file" "$W/out" || fail "a passphrase was not refused: $(cat "$W/out")"
+mount_archive
+
 say "compliance: by clause, nothing passes that was not seen, signed"
 expect_code 3 coffer compliance "$STORE" --json
 cp "$W/out" "$W/report.json"
@@ -137,6 +147,8 @@ same "its state" committed "$(getfattr --absolute-names --only-values -n user.co
 if command -v auditctl > /dev/null; then # parses each rule; without the right to load them it still complains of a bad one
     sed -n '/^# --- auditd$/,/^# ---$/p' "$W/sources" | grep '^-' > "$W/audit.rules"
     auditctl -R "$W/audit.rules" > "$W/out" 2>&1 || true
+    sed 's/^-a /-d /; s/^-w /-W /' "$W/audit.rules" > "$W/audit.undo"
+    auditctl -R "$W/audit.undo" > /dev/null 2>&1 || true
     if grep -qiE 'syntax|unknown|invalid' "$W/out"; then fail "auditctl: $(cat "$W/out")"; fi
 fi
 umount_archive
