@@ -16,6 +16,7 @@
 #include "fs/daemon.h"
 #include "fs/guard/guard.h"
 #include "fs/mount/mount.h"
+#include "fs/rules/catalogue.h"
 #include "fs/sshsig/sshsig.h"
 
 #include <fcntl.h>
@@ -89,6 +90,15 @@ static void on_alarm(void *user, const char *text)
 			  text);
 }
 
+/* The severities of RFC 5424 are the priorities of syslog.h. */
+static int priority_of(const struct cof_alarm_info *info)
+{
+	const struct cof_event_type *type = cof_event_type(info->event);
+	int severity = cof_severity(info->severity ? info->severity : type ? type->severity : "");
+
+	return severity < 0 ? LOG_WARNING : severity;
+}
+
 static void on_alarm_event(void *user, const char *text, const struct cof_alarm_info *info)
 {
 	struct daemon *d = user;
@@ -103,7 +113,7 @@ static void on_alarm_event(void *user, const char *text, const struct cof_alarm_
 		about.uid = info->who->uid;
 		about.pid = info->who->pid;
 	}
-	cof_daemon_say_of(&d->log, LOG_WARNING, &about, "%s", text);
+	cof_daemon_say_of(&d->log, priority_of(info), &about, "%s", text);
 }
 
 static void on_changed(void *user, uint64_t ino)
@@ -274,7 +284,7 @@ static int open_archive(struct daemon *d, struct cof_diag *diag)
 	if (err == 0 && d->opened.text[0])
 		note(d, d->opened.text);
 	if (err == 0 && d->options.unconfined)
-		cof_archive_record(d->archive, "guard", "the daemon was mounted unconfined");
+		cof_archive_record(d->archive, "unconfined", "the daemon was mounted unconfined");
 	return err;
 }
 

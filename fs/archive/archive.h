@@ -74,6 +74,9 @@ int cof_archive_init(struct cof_io *io, const struct cof_init_params *p, struct 
 struct cof_alarm_info { /* what the text is about, for programs that read the system's log */
 	const char *event, *operation, *path, *rule; /* NULL: does not apply */
 	const struct cof_who *who;		      /* NULL: as these */
+	/* As docs/format.md 4.1; NULL: what the table of types says of event. */
+	const char *catalogue, *outcome, *severity, *source, *signer, *detail;
+	uint64_t object, sequence; /* sequence: of its frame; 0: has none (yet) */
 };
 
 struct cof_clock_source { /* where a TPM's clock is read; -errno with a sentence when it does not answer */

@@ -6,6 +6,7 @@
  * and ledger, as they were.
  */
 #include "fs/archive/event.h"
+#include "fs/archive/note.h"
 #include "fs/archive/show.h"
 
 /* ---- what was being written ---- */
@@ -155,8 +156,12 @@ static int resume(struct cof_archive *a)
 	if (r == 0)
 		r = settle_flights(a);
 	if (damaged || r < 0) {
-		(void)cof_event_put(a, "refusals-damaged",
-				    "the counts that were kept for a kill are damaged");
+		const struct cof_event lost = {
+		    .type = "refusals-damaged",
+		    .detail = "the counts that were kept for a kill are damaged",
+		    .quiet = true};
+
+		(void)cof_event_emit(a, &lost, NULL);
 		cof_fault(
 		    a, "%s/refusals is damaged (%s): refusals before the last kill may be missing.",
 		    cof_io_where(a->io), r < 0 ? strerror(-r) : "a check does not fit");

@@ -5,11 +5,12 @@
  * finds out what was written.
  */
 #include "fs/archive/event.h"
+#include "fs/archive/note.h"
 
 #define WAIT_MOST (640 * COF_NSEC)
 #define NAMES_WAIT (60 * COF_NSEC)
 #define NAMES_OF_FRAME 49152
-#define FRAME_COST 260 /* of a sum without names */
+#define FRAME_COST 290 /* of a sum without names */
 
 void cof_names_free(struct cof_name *names, size_t n)
 {
@@ -52,16 +53,6 @@ static int put(struct cof_archive *a, uint64_t object, uint32_t actor, const str
 int cof_event_put_fields(struct cof_archive *a, uint64_t object, uint32_t actor, const struct cof_buf *fields)
 {
 	return put(a, object, actor, fields);
-}
-
-int cof_event_put(struct cof_archive *a, const char *event, const char *detail)
-{
-	cof_autobuf struct cof_buf fields = {0};
-
-	cof_field_put_str(&fields, COF_T_EVENT, event);
-	if (detail)
-		cof_field_put_str(&fields, COF_T_DETAIL, detail);
-	return put(a, 0, 0, &fields);
 }
 
 static void put_detail(struct cof_buf *fields, const struct cof_refused *k)
@@ -135,6 +126,7 @@ int cof_kind_write(struct cof_archive *a, const struct cof_refused *k, bool firs
 		cof_field_put_i64(&fields, COF_T_LAST, k->flight.last);
 	}
 	put_detail(&fields, k);
+	cof_event_put_meaning(&fields, "refused");
 	for (i = *at; i < n && fields.len < most; i++) {
 		if (names[i].kind != number)
 			continue;

@@ -142,8 +142,6 @@ int cof_ledger_load(struct cof_archive *a, unsigned *ret_damaged);
 
 #define COF_WAIT_FIRST (10 * COF_NSEC)
 
-/* Whether there is room for a frame of the system's that is not the last one. */
-bool cof_events_room(struct cof_archive *a);
 /* The sum that is in flight of k, a copy, and the names from *at on that are of kind `number`; as
  * many as fit, *at is behind them. first: with the reason. */
 int cof_kind_write(struct cof_archive *a, const struct cof_refused *k, bool first, uint16_t number,

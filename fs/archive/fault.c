@@ -8,7 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "fs/archive/internal.h"
+#include "fs/archive/note.h"
 #include "fs/archive/show.h"
 
 #define FILE_NAME "faults"
@@ -229,24 +229,15 @@ int cof_status_faults(struct cof_io *io, struct cof_json *into)
 static int record(struct cof_archive *a, const struct cof_who *who, struct cof_buf *detail,
 		  uint64_t *ret_sequence)
 {
-	cof_autobuf struct cof_buf fields = {0};
-	struct cof_draft d = {.type = COF_EVENT, .system = true};
-	struct cof_append done;
+	struct cof_event e = {.type = "acknowledged", .who = who};
 	int r;
 
-	cof_field_put_str(&fields, COF_T_EVENT, "acknowledged");
-	cof_field_put(&fields, COF_T_DETAIL, detail->data, detail->len);
-	if (fields.failed || detail->failed)
+	if (detail->failed)
 		return -ENOMEM;
-	d.plain = fields.data;
-	d.length = (uint32_t)fields.len;
+	e.detail = (const char *)detail->data;
 	cof_gate_enter(a);
-	r = cof_actor_use(a, who, true, &d.actor);
-	if (r == 0)
-		r = cof_archive_put(a, &d, NULL, &done);
+	r = cof_event_emit(a, &e, ret_sequence);
 	cof_gate_leave(a);
-	if (r == 0)
-		*ret_sequence = done.ret_sequence;
 	return r;
 }
 

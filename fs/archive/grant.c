@@ -4,6 +4,7 @@
  * act's frames, which carry the request's id, then an APPROVAL frame with the outcome. A crash before that one
  * lets the next mount do it again: acts are idempotent. Behind it nothing of the request is done any more.
  */
+#include "fs/archive/note.h"
 #include "fs/archive/people.h"
 
 #include <stdio.h>
@@ -85,7 +86,10 @@ static void tell(struct cof_archive *a, const struct cof_request *q, bool done, 
 	if (asprintf(&text, "%s: request %s by %s%s%s", q->action, hex, q->author, *why ? ": " : "", why) < 0)
 		text = NULL;
 	cof_gate_enter(a);
-	(void)cof_event_put(a, done ? "request-done" : "request-failed", text ? text : q->action);
+	(void)cof_event_emit(a, &(struct cof_event){.type = done ? COF_EV_REQUEST_DONE : COF_EV_REQUEST_FAILED,
+						   .actor_name = q->author,
+						   .detail = text ? text : q->action},
+			     NULL);
 	cof_gate_leave(a);
 }
 

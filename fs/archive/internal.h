@@ -341,8 +341,8 @@ void cof_events_flush(struct cof_archive *a); /* all of them */
 void cof_events_due(struct cof_archive *a);   /* those whose time has come */
 /* What a killed daemon left, and the ledger from then on. Before anything is acknowledged. */
 int cof_events_resume(struct cof_archive *a);
-/* Any other event: name and detail, by the daemon. */
-int cof_event_put(struct cof_archive *a, const char *event, const char *detail);
+/* Whether there is room for a frame of the system's that is not the last one. */
+bool cof_events_room(struct cof_archive *a);
 void cof_alarm(struct cof_archive *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void cof_alarm_event(struct cof_archive *a, const struct cof_alarm_info *info, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "fs/archive/note.h"
 #include "fs/archive/leak.h"
 #include "fs/archive/show.h"
 
@@ -284,6 +285,7 @@ static void tell(struct cof_archive *a, const struct cof_who *who, const struct 
 	if (cof_show_index_path(a->ix, COF_INDEX_NOW, g->ino, &path) == 0 && path.len && !path.failed)
 		info.path = (char *)path.data;
 	cof_field_put_str(&fields, COF_T_EVENT, "leak");
+	cof_event_put_meaning(&fields, "leak");
 	cof_field_put_str(&fields, COF_T_OPERATION, "write");
 	if (info.path)
 		cof_field_put_str(&fields, COF_T_PATH, info.path);

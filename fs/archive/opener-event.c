@@ -7,7 +7,7 @@
 #include "fs/archive/auditor.h"
 #include "fs/archive/door.h"
 #include "fs/archive/envelope.h"
-#include "fs/archive/internal.h"
+#include "fs/archive/note.h"
 #include "fs/archive/keys-seal.h"
 
 #define UNKNOWN UINT32_MAX
@@ -240,28 +240,30 @@ static void detail_of(const struct cof_opener_event *e, struct cof_buf *b)
 
 static int put(struct cof_archive *a, const struct cof_opener_event *e, const char *unfinished_text)
 {
-	const struct cof_alarm_info info = {.event = name_of(e->what)};
 	const char *reason = unfinished_text ? unfinished_text : reason_of(e);
-	cof_autobuf struct cof_buf fields = {0}, detail = {0};
-	struct cof_draft d = {.type = COF_EVENT, .system = true};
+	cof_autobuf struct cof_buf detail = {0};
+	struct cof_event event = {.type = name_of(e->what),
+				  .outcome = unfinished_text ? "failure" : NULL,
+				  .reason = reason,
+				  .count = e->count,
+				  .first = e->first,
+				  .last = e->last,
+				  .quiet = true}; /* told below, with how often */
+	const struct cof_event_type *type = cof_event_type(event.type);
+	struct cof_alarm_info info = {.event = event.type, .outcome = event.outcome};
+	int r;
 
 	detail_of(e, &detail);
-	cof_field_put_str(&fields, COF_T_EVENT, name_of(e->what));
-	if (reason)
-		cof_field_put_str(&fields, COF_T_REASON, reason);
-	cof_field_put_u64(&fields, COF_T_COUNT, e->count);
-	cof_field_put_i64(&fields, COF_T_FIRST, e->first);
-	cof_field_put_i64(&fields, COF_T_LAST, e->last);
-	if (detail.len)
-		cof_field_put(&fields, COF_T_DETAIL, detail.data, detail.len);
-	if (fields.failed || detail.failed)
+	if (detail.failed)
 		return -ENOMEM;
-	cof_alarm_event(a, &info, "%s: %s%s%.*s, %u time%s, before this mount.", name_of(e->what),
-			reason ? reason : "", reason && detail.len ? ", " : "", (int)detail.len,
-			detail.len ? (const char *)detail.data : "", e->count, e->count == 1 ? "" : "s");
-	d.plain = fields.data;
-	d.length = (uint32_t)fields.len;
-	return cof_archive_put(a, &d, NULL, NULL);
+	info.detail = event.detail = detail.len ? (const char *)detail.data : NULL;
+	r = cof_event_emit(a, &event, &info.sequence);
+	if (type && type->alarm)
+		cof_alarm_event(a, &info, "%s: %s%s%.*s, %u time%s, before this mount.", event.type,
+				reason ? reason : "", reason && detail.len ? ", " : "", (int)detail.len,
+				detail.len ? (const char *)detail.data : "", e->count,
+				e->count == 1 ? "" : "s");
+	return r;
 }
 
 static int put_all(struct cof_archive *a, const struct cof_opener_events *l)

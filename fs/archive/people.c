@@ -8,6 +8,7 @@
  *
  * Everything here happens under one lock, the outermost of the archive: what was judged is what is written.
  */
+#include "fs/archive/note.h"
 #include "fs/archive/people.h"
 
 #include <stdio.h>
@@ -259,7 +260,8 @@ int cof_people_refused(struct cof_archive *a, const struct cof_who *who, const c
 	if (asprintf(&detail, "%s refused (%s) to uid %u: %s", what, rule, who->uid, reason) < 0)
 		detail = NULL;
 	cof_gate_enter(a);
-	(void)cof_event_put(a, "approval-refused", detail ? detail : rule);
+	(void)cof_event_emit(a, &(struct cof_event){.type = COF_EV_REQUEST_REFUSED, .who = who, .reason = rule, .detail = detail ? detail : rule},
+			     NULL);
 	cof_gate_leave(a);
 	return cof_fail(diag, -EPERM, "%s (%s)", reason, rule);
 }

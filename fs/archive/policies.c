@@ -5,7 +5,7 @@
  */
 #include <stdio.h>
 
-#include "fs/archive/internal.h"
+#include "fs/archive/note.h"
 
 #define KEY "policies" /* of the root, in the index: the digest that was recorded last */
 #define LINES_MAX 16 /* of shelves named one by one */
@@ -90,28 +90,28 @@ static bool is_known(struct cof_archive *a, const uint8_t digest[COF_HASH])
 static int put(struct cof_archive *a, const struct all *all, int unread)
 {
 	cof_autobuf struct cof_buf fields = {0}, detail = {0};
-	struct cof_draft d = {.type = COF_EVENT, .system = true};
+	struct cof_event e = {.type = "policies"};
 	uint8_t digest[COF_HASH] = {0};
-	struct cof_append done;
+	uint64_t sequence = 0;
 	int r = unread ? 0 : digest_of(all, digest);
 
 	if (r < 0 || (!unread && is_known(a, digest)))
 		return r;
-	cof_field_put_str(&fields, COF_T_EVENT, "policies");
 	if (unread) {
 		cof_buf_printf(&detail, "cannot be read: %s", strerror(-unread));
 	} else {
 		cof_field_put(&fields, COF_T_POLICIES, digest, sizeof(digest));
 		detail_of(all, &detail);
 	}
-	if (detail.len)
-		cof_field_put(&fields, COF_T_DETAIL, detail.data, detail.len);
-	d.plain = fields.data;
-	d.length = (uint32_t)fields.len;
-	r = fields.failed || detail.failed ? -ENOMEM : cof_archive_put(a, &d, NULL, &done);
+	e.outcome = unread ? "failure" : NULL;
+	e.severity = unread ? "warning" : NULL;
+	e.detail = (const char *)detail.data;
+	e.fields = fields.data;
+	e.fields_len = fields.len;
+	r = fields.failed || detail.failed ? -ENOMEM : cof_event_emit(a, &e, &sequence);
 	/* An index that is built anew has it not, and then it is recorded once more. */
 	return r < 0 || unread ? r
-			       : cof_index_put_value(a->ix, done.ret_sequence, COF_ROOT_INO, KEY, digest, COF_HASH);
+			       : cof_index_put_value(a->ix, sequence, COF_ROOT_INO, KEY, digest, COF_HASH);
 }
 
 int cof_policies_record(struct cof_archive *a)

@@ -4,6 +4,7 @@
  * stronger is written at once, by the host's root; what promises less somewhere comes by a request that was
  * approved (act-profile.c). Either way an EVENT says what changed, old and new.
  */
+#include "fs/archive/note.h"
 #include "fs/archive/people.h"
 
 #include <stdio.h>
@@ -151,7 +152,7 @@ static int event(struct cof_archive *a, const char *name, const struct told *t)
 	int r;
 
 	cof_gate_enter(a);
-	r = cof_event_put(a, name, (const char *)t->text.data);
+	r = cof_event_emit(a, &(struct cof_event){.type = name, .detail = (const char *)t->text.data}, NULL);
 	cof_gate_leave(a);
 	return r;
 }

@@ -4,35 +4,19 @@
  * those of the mount before, and what is another now is an EVENT. And events that the daemon has to
  * tell of itself.
  */
-#include "fs/archive/internal.h"
+#include "fs/archive/note.h"
 
 #include <stdio.h>
 
 #define LINES_MAX 16 /* of what changed; a larger update is told by its number */
 
-static int put_event(struct cof_archive *a, const char *event, const void *text, size_t n)
-{
-	cof_autobuf struct cof_buf fields = {0};
-	struct cof_draft d = {.type = COF_EVENT, .system = true};
-
-	cof_field_put_str(&fields, COF_T_EVENT, event);
-	cof_field_put(&fields, COF_T_DETAIL, text, n);
-	d.plain = fields.data;
-	d.length = (uint32_t)fields.len;
-	return fields.failed ? -ENOMEM : cof_archive_put(a, &d, NULL, NULL);
-}
-
 void cof_archive_record(struct cof_archive *a, const char *event, const char *text)
 {
-	const struct cof_alarm_info info = {.event = event};
-	int r = -EROFS;
+	const struct cof_event e = {.type = event, .detail = text, .alarm = true};
 
 	cof_gate_enter(a);
-	if (a->log && !atomic_load(&a->failed))
-		r = put_event(a, event, text, strlen(text));
+	(void)cof_event_emit(a, &e, NULL); /* what cannot be recorded is told all the same */
 	cof_gate_leave(a);
-	cof_alarm_event(a, &info, "%s%s%s%s.", text, r < 0 ? ", which could not be recorded (" : "",
-			r < 0 ? strerror(-r) : "", r < 0 ? ")" : "");
 }
 
 /* ---- comparing ---- */
@@ -129,11 +113,9 @@ int cof_self_compare(struct cof_archive *a)
 		return 0;
 	compare(&c, old.data, old.len, a->p.self, a->p.self_len);
 	if (c.n) {
-		r = c.text.failed ? -ENOMEM : put_event(a, "changed", c.text.data, c.text.len);
-		cof_alarm_event(a, &(struct cof_alarm_info){.event = "changed"},
-				"What the daemon is made of has changed since the last mount: %.600s%s",
-				c.text.data ? (const char *)c.text.data : "?",
-				r < 0 ? " (which could not be recorded)" : "");
+		const struct cof_event e = {.type = "changed", .detail = (const char *)c.text.data};
+
+		r = c.text.failed ? -ENOMEM : cof_event_emit(a, &e, NULL);
 	}
 	cof_buf_done(&c.text);
 	return r;

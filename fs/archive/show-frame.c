@@ -99,6 +99,17 @@ static const struct known known[256] = {
 	[COF_T_REQUEST] = {"request", FORM_HEX},
 	[COF_T_PEOPLE] = {"people", FORM_BYTES},
 	[COF_T_DOCUMENT] = {"document", FORM_BYTES},
+	[COF_T_CATALOGUE] = {"catalogue", FORM_BYTES},
+	[COF_T_EVENT_OUTCOME] = {"outcome", FORM_BYTES},
+	[COF_T_SEVERITY] = {"severity", FORM_BYTES},
+	[COF_T_SOURCE] = {"source", FORM_BYTES},
+	[COF_T_SIGNER] = {"signer", FORM_BYTES},
+	[COF_T_PLACE] = {"place", FORM_BYTES},
+	[COF_T_CLAIMED_TIME] = {"claimed_time", FORM_TIME},
+	[COF_T_EVENT_SIGNATURE] = {"signature", FORM_BYTES},
+	[COF_T_FORM] = {"form", FORM_BYTES},
+	[COF_T_REVIEWED] = {"reviewed_to", FORM_U64},
+	[COF_T_HEARTBEAT] = {"heartbeat_ns", FORM_U64},
 };
 
 /* ---- fields ---- */

@@ -151,7 +151,7 @@ umount_archive
 mount_archive
 same "two persons after a remount" 2 "$(coffer people show "$STORE" | wc -l)"
 same "all requests are known" 6 "$(coffer requests "$STORE" --json | wc -l)"
-same "refusals are events" 1 "$(coffer log "$STORE" --json | grep -c 'approval-refused.*same\|approval-refused.*(replay)' | sed 's/^[1-9].*/1/')"
+same "refusals are events" 1 "$(coffer log "$STORE" --json | grep -c 'request-refused.*same\|request-refused.*(replay)' | sed 's/^[1-9].*/1/')"
 umount_archive
 verify_intact
 coffer verify "$STORE" --json > "$W/verified"

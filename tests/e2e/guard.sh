@@ -110,7 +110,7 @@ mount_archive unconfined
 pid=$(daemon_pid)
 same "seccomp" 0 "$(field Seccomp "$pid")"
 same "no capabilities all the same" 1 "$(field NoNewPrivs "$pid")"
-[[ $(event guard) == *unconfined* ]] || fail "no event: $(event guard)"
+[[ $(event unconfined) == *unconfined* ]] || fail "no event: $(event unconfined)"
 [[ $(event changed) == *unconfined* ]] || fail "no change: $(event changed)"
 expect_code 3 coffer self-check "$STORE"
 coffer status "$STORE" | grep -q "Warning.*unconfined" || fail "status does not warn"

@@ -4,6 +4,7 @@
 
 #include "entries.h"
 #include "fs/archive/event.h"
+#include "fs/archive/note.h"
 
 static struct store s;
 static uint64_t file; /* audit/a.log, with a line in it */
@@ -338,12 +339,42 @@ START_TEST(own_events)
 {
 	struct cof_json *list, *e;
 
-	ck_assert_int_eq(cof_event_put(s.archive, "unmount-asked", "by pid 7"), 0);
+	const struct cof_event one = {.type = "unmount-asked", .detail = "by pid 7"};
+	const struct cof_event two = {.type = "locked",
+				      .severity = "crit",
+				      .source = "ca",
+				      .place = "room 2",
+				      .actor_name = "alice",
+				      .path = "audit/a",
+				      .who = &alice,
+				      .object = file,
+				      .time = 77 * COF_NSEC};
+	uint64_t sequence = 0;
+
+	s.alarm[0] = '\0';
+	ck_assert_int_eq(cof_event_emit(s.archive, &one, &sequence), 0);
+	ck_assert_str_eq(s.alarm, ""); /* of no table: only what asks for it is told */
+	ck_assert_int_eq(cof_event_emit(s.archive, &two, NULL), 0);
+	ck_assert_ptr_nonnull(strstr(s.alarm, "audit/a"));
 	list = entries_of(&s, "event");
 	e = entry_with(list, "event", "unmount-asked");
 	ck_assert_ptr_nonnull(e);
 	ck_assert_str_eq(cof_json_str(e, "detail"), "by pid 7");
+	ck_assert_str_eq(cof_json_str(e, "severity"), "notice");
+	ck_assert_str_eq(cof_json_str(e, "outcome"), "success");
+	ck_assert_ptr_null(cof_json_get(e, "catalogue"));
 	ck_assert_ptr_null(cof_json_get(e, "actor"));
+	ck_assert_int_eq(number_of(e, "sequence"), (int64_t)sequence);
+	e = entry_with(list, "event", "locked");
+	ck_assert_ptr_nonnull(e);
+	ck_assert_str_eq(cof_json_str(e, "catalogue"), "A.2.3");
+	ck_assert_str_eq(cof_json_str(e, "outcome"), "failure");
+	ck_assert_str_eq(cof_json_str(e, "severity"), "crit");
+	ck_assert_str_eq(cof_json_str(e, "source"), "ca");
+	ck_assert_str_eq(cof_json_str(e, "place"), "room 2");
+	ck_assert_str_eq(cof_json_str(e, "signer"), "alice");
+	ck_assert_str_eq(cof_json_str(e, "claimed_time"), "1970-01-01T00:01:17.000Z");
+	ck_assert_ptr_nonnull(cof_json_get(e, "actor"));
 	cof_json_free(list);
 }
 END_TEST

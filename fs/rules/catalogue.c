@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which kind of the catalogue a type of event is, how it ended, and how bad that is. */
+#include "fs/rules/catalogue-data.h"
+
+#define S "success"
+#define F "failure"
+#define A "attempt"
+
+/* In groups by what they are about; docs/format.md lists them. */
+static const struct cof_event_type types[] = {
+    /* what was refused */
+    {"refused", "A.1.2", F, "warning", true, "an operation was refused"},
+    {"refusal-rate", "A.1.2", F, "alert", true, "many operations are refused"},
+    {"refusals-damaged", "A.17.2", F, "err", true, "counts of refusals were damaged"},
+    {"leak", "A.17.10", F, "alert", true, "a secret was found in what was written"},
+    /* policies and people */
+    {"policy-changed", "A.1.1", S, "notice", true, "a shelf's policy was changed"},
+    {"policies", NULL, S, "info", false, "the policies in force at a mount"},
+    {"profile-changed", "A.10.1", S, "notice", true, "the archive's policy was changed"},
+    {"person-added", "A.11.1", S, "notice", true, "a person or role was added"},
+    {"person-removed", "A.11.1", S, "notice", true, "a person or role was removed"},
+    {"roles-changed", "A.11.2", S, "notice", true, "roles of a person were changed"},
+    {"requested", NULL, A, "notice", false, "a request was made"},
+    {"approved", NULL, S, "notice", false, "a request was approved by a person"},
+    {"declined", NULL, F, "notice", false, "a request was refused by a person"},
+    {"request-refused", NULL, F, "warning", true, "a request or signature was not permitted"},
+    {"request-done", NULL, S, "notice", true, "an approved request was carried out"},
+    {"request-expired", NULL, F, "info", false, "a request expired"},
+    {"request-failed", NULL, F, "err", true, "an approved request could not be carried out"},
+    {"hold-begin", NULL, S, "notice", false, "a legal hold began"},
+    {"hold-end", NULL, S, "notice", true, "a legal hold ended"},
+    {"retention-ended", NULL, S, "notice", true, "a retention was ended early"},
+    {"event-declared", NULL, S, "info", false, "an event was declared from which retention counts"},
+    {"certificate-kept", NULL, S, "debug", false, "a certificate determines a retention"},
+    {"certificate-malformed", "A.17.3", F, "warning", false, "a certificate cannot be understood"},
+    {"acknowledged", NULL, S, "info", false, "faults were acknowledged"},
+    /* openers and keys */
+    {"key-loaded", "A.4.1", S, "notice", true, "the archive's keys were opened"},
+    {"opener-failed", "A.14.7", F, "warning", true, "a wrong passphrase or PIN was given"},
+    {"locked", "A.2.3", F, "alert", true, "too many wrong passphrases or PINs: locked"},
+    {"opener-refused", "A.14.7", F, "warning", true, "a passphrase or PIN was given while locked"},
+    {"unlocked", "A.2.4", S, "notice", true, "the lock was lifted"},
+    {"attempts-lost", "A.17.2", F, "err", true, "the count of wrong passphrases was damaged"},
+    {"opener-added", "A.2.5", S, "notice", true, "an opener was added"},
+    {"opener-removed", "A.2.5", S, "notice", true, "an opener was removed"},
+    {"seal-renewed", "A.10.1", S, "notice", true, "the root key was renewed"},
+    {"envelope-renewed", "A.10.1", S, "notice", true, "the recovery envelope was renewed"},
+    {"auditors-renewed", "A.10.1", S, "notice", true, "the auditors' keys were changed"},
+    {"opener-events", NULL, A, "warning", true, "what happened to openers, counted together"},
+    /* the machine */
+    {"mount", "A.14.6", S, "notice", false, "the archive was mounted"},
+    {"unmount", NULL, S, "notice", false, "the archive was unmounted"},
+    {"recovery", "A.17.1", F, "warning", false, "the archive was not unmounted, or is in new keys"},
+    {"clock-reset", "A.17.12", S, "warning", true, "the wall clock was set"},
+    {"clock", "A.17.12", A, "warning", true, "a clock is not what it should be"},
+    {"changed", "A.15.2", S, "warning", true, "the daemon's programs or options are others"},
+    {"guard", "A.17.1", F, "alert", true, "the daemon made a system call that it has no use for"},
+    {"unconfined", "A.15.5", S, "warning", true, "the daemon runs without its confinement"},
+    {"integrity-failed", "A.17.2", F, "alert", true, "stored bytes are not what was written"},
+    {"stamp", NULL, S, "info", false, "a time-stamp token was chained"},
+    {"shelf", NULL, S, "info", false, "a shelf was made, or has another policy"},
+    {"gap", "A.17.1", F, "alert", true, "nothing could be recorded for a while"},
+    {"silence", "A.17.9", F, "alert", true, "a source has not written for too long"},
+    {"silence-ended", NULL, S, "notice", true, "a silent source writes again"},
+    {"hook-lost", "A.17.1", F, "warning", true, "the hook program missed events"},
+    {"read", NULL, S, "info", false, "a file was opened for reading"},
+    {"backup", "A.14.11", S, "notice", false, "a copy was made"},
+    {"restore", "A.14.12", S, "notice", true, "a copy was restored"},
+};
+
+static const char *const severities[] = {"emerg",   "alert",  "crit", "err",
+					 "warning", "notice", "info", "debug"};
+
+size_t cof_catalogue(const struct cof_catalogue_kind **ret)
+{
+	*ret = cof_catalogue_data;
+	return cof_catalogue_n;
+}
+
+size_t cof_records(const struct cof_record_kind **ret)
+{
+	*ret = cof_records_data;
+	return cof_records_n;
+}
+
+const struct cof_catalogue_kind *cof_catalogue_find(const char *id)
+{
+	for (size_t i = 0; i < cof_catalogue_n; i++)
+		if (!strcmp(cof_catalogue_data[i].id, id))
+			return &cof_catalogue_data[i];
+	return NULL;
+}
+
+const struct cof_record_kind *cof_record_kind_find(const char *text)
+{
+	for (size_t i = 0; i < cof_records_n; i++)
+		if (!strcmp(cof_records_data[i].text, text))
+			return &cof_records_data[i];
+	return NULL;
+}
+
+size_t cof_event_types(const struct cof_event_type **ret)
+{
+	*ret = types;
+	return COF_COUNT(types);
+}
+
+const struct cof_event_type *cof_event_type(const char *name)
+{
+	for (size_t i = 0; i < COF_COUNT(types); i++)
+		if (!strcmp(types[i].name, name))
+			return &types[i];
+	return NULL;
+}
+
+int cof_severity(const char *name)
+{
+	for (size_t i = 0; i < COF_COUNT(severities); i++)
+		if (!strcmp(severities[i], name))
+			return (int)i;
+	return -1;
+}
+
+const char *cof_severity_name(int severity)
+{
+	return severity >= 0 && severity < (int)COF_COUNT(severities) ? severities[severity] : NULL;
+}
+
+bool cof_outcome_valid(const char *name)
+{
+	return !strcmp(name, S) || !strcmp(name, F) || !strcmp(name, A);
+}
+
+bool cof_event_type_valid(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	return n && n <= 31 && !name[n] && name[0] >= 'a' && name[0] <= 'z';
+}
