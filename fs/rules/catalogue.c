@@ -16,6 +16,8 @@ static const struct cof_event_type types[] = {
     /* policies and people */
     {"policy-changed", "A.1.1", S, "notice", true, "a shelf's policy was changed"},
     {"policies", NULL, S, "info", false, "the policies in force at a mount"},
+    {"policy-set", "A.1.1", S, "notice", true, "the archive's policy was changed"},
+    {"policy-refused", "A.1.1", F, "warning", true, "a change of the archive's policy was refused"},
     {"profile-changed", "A.10.1", S, "notice", true, "the archive's policy was changed"},
     {"person-added", "A.11.1", S, "notice", true, "a person or role was added"},
     {"person-removed", "A.11.1", S, "notice", true, "a person or role was removed"},
