@@ -297,8 +297,8 @@ static void say_retention(const struct cof_json *o)
 	duration(lag < 0 ? -lag : lag, text);
 	printf("%-12s %s, %s %s the wall clock\n", "Retention", time, text, lag < 0 ? "ahead of" : "behind");
 	if (lag >= 1000)
-		printf("%-12s vaults that agree, or two officers, are to vouch for the time that was missed. This "
-		       "version\n%-12s has neither: ends come that much later\n",
+		printf("%-12s two officers vouch for the time that was missed (coffer request clock-catch-up); until\n"
+		       "%-12s then ends come that much later\n",
 		       "Catch up", "");
 }
 
