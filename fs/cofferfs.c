@@ -125,6 +125,15 @@ static void on_changed(void *user, uint64_t ino)
 		cof_mount_changed(m, ino);
 }
 
+static void on_removed(void *user, uint64_t parent, const char *name)
+{
+	struct daemon *d = user;
+	struct cof_mount *m = atomic_load(&d->mount);
+
+	if (m)
+		cof_mount_removed(m, parent, name);
+}
+
 static void on_stop(void *user)
 {
 	struct daemon *d = user;
@@ -256,6 +265,7 @@ static int open_archive(struct daemon *d, struct cof_diag *diag)
 				       .alarm = on_alarm,
 				       .alarm_event = on_alarm_event,
 				       .changed = on_changed,
+				       .removed = on_removed,
 				       .read_only = d->options.read_only,
 				       .verify_signature = cof_sshsig_ask,
 				       .verify_user = d->sign,

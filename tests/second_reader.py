@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 CHUNK, LIMIT = 65536, 1 << 20
 (ARCHIVE, MOUNT, UNMOUNT, RECOVERY, ACTOR, CREATE, APPEND, HOLE, PAD, COMMIT, EXTEND, RENAME, REMOVE,
  ATTR, EVENT, CHECKPOINT, HEARTBEAT) = range(1, 18)
-COSIGN, CLOCK, STAMP, SHELF = 25, 26, 27, 29
+HOLD, COSIGN, CLOCK, STAMP, SHELF = 22, 25, 26, 27, 29
 FILE, DIRECTORY, SYMLINK = 1, 2, 3
 HEADER = struct.Struct("<4sBBHQQQIIQIIqq32s16sII")
 assert HEADER.size == 128
@@ -226,9 +226,10 @@ class Note:
 TEXT = None
 SIZES = {1: 8, 3: 1, 4: 4, 5: 4, 6: 4, 8: 8, 9: 8, 16: 4, 17: 4, 20: 8, 24: 8, 25: 8, 34: 4, 37: 8,
          38: 8, 39: 8, 48: 32, 49: 32, 50: 16, 51: 8, 52: 8, 53: 4, 56: 4, 57: 8, 58: 8, 59: 32,
-         65: 8, 66: 8, 67: 8, 68: 12, 69: 8, 71: 8, 73: 8, 74: 8, 77: 32, 79: 25}
+         65: 8, 66: 8, 67: 8, 68: 12, 69: 8, 71: 8, 73: 8, 74: 8, 77: 32, 79: 25,
+         96: 1, 97: 8, 102: 8, 103: 8, 104: 1, 105: 8, 106: 8, 107: 8, 108: 8, 109: 8, 110: 8, 112: 32}
 NAMES = (2, 10)
-REPEATED = (41, 80, 81)
+REPEATED = (35, 41, 80, 81)
 LEAST = {41: 18, 80: 33, 82: 33}  # bytes that the value has at least
 
 
@@ -250,7 +251,7 @@ def fields(raw, where, *required):
         need(tag not in SIZES or SIZES[tag] == len(value), where, "has field", tag, "of another size")
         need(tag not in NAMES or 1 <= len(value) <= 255, where, "has a name of another size")
         if tag in SIZES and SIZES[tag] <= 8:
-            signed = tag in (8, 24, 25, 38, 39, 51, 66, 67, 73, 74)
+            signed = tag in (8, 24, 25, 38, 39, 51, 66, 67, 73, 74, 102, 103, 105, 106, 110)
             value = int.from_bytes(value, "little", signed=signed)
         out[tag] = value
     for tag in required:
@@ -525,6 +526,45 @@ class Node:
         self.state, self.until, self.xattrs, self.readable = "open", None, {}, True
 
 
+class Holds:
+    """Which legal holds cover which inode (section 4)."""
+
+    def __init__(self):
+        self.in_force, self.ever, self.of = {}, 0, {}
+
+    def take(self, f, v, private, names):
+        hold = f.sequence if v[96] == 1 else v.get(97)
+        need(v[96] in (1, 2, 3, 4) and hold is not None, f.where, "is a malformed hold")
+        if v[96] == 1:
+            need(98 in v and 99 in private, f.where, "begins a hold of nothing")
+            self.in_force[hold] = {"case": private[99].decode("utf-8", "strict"), "laid": False}
+            self.ever += 1
+        need(hold in self.in_force, f.where, "is about a hold that is not in force")
+        raw = v.get(98, b"")
+        need(len(raw) % 16 == 0, f.where, "has malformed ranges")
+        for first, count in struct.iter_unpack("<QQ", raw):
+            need(count <= 256, f.where, "covers too much")
+            for ino in range(first, first + count):
+                names.get(ino, f)
+                self.of.setdefault(ino, set()).add(hold)
+        if v[96] == 3:
+            need(112 in v, f.where, "ends a hold without a request")
+            del self.in_force[hold]
+        elif v[96] == 4:
+            need(107 in v and 108 in v and 109 in v, f.where, "lacks its counts")
+            self.in_force[hold]["laid"] = True
+
+    def go_with(self, f, v):
+        ids = v.get(100, b"")
+        need(len(ids) % 8 == 0, f.where, "has malformed holds")
+        for (hold,) in struct.iter_unpack("<Q", ids):
+            need(hold < f.sequence, f.where, "has a hold of later")
+            self.of.setdefault(f.object, set()).add(hold)
+
+    def on(self, ino):
+        return len(self.of.get(ino, set()) & set(self.in_force))
+
+
 class Names:
     """The tree of names, as the frames make it (section 4)."""
 
@@ -638,6 +678,7 @@ class Store:
         self.mount, self.salt, self.epoch, self.actors = 0, None, None, 0
         self.lineage, self.anchor = None, (None, 0)
         self.counters, self.committed, self.events, self.salts = {}, set(), 0, {}
+        self.holds, self.waits = Holds(), {}
         self.policies = {}  # of shelves: SHA-256
         self.policy_digests = 0  # EVENT frames with a digest of all of them
         self.openers = []  # what EVENT frames say of openers
@@ -772,12 +813,19 @@ class Store:
                       REMOVE: self.names.remove, ATTR: self.names.attr}.get(f.type)
             if change:
                 change(f, v)
+            if f.type in (CREATE, RENAME):
+                self.holds.go_with(f, fields(f.rest(), f.where))
         elif f.type in (COMMIT, EXTEND):
             v = {**fields(f.rest(), f.where), **fields(plain, f.where)}
             if f.type == COMMIT:
                 self.names.commit(f, v)
             else:
-                self.names.get(f.object, f, FILE).until = v.get(24)
+                n = self.names.get(f.object, f, FILE)
+                n.until = max(n.until, v[24]) if 24 in v and 112 not in v and n.until is not None else v.get(24)
+            if 101 in v:
+                need(1 <= len(v[101]) <= 31, f.where, "names no event")
+                self.waits[f.object] = 102 not in v
+            need(v.get(104, 0) in (0, 1), f.where, "has an unknown mode")
         elif f.type == SHELF:
             n = self.names.get(f.object, f, DIRECTORY)
             v = fields(plain, f.where, 2)
@@ -785,6 +833,8 @@ class Store:
             policy.decode("utf-8", "strict")
             self.policies[f.object] = sha256(policy)
             need(n.parent == 1 and n.name == v[2], f.where, "is about another directory")
+        elif f.type == HOLD:
+            self.holds.take(f, fields(f.rest(), f.where, 96), fields(plain, f.where), self.names)
         elif f.type != PAD:
             fields(f.rest(), f.where)
 

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <sys/xattr.h>
 
-enum { OPT_UNTIL, OPT_FOR, OPT_INFINITE, OPT_JSON };
+enum { OPT_UNTIL, OPT_FOR, OPT_INFINITE, OPT_JSON, OPT_EVENT };
 
 static const struct tool_option options[] = {
     [OPT_UNTIL] = {"until", "DATE",
@@ -25,21 +25,36 @@ static const struct tool_option options[] = {
     [OPT_JSON] = {"json", NULL, "one JSON object a line instead of text"},
     {0},
 };
+#define RETAIN_MORE                                                                                \
+	"keeps it until this event is declared, and as long again from then on as the shelf keeps " \
+	"(root, through the daemon)"
+static const struct tool_option retain_options[] = {
+    [OPT_UNTIL] = {"until", "DATE",
+		   "keeps it until then: 2031-01-02, or 2031-01-02T03:04:05Z (UTC)"},
+    [OPT_FOR] = {"for", "SPAN", "keeps it that long from now on: 10y, 90d, 12h"},
+    [OPT_INFINITE] = {"infinite", NULL, "keeps it for ever"},
+    [OPT_JSON] = {"json", NULL, "one JSON object a line instead of text"},
+    [OPT_EVENT] = {"event", "NAME", RETAIN_MORE},
+    {0},
+};
 
 struct committing {
 	bool extend, json; /* extend: coffer retain */
+	const char *event; /* NULL: none */
 	struct end_args end;
 };
 
 /* ---- one file ---- */
 
-static int ask_commit(const struct mount_line *m, uint64_t ino, struct cof_diag *diag)
+static int ask_daemon(const struct mount_line *m, uint64_t ino, const char *event, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *request = cof_json_object();
 	autostore struct store s = {0};
 	int r = store_open(m->source, &s, diag);
 
-	cof_json_set_str(request, "verb", "commit");
+	cof_json_set_str(request, "verb", event ? "retain-event" : "commit");
+	if (event)
+		cof_json_set_str(request, "event", event);
 	cof_json_set_uint(request, "ino", ino);
 	return r < 0 ? r : store_ask(&s, request, NULL, NULL, diag);
 }
@@ -102,12 +117,14 @@ static int apply(const struct committing *c, const struct item *i, const struct 
 	int64_t end = end_of(&c->end, c->end.span ? span_begin(m) : 0);
 	int r;
 
+	if (c->event)
+		return ask_daemon(m, i->st.st_ino, c->event, diag);
 	if (end != COF_RETAIN_NONE)
 		r = set_end(i->path, end);
 	else if (i->st.st_size)
 		r = chmod(i->path, i->st.st_mode & 07555) < 0 ? -errno : 0;
 	else
-		return ask_commit(m, i->st.st_ino, diag); /* chmod commits no empty file */
+		return ask_daemon(m, i->st.st_ino, NULL, diag); /* chmod commits no empty file */
 	return r < 0 ? refused(c, i, end, r, diag) : 0;
 }
 
@@ -170,7 +187,9 @@ static void tell(const struct committing *c, const struct item *i)
 		return;
 	}
 	printf("%s %s", word, shown ? shown : "?");
-	if (item_has_no_end(i))
+	if (c->event)
+		printf(", kept until %s is declared, and from then on", c->event);
+	else if (item_has_no_end(i))
 		printf(", kept for ever");
 	else if (until && *until)
 		printf(", kept until %s", until);
@@ -211,6 +230,8 @@ static int take_options(const struct verb *self, int argc, char **argv, struct c
 			c->end.span = optarg;
 		else if (option == OPT_INFINITE)
 			c->end.infinite = true;
+		else if (option == OPT_EVENT)
+			c->event = optarg;
 		else
 			c->json = true;
 	}
@@ -221,8 +242,10 @@ static int take_options(const struct verb *self, int argc, char **argv, struct c
 	conflict = end_conflict(&c->end);
 	if (*conflict)
 		return misuse("%s", conflict);
-	if (c->extend && !c->end.until && !c->end.span && !c->end.infinite)
-		return misuse("say until when: --until, --for or --infinite");
+	if (c->event && (c->end.until || c->end.span || c->end.infinite))
+		return misuse("--event stands alone: the event says when");
+	if (c->extend && !c->end.until && !c->end.span && !c->end.infinite && !c->event)
+		return misuse("say until when: --until, --for, --infinite or --event");
 	return -1;
 }
 
@@ -288,9 +311,12 @@ const struct verb verb_retain = {
 	"Examples:\n"
 	"  coffer retain --until 2040-01-01 /mnt/store/audit/2026-11.log\n"
 	"  coffer retain --infinite /mnt/store/audit/charter.pdf\n"
+	"  coffer retain --event contract-end /mnt/store/contracts/0815.pdf\n"
+	"\n"
+	"An event is declared by approval: coffer request event-declare.\n"
 	"\n"
 	"Exit code: 0 all are kept that long, 1 at least one is not, 2 wrong usage.",
-    .options = options,
+    .options = retain_options,
     .run = run,
     .takes_files = true,
 };

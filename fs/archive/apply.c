@@ -4,20 +4,12 @@
  * for frames read back from the log, so that a rebuilt index cannot differ from one that was fed. All of it
  * is idempotent: a frame applied twice to the state before it leaves the same state.
  */
-#include "fs/archive/internal.h"
+#include "fs/archive/apply.h"
 #include "fs/archive/people.h"
-
-struct parts { /* of the frame being applied */
-	struct cof_archive *a;
-	const struct cof_frame *f;
-	uint64_t address;
-	const uint8_t *public_part, *private_part;
-	size_t public_len, private_len;
-};
 
 /* ---- fields ---- */
 
-static int get_name(const struct parts *p, uint8_t tag, const uint8_t **ret, uint16_t *ret_len)
+static int get_name(const struct cof_parts *p, uint8_t tag, const uint8_t **ret, uint16_t *ret_len)
 {
 	struct cof_field field;
 	int r = cof_field_find(p->private_part, p->private_len, tag, &field);
@@ -46,18 +38,18 @@ static int optional(int r) /* a field that need not be there */
 
 /* ---- rows ---- */
 
-static int put_row(const struct parts *p, struct cof_obj *o)
+static int put_row(const struct cof_parts *p, struct cof_obj *o)
 {
 	return cof_index_put_node(p->a->ix, p->f->sequence, &o->node);
 }
 
-static void touched(const struct parts *p, struct cof_obj *o)
+static void touched(const struct cof_parts *p, struct cof_obj *o)
 {
 	o->last_sequence = p->f->sequence;
 }
 
 /* A directory's times follow its names; a row a second is enough, or its history would grow with each name. */
-static int touch_dir(const struct parts *p, struct cof_obj *dir)
+static int touch_dir(const struct cof_parts *p, struct cof_obj *dir)
 {
 	int64_t now = p->f->record_time;
 
@@ -76,7 +68,7 @@ static int touch_dir(const struct parts *p, struct cof_obj *dir)
 
 /* ---- one function for each type ---- */
 
-static int new_node(const struct parts *p, const struct cof_obj *dir, struct cof_node *n)
+static int new_node(const struct cof_parts *p, const struct cof_obj *dir, struct cof_node *n)
 {
 	const uint8_t *b = p->private_part, *name;
 	size_t len = p->private_len;
@@ -88,7 +80,7 @@ static int new_node(const struct parts *p, const struct cof_obj *dir, struct cof
 	n->state = COF_STATE_OPEN;
 	n->created = n->mtime = n->ctime = p->f->record_time;
 	n->created_sequence = p->f->sequence;
-	n->retain_until = n->asked_until = INT64_MIN;
+	n->retain_until = n->asked_until = n->binds_from = n->least_until = INT64_MIN;
 	if ((r = cof_field_u64(b, len, COF_T_PARENT, &n->parent)) < 0 ||
 	    (r = cof_field_u8(b, len, COF_T_KIND, &n->kind)) < 0 ||
 	    (r = cof_field_u32(b, len, COF_T_MODE, &n->mode)) < 0 ||
@@ -110,7 +102,7 @@ static int new_node(const struct parts *p, const struct cof_obj *dir, struct cof
 	return 0;
 }
 
-static int link_new(const struct parts *p, struct cof_obj *o, const struct cof_node *n)
+static int link_new(const struct cof_parts *p, struct cof_obj *o, const struct cof_node *n)
 {
 	int r = cof_index_link(p->a->ix, p->f->sequence, n->parent, n->name, n->name_len, n->ino,
 			       n->kind);
@@ -127,7 +119,7 @@ static int link_new(const struct parts *p, struct cof_obj *o, const struct cof_n
 	return put_row(p, o);
 }
 
-static int apply_create(const struct parts *p, const struct cof_applied *on)
+static int apply_create(const struct cof_parts *p, const struct cof_applied *on)
 {
 	struct cof_node n;
 	struct cof_field target = {0};
@@ -139,6 +131,9 @@ static int apply_create(const struct parts *p, const struct cof_applied *on)
 	if (optional(r) < 0 || (n.kind == COF_KIND_SYMLINK) != (r == 0))
 		return -EUCLEAN;
 	n.size = target.len;
+	r = cof_apply_held(p, &n);
+	if (r < 0)
+		return r;
 	if (n.kind == COF_KIND_SYMLINK)
 		r = cof_index_put_value(p->a->ix, p->f->sequence, n.ino, "target", target.value,
 					target.len);
@@ -157,7 +152,7 @@ static int apply_create(const struct parts *p, const struct cof_applied *on)
 }
 
 /* Follows the CREATE frame of the shelf's directory, and comes again when the policy becomes stronger. */
-static int apply_shelf(const struct parts *p, const struct cof_applied *on)
+static int apply_shelf(const struct cof_parts *p, const struct cof_applied *on)
 {
 	struct cof_field policy;
 	struct cof_policy parsed;
@@ -175,7 +170,7 @@ static int apply_shelf(const struct parts *p, const struct cof_applied *on)
 				   policy.len);
 }
 
-static void count_bytes(const struct parts *p, struct cof_obj *o, uint64_t n)
+static void count_bytes(const struct cof_parts *p, struct cof_obj *o, uint64_t n)
 {
 	uint64_t reserved = COF_MIN(o->reserved, n);
 
@@ -183,7 +178,7 @@ static void count_bytes(const struct parts *p, struct cof_obj *o, uint64_t n)
 	o->reserved -= reserved;
 }
 
-static int apply_bytes(const struct parts *p, const struct cof_applied *on)
+static int apply_bytes(const struct cof_parts *p, const struct cof_applied *on)
 {
 	struct cof_obj *o = on->o;
 	struct cof_stretch s = {
@@ -220,7 +215,7 @@ static int apply_bytes(const struct parts *p, const struct cof_applied *on)
 }
 
 /* Sets the two fields of ret; what a frame does not say was not asked for and is not kept. */
-static int get_retention(const struct parts *p, struct cof_node *ret)
+static int get_retention(const struct cof_parts *p, struct cof_node *ret)
 {
 	const uint8_t *b = p->public_part;
 	int r;
@@ -232,7 +227,7 @@ static int get_retention(const struct parts *p, struct cof_node *ret)
 	return r;
 }
 
-static int apply_commit(const struct parts *p, const struct cof_applied *on)
+static int apply_commit(const struct cof_parts *p, const struct cof_applied *on)
 {
 	struct cof_obj *o = on->o;
 	uint32_t mode = o->node.mode;
@@ -246,6 +241,9 @@ static int apply_commit(const struct parts *p, const struct cof_applied *on)
 	o->node.state = COF_STATE_COMMITTED;
 	o->node.retain_until = until.retain_until;
 	o->node.asked_until = until.asked_until;
+	r = cof_apply_binding(p, &o->node);
+	if (r < 0)
+		return r;
 	o->node.committed = p->f->record_time;
 	o->node.commit_sequence = p->f->sequence;
 	o->node.size = o->size;
@@ -255,22 +253,30 @@ static int apply_commit(const struct parts *p, const struct cof_applied *on)
 	return put_row(p, o);
 }
 
-/* Only a later end counts: what a frame once promised no other takes back. */
-static int apply_extend(const struct parts *p, const struct cof_applied *on)
+/* Only a later end counts: what a frame once promised no other takes back, but for one that carries
+ * an approved request. */
+static int apply_extend(const struct cof_parts *p, const struct cof_applied *on)
 {
 	struct cof_obj *o = on->o;
 	struct cof_node until;
+	int r;
 
 	if (get_retention(p, &until) < 0 || o->node.state != COF_STATE_COMMITTED)
 		return -EUCLEAN;
-	if (until.retain_until > o->node.retain_until || o->node.retain_until == COF_RETAIN_NONE)
+	if (cof_is_ended(p))
+		cof_apply_end(&o->node, until.retain_until);
+	else if (until.retain_until > o->node.retain_until ||
+		 o->node.retain_until == COF_RETAIN_NONE)
 		o->node.retain_until = until.retain_until;
+	r = cof_apply_event(p, &o->node);
+	if (r < 0)
+		return r;
 	o->node.asked_until = until.asked_until;
 	touched(p, o);
 	return put_row(p, o);
 }
 
-static int apply_attr(const struct parts *p, const struct cof_applied *on)
+static int apply_attr(const struct cof_parts *p, const struct cof_applied *on)
 {
 	struct cof_node n = on->o->node;
 	const uint8_t *b = p->private_part;
@@ -312,7 +318,7 @@ static uint64_t file_size(const struct cof_obj *o)
 }
 
 /* A name goes: the directory entry, and the inode with it, whose number is never used again. */
-static int remove_node(const struct parts *p, struct cof_obj *o, uint64_t parent, const void *name,
+static int remove_node(const struct cof_parts *p, struct cof_obj *o, uint64_t parent, const void *name,
 		       uint16_t len)
 {
 	int r = cof_index_unlink(p->a->ix, p->f->sequence, parent, name, len);
@@ -327,7 +333,7 @@ static int remove_node(const struct parts *p, struct cof_obj *o, uint64_t parent
 	return put_row(p, o);
 }
 
-static int apply_remove(const struct parts *p, const struct cof_applied *on)
+static int apply_remove(const struct cof_parts *p, const struct cof_applied *on)
 {
 	const uint8_t *name;
 	uint64_t parent;
@@ -342,7 +348,7 @@ static int apply_remove(const struct parts *p, const struct cof_applied *on)
 }
 
 /* What stood at the new name, an empty file or directory, is gone with the same frame. */
-static int apply_rename(const struct parts *p, const struct cof_applied *on)
+static int apply_rename(const struct cof_parts *p, const struct cof_applied *on)
 {
 	struct cof_index *ix = p->a->ix;
 	struct cof_node *n = &on->o->node;
@@ -363,6 +369,9 @@ static int apply_rename(const struct parts *p, const struct cof_applied *on)
 	if (r == 0)
 		r = cof_index_link(ix, p->f->sequence, new_parent, (const char *)new_name, new_len,
 				   n->ino, n->kind);
+	if (r < 0)
+		return r;
+	r = cof_apply_held(p, n);
 	if (r < 0)
 		return r;
 	set_name(n, new_name, new_len);
@@ -387,7 +396,7 @@ static int apply_rename(const struct parts *p, const struct cof_applied *on)
 	return r;
 }
 
-static int apply_mount(const struct parts *p)
+static int apply_mount(const struct cof_parts *p)
 {
 	struct cof_index_mount m = {.sequence = p->f->sequence, .address = p->address};
 
@@ -396,7 +405,7 @@ static int apply_mount(const struct parts *p)
 	return cof_index_put_mount(p->a->ix, p->f->mount, &m);
 }
 
-static int apply_stamp(const struct parts *p)
+static int apply_stamp(const struct cof_parts *p)
 {
 	struct cof_proof proof;
 	int r = cof_proof_read(p->f, p->address, p->public_part, p->public_len, &proof);
@@ -408,7 +417,7 @@ int cof_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address
 	      const void *public_part, size_t public_len, const void *private_part,
 	      size_t private_len, const struct cof_applied *on)
 {
-	struct parts p = {.a = a,
+	struct cof_parts p = {.a = a,
 			  .f = f,
 			  .address = address,
 			  .public_part = public_part,
@@ -455,6 +464,8 @@ int cof_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address
 		return apply_rename(&p, on);
 	case COF_STAMP:
 		return apply_stamp(&p);
+	case COF_HOLD:
+		return cof_apply_hold(&p, on);
 	default:
 		return 0;
 	}

@@ -95,6 +95,8 @@ struct cof_archive_params {
 	void (*alarm_event)(void *user, const char *text, const struct cof_alarm_info *info);
 	/* Kernel caches to drop: attributes and data of an inode. Called without locks. May be NULL. */
 	void (*changed)(void *user, uint64_t ino);
+	/* A name went that nobody asked the kernel to remove. As changed. */
+	void (*removed)(void *user, uint64_t parent, const char *name);
 	void *user;
 	/* Bounds retention as the archive's own TPM does, in its place. NULL: that one, if an opener is one. */
 	const struct cof_clock_source *tpm_clock;
@@ -258,6 +260,34 @@ int cof_archive_status(struct cof_archive *a, struct cof_json *into);
  * more. *ret_faults: so many. -EROFS: nothing can be recorded. */
 int cof_archive_acknowledge(struct cof_archive *a, const struct cof_who *who, uint64_t *ret_faults,
 			    struct cof_diag *diag);
+/* ---- legal holds ---- */
+
+struct cof_hold_params {
+	const char *name; /* of the case */
+	const char *const *paths; /* in the archive */
+	size_t n_paths;
+	const char *reason; /* NULL: none */
+	/* Told now and then, outside all locks; not 0 ends it, and the next mount goes on. Both may be NULL. */
+	int (*progress)(void *user, uint64_t processed);
+	void (*failed)(void *user, const char *path, const char *why);
+	void *user;
+};
+struct cof_hold_begun {
+	uint64_t id;	   /* its number, the sequence of its first frame; 0: it did not begin */
+	uint64_t sequence; /* of the last frame written: wait for this to be durable */
+	uint64_t processed, skipped, failed; /* files covered; named twice or gone meanwhile; paths that cannot be held */
+};
+/* In force over all that lies below what it names with the first frame; listed one by one until it returns.
+ * -EEXIST: that case has a hold. */
+int cof_archive_hold_begin(struct cof_archive *a, const struct cof_who *who,
+			   const struct cof_hold_params *p, struct cof_hold_begun *ret,
+			   struct cof_diag *diag);
+/* The first of what the hold in force of that case (or number) names. -ENOENT */
+int cof_archive_hold_object(struct cof_archive *a, const char *name, uint64_t *ret_ino);
+/* One object each, the newest first: hold, case, paths, reason, state, begun, ended, processed, skipped, failed.
+ * all: those that have ended too. */
+int cof_archive_holds(struct cof_archive *a, bool all, cof_show_fn fn, void *user);
+
 /* An EVENT of the daemon's own, which alarm_event is told of too. What cannot be recorded is told all the same. */
 void cof_archive_record(struct cof_archive *a, const char *event, const char *text);
 /* One for each shelf: ino, name, policy (text), bytes and files that it holds, quotas, created. */

@@ -140,9 +140,16 @@ static int change(struct change *c, struct cof_ruling *rl)
 	case COF_EFFECT_COMMIT:
 		return cof_commit(c->a, c->o, c->who, c->op, rl, c->reply);
 	case COF_EFFECT_EXTEND:
+	case COF_EFFECT_EVENT:
+		if (c->op->kind == COF_OP_EVENT_DECLARE)
+			return -EOPNOTSUPP;
 		return cof_extend(c->a, c->o, c->who, rl, c->reply);
 	case COF_EFFECT_SHELF:
 		return cof_shelf_frame(c->a, c->o, c->who, c->op, NULL, c->reply);
+	case COF_EFFECT_HOLD:
+	case COF_EFFECT_END:
+	case COF_EFFECT_REMOVE:
+		return -EOPNOTSUPP; /* those have ways of their own: holds, and requests */
 	default:
 		return 0;
 	}

@@ -28,6 +28,8 @@ static int init_locks(struct cof_archive *a)
 	pthread_mutex_init(&a->feed_lock, NULL);
 	pthread_mutex_init(&a->cache_lock, NULL);
 	pthread_mutex_init(&a->shelf_lock, NULL);
+	pthread_mutex_init(&a->holds.lock, NULL);
+	atomic_init(&a->holds.generation, 1);
 	pthread_mutex_init(&a->mounts_lock, NULL);
 	pthread_mutex_init(&a->pool_lock, NULL);
 	pthread_mutex_init(&a->recent_lock, NULL);
@@ -51,6 +53,7 @@ static void done_locks(struct cof_archive *a)
 	pthread_mutex_destroy(&a->feed_lock);
 	pthread_mutex_destroy(&a->cache_lock);
 	pthread_mutex_destroy(&a->shelf_lock);
+	pthread_mutex_destroy(&a->holds.lock);
 	pthread_mutex_destroy(&a->mounts_lock);
 	pthread_mutex_destroy(&a->pool_lock);
 	pthread_mutex_destroy(&a->recent_lock);

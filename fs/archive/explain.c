@@ -35,6 +35,7 @@ static int fill_target(struct asking *q, const struct cof_obj *o)
 {
 	struct cof_op *op = &q->op;
 	struct cof_obj *dir, *target;
+	struct cof_object view;
 	int r = cof_obj_get(q->a, op->new_parent, &dir);
 
 	if (r < 0)
@@ -52,6 +53,8 @@ static int fill_target(struct asking *q, const struct cof_obj *o)
 	q->view.target_kind = target->node.kind;
 	q->view.target_state = cof_obj_state(q->a, target);
 	r = cof_obj_is_empty(q->a, target, &q->view.target_empty);
+	cof_obj_rule_view(q->a, target, &view);
+	q->view.target_held = view.holds != 0;
 	cof_obj_put(q->a, target);
 	return r;
 }

@@ -67,7 +67,17 @@ int cof_facts_get(struct cof_archive *a, uint64_t ino, struct cof_facts *ret)
 	    cof_rule_autocommit(cof_obj_policy(o), &view, cof_clock_retention(&a->clock), &due)) {
 		ret->node.retain_until = due.retain_until;
 		ret->node.asked_until = due.asked_until;
+		view.retain_until = due.retain_until;
+		view.mode_kept = due.mode;
+		view.binds_from = due.binds_from;
+		view.event_due = due.event != NULL;
+		if (due.event)
+			memcpy(view.event, due.event, strlen(due.event) + 1);
 	}
+	/* What is told as the end is what has to pass: also what an event or a certificate asks for. */
+	if (ret->state != COF_STATE_OPEN && ret->node.retain_until != COF_RETAIN_NONE)
+		ret->node.retain_until = cof_rule_end(&view);
+	ret->view = view;
 	cof_obj_put(a, o);
 	return span_of(a, ret);
 }
@@ -83,6 +93,21 @@ static void set_time(struct cof_json *into, const struct cof_facts *f)
 		cof_json_set_time(into, "not_before", f->span.from);
 	if (f->span.to != INT64_MAX)
 		cof_json_set_time(into, "not_after", f->span.to);
+}
+
+/* What it is held by, and what may end its retention. */
+static void set_binding(const struct cof_facts *f, struct cof_json *into)
+{
+	const struct cof_object *v = &f->view;
+
+	cof_json_set_uint(into, "holds", v->holds);
+	if (f->state == COF_STATE_OPEN)
+		return;
+	if (v->event_due)
+		cof_json_set_str(into, "event", v->event);
+	cof_json_set_str(into, "mode", v->mode_kept == COF_GOVERNANCE ? "governance" : "compliance");
+	if (v->binds_from > 0)
+		cof_json_set_time(into, "binds_from", v->binds_from);
 }
 
 static int fill_info(struct cof_archive *a, uint64_t ino, struct cof_json *into)
@@ -120,6 +145,7 @@ static int fill_info(struct cof_archive *a, uint64_t ino, struct cof_json *into)
 	cof_json_set_str(into, "retain_until", until);
 	cof_until_text(n->asked_until, until);
 	cof_json_set_str(into, "asked_until", until);
+	set_binding(&f, into);
 	return 0;
 }
 

@@ -7,7 +7,7 @@
  *   -> tree (names: exclusive for create, rename, remove; shared for lookups)
  *   -> object locks (two at a time only under the exclusive tree lock)
  *   -> intern (actor ordinals) -> feed -> index enter/leave -> the log's own
- * Leaves, nothing is taken inside: cache, ring, pool, event table, actor shards, recent, mounts, faults, clock, proofs.
+ * Leaves, nothing is taken inside: cache, ring, pool, event table, actor shards, recent, mounts, faults, clock, proofs, holds.
  */
 #ifndef COF_ARCHIVE_INTERNAL_H
 #define COF_ARCHIVE_INTERNAL_H
@@ -162,6 +162,9 @@ struct cof_obj {
 	uint64_t reserved;	/* bytes of its shelf's quota that the request under way took */
 	bool committed_key;	/* an APPEND of this mount carried the commitment */
 	struct cof_shelf *shelf; /* NULL: the root */
+	uint64_t holds_seen;	 /* generation of the holds that the next two are of; 0: none */
+	uint32_t holds;
+	bool held_by_name;
 };
 static inline const struct cof_policy *cof_obj_policy(const struct cof_obj *o)
 {
@@ -175,9 +178,9 @@ int cof_obj_new(struct cof_archive *a, uint64_t ino, struct cof_obj **ret);
 /* Unlocks. NULL is fine. One that was never filled (loaded is 0) is dropped. */
 void cof_obj_put(struct cof_archive *a, struct cof_obj *o);
 void cof_obj_clear(struct cof_archive *a); /* drops all; gate held exclusively */
-void cof_obj_attr(struct cof_archive *a, const struct cof_obj *o, struct cof_attr *ret);
-void cof_obj_rule_view(struct cof_archive *a, const struct cof_obj *o, struct cof_object *ret);
-uint8_t cof_obj_state(struct cof_archive *a, const struct cof_obj *o); /* as it is now */
+void cof_obj_attr(struct cof_archive *a, struct cof_obj *o, struct cof_attr *ret);
+void cof_obj_rule_view(struct cof_archive *a, struct cof_obj *o, struct cof_object *ret);
+uint8_t cof_obj_state(struct cof_archive *a, struct cof_obj *o); /* as it is now */
 int cof_cache_init(struct cof_archive *a, uint64_t max);
 void cof_cache_done(struct cof_archive *a);
 /* Its attributes now, without a place in memory for it. Of one that has none, the state is the stored one, not what
@@ -206,6 +209,8 @@ struct cof_draft { /* a frame to be: zero what is not used */
 /* Who a frame touches, all locked; only what its type needs. dir and new_dir: the old and new parent. */
 struct cof_applied {
 	struct cof_obj *o, *dir, *new_dir, *target;
+	struct cof_obj **many; /* HOLD: those of its inodes, in order; NULL: they are fetched (a replay) */
+	size_t n_many;
 };
 /* Seals outside all global locks, appends (accepted when 0), and applies the frame to objects and index.
  * on: NULL for frames that touch neither. ret may be NULL. */
@@ -226,19 +231,56 @@ int cof_judge(struct cof_archive *a, struct cof_obj *o, struct cof_object *view,
 	      const struct cof_op *op, const struct cof_who *who, struct cof_reply *reply,
 	      struct cof_ruling *rl);
 /* Attributes of o into ret, and whether what was written has to be durable. */
-void cof_reply_fill(struct cof_archive *a, const struct cof_obj *o, const struct cof_op *op,
+void cof_reply_fill(struct cof_archive *a, struct cof_obj *o, const struct cof_op *op,
 		    struct cof_reply *ret);
 void cof_reply_wrote(struct cof_reply *ret, const struct cof_append *done);
+
+/* ---- legal holds (hold.c) ---- */
+
+#define COF_HOLDS_MAX 1024 /* at once */
+#define COF_HOLD_NAMED ((uint64_t)1 << 63) /* in an inode's list: the hold names it itself */
+struct cof_holds { /* lock: a leaf. What the index says of them, read when it is needed. */
+	pthread_mutex_t lock;
+	atomic_uint_fast64_t generation; /* any frame that changes what is held makes it another; from 1 on */
+	uint64_t before; /* holds below that an earlier mount did not end laying are gone on with; the keeper's */
+	uint64_t loaded;		 /* generation of the rest; 0: none */
+	size_t n, laying;		 /* laying: so many do not reach their whole tree yet */
+	struct {
+		uint64_t id; /* ascending */
+		bool laying;
+	} at[COF_HOLDS_MAX];
+};
+struct cof_hold_set {
+	size_t n;
+	bool named; /* one of them names the inode itself */
+	uint64_t id[COF_HOLDS_MAX];
+};
+/* The holds in force on o, which is locked; inside the gate. */
+int cof_holds_of(struct cof_archive *a, struct cof_obj *o, struct cof_hold_set *ret);
+bool cof_holds_any(struct cof_archive *a); /* false: there is none in force */
+void cof_holds_changed(struct cof_archive *a);
+int cof_holds_resume(struct cof_archive *a); /* goes on with trees that a crash left half covered: the keeper */
+void cof_holds_status(struct cof_archive *a, struct cof_json *into); /* inside the gate */
 
 /* Commits and extensions (retain.c); o is held. rl: the ruling that grants it; op may be NULL. */
 int cof_commit(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who,
 	       const struct cof_op *op, const struct cof_ruling *rl, struct cof_reply *ret);
 int cof_extend(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who,
 	       const struct cof_ruling *rl, struct cof_reply *ret);
+/* What an approved request does to a retention (RETENTION_END, EVENT_DECLARE): judged anew, an EXTEND frame with
+ * its id. Inside the gate, no other lock. 1: it was done before. */
+int cof_retain_approved(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
+			const uint8_t request[32], struct cof_reply *ret, struct cof_ruling *rl);
 /* Commits what has been idle for long enough: called when a ruling says that this is due. */
 int cof_commit_due(struct cof_archive *a, struct cof_obj *o, struct cof_reply *ret);
 void cof_idle_note(struct cof_archive *a, const struct cof_obj *o); /* the keeper looks at it then */
 void cof_idle_tick(struct cof_archive *a);			    /* inside the gate */
+
+/* A file whose retention is over goes, as an approved request says: a REMOVE frame with its id. Inside the gate,
+ * no other lock. ret_parent, ret_name: where its name was, for the kernel's caches. */
+int cof_name_remove(struct cof_archive *a, const struct cof_who *who, uint64_t ino,
+		    const uint8_t request[32], struct cof_reply *ret, struct cof_ruling *rl,
+		    uint64_t *ret_parent, char ret_name[COF_NAME_MAX + 1]);
 
 int cof_obj_is_empty(struct cof_archive *a, const struct cof_obj *o, bool *ret); /* names.c */
 
@@ -405,6 +447,7 @@ struct cof_facts { /* taken together; node with the retention as it is by now */
 	uint64_t last_sequence; /* of the last frame about it; 0: not in this run */
 	struct cof_span span;	/* of the frame that its time is of */
 	uint8_t state; /* as it is now */
+	struct cof_object view; /* holds, mode, event */
 };
 int cof_facts_get(struct cof_archive *a, uint64_t ino, struct cof_facts *ret);
 /* Of the commit, else of the last frame; and the frame that made it what it is. */
@@ -507,6 +550,7 @@ struct cof_archive {
 	size_t n_buckets, n_objects, max_objects;
 	struct cof_obj lru; /* sentinel */
 
+	struct cof_holds holds;
 	pthread_mutex_t shelf_lock;
 	struct cof_shelf *shelves[COF_SHELF_BUCKETS];
 	struct cof_writers *writers;

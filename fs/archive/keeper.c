@@ -85,6 +85,8 @@ void cof_archive_tick(struct cof_archive *a)
 			(void)cof_log_checkpoint(a->log); /* what failed is found by the next one */
 	}
 	cof_gate_leave(a);
+	if (a->holds.before && cof_holds_resume(a) == 0)
+		a->holds.before = 0;
 	if (a->p.no_threads && a->log)
 		cof_anchor_step(a->anchor);
 	cof_faults_write(a);

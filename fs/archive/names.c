@@ -7,6 +7,7 @@
 #include <limits.h>
 
 #include "fs/archive/internal.h"
+#include "fs/rules/approve.h"
 
 #define INO_END ((uint64_t)1 << 48) /* inode numbers are below it */
 #define SETGID 02000u
@@ -17,6 +18,7 @@ struct naming { /* one request */
 	struct cof_op op; /* ino and target_ino filled in */
 	struct cof_reply *reply;
 	struct cof_ruling *rl;
+	struct cof_buf public_part; /* of the frame to be: holds that go with it, the request that it carries out */
 };
 
 /* ---- what is there ---- */
@@ -102,15 +104,51 @@ static int put(struct naming *n, uint8_t type, uint64_t object, const struct cof
 	    .object = object,
 	    .plain = fields->data,
 	    .length = (uint32_t)fields->len,
+	    .public_part = n->public_part.data,
+	    .public_len = (uint32_t)n->public_part.len,
 	};
 	struct cof_append done;
-	int r = fields->failed ? -ENOMEM : cof_actor_use(n->a, n->who, false, &d.actor);
+	int r = fields->failed || n->public_part.failed
+		    ? -ENOMEM
+		    : cof_actor_use(n->a, n->who, false, &d.actor);
 
 	if (r == 0)
 		r = cof_archive_put(n->a, &d, on, &done);
 	if (r == 0)
 		cof_reply_wrote(n->reply, &done);
 	return r;
+}
+
+/* The holds of a directory go with what comes into it; without those that o has listed already (NULL: none). */
+static int inherit_holds(struct naming *n, struct cof_obj *from, struct cof_buf *ids)
+{
+	struct cof_hold_set *set;
+	uint8_t id[8];
+	int r;
+
+	if (!cof_holds_any(n->a))
+		return 0;
+	set = malloc(sizeof(*set));
+	r = set ? cof_holds_of(n->a, from, set) : -ENOMEM;
+	for (size_t i = 0; r == 0 && i < set->n; i++) {
+		bool known = false;
+
+		cof_put_le64(id, set->id[i]);
+		for (size_t k = 0; k + 8 <= ids->len; k += 8)
+			known |= !memcmp(ids->data + k, id, 8);
+		if (!known)
+			cof_buf_add(ids, id, sizeof(id));
+	}
+	free(set);
+	return r;
+}
+
+static void put_holds(struct naming *n, const struct cof_buf *ids)
+{
+	n->public_part.len = 0;
+	n->public_part.failed |= ids->failed;
+	if (ids->len)
+		cof_field_put(&n->public_part, COF_T_HOLDS, ids->data, ids->len);
 }
 
 /* ---- create ---- */
@@ -139,7 +177,7 @@ static void create_fields(const struct cof_op *op, struct cof_buf *b)
 }
 
 /* The frame is accepted but the index missed it: the reply has to be right all the same. */
-static void fill_created(struct cof_archive *a, const struct cof_obj *o, const struct cof_obj *dir, const struct cof_op *op,
+static void fill_created(struct cof_archive *a, struct cof_obj *o, struct cof_obj *dir, const struct cof_op *op,
 			 struct cof_reply *ret)
 {
 	int64_t now = cof_now(CLOCK_REALTIME);
@@ -166,13 +204,17 @@ static void fill_created(struct cof_archive *a, const struct cof_obj *o, const s
 
 static int create_in(struct naming *n, struct cof_obj *dir)
 {
-	cof_autobuf struct cof_buf fields = {0};
+	cof_autobuf struct cof_buf fields = {0}, held = {0};
 	struct cof_applied on = {.dir = dir};
 	uint64_t ino = atomic_load(&n->a->next_ino);
 	int r;
 
 	if (ino >= INO_END)
 		return -ENOSPC;
+	r = inherit_holds(n, dir, &held);
+	if (r < 0)
+		return r;
+	put_holds(n, &held);
 	inherit(dir, &n->op);
 	create_fields(&n->op, &fields);
 	r = cof_obj_new(n->a, ino, &on.o);
@@ -265,6 +307,42 @@ static int do_remove(struct naming *n)
 
 /* ---- rename ---- */
 
+static bool is_held(struct cof_archive *a, struct cof_obj *o)
+{
+	struct cof_object view;
+
+	cof_obj_rule_view(a, o, &view);
+	return view.holds != 0;
+}
+
+/* Out of a tree that is held it takes the holds along, and into one it gets them: all that it is not listed
+ * under already. */
+static int rename_holds(struct naming *n, const struct cof_applied *on)
+{
+	cof_autobuf struct cof_buf listed = {0}, all = {0}, fresh = {0};
+	struct cof_archive *a = n->a;
+	uint8_t id[8];
+	int r = 0;
+
+	if (!cof_holds_any(a))
+		return 0;
+	if (on->o->node.held)
+		r = cof_ix(a, cof_index_get_value(a->ix, COF_INDEX_NOW, on->o->node.ino, "holds", &listed));
+	for (size_t i = 0; r == 0 && i + 8 <= listed.len; i += 8) {
+		cof_put_le64(id, cof_get_le64(listed.data + i) & ~COF_HOLD_NAMED);
+		cof_buf_add(&all, id, sizeof(id));
+	}
+	if (r == 0)
+		r = inherit_holds(n, on->o, &all);
+	if (r == 0)
+		r = inherit_holds(n, on->new_dir, &all);
+	if (r == 0 && all.len > listed.len)
+		cof_buf_add(&fresh, all.data + listed.len, all.len - listed.len);
+	fresh.failed |= all.failed;
+	put_holds(n, &fresh);
+	return r;
+}
+
 static int rename_view(struct naming *n, const struct cof_applied *on, struct cof_object *view)
 {
 	int r;
@@ -278,6 +356,7 @@ static int rename_view(struct naming *n, const struct cof_applied *on, struct co
 		view->target_kind = on->target->node.kind;
 		view->target_state = on->target->node.state;
 		r = cof_obj_is_empty(n->a, on->target, &view->target_empty);
+		view->target_held = is_held(n->a, on->target);
 	}
 	if (on->o->node.state == COF_STATE_COMMITTED)
 		view->rename_once = cof_recent_may(n->a, n->op.ino, n->who);
@@ -292,6 +371,8 @@ static int rename_found(struct naming *n, const struct cof_applied *on)
 
 	if (r == 0)
 		r = cof_judge(n->a, on->o, &view, &n->op, n->who, n->reply, n->rl);
+	if (r == 0)
+		r = rename_holds(n, on);
 	if (r < 0)
 		return r;
 	cof_field_put_u64(&fields, COF_T_PARENT, n->op.parent);
@@ -481,5 +562,58 @@ int cof_do_name(struct cof_archive *a, const struct cof_who *who, const struct c
 		break;
 	}
 	pthread_rwlock_unlock(&a->tree);
+	cof_buf_done(&n.public_part);
+	return r;
+}
+
+/* By approval: what has expired, wherever it lies by now. */
+static int remove_approved(struct naming *n, const uint8_t request[32])
+{
+	struct cof_obj *dir, *o;
+	struct cof_attr attr;
+	char name[COF_NAME_MAX + 1];
+	int r = cof_obj_get(n->a, n->op.ino, &o);
+
+	if (r < 0)
+		return r;
+	cof_obj_attr(n->a, o, &attr);
+	memcpy(name, o->node.name, sizeof(name));
+	n->op.parent = o->node.parent;
+	n->op.name = name;
+	cof_obj_put(n->a, o);
+	if (attr.state == COF_STATE_REMOVED)
+		return -ENOENT;
+	r = get_dir(n->a, n->op.parent, &dir);
+	if (r < 0)
+		return r;
+	cof_field_put(&n->public_part, COF_T_REQUEST, request, 32);
+	r = get_named(n->a, n->op.parent, name, n->op.ino, &o);
+	if (r == 0) {
+		r = remove_from(n, dir, o);
+		cof_obj_put(n->a, o);
+	}
+	cof_obj_put(n->a, dir);
+	return r;
+}
+
+int cof_name_remove(struct cof_archive *a, const struct cof_who *who, uint64_t ino,
+		    const uint8_t request[32], struct cof_reply *ret, struct cof_ruling *rl,
+		    uint64_t *ret_parent, char ret_name[COF_NAME_MAX + 1])
+{
+	struct naming n = {.a = a, .who = who, .reply = ret, .rl = rl};
+	struct cof_obj *o;
+	int r;
+
+	n.op = (struct cof_op){COF_OP_REMOVE, .ino = ino, .approved = true};
+	pthread_rwlock_wrlock(&a->tree);
+	r = cof_obj_get(a, ino, &o);
+	if (r == 0) {
+		*ret_parent = o->node.parent;
+		memcpy(ret_name, o->node.name, COF_NAME_MAX + 1);
+		cof_obj_put(a, o);
+		r = remove_approved(&n, request);
+	}
+	pthread_rwlock_unlock(&a->tree);
+	cof_buf_done(&n.public_part);
 	return r;
 }

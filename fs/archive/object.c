@@ -74,6 +74,7 @@ void cof_obj_clear(struct cof_archive *a)
 	}
 	pthread_mutex_unlock(&a->cache_lock);
 	cof_shelves_clear(a);
+	cof_holds_changed(a);
 	cof_places_clear(a->places);
 	cof_chunks_clear(a->chunks);
 }
@@ -136,7 +137,7 @@ static void root_node(struct cof_archive *a, struct cof_node *n)
 	n->kind = COF_KIND_DIR;
 	n->mode = 0755;
 	n->created = n->mtime = n->ctime = a->conf.created;
-	n->retain_until = n->asked_until = INT64_MIN;
+	n->retain_until = n->asked_until = n->binds_from = n->least_until = INT64_MIN;
 }
 
 static int node_at(struct cof_archive *a, uint64_t at, uint64_t ino, struct cof_node *ret)
@@ -288,7 +289,9 @@ static int64_t access_time(const struct cof_node *n, int64_t mtime)
 		return mtime;
 	if (n->state == COF_STATE_OPEN)
 		return n->asked_until != COF_RETAIN_NONE ? n->asked_until : mtime;
-	return n->retain_until != COF_RETAIN_NONE ? n->retain_until : mtime;
+	if (n->retain_until == COF_RETAIN_NONE)
+		return mtime;
+	return n->event_due ? COF_RETAIN_INFINITE : COF_MAX(n->retain_until, n->least_until);
 }
 
 static void fill_attr(const struct cof_node *n, uint64_t size, int64_t mtime, int64_t ctime,
@@ -318,11 +321,11 @@ static bool depends_on_time(const struct cof_obj *o)
 		return false;
 	if (o->node.state == COF_STATE_OPEN)
 		return cof_obj_policy(o)->autocommit != 0;
-	return o->node.state == COF_STATE_COMMITTED &&
+	return o->node.state == COF_STATE_COMMITTED && !o->node.event_due &&
 	       o->node.retain_until != COF_RETAIN_INFINITE;
 }
 
-uint8_t cof_obj_state(struct cof_archive *a, const struct cof_obj *o)
+uint8_t cof_obj_state(struct cof_archive *a, struct cof_obj *o)
 {
 	struct cof_object view;
 
@@ -332,7 +335,7 @@ uint8_t cof_obj_state(struct cof_archive *a, const struct cof_obj *o)
 	return cof_state_now(cof_obj_policy(o), &view, cof_clock_retention(&a->clock));
 }
 
-void cof_obj_attr(struct cof_archive *a, const struct cof_obj *o, struct cof_attr *ret)
+void cof_obj_attr(struct cof_archive *a, struct cof_obj *o, struct cof_attr *ret)
 {
 	fill_attr(&o->node, o->size, o->mtime, o->ctime, ret);
 	ret->state = cof_obj_state(a, o);
@@ -351,7 +354,44 @@ int cof_node_attr_at(struct cof_archive *a, uint64_t at, uint64_t ino, struct co
 	return r;
 }
 
-void cof_obj_rule_view(struct cof_archive *a, const struct cof_obj *o, struct cof_object *ret)
+/* What cannot be read counts as held: a hold that is overlooked is the worse mistake. */
+static void look_holds(struct cof_archive *a, struct cof_obj *o)
+{
+	uint64_t now = atomic_load(&a->holds.generation);
+	struct cof_hold_set *set;
+
+	if (o->holds_seen == now)
+		return;
+	if (!cof_holds_any(a)) {
+		o->holds = 0;
+		o->held_by_name = false;
+		o->holds_seen = now;
+		return;
+	}
+	set = malloc(sizeof(*set));
+	if (!set || cof_holds_of(a, o, set) < 0) {
+		o->holds = 1;
+		o->held_by_name = false;
+		o->holds_seen = 0;
+	} else {
+		o->holds = (uint32_t)set->n;
+		o->held_by_name = set->named;
+		o->holds_seen = now;
+	}
+	free(set);
+}
+
+static void fill_event(struct cof_archive *a, const struct cof_node *n, struct cof_object *ret)
+{
+	cof_autobuf struct cof_buf name = {0};
+
+	ret->event_due = true;
+	if (cof_ix(a, cof_index_get_value(a->ix, a->load_at, n->ino, "event", &name)) == 0 &&
+	    name.len < sizeof(ret->event))
+		memcpy(ret->event, name.data, name.len);
+}
+
+void cof_obj_rule_view(struct cof_archive *a, struct cof_obj *o, struct cof_object *ret)
 {
 	const struct cof_node *n = &o->node;
 	int64_t closed = INT64_MIN;
@@ -376,4 +416,13 @@ void cof_obj_rule_view(struct cof_archive *a, const struct cof_obj *o, struct co
 	/* The idle time begins with the last byte, or when the last writer left. */
 	ret->idle_since = COF_MAX(o->written, closed);
 	cof_shelf_use(o->shelf, &ret->shelf_bytes, &ret->shelf_files);
+	look_holds(a, o);
+	ret->holds = o->holds;
+	ret->held_by_name = o->held_by_name;
+	ret->least_until = n->least_until;
+	ret->mode_kept = n->mode_kept;
+	ret->binds_from = n->binds_from;
+	ret->event_span = n->event_span;
+	if (n->event_due)
+		fill_event(a, n, ret);
 }

@@ -455,6 +455,7 @@ static int go_on(struct cof_archive *a, struct cof_diag *diag)
 		r = cof_policies_record(a);
 	if (r == 0 && a->log)
 		r = cof_people_resume(a);
+	a->holds.before = atomic_load(&a->size);
 	if (r == 0 && a->log && !a->p.no_threads)
 		r = cof_log_start(a->log);
 	if (r == 0 && a->log && !a->p.no_threads)

@@ -71,6 +71,7 @@ static bool reads_payload(unsigned type)
 	case COF_REQUEST:
 	case COF_APPROVAL:
 	case COF_POLICY:
+	case COF_HOLD:
 		return true;
 	default:
 		return false;
@@ -81,7 +82,7 @@ static bool reads_payload(unsigned type)
 static bool is_general(unsigned type)
 {
 	return type == COF_MOUNT || type == COF_STAMP || type == COF_PEOPLE || type == COF_REQUEST ||
-	       type == COF_APPROVAL || type == COF_POLICY;
+	       type == COF_APPROVAL || type == COF_POLICY || type == COF_HOLD;
 }
 
 static bool touches_objects(unsigned type)
@@ -137,6 +138,8 @@ static int keep_number(struct cof_archive *a, const struct cof_frame *f)
 				.created_sequence = f->sequence,
 				.retain_until = INT64_MIN,
 				.asked_until = INT64_MIN,
+				.binds_from = INT64_MIN,
+				.least_until = INT64_MIN,
 			    },
 			there;
 	int r;

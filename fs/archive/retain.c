@@ -7,11 +7,13 @@
  * as many as it has places for. A frame that comes late says what it would have said in time.
  */
 #include "fs/archive/internal.h"
+#include "fs/rules/approve.h"
 
 #define WRITE_BITS 0222u
 
-static int put(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who,
-	       struct cof_draft *d, const struct cof_ruling *rl, struct cof_reply *ret)
+static int put_with(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who,
+		    struct cof_draft *d, const struct cof_ruling *rl, const struct cof_buf *more,
+		    struct cof_reply *ret)
 {
 	cof_autobuf struct cof_buf fields = {0};
 	struct cof_applied on = {.o = o};
@@ -21,7 +23,8 @@ static int put(struct cof_archive *a, struct cof_obj *o, const struct cof_who *w
 	cof_field_put_i64(&fields, COF_T_RETAIN_UNTIL, rl->retain_until);
 	cof_field_put_i64(&fields, COF_T_ASKED_UNTIL, rl->asked_until);
 	cof_field_put_str(&fields, COF_T_RULE, rl->rule);
-	if (fields.failed)
+	cof_buf_add(&fields, more->data, more->len);
+	if (fields.failed || more->failed)
 		return -ENOMEM;
 	d->object = o->node.ino;
 	d->public_part = fields.data;
@@ -36,10 +39,24 @@ static int put(struct cof_archive *a, struct cof_obj *o, const struct cof_who *w
 	return 0;
 }
 
+/* What a verifier without keys has to know, beside the end: where it lies, and what may end it early. */
+static void put_binding(const struct cof_obj *o, const struct cof_ruling *rl, struct cof_buf *fields)
+{
+	cof_field_put_u64(fields, COF_T_SHELF_INO, o->node.shelf);
+	if (rl->mode)
+		cof_field_put_u8(fields, COF_T_RETAIN_MODE, rl->mode);
+	if (rl->binds_from != COF_RETAIN_NONE)
+		cof_field_put_i64(fields, COF_T_BINDS_FROM, rl->binds_from);
+	if (rl->event) {
+		cof_field_put_str(fields, COF_T_EVENT_NAME, rl->event);
+		cof_field_put_i64(fields, COF_T_EVENT_SPAN, rl->event_span);
+	}
+}
+
 int cof_commit(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who,
 	       const struct cof_op *op, const struct cof_ruling *rl, struct cof_reply *ret)
 {
-	cof_autobuf struct cof_buf private_part = {0};
+	cof_autobuf struct cof_buf private_part = {0}, more = {0};
 	struct cof_draft d = {.type = COF_COMMIT, .position = o->size};
 	uint32_t mode = o->node.mode & ~WRITE_BITS;
 	int r;
@@ -51,7 +68,8 @@ int cof_commit(struct cof_archive *a, struct cof_obj *o, const struct cof_who *w
 		return -ENOMEM;
 	d.plain = private_part.data;
 	d.length = (uint32_t)private_part.len;
-	r = put(a, o, who, &d, rl, ret);
+	put_binding(o, rl, &more);
+	r = put_with(a, o, who, &d, rl, &more, ret);
 	if (r < 0)
 		return r;
 	ret->committed = true;
@@ -63,9 +81,58 @@ int cof_commit(struct cof_archive *a, struct cof_obj *o, const struct cof_who *w
 int cof_extend(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who,
 	       const struct cof_ruling *rl, struct cof_reply *ret)
 {
+	cof_autobuf struct cof_buf more = {0};
 	struct cof_draft d = {.type = COF_EXTEND};
 
-	return put(a, o, who, &d, rl, ret);
+	if (rl->effect == COF_EFFECT_EVENT) {
+		cof_field_put_str(&more, COF_T_EVENT_NAME, rl->event);
+		cof_field_put_i64(&more, COF_T_EVENT_SPAN, rl->event_span);
+	}
+	return put_with(a, o, who, &d, rl, &more, ret);
+}
+
+/* ---- by approval ---- */
+
+static int put_approved(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who,
+			const struct cof_op *op, const uint8_t request[32],
+			const struct cof_ruling *rl, struct cof_reply *ret)
+{
+	cof_autobuf struct cof_buf more = {0};
+	struct cof_draft d = {.type = COF_EXTEND};
+
+	if (op->kind == COF_OP_EVENT_DECLARE) {
+		cof_field_put_str(&more, COF_T_EVENT_NAME, op->name);
+		cof_field_put_i64(&more, COF_T_EVENT_TIME, op->retain);
+	}
+	cof_field_put_i64(&more, COF_T_WAS_UNTIL, o->node.retain_until);
+	cof_field_put(&more, COF_T_REQUEST, request, 32);
+	return put_with(a, o, who, &d, rl, &more, ret);
+}
+
+/* Whether a frame of the same request, before a crash, left the object so. */
+static bool done_before(const struct cof_obj *o, const struct cof_op *op)
+{
+	if (o->node.state != COF_STATE_COMMITTED)
+		return true;
+	return op->kind == COF_OP_EVENT_DECLARE ? !o->node.event_due
+						: !o->node.event_due && o->node.retain_until == op->retain;
+}
+
+int cof_retain_approved(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
+			const uint8_t request[32], struct cof_reply *ret, struct cof_ruling *rl)
+{
+	struct cof_obj *o;
+	int r = cof_obj_get(a, op->ino, &o);
+
+	if (r < 0)
+		return r;
+	r = cof_judge(a, o, NULL, op, who, ret, rl);
+	if (r == 0)
+		r = put_approved(a, o, who, op, request, rl, ret);
+	else if (done_before(o, op))
+		r = 1;
+	cof_obj_put(a, o);
+	return r;
 }
 
 int cof_commit_due(struct cof_archive *a, struct cof_obj *o, struct cof_reply *ret)

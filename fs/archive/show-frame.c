@@ -21,6 +21,10 @@ enum form { /* how a field's bytes become a value */
 	FORM_LOGIN, /* a login uid; nothing when there was none */
 	FORM_DIGEST, /* one of several: SHA-256, text */
 	FORM_TEXT,   /* one of several */
+	FORM_RANGES, /* inodes: first u64, count u64, any number */
+	FORM_NUMBERS, /* u64, any number */
+	FORM_MODE_KEPT,
+	FORM_WHAT,
 	FORM_NAMES, /* one of several: object, time, and a name that begins as the one before */
 };
 
@@ -110,6 +114,21 @@ static const struct known known[256] = {
 	[COF_T_FORM] = {"form", FORM_BYTES},
 	[COF_T_REVIEWED] = {"reviewed_to", FORM_U64},
 	[COF_T_HEARTBEAT] = {"heartbeat_ns", FORM_U64},
+	[COF_T_HOLD_WHAT] = {"what", FORM_WHAT},
+	[COF_T_HOLD_ID] = {"hold", FORM_U64},
+	[COF_T_INODES] = {"inodes", FORM_RANGES},
+	[COF_T_CASE] = {"case", FORM_BYTES},
+	[COF_T_HOLDS] = {"holds", FORM_NUMBERS},
+	[COF_T_EVENT_NAME] = {"event_name", FORM_BYTES},
+	[COF_T_EVENT_TIME] = {"event_time", FORM_TIME},
+	[COF_T_LEAST_UNTIL] = {"least_until", FORM_UNTIL},
+	[COF_T_RETAIN_MODE] = {"retain_mode", FORM_MODE_KEPT},
+	[COF_T_BINDS_FROM] = {"binds_from", FORM_TIME},
+	[COF_T_EVENT_SPAN] = {"event_span_ns", FORM_U64},
+	[COF_T_PROCESSED] = {"processed", FORM_U64},
+	[COF_T_SKIPPED] = {"skipped", FORM_U64},
+	[COF_T_FAILED] = {"failed", FORM_U64},
+	[COF_T_WAS_UNTIL] = {"was_until", FORM_UNTIL},
 };
 
 /* ---- fields ---- */
@@ -220,6 +239,29 @@ static bool add_digest(struct cof_json *o, const struct cof_field *f, enum form 
 	return true;
 }
 
+static const char *hold_what(uint8_t what)
+{
+	static const char *const words[] = {"", "begin", "add", "end", "laid"};
+
+	return what < COF_COUNT(words) ? words[what] : "unknown";
+}
+
+/* Ranges are [first, count] each. */
+static bool set_numbers(struct cof_json *o, const struct cof_field *f, bool ranges)
+{
+	struct cof_json *list = cof_json_array(), *at = list;
+
+	for (size_t i = 0; i + 8 <= f->len; i += 8) {
+		if (ranges && i % 16 == 0) {
+			at = cof_json_array();
+			cof_json_append(list, at);
+		}
+		cof_json_append(at, cof_json_new_uint(cof_get_le64(f->value + i)));
+	}
+	cof_json_set(o, known[f->tag].name, list);
+	return f->len && f->len % (ranges ? 16 : 8) == 0;
+}
+
 /* False when the length is not the field's. */
 static bool set_field(struct cof_json *o, const struct cof_field *f)
 {
@@ -237,6 +279,16 @@ static bool set_field(struct cof_json *o, const struct cof_field *f)
 	case FORM_DIGEST:
 	case FORM_TEXT:
 		return add_digest(o, f, k->form);
+	case FORM_RANGES:
+	case FORM_NUMBERS:
+		return set_numbers(o, f, k->form == FORM_RANGES);
+	case FORM_WHAT:
+	case FORM_MODE_KEPT:
+		if (f->len != 1)
+			return false;
+		cof_json_set_str(o, k->name, k->form == FORM_WHAT ? hold_what(f->value[0])
+					 : f->value[0] ? "governance" : "compliance");
+		return true;
 	case FORM_KIND:
 		if (f->len != 1)
 			return false;
@@ -456,6 +508,7 @@ static bool has_shown_payload(unsigned type)
 	case COF_PEOPLE:
 	case COF_REQUEST:
 	case COF_APPROVAL:
+	case COF_HOLD:
 		return true;
 	default:
 		return false;

@@ -201,7 +201,7 @@ void cof_reply_wrote(struct cof_reply *ret, const struct cof_append *done)
 	ret->sequence = done->ret_sequence;
 }
 
-void cof_reply_fill(struct cof_archive *a, const struct cof_obj *o, const struct cof_op *op,
+void cof_reply_fill(struct cof_archive *a, struct cof_obj *o, const struct cof_op *op,
 		    struct cof_reply *ret)
 {
 	cof_obj_attr(a, o, &ret->attr);

@@ -230,9 +230,9 @@ static int put_immutable(const struct cof_facts *f, struct cof_buf *b)
 	return 0;
 }
 
-static int put_holds(const struct cof_facts *f COF_UNUSED, struct cof_buf *b)
+static int put_holds(const struct cof_facts *f, struct cof_buf *b)
 {
-	put_text(b, "0");
+	cof_buf_printf(b, "%u", f->view.holds);
 	return 0;
 }
 

@@ -157,6 +157,7 @@ static int answer(struct cof_control *c, int fd, struct cof_control_request *r,
 	case COF_VERB_RETAIN:
 	case COF_VERB_SHELF_ADD:
 	case COF_VERB_SHELF_SET:
+	case COF_VERB_RETAIN_EVENT:
 		if (!peer_of(fd, &who))
 			return -EACCES;
 		return cof_verb_act(c->p.archive, &who, r, send_entry, &to, diag);
@@ -176,6 +177,16 @@ static int answer(struct cof_control *c, int fd, struct cof_control_request *r,
 		if (!peer_of(fd, &who))
 			return -EACCES;
 		return cof_archive_people(c->p.archive, &who, r->people, r->json, send_entry, &to, diag);
+	case COF_VERB_HOLD_BEGIN:
+		if (!peer_of(fd, &who))
+			return -EACCES;
+		return cof_verb_hold_begin(c->p.archive, &who, r, send_entry, &to, diag);
+	case COF_VERB_HOLD_END:
+		if (!peer_of(fd, &who))
+			return -EACCES;
+		return cof_verb_hold_end(c->p.archive, &who, r, diag);
+	case COF_VERB_HOLDS:
+		return cof_archive_holds(c->p.archive, r->all, send_entry, &to);
 	case COF_VERB_EXPLAIN:
 		return cof_verb_explain(c->p.archive, r, send_entry, &to, diag);
 	case COF_VERB_SHELVES:

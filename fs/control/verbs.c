@@ -39,7 +39,7 @@ static void durable(void *user, int err)
 }
 
 /* What an administrator was told is done survives a power cut. */
-static int wait_durable(struct cof_archive *a, uint64_t sequence)
+int cof_verb_wait_durable(struct cof_archive *a, uint64_t sequence)
 {
 	struct waiting w = {.is_done = false};
 
@@ -79,7 +79,7 @@ int cof_verb_act(struct cof_archive *a, const struct cof_who *who, struct cof_co
 	if (err)
 		return refusal(a, who, &r->op, err, diag);
 	if (reply.wrote)
-		err = wait_durable(a, reply.sequence);
+		err = cof_verb_wait_durable(a, reply.sequence);
 	o = cof_json_object();
 	if (!err)
 		err = cof_archive_info(a, reply.attr.ino, o);
@@ -115,6 +115,9 @@ static const char *effect_text(enum cof_effect effect)
 	    [COF_EFFECT_EXTEND] = "it is kept longer",
 	    [COF_EFFECT_ASK] = "the retention is asked for, and granted with the commit",
 	    [COF_EFFECT_SHELF] = "the shelf gets the policy",
+	    [COF_EFFECT_HOLD] = "the hold begins or ends, and that on record",
+	    [COF_EFFECT_EVENT] = "its retention waits for the event, or counts from it",
+	    [COF_EFFECT_END] = "its retention ends then",
 	    [COF_EFFECT_ECHO] = "it is acknowledged if the bytes are there already",
 	};
 
@@ -136,6 +139,12 @@ static const char *change_text(const struct cof_ruling *rl, const struct cof_obj
 {
 	if (!rl->error)
 		return NULL;
+	if (v->holds && !strcmp(rl->rule, "held"))
+		return "each hold on it has to end first, by approval (coffer request hold-end)";
+	if (!strcmp(rl->rule, "needs-approval"))
+		return "a request for it has to be approved (coffer request)";
+	if (v->event_due)
+		return "the event that its retention waits for has to be declared first (coffer request event-declare)";
 	if (v->kind == COF_KIND_FILE && v->state == COF_STATE_COMMITTED &&
 	    (v->retain_until == COF_RETAIN_NONE || v->retain_until == COF_RETAIN_INFINITE))
 		return "nothing can: the file is kept without an end";
@@ -189,9 +198,15 @@ int cof_verb_explain(struct cof_archive *a, struct cof_control_request *r, cof_s
 	if (v.kind == COF_KIND_FILE) {
 		cof_verb_set_times(a, v.ino, o);
 		cof_json_set_str(o, "state", cof_state_name(v.state));
-		set_until(o, "retain_until", v.retain_until);
+		set_until(o, "retain_until", v.state == COF_STATE_OPEN ? v.retain_until
+					     : v.retain_until == COF_RETAIN_NONE ? COF_RETAIN_NONE
+										  : cof_rule_end(&v));
 		set_until(o, "asked_until", v.asked_until);
+		if (v.event_due)
+			cof_json_set_str(o, "event", v.event);
 	}
+	if (v.kind == COF_KIND_FILE || v.kind == COF_KIND_DIR)
+		cof_json_set_uint(o, "holds", v.holds);
 	if (rl.effect == COF_EFFECT_COMMIT || rl.effect == COF_EFFECT_EXTEND)
 		set_until(o, "would_retain_until", rl.retain_until);
 	if (change_text(&rl, &v))

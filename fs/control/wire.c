@@ -40,6 +40,8 @@ static const char *const verbs[] = {
 	[COF_VERB_LS] = "ls",		  [COF_VERB_ACKNOWLEDGE] = "acknowledge",
 	[COF_VERB_CLOCK] = "clock",	  [COF_VERB_STAMP_QUERY] = "stamp-query", [COF_VERB_STAMP] = "stamp",
 	[COF_VERB_PEOPLE] = "people",
+	[COF_VERB_HOLD_BEGIN] = "hold-begin", [COF_VERB_HOLDS] = "holds", [COF_VERB_HOLD_END] = "hold-end",
+	[COF_VERB_RETAIN_EVENT] = "retain-event",
 };
 
 /* A number that may be missing: *ret stays as it is then. */
@@ -175,12 +177,31 @@ static int parse_acting(const struct cof_json *o, struct cof_control_request *r,
 		return err ? err : parse_policy(o, r, diag);
 	case COF_VERB_EXPLAIN:
 		return parse_explain(o, r, diag);
+	case COF_VERB_RETAIN_EVENT:
+		r->op.kind = COF_OP_RETAIN_EVENT;
+		r->op.name = cof_json_str(o, "event");
+		if (!r->op.name)
+			return cof_fail(diag, -EINVAL, "\"event\" is the name of the event");
+		return parse_object(o, r, true, diag);
 	default: /* ls */
 		r->recursive = cof_json_bool(o, "recursive");
 		r->digest = cof_json_bool(o, "digest");
 		r->state = cof_json_str(o, "state");
 		return parse_object(o, r, false, diag);
 	}
+}
+
+static int parse_hold(const struct cof_json *o, struct cof_control_request *r, struct cof_diag *diag)
+{
+	r->hold_case = cof_json_str(o, "case");
+	r->reason = cof_json_str(o, "reason");
+	r->paths = cof_json_get(o, "paths");
+	if (!r->hold_case)
+		return cof_fail(diag, -EINVAL, "\"case\" is the name of the case");
+	for (size_t i = 0; r->verb == COF_VERB_HOLD_BEGIN && i < cof_json_count(r->paths); i++)
+		if (!cof_json_value_str(cof_json_at(r->paths, i)))
+			return cof_fail(diag, -EINVAL, "\"paths\" is a list of paths in the archive");
+	return 0;
 }
 
 void cof_control_request_done(struct cof_control_request *r)
@@ -214,7 +235,14 @@ static int parse_arguments(const struct cof_json *o, struct cof_control_request 
 	case COF_VERB_SHELF_ADD:
 	case COF_VERB_SHELF_SET:
 	case COF_VERB_LS:
+	case COF_VERB_RETAIN_EVENT:
 		return parse_acting(o, r, diag);
+	case COF_VERB_HOLD_BEGIN:
+	case COF_VERB_HOLD_END:
+		return parse_hold(o, r, diag);
+	case COF_VERB_HOLDS:
+		r->all = cof_json_bool(o, "all");
+		return 0;
 	case COF_VERB_STAMP:
 		r->token = cof_json_str(o, "token");
 		r->ca = cof_json_str(o, "ca");

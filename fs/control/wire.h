@@ -19,7 +19,7 @@ enum cof_control_verb {
 	COF_VERB_STATUS, COF_VERB_LOG, COF_VERB_BLAME, COF_VERB_CHECKPOINT, COF_VERB_STOP,
 	COF_VERB_COMMIT, COF_VERB_RETAIN, COF_VERB_EXPLAIN, COF_VERB_SHELF_ADD, COF_VERB_SHELF_SET,
 	COF_VERB_SHELVES, COF_VERB_LS, COF_VERB_ACKNOWLEDGE, COF_VERB_CLOCK, COF_VERB_STAMP_QUERY,
-	COF_VERB_STAMP, COF_VERB_PEOPLE,
+	COF_VERB_STAMP, COF_VERB_PEOPLE, COF_VERB_HOLD_BEGIN, COF_VERB_HOLDS, COF_VERB_HOLD_END, COF_VERB_RETAIN_EVENT,
 };
 
 struct cof_control_request {
@@ -35,6 +35,9 @@ struct cof_control_request {
 	const char *state;	/* ls: only files in it */
 	const char *people;	/* of the verbs about people: which */
 	const char *token, *ca; /* stamp: base64; PEM or NULL */
+	const char *hold_case, *reason; /* hold-begin, hold-end */
+	const struct cof_json *paths; /* hold-begin: array of strings */
+	bool all;		/* holds: those that ended too */
 	struct cof_json *json;	/* what the strings lie in, or NULL */
 };
 void cof_control_request_done(struct cof_control_request *r);

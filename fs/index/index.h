@@ -80,6 +80,11 @@ struct cof_node {
 	int64_t retain_until;	 /* INT64_MIN: none, INT64_MAX: infinite */
 	int64_t asked_until;	 /* what was asked for, while open or at the commit; INT64_MIN: nothing */
 	int64_t committed;	 /* record time of the commit; 0 when not */
+	/* The next are told in fs/rules/rules.h (struct cof_object). */
+	bool held;		 /* the value "holds" says by which */
+	bool event_due;		 /* the value "event" is its name */
+	uint8_t mode_kept;	 /* 0 or 1 */
+	int64_t binds_from, least_until, event_span; /* INT64_MIN, INT64_MIN, 0: nothing */
 	uint64_t created_sequence, commit_sequence; /* commit: 0 when not */
 	uint64_t shelf;		 /* inode of the shelf it lies in; 0 for the root */
 	uint16_t name_len;

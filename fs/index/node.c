@@ -3,24 +3,38 @@
  * Inodes, and the other values that hang on them.
  *
  * Plaintext of a node, little-endian, behind the version's `until`: parent u64, kind u8, state u8,
- * flags u8 (bit 0: mtime claimed), mode u32, uid u32, gid u32, size u64, created i64, mtime i64,
+ * flags u8 (1 mtime claimed, 2 held, 4 governance, 8 event due, 16: three more fields), mode u32, uid u32, gid u32, size u64, created i64, mtime i64,
  * ctime i64, retain until i64, created sequence u64, commit sequence u64, shelf u64, asked until i64,
- * committed i64, name. A value that was removed is an empty one. What a shelf holds is a row with
+ * committed i64, if flag 16 binds from i64, least until i64, event span i64, name. A value that was removed is an empty one. What a shelf holds is a row with
  * sequence 0, replaced each time: bytes u64, files u64, below u64.
  */
 #include "fs/index/internal.h"
 
 #define NODE_FIXED 103
-#define CLAIMED 1
+#define NODE_MORE 24
+enum { CLAIMED = 1, HELD = 2, GOVERNANCE = 4, EVENT_DUE = 8, MORE = 16, FLAGS = 31 };
 #define VALUE_MAX 65536
 #define USE_SIZE 24
 
-static size_t encode(const struct cof_node *n, uint8_t out[NODE_FIXED + COF_NAME_MAX])
+#define NODE_MAX (NODE_FIXED + NODE_MORE + COF_NAME_MAX)
+
+static uint8_t flags_of(const struct cof_node *n)
 {
+	bool more = n->binds_from != INT64_MIN || n->least_until != INT64_MIN || n->event_span;
+
+	return (uint8_t)((n->mtime_claimed ? CLAIMED : 0) | (n->held ? HELD : 0) |
+			 (n->mode_kept ? GOVERNANCE : 0) | (n->event_due ? EVENT_DUE : 0) |
+			 (more ? MORE : 0));
+}
+
+static size_t encode(const struct cof_node *n, uint8_t out[NODE_MAX])
+{
+	size_t len = NODE_FIXED;
+
 	cof_put_le64(out, n->parent);
 	out[8] = n->kind;
 	out[9] = n->state;
-	out[10] = n->mtime_claimed ? CLAIMED : 0;
+	out[10] = flags_of(n);
 	cof_put_le32(out + 11, n->mode);
 	cof_put_le32(out + 15, n->uid);
 	cof_put_le32(out + 19, n->gid);
@@ -34,15 +48,26 @@ static size_t encode(const struct cof_node *n, uint8_t out[NODE_FIXED + COF_NAME
 	cof_put_le64(out + 79, n->shelf);
 	cof_put_le64(out + 87, (uint64_t)n->asked_until);
 	cof_put_le64(out + 95, (uint64_t)n->committed);
-	memcpy(out + NODE_FIXED, n->name, n->name_len);
-	return NODE_FIXED + n->name_len;
+	if (out[10] & MORE) {
+		cof_put_le64(out + len, (uint64_t)n->binds_from);
+		cof_put_le64(out + len + 8, (uint64_t)n->least_until);
+		cof_put_le64(out + len + 16, (uint64_t)n->event_span);
+		len += NODE_MORE;
+	}
+	memcpy(out + len, n->name, n->name_len);
+	return len + n->name_len;
 }
 
 static int decode(const struct cof_buf *b, uint64_t ino, struct cof_node *ret)
 {
 	const uint8_t *p = b->data;
-	if (b->len < NODE_FIXED || b->len > NODE_FIXED + COF_NAME_MAX || p[8] < COF_KIND_FILE ||
-	    p[8] > COF_KIND_SYMLINK || p[9] > COF_STATE_REMOVED || (p[10] & ~CLAIMED))
+	size_t fixed = NODE_FIXED;
+	if (b->len < NODE_FIXED || p[8] < COF_KIND_FILE || p[8] > COF_KIND_SYMLINK ||
+	    p[9] > COF_STATE_REMOVED || (p[10] & ~FLAGS))
+		return -EBADMSG;
+	if (p[10] & MORE)
+		fixed += NODE_MORE;
+	if (b->len < fixed || b->len > fixed + COF_NAME_MAX)
 		return -EBADMSG;
 	*ret = (struct cof_node){
 	    .ino = ino,
@@ -50,6 +75,11 @@ static int decode(const struct cof_buf *b, uint64_t ino, struct cof_node *ret)
 	    .kind = p[8],
 	    .state = p[9],
 	    .mtime_claimed = p[10] & CLAIMED,
+	    .held = p[10] & HELD,
+	    .mode_kept = p[10] & GOVERNANCE ? 1 : 0,
+	    .event_due = p[10] & EVENT_DUE,
+	    .binds_from = INT64_MIN,
+	    .least_until = INT64_MIN,
 	    .mode = cof_get_le32(p + 11),
 	    .uid = cof_get_le32(p + 15),
 	    .gid = cof_get_le32(p + 19),
@@ -63,9 +93,14 @@ static int decode(const struct cof_buf *b, uint64_t ino, struct cof_node *ret)
 	    .shelf = cof_get_le64(p + 79),
 	    .asked_until = (int64_t)cof_get_le64(p + 87),
 	    .committed = (int64_t)cof_get_le64(p + 95),
-	    .name_len = (uint16_t)(b->len - NODE_FIXED),
+	    .name_len = (uint16_t)(b->len - fixed),
 	};
-	memcpy(ret->name, p + NODE_FIXED, ret->name_len);
+	if (p[10] & MORE) {
+		ret->binds_from = (int64_t)cof_get_le64(p + NODE_FIXED);
+		ret->least_until = (int64_t)cof_get_le64(p + NODE_FIXED + 8);
+		ret->event_span = (int64_t)cof_get_le64(p + NODE_FIXED + 16);
+	}
+	memcpy(ret->name, p + fixed, ret->name_len);
 	return 0;
 }
 
@@ -78,7 +113,7 @@ static void raise_last(struct cof_index *ix, uint64_t ino)
 
 int cof_index_put_node(struct cof_index *ix, uint64_t sequence, const struct cof_node *n)
 {
-	uint8_t plain[NODE_FIXED + COF_NAME_MAX];
+	uint8_t plain[NODE_MAX];
 	struct ix_key prefix;
 	if (n->kind < COF_KIND_FILE || n->kind > COF_KIND_SYMLINK || n->state > COF_STATE_REMOVED ||
 	    n->name_len > COF_NAME_MAX)

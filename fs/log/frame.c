@@ -40,6 +40,7 @@ const char *cof_frame_type_name(unsigned type)
 	    [COF_APPROVAL] = "approval",
 	    [COF_CLOCK] = "clock",
 	    [COF_SHELF] = "shelf",
+	    [COF_HOLD] = "hold",
 	};
 
 	if (type >= COF_COUNT(names) || !names[type])

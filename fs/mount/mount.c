@@ -254,3 +254,10 @@ void cof_mount_changed(struct cof_mount *m, uint64_t ino)
 {
 	cof_inval_queue(m, ino, NULL);
 }
+
+void cof_mount_removed(struct cof_mount *m, uint64_t parent, const char *name)
+{
+	/* ENOENT: the kernel does not know it. Any other failure: the connection is gone. */
+	(void)fuse_lowlevel_notify_inval_entry(m->session, parent, name, strlen(name));
+	cof_inval_queue(m, parent, NULL);
+}

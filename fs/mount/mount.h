@@ -36,6 +36,8 @@ const char *cof_mount_transport(struct cof_mount *m);
 /* For fs/archive's hook: drops kernel caches of an inode. Thread-safe, never blocks on a request.
  */
 void cof_mount_changed(struct cof_mount *m, uint64_t ino);
+/* A name is gone: not from a worker, and without locks, since the kernel may ask something first. */
+void cof_mount_removed(struct cof_mount *m, uint64_t parent, const char *name);
 void cof_mount_free(struct cof_mount *m);
 
 #endif

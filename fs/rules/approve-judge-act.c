@@ -320,6 +320,8 @@ int judge_hold(struct cof_judge *j, const struct cof_judge_frame *f, bool apply,
 		id = f->sequence;
 	if (what == HOLD_BEGIN || what == HOLD_ADD)
 		return apply ? begin_hold(j, f, id) : 0;
+	if (what == 4) /* all that it covers is listed: nothing is weaker */
+		return 0;
 	r = judge_act(j, f, "hold-end", NULL, &q, ret);
 	if (r < 0)
 		return r;

@@ -1,0 +1,126 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Legal holds through the mount: what they cover, at once and later, what they refuse, and that remounts, a kill in the middle of
+# laying one, an index built anew and a second reader agree on it. Events that a retention waits for, and modes.
+. "$(dirname "$0")/lib.sh"
+
+attr() { getfattr --only-values --absolute-names -n "user.coffer.$2" "$1" 2> /dev/null || true; }
+holds_are() { same "the holds on ${1#"$MNT"/}" "$2" "$(attr "$1" holds)"; }
+status() { coffer status "$STORE" --json | json "j.get('$1')"; }
+remount() { umount_archive; mount_archive "$@"; }
+
+printf 'retention = 1y\nretain_event = contract-end\n' > "$W/event"
+printf 'retention = 1y\nmode = governance\n' > "$W/governance"
+printf 'retention = 1y\ncooling_off = 1h\n' > "$W/cooling"
+make_store audit other "event:$W/event" "governance:$W/governance" "cooling:$W/cooling"
+mount_archive
+d=$MNT/audit
+mkdir -p "$d/in/deep/er" "$d/out"
+for i in $(seq 1 600); do echo "$i" > "$d/in/f$i"; done
+for i in 1 2 3; do echo "$i" > "$d/in/deep/er/g$i"; ln -s f1 "$d/in/deep/l$i"; done
+echo free > "$d/out/free"
+: > "$d/in/empty"
+mkdir "$d/in/empty-dir"
+chmod a-w "$d/in/f1"
+same "holds of a file that has none" 0 "$(attr "$d/in/f1" holds)"
+
+say "beginning"
+coffer hold begin --case 2026-17 --reason "the board asks" "$d/in" "$d/nothing" > "$W/out" 2>&1 && fail "a path that is not there"
+grep -q "607 files held, 0 skipped" "$W/out" || fail "counts: $(cat "$W/out")"
+grep -q "nothing" "$W/out" || fail "what failed is not told: $(cat "$W/out")"
+expect_fail "has a hold already" coffer hold begin --case 2026-17 "$d/out"
+expect_fail "nothing of it can be held" coffer hold begin --case x "$d/nothing"
+for f in "$d/in/f1" "$d/in/f600" "$d/in/deep/er/g3" "$d/in/empty"; do holds_are "$f" 1; done
+holds_are "$d/out/free" 0
+same "files held" 607 "$(status held)"
+coffer hold begin --case second "$d/in/f2" "$d/out/free" "$d/in/f2" --json > "$W/out"
+same "counts" "2 0" "$(json 'str(j["processed"]) + " " + str(j["skipped"])' < "$W/out")"
+holds_are "$d/in/f2" 2
+holds_are "$d/out/free" 1
+coffer hold list "$MNT" --json > "$W/list"
+same "the list" "second 2026-17" "$(jsonl '" ".join(h["case"] for h in j)' < "$W/list")"
+same "the reason" "the board asks" "$(jsonl 'j[1]["reason"]' < "$W/list")"
+same "the paths" "audit/in" "$(jsonl '" ".join(j[1]["paths"])' < "$W/list")"
+
+say "what comes later, and what leaves"
+echo late > "$d/in/deep/late"
+mkdir "$d/in/deep/dir"
+echo later > "$d/in/deep/dir/later"
+mv "$d/in/f3" "$d/out/f3"
+echo in > "$d/out/comes"
+mv "$d/out/comes" "$d/in/comes"
+mv "$d/in/f4" "$d/in/renamed"
+for f in in/deep/late in/deep/dir/later out/f3 in/comes in/renamed; do holds_are "$d/$f" 1; done
+echo more >> "$d/out/f3"
+same "it grows all the same" "3 more" "$(tr '\n' ' ' < "$d/out/f3" | sed 's/ $//')"
+
+say "what is refused, with the request to file"
+expect_fail EPERM rm -f "$d/in/empty"
+expect_fail EPERM rmdir "$d/in/empty-dir"
+expect_fail EPERM mv "$d/out/free" "$d/out/other"
+: > "$d/out/new"
+expect_fail EPERM mv "$d/out/new" "$d/in/empty"
+rm "$d/out/new"
+coffer explain unlink "$d/in/empty" > "$W/out" || true
+grep -q "coffer request hold-end" "$W/out" || fail "explain: $(cat "$W/out")"
+expect_fail "coffer request hold-end" coffer hold end --case 2026-17 "$MNT"
+expect_fail "no hold in force" coffer hold end --case nobody "$MNT"
+expect_fail "" as_user coffer hold begin --case theirs "$d/out"
+coffer log "$STORE" --json > "$W/log"
+same "the attempt is on record" needs-approval "$(jsonl '[f["detail"].split()[1].strip(",;") for f in j if f.get("event") == "refused" and f.get("operation") == "hold-end"][0]' < "$W/log")" || true
+
+say "the same after a remount, and from an index built anew"
+cells() { for f in in/f1 in/f2 in/f600 in/deep/er/g1 in/deep/late in/deep/dir/later out/f3 out/free in/comes in/renamed; do
+    echo "$f $(attr "$d/$f" holds)"; done; status held; coffer hold list "$MNT"; }
+cells > "$W/before"
+remount
+cells > "$W/after"
+cmp "$W/before" "$W/after" || fail "a remount changes holds"
+umount_archive
+rm -rf "$STORE/index"
+mount_archive
+cells > "$W/after"
+diff "$W/before" "$W/after" || fail "an index built anew has other holds"
+
+say "events and modes"
+e=$MNT/event/contract
+echo c > "$e"
+chmod a-w "$e"
+same "the end before the event" infinite "$(attr "$e" retain_until)"
+coffer ls --json "$e" | json 'j["event"] + j["mode"]' > "$W/out" 2>&1 || true
+coffer explain unlink "$e" > "$W/out" || true
+grep -q "event-declare" "$W/out" || fail "explain of a file that waits: $(cat "$W/out")"
+g=$MNT/governance/g
+echo g > "$g"
+chmod a-w "$g"
+coffer retain --event merger "$g" > "$W/out"
+grep -q "until merger is declared" "$W/out" || fail "retain --event: $(cat "$W/out")"
+same "the end before the merger" infinite "$(attr "$g" retain_until)"
+expect_fail "another event" coffer retain --event divorce "$g"
+c=$MNT/cooling/c
+echo c > "$c"
+chmod a-w "$c"
+coffer log "$STORE" --json > "$W/log"
+same "what the COMMIT frames say" "contract-end governance True" \
+    "$(jsonl '" ".join([f["event_name"] for f in j if f["type"] == "commit" and "event_name" in f] + [f["retain_mode"] for f in j if f["type"] == "commit" and "retain_mode" in f] + [str(any("binds_from" in f for f in j))])' < "$W/log")"
+
+say "a kill while one is laid: it is in force, and the next mount lists the rest"
+mkdir "$d/many"
+(cd "$d/many" && for i in $(seq 1 1500); do : > "m$i"; done)
+coffer hold begin --case big "$d/many" > "$W/out" 2>&1 &
+pid=$!
+listed() { coffer log "$STORE" --json | grep -q '"case": *"big"'; }
+await 10 "the first frame" listed
+kill_daemon
+wait $pid || true
+umount -l "$MNT"
+mount_archive
+for i in 1 700 1500; do holds_are "$d/many/m$i" 1; expect_fail EPERM rm -f "$d/many/m$i"; done
+laid() { [ "$(status holds_being_laid)" = None ]; }
+await 20 "the rest to be listed" laid
+same "all of it" 1500 "$(coffer hold list "$MNT" --json | jsonl '[h["processed"] for h in j if h["case"] == "big"][0]')"
+
+umount_archive
+verify_intact
+second_reader > "$W/reader.out" || { tail -n 5 "$W/reader.out"; fail "the second reader"; }
+ok "holds"
