@@ -12,7 +12,7 @@
 
 #define INDEX_FIRST 0x01800000u /* the owner's range: TCG registry of reserved handles, 2.2.2 */
 #define INDEX_MASK 0x003fffffu
-#define STORE_MAX 64
+#define STORE_MAX 128
 
 #define COUNTER_FLAGS                                                                              \
 	(TPMA_NV_AUTHREAD | TPMA_NV_AUTHWRITE | TPMA_NV_OWNERREAD | TPMA_NV_OWNERWRITE | TPMA_NV_NO_DA | \

@@ -326,7 +326,7 @@ static int errno_of(enum cof_tpm_cause cause)
 	    [COF_TPM_NO_INDEX] = -ENOENT,
 	    [COF_TPM_FOREIGN] = -EUCLEAN,
 	    [COF_TPM_OWNER] = -EPERM,
-	    [COF_TPM_FULL] = -ENOSPC,
+	    [COF_TPM_FULL] = -ENOBUFS, /* ENOSPC is the disk's */
 	    [COF_TPM_ALTERED] = -EBADMSG,
 	    [COF_TPM_OTHER] = -EIO,
 	};

@@ -42,7 +42,7 @@ enum cof_tpm_cause {
 	COF_TPM_NO_INDEX, /* -ENOENT: no such NV index */
 	COF_TPM_FOREIGN,  /* -EUCLEAN: the NV index there is not of the form that was defined */
 	COF_TPM_OWNER,	  /* -EPERM: the owner hierarchy has a password */
-	COF_TPM_FULL,	  /* -ENOSPC: no NV space, no slot */
+	COF_TPM_FULL,	  /* -ENOBUFS: no NV space, no slot */
 	COF_TPM_ALTERED,  /* -EBADMSG: the sealed object was altered, or answers on the way to us */
 	COF_TPM_OTHER	  /* -EIO: anything else, with the TPM's code */
 };
@@ -102,7 +102,7 @@ int cof_tpm_counter_raise(struct cof_tpm *t, uint32_t index, enum cof_tpm_counte
 			  uint64_t target, uint64_t *ret_value, struct cof_diag *diag);
 int cof_tpm_undefine(struct cof_tpm *t, uint32_t index, struct cof_diag *diag);
 
-/* An ordinary index that only the bearer of auth reads or writes, not the owner. n at most 64. The
+/* An ordinary index that only the bearer of auth reads or writes, not the owner. n at most 128. The
  * owner can still undefine it: then it is missing, which is an alarm, not a fresh start. */
 int cof_tpm_store_define(struct cof_tpm *t, uint32_t index, const uint8_t auth[COF_TPM_AUTH],
 			 size_t n, struct cof_diag *diag);

@@ -270,6 +270,7 @@ static int open_archive(struct daemon *d, struct cof_diag *diag)
 				       .verify_signature = cof_sshsig_ask,
 				       .verify_user = d->sign,
 				       .anchor_interval = d->options.anchor_interval,
+				       .seal_interval = d->options.seal_interval,
 				       .secret = &d->secret.secret,
 				       .deviation = d->options.deviation * COF_NSEC,
 				       .user = d};
@@ -429,12 +430,13 @@ static const char help[] =
 	"Serves an archive at a mount point. People use: mount -t coffer STORE MOUNTPOINT\n"
 	"\n"
 	"  -f                  messages stay on standard error\n"
-	"  -o keyfile=FILE     the key file that opens the archive\n"
+	"  -o key-file=FILE    the key file that opens the archive\n"
 	"  -o passfd=N         the passphrase is read from descriptor N\n"
 	"  -o credential=NAME  the passphrase is a systemd credential\n"
 	"  -o seal=tpm2        the TPM opens it; a PIN comes as a passphrase does\n"
 	"  -o tpm=WHERE        where the TPM is (default: device:/dev/tpmrm0)\n"
-	"  -o anchor_interval=N  seconds between two raises of the TPM's counter (10)\n"
+	"  -o anchor-interval=N  seconds between two raises of the TPM's counter (10)\n"
+	"  -o seal-interval=N  seconds between two mixings of the seal (3600)\n"
 	"  -o index=DIR        where the index is kept (default: STORE/index)\n"
 	"  -o threads=N        workers\n"
 	"  -o clock-deviation=S  seconds that the wall clock may be off (default: 5)\n"
@@ -480,7 +482,7 @@ static int parse(struct daemon *d, int argc, char **argv, struct cof_diag *diag)
 	if (err < 0)
 		return err;
 	if (sources != 1 && strcmp(d->options.seal, "tpm2") != 0)
-		return cof_fail(diag, -EINVAL, "keyfile=, passfd=, credential= or seal=tpm2 is wanted");
+		return cof_fail(diag, -EINVAL, "key-file=, passfd=, credential= or seal=tpm2 is wanted");
 	if (argc - optind != 2)
 		return cof_fail(diag, -EINVAL, "STORE and MOUNTPOINT are wanted");
 	err = make_absolute(d->options.keyfile, diag);

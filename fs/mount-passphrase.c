@@ -33,7 +33,7 @@ int cof_helper_passphrase(const char *store, bool pin, int *ret_fd, struct cof_d
 				"there is no terminal to ask for the PIN: use credential=NAME or passfd=N");
 	if (err == -ENOTTY)
 		return cof_fail(diag, err,
-				"there is no terminal to ask for the passphrase: use keyfile=FILE, "
+				"there is no terminal to ask for the passphrase: use key-file=FILE, "
 				"credential=NAME or passfd=N");
 	if (err < 0)
 		return err;

@@ -65,6 +65,10 @@ def u64(n):
     return struct.pack("<Q", n)
 
 
+def u64_at(raw, at):
+    return struct.unpack_from("<Q", raw, at)[0]
+
+
 def u32(n):
     return struct.pack("<I", n)
 
@@ -342,12 +346,13 @@ class Keys:
         need(len(place) in (0, 2), "keys/top has one of the fields 8 and 11 without the other")
         if self.in_tpm:
             self.secrets.append(place[8][4:])
-            self.epoch = self.lineage = self.epoch_secret = None
+            self.epoch = self.lineage = self.epoch_secret = self.mixed = None
             return
         epoch = dict(self.box("keys/epoch", 4, single[7], None, 0))
-        need(len(epoch.get(16, b"")) == 44, "keys/epoch lacks its field")
+        need(len(epoch.get(16, b"")) == 84, "keys/epoch lacks its field")
         self.epoch, self.lineage = struct.unpack_from("<QI", epoch[16])
-        self.epoch_secret = epoch[16][12:]
+        self.epoch_secret = epoch[16][12:44]
+        self.mixed = u64_at(epoch[16], 44), epoch[16][52:]
         need(self.epoch_generation == self.epoch, "keys/epoch: the generation is not the epoch")
 
     def open_root(self, key_file):
@@ -685,6 +690,8 @@ class Store:
         self.last_note, self.clean, self.owes_recovery, self.previous = 0, True, False, None
         self.secrets = {1: self.auditor_secret(auditor)} if auditor else {}
         self.seal = None
+        # the seal's mixing: of the epoch at hand, and what the next mount may prove, by frame; values need the secret
+        self.follows, self.mixed, self.newest, self.first_epoch = {}, {}, None, None
 
     def auditor_secret(self, raw):
         m = re.fullmatch(rb"coffer-auditor-secret-1 ([0-9a-f]{32}) ([0-9a-f]{64})\n?", raw)
@@ -711,6 +718,34 @@ class Store:
         need(mac(self.seal, bare, previous)[:16] == f.tag, f.where, "has a wrong seal tag")
         self.seal = sha256(b"\2", self.seal)
 
+    def check_mixed(self, f, v, again):
+        """A MOUNT frame: which frame it follows on, and the proof."""
+        if self.epoch == self.first_epoch:
+            need(70 not in v, f.where, "is the first of its lineage, and follows on a mixing")
+            return
+        need(len(v.get(70, b"")) == 24, f.where, "does not say at which frame its seal was mixed")
+        at, proof = u64_at(v[70], 0), v[70][8:]
+        if not again:
+            need(at in self.mixed, f.where, "follows on frame", at, "which the seal was not mixed at, or not last")
+            self.follows = {at: self.mixed[at]}
+        need(at in self.follows, f.where, "follows on another frame than the one whose epoch it repeats")
+        if self.follows[at]:
+            want = mac(self.follows[at], b"coffer/1 seal mixed", self.conf.id, v[48], u64(at))
+            need(want[:16] == proof, f.where, "does not prove what it follows on")
+
+    def mix(self, f):
+        """Behind a MOUNT or CHECKPOINT frame's own tag."""
+        label = b"coffer/1 seal mix"
+        if f.type == MOUNT:
+            self.mixed = {f.sequence: self.seal and hkdf(None, self.seal, label)}
+        elif 70 in (v := fields(f.rest(), f.where)):
+            on = u64_at(v[70], 0)
+            need(on in self.mixed, f.where, "mixes the seal behind another frame than the last, or the one before")
+            self.mixed = {on: self.mixed[on], f.sequence: self.seal and hkdf(self.seal, self.mixed[on], label)}
+        else:
+            return
+        self.newest = f.sequence
+
     def read(self):
         leaf, retention = bytes(32), -1 << 63
         for f in frames(self.path, self.conf):
@@ -719,6 +754,8 @@ class Store:
             retention = f.retention
             self.begin(f)
             self.check_seal(f, leaf)
+            if f.type in (MOUNT, CHECKPOINT):
+                self.mix(f)
             leaf = sha256(b"\0", f.header, leaf)
             self.tree.add(leaf)
             self.size, self.bytes = self.size + 1, self.bytes + 128 + f.stored
@@ -760,7 +797,10 @@ class Store:
             need(lineage == self.lineage + 1, f.where, "skips a lineage")
             self.secrets = {}  # the keys were recovered: the auditor's secret leads no further
             self.seal = None
+        if lineage != self.lineage:
+            self.first_epoch = epoch
         self.lineage = lineage
+        again = epoch == self.epoch
         if self.mount == 0:
             need(f.sequence == 1 and epoch == 1, f.where, "is not the mount of init at epoch 1")
         elif epoch == self.epoch:
@@ -768,6 +808,7 @@ class Store:
         else:
             need(epoch == self.epoch + 1, f.where, "does not have the next epoch")
         self.mount, self.epoch, self.salt, self.actors = self.mount + 1, epoch, v[48], 0
+        self.check_mixed(f, v, again)
         need(self.salt not in self.salts.values(), f.where, "repeats the salt of an earlier mount")
         self.salts[self.mount] = self.salt
         self.start_seal(epoch, self.salt)
@@ -906,6 +947,10 @@ class Store:
         if self.secrets and not self.keys.in_tpm:
             need(self.epoch_secret(self.keys.epoch) == self.keys.epoch_secret,
                  "keys/epoch has another secret than the auditor's leads to")
+        if not self.keys.in_tpm and self.keys.lineage == self.lineage and self.keys.epoch == self.epoch + 1:
+            at, value = self.keys.mixed
+            need(at in self.mixed, "keys/epoch was mixed at another frame than the log says")
+            need(not self.mixed[at] or self.mixed[at] == value, "keys/epoch was mixed with something else")
         for mount, taken in self.counters.items():
             end = 0
             for first, n in sorted(taken):

@@ -61,7 +61,7 @@ void help_overview(void)
 	cof_buf_printf(&b,
 		       "\nA first archive:\n"
 		       "  coffer init /srv/store --shelf audit --new-key-file /root/store.key\n"
-		       "  mount -t coffer /srv/store /mnt/store -o keyfile=/root/store.key\n"
+		       "  mount -t coffer /srv/store /mnt/store -o key-file=/root/store.key\n"
 		       "  coffer verify /srv/store\n"
 		       "\nEach verb explains itself: coffer VERB --help, and man coffer-VERB.\n");
 	print(&b);

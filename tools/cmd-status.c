@@ -203,6 +203,20 @@ static void say_openers(const struct cof_json *o)
 		line("Lockout", lockout);
 }
 
+/* Up to where the end of this mount cannot be cut off and hidden. */
+static void say_mixed(const struct cof_json *m)
+{
+	const char *time = cof_json_str(m, "time"), *error = cof_json_str(m, "error");
+	cof_autofree char *shown = error ? escaped(error) : NULL;
+
+	if (time)
+		printf("%-12s last at %s; what was written since can be cut off, unseen, by who takes the host (mixed "
+		       "again after %" PRIu64 " s,\n%-12s and at the unmount)\n",
+		       "Seal mixed", time, number(m, "interval_ms") / 1000, "");
+	if (shown)
+		printf("%sWarning: the seal is not mixed: %s%s\n", colour(YELLOW), shown, colour(PLAIN));
+}
+
 /* Where the seal's secret lies, and what proves the log's end. */
 static void say_seal(const struct cof_json *o)
 {
@@ -225,6 +239,7 @@ static void say_seal(const struct cof_json *o)
 		       "Anchor", index, number(a, "value"), cof_json_bool(a, "pending") ? ", one to come" : "",
 		       number(a, "nv_writes"), number(a, "nv_years") >= 1000 ? "more than " : "",
 		       number(a, "nv_years"));
+	say_mixed(cof_json_get(o, "mixed"));
 	if (shown)
 		printf("%sWarning: the anchor is not raised: %s%s\n", colour(YELLOW), shown, colour(PLAIN));
 	if (!who)

@@ -55,7 +55,7 @@ static int mount_option(const struct init *in, const char *key, char **ret)
 		return -ENOMEM;
 	if (!*out && key) {
 		free(out);
-		n = asprintf(&out, "keyfile=%s", key);
+		n = asprintf(&out, "key-file=%s", key);
 		if (n < 0)
 			return -ENOMEM;
 	}

@@ -73,7 +73,7 @@ else
 fi
 
 say "Mounting it"
-show mount -t coffer "$store" "$mnt" -o "keyfile=$key"
+show mount -t coffer "$store" "$mnt" -o "key-file=$key"
 
 say "A private rsyslog whose files lie on it"
 cat > "$conf" <<CONF

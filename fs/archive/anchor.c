@@ -388,11 +388,11 @@ void cof_anchor_closed(struct cof_anchor *n)
 #define FLASH_WRITES 500000u /* of one cell, as a data sheet has it; others say less */
 #define DAY (86400 * COF_NSEC)
 
-/* One write for each mount, and one for each block of the counter; how long it goes on like this. */
+/* One write for each mount, for each mixing of the seal, and for each block of the counter; how long it goes on like this. */
 static void set_wear(struct cof_anchor *n, uint64_t value, struct cof_json *o)
 {
 	const struct cof_keys *k = n->a->keys;
-	uint64_t writes = k->epoch + (value - COF_MIN(value, k->nv.anchor_base)) / 256;
+	uint64_t writes = cof_mix_writes(n->a->mix) + (value - COF_MIN(value, k->nv.anchor_base)) / 256;
 	int64_t age = COF_MAX(cof_now(CLOCK_REALTIME) - n->a->conf.created, DAY);
 	double yearly = (double)writes / ((double)age / (365.25 * (double)DAY));
 	double years = yearly > 0 ? (FLASH_WRITES - (double)COF_MIN(writes, FLASH_WRITES)) / yearly : 1000;
@@ -424,8 +424,8 @@ void cof_anchor_status(struct cof_anchor *n, struct cof_json *into)
 	pthread_mutex_unlock(&n->lock);
 	snprintf(index, sizeof(index), "0x%08x", n->a->keys->nv.seal);
 	cof_json_set_str(o, "seal_index", index);
-	cof_json_set_uint(o, "epoch", n->a->keys->epoch);
-	cof_json_set_uint(o, "lineage", n->a->keys->lineage);
+	cof_json_set_uint(o, "epoch", n->a->keys->next.epoch);
+	cof_json_set_uint(o, "lineage", n->a->keys->next.lineage);
 	cof_json_set_str(o, "tpm", cof_tpm_link_where(n->a->tpm));
 	set_wear(n, value, o);
 	if (cof_tpm_link_said(n->a->tpm, &said) < 0)

@@ -181,10 +181,10 @@ int cof_auditor_write(const struct cof_keys *k, struct cof_io *io, uint64_t epoc
 	a = cof_secret_alloc(sizeof(*a));
 	if (!a)
 		return cof_fail(diag, -ENOMEM, "no secure memory left for the auditor secret");
-	a->lineage = k->lineage;
+	a->lineage = k->next.lineage;
 	a->epoch = epoch;
 	memcpy(a->secret, secret, COF_KEY);
-	cof_auditor_path(k->lineage, path);
+	cof_auditor_path(k->next.lineage, path);
 	return cof_auditor_put(k, io, path, a, diag);
 }
 

@@ -102,6 +102,7 @@ void cof_archive_free(struct cof_archive *a)
 	cof_reader_free(a->reader);
 	cof_keys_free(a->keys);
 	cof_anchor_free(a->anchor);
+	cof_mix_free(a->mix);
 	cof_tpm_link_free(a->tpm);
 	while (a->pool_free)
 		free(a->pool[--a->pool_free]);
@@ -124,10 +125,13 @@ int cof_archive_close(struct cof_archive *a, struct cof_diag *diag)
 		err = cof_archive_feed(a);
 		cof_faults_write(a);
 		cof_anchor_closing(a->anchor);
+		cof_mix_closing(a->mix);
 		r = cof_log_close(a->log, &why);
 		a->log = NULL;
 		if (r == 0)
 			cof_anchor_closed(a->anchor);
+		if (r == 0)
+			r = cof_mix_closed(a->mix, &why);
 		cof_faults_write(a);
 		if (r == 0 && err < 0)
 			r = cof_fail(

@@ -9,6 +9,7 @@
 #include "fs/archive/auditor.h"
 #include "fs/archive/envelope.h"
 #include "fs/archive/internal.h"
+#include "fs/archive/keys-nv.h"
 
 #define SEGMENT_DEFAULT ((uint64_t)64 << 20)
 #define SEGMENT_MIN ((uint64_t)65536)
@@ -27,6 +28,7 @@ struct making {
 	struct cof_aead *aead; /* metadata of mount 1 */
 	uint32_t mount;
 	uint8_t salt[32];
+	struct cof_mixing mixing; /* key: secure memory */
 	bool ours; /* the directory was empty when the lock was held: what is in it now was made here */
 };
 
@@ -214,14 +216,16 @@ static int mount_once(struct making *m)
 	cof_autosecret uint8_t *key = cof_secret_alloc(COF_KEY);
 	int r;
 
-	if (!key)
+	m->mixing.key = cof_secret_alloc(COF_KEY);
+	if (!key || !m->mixing.key)
 		return -ENOMEM;
 	cof_random(m->salt, sizeof(m->salt));
 	r = cof_mount_fields(&fields, m->keys, m->conf.id, 1, m->salt, &m->clock);
 	if (r == 0)
-		r = cof_log_mount(m->log, m->salt, fields.data, (uint32_t)fields.len, &m->mount);
+		r = cof_log_mount(m->log, m->salt, fields.data, (uint32_t)fields.len, &m->mount, &m->mixing);
 	if (r == 0)
-		r = cof_keys_advance(m->keys, m->io, m->tpm, m->diag);
+		r = cof_keys_advance(m->keys, m->io, m->tpm, &m->mixing, m->diag);
+	m->mixing.on = m->mixing.sequence;
 	if (r == 0)
 		r = cof_keys_payload(m->keys, 0, m->mount, m->salt, key);
 	return r < 0 ? r : cof_aead_new(key, &m->aead);
@@ -303,6 +307,8 @@ static int put_shelves(struct making *m)
 
 static int write_log(struct making *m)
 {
+	enum cof_tpm_cause cause;
+	uint64_t found;
 	int r = mount_once(m);
 
 	if (r == 0)
@@ -313,9 +319,10 @@ static int write_log(struct making *m)
 		return cof_fail(m->diag, r, "the first frames cannot be written in %s: %s",
 				cof_io_where(m->io), strerror(-r));
 	}
+	cof_log_mix_last(m->log, &m->mixing);
 	r = cof_log_close(m->log, m->diag); /* frees in any case */
 	m->log = NULL;
-	return r;
+	return r < 0 ? r : cof_keys_mix(m->keys, m->io, m->tpm, &m->mixing, &found, &cause, m->diag);
 }
 
 static int make_all(struct making *m, uint8_t *auditor)
@@ -335,6 +342,7 @@ static int make_all(struct making *m, uint8_t *auditor)
 	if (r == 0 && m->p->recovery)
 		r = cof_envelope_use(m->io, m->diag);
 	cof_aead_free(m->aead);
+	cof_secret_free(m->mixing.key);
 	cof_tpm_link_free(m->tpm);
 	return r;
 }

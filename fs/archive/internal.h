@@ -19,6 +19,7 @@
 #include "fs/archive/anchor.h"
 #include "fs/archive/clock.h"
 #include "fs/archive/keys.h"
+#include "fs/archive/mix.h"
 #include "fs/archive/tpm-link.h"
 
 /* An index that does not say the truth (a row that does not open, a gap, a row that points elsewhere):
@@ -507,6 +508,7 @@ struct cof_archive {
 	struct cof_chunks *chunks;
 	struct cof_clock clock;
 	struct cof_anchor *anchor; /* NULL: none */
+	struct cof_mix *mix;
 	struct cof_proofs proofs;
 	struct cof_people_state *people; /* the judge over this chain (people.c) */
 	pthread_mutex_t profile_lock; /* a leaf */
@@ -577,8 +579,8 @@ struct cof_archive {
 	struct cof_recent recent[COF_RECENT];
 	unsigned recent_next;
 
-	pthread_t keeper, tpm_watch;
-	bool keeper_runs, tpm_watch_runs;
+	pthread_t keeper, tpm_watch, mixer;
+	bool keeper_runs, tpm_watch_runs, mixer_runs;
 	pthread_mutex_t keeper_lock;
 	pthread_cond_t keeper_cond;
 	bool stop, closing; /* closing: nobody else is there; the end of the reserve may be used */

@@ -89,6 +89,8 @@ void cof_archive_tick(struct cof_archive *a)
 		a->holds.before = 0;
 	if (a->p.no_threads && a->log)
 		cof_anchor_step(a->anchor);
+	if (a->p.no_threads && a->log)
+		cof_mix_step(a->mix);
 	cof_faults_write(a);
 }
 
@@ -122,6 +124,16 @@ static void *tpm_watch(void *archive)
 	return run(archive, cof_clock_watch_tpm);
 }
 
+static void mix(struct cof_archive *a)
+{
+	cof_mix_step(a->mix);
+}
+
+static void *mixer(void *archive)
+{
+	return run(archive, mix);
+}
+
 int cof_keeper_start(struct cof_archive *a)
 {
 	int r;
@@ -134,6 +146,10 @@ int cof_keeper_start(struct cof_archive *a)
 	if (r == 0 && a->log && a->clock.by_tpm) {
 		r = pthread_create(&a->tpm_watch, NULL, tpm_watch, a);
 		a->tpm_watch_runs = r == 0;
+	}
+	if (r == 0 && a->log) {
+		r = pthread_create(&a->mixer, NULL, mixer, a);
+		a->mixer_runs = r == 0;
 	}
 	if (r)
 		cof_keeper_stop(a);
@@ -154,4 +170,7 @@ void cof_keeper_stop(struct cof_archive *a)
 	if (a->tpm_watch_runs)
 		pthread_join(a->tpm_watch, NULL);
 	a->tpm_watch_runs = false;
+	if (a->mixer_runs)
+		pthread_join(a->mixer, NULL);
+	a->mixer_runs = false;
 }

@@ -4,7 +4,7 @@
  *
  * keys/top   H and R entries of depth <= 8 · the list of pages · index, signing, state and wrap keys
  * keys/h-…   entries of H deeper than 8 below one 32-bit prefix; keys/r-… the same for R
- * keys/epoch the epoch, its lineage and its secret
+ * keys/epoch the epoch, its lineage, its secret, and what it is mixed with
  *
  * Plaintext is written into and read from secure memory only, in one piece of exactly the size
  * needed: a growing buffer would leave copies behind.
@@ -24,7 +24,7 @@ enum { /* tags, their own space */
 #define WRAP_LEN (1 + 4 + COF_KEY)
 #define NV_LEN (4 + COF_TPM_AUTH)
 #define ANCHOR_LEN (4 + 8 + 8)
-#define EPOCH_LEN (8 + 4 + COF_KEY)
+#define EPOCH_LEN (8 + 4 + COF_KEY + 8 + COF_KEY)
 #define EVENT_MOST (COF_OPENER_EVENT_LEN + COF_OPENER_COMMAND)
 
 #define TOP_FILE COF_KEYS_TOP
@@ -186,8 +186,8 @@ int cof_keys_write_top(const struct cof_keys *k, struct cof_io *io, bool next, s
 	return write_box(io, next ? TOP_NEXT : TOP_FILE, &box, diag);
 }
 
-int cof_keys_write_epoch(const struct cof_keys *k, struct cof_io *io, uint64_t epoch,
-			 const uint8_t secret[COF_KEY], struct cof_diag *diag)
+int cof_keys_write_epoch(const struct cof_keys *k, struct cof_io *io, const struct cof_keys_epoch *e,
+			 struct cof_diag *diag)
 {
 	cof_autosecret uint8_t *plain = cof_secret_alloc(FIELD + EPOCH_LEN);
 	struct plain p = {plain, 0, FIELD + EPOCH_LEN};
@@ -200,10 +200,12 @@ int cof_keys_write_epoch(const struct cof_keys *k, struct cof_io *io, uint64_t e
 	at = plain_field(&p, TAG_EPOCH, EPOCH_LEN);
 	if (!at)
 		return -EOVERFLOW;
-	cof_put_le64(at, epoch);
-	cof_put_le32(at + 8, k->lineage);
-	memcpy(at + 12, secret, COF_KEY);
-	err = cof_box_seal(COF_BOX_EPOCH, k->state, k->archive_id, epoch, 0, plain, p.len, &box);
+	cof_put_le64(at, e->epoch);
+	cof_put_le32(at + 8, e->lineage);
+	memcpy(at + 12, e->secret, COF_KEY);
+	cof_put_le64(at + 44, e->mixed_at);
+	memcpy(at + 52, e->mix, COF_KEY);
+	err = cof_box_seal(COF_BOX_EPOCH, k->state, k->archive_id, e->epoch, 0, plain, p.len, &box);
 	if (err)
 		return cof_fail(diag, err, "%s could not be sealed: %s", EPOCH_FILE,
 				strerror(-err));
@@ -514,8 +516,11 @@ int cof_keys_read_epoch(struct cof_keys *k, struct cof_io *io, struct cof_diag *
 	if (cof_field_find(plain, n, TAG_EPOCH, &f) || f.len != EPOCH_LEN ||
 	    cof_get_le64(f.value) != generation || !generation)
 		return damaged(io, EPOCH_FILE, "its content makes no sense", diag);
-	k->epoch = generation;
-	k->lineage = cof_get_le32(f.value + 8);
-	memcpy(k->epoch_secret, f.value + 12, COF_KEY);
+	k->next.epoch = generation;
+	k->next.lineage = cof_get_le32(f.value + 8);
+	memcpy(k->next.secret, f.value + 12, COF_KEY);
+	k->next.mixed_at = cof_get_le64(f.value + 44);
+	memcpy(k->next.mix, f.value + 52, COF_KEY);
+	k->next.writes = 0;
 	return 0;
 }

@@ -36,6 +36,15 @@ struct cof_keys_nv { /* what lies in a TPM (keys-nv.h) */
 	uint8_t anchor_id[8]; /* drawn with it: another TPM's may have the same index */
 };
 
+struct cof_keys_epoch { /* what a MOUNT frame is sealed with: in the TPM, or in keys/epoch */
+	uint64_t epoch;
+	uint32_t lineage;
+	uint8_t secret[COF_KEY];
+	uint64_t mixed_at; /* COF_NOT_MIXED: the first of its lineage, which follows on nothing */
+	uint8_t mix[COF_KEY];
+	uint64_t writes; /* of the TPM's index; 0 without one */
+};
+
 struct cof_keys { /* secure memory, as all it points to */
 	uint8_t archive_id[16];
 	uint8_t root[COF_KEY];
@@ -44,9 +53,7 @@ struct cof_keys { /* secure memory, as all it points to */
 	bool staged;	     /* of a recovery: files are written with COF_KEYS_STAGED behind their names */
 	uint8_t index[COF_KEY], signing[COF_KEY], state[COF_KEY];
 	struct cof_keys_nv nv;
-	uint64_t epoch; /* of the next MOUNT frame; 0: in the TPM, and not asked for yet */
-	uint32_t lineage;
-	uint8_t epoch_secret[COF_KEY];
+	struct cof_keys_epoch next; /* of the next MOUNT frame; epoch 0: in the TPM, and not asked for yet */
 	struct cof_keytree *tree[2]; /* H, R */
 	struct cof_keys_page *pages[2];
 	size_t n_pages[2];
@@ -65,9 +72,11 @@ struct cof_keys *cof_keys_new(const uint8_t archive_id[16]); /* empty; NULL: no 
 int cof_keys_write_top(const struct cof_keys *k, struct cof_io *io, bool next, struct cof_diag *diag);
 /* What the file's header says, unproven. -ENOENT · -EUCLEAN */
 int cof_keys_top_generation(struct cof_io *io, bool next, uint64_t *ret);
-/* Takes epoch and secret apart from k, which changes only once they are durable. */
-int cof_keys_write_epoch(const struct cof_keys *k, struct cof_io *io, uint64_t epoch,
-			 const uint8_t secret[COF_KEY], struct cof_diag *diag);
+/* e apart from k, which changes only once it is durable. */
+int cof_keys_write_epoch(const struct cof_keys *k, struct cof_io *io, const struct cof_keys_epoch *e,
+			 struct cof_diag *diag);
+/* The first of a lineage, with a secret drawn for it. */
+void cof_keys_draw_epoch(struct cof_keys *k, uint64_t epoch, uint32_t lineage);
 
 /* Each fills its part of k (the top: of keys/top or keys/top.next, as k says); -EUCLEAN, -EBADMSG, -EXDEV, -ENOENT with the file named in diag. */
 int cof_keys_read_top(struct cof_keys *k, struct cof_io *io, struct cof_diag *diag);

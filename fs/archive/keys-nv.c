@@ -5,14 +5,17 @@
  *    0  8  epoch
  *    8  4  lineage
  *   12 32  epoch secret
- *   44 16  first bytes of SHA256("coffer/1 nv" ‖ archive id ‖ bytes 0 to 43)
+ *   44  8  frame that it was mixed at
+ *   52 32  what it is mixed with
+ *   84  8  how often the index was written
+ *   92 16  first bytes of SHA256("coffer/1 nv" ‖ archive id ‖ bytes 0 to 91)
  *
  * The check tells a write that was cut, and another archive's content; nobody else reads it.
  */
 #include "fs/archive/keys-nv.h"
 
-#define NV_LEN 60
-#define NV_CHECK 44
+#define NV_LEN 108
+#define NV_CHECK 92
 
 static int check_of(const uint8_t id[16], const uint8_t *nv, uint8_t ret[16])
 {
@@ -30,23 +33,28 @@ static int check_of(const uint8_t id[16], const uint8_t *nv, uint8_t ret[16])
 	return 0;
 }
 
-int cof_nv_write(const struct cof_keys *k, struct cof_tpm *t, uint64_t epoch,
-		 const uint8_t secret[COF_KEY], struct cof_diag *diag)
+static int write_epoch(const struct cof_keys *k, struct cof_tpm *t, struct cof_keys_epoch *e,
+		       struct cof_diag *diag)
 {
 	cof_autosecret uint8_t *nv = cof_secret_alloc(NV_LEN);
 	int r = nv ? 0 : -ENOMEM;
 
+	e->writes++;
 	if (r == 0) {
-		cof_put_le64(nv, epoch);
-		cof_put_le32(nv + 8, k->lineage);
-		memcpy(nv + 12, secret, COF_KEY);
+		cof_put_le64(nv, e->epoch);
+		cof_put_le32(nv + 8, e->lineage);
+		memcpy(nv + 12, e->secret, COF_KEY);
+		cof_put_le64(nv + 44, e->mixed_at);
+		memcpy(nv + 52, e->mix, COF_KEY);
+		cof_put_le64(nv + 84, e->writes);
 		r = check_of(k->archive_id, nv, nv + NV_CHECK);
 	}
 	return r < 0 ? cof_fail(diag, r, "no secure memory left for the seal's secret")
 		     : cof_tpm_store_write(t, k->nv.seal, k->nv.auth, nv, NV_LEN, diag);
 }
 
-int cof_nv_read(struct cof_keys *k, struct cof_tpm *t, struct cof_diag *diag)
+static int read_epoch(const struct cof_keys *k, struct cof_tpm *t, struct cof_keys_epoch *ret,
+		      struct cof_diag *diag)
 {
 	cof_autosecret uint8_t *nv = cof_secret_alloc(NV_LEN);
 	uint8_t check[16];
@@ -65,10 +73,18 @@ int cof_nv_read(struct cof_keys *k, struct cof_tpm *t, struct cof_diag *diag)
 	if (!cof_equal(check, nv + NV_CHECK, sizeof(check)) || !cof_get_le64(nv))
 		return cof_fail(diag, -EUCLEAN, "NV index 0x%08x does not hold this archive's secret",
 				k->nv.seal);
-	k->epoch = cof_get_le64(nv);
-	k->lineage = cof_get_le32(nv + 8);
-	memcpy(k->epoch_secret, nv + 12, COF_KEY);
+	ret->epoch = cof_get_le64(nv);
+	ret->lineage = cof_get_le32(nv + 8);
+	memcpy(ret->secret, nv + 12, COF_KEY);
+	ret->mixed_at = cof_get_le64(nv + 44);
+	memcpy(ret->mix, nv + 52, COF_KEY);
+	ret->writes = cof_get_le64(nv + 84);
 	return 0;
+}
+
+int cof_nv_read(struct cof_keys *k, struct cof_tpm *t, struct cof_diag *diag)
+{
+	return read_epoch(k, t, &k->next, diag);
 }
 
 /* ---- defining ---- */
@@ -91,7 +107,8 @@ int cof_nv_define(struct cof_keys *k, struct cof_tpm *t, struct cof_diag *diag)
 		r = cof_tpm_store_define(t, k->nv.seal, k->nv.auth, NV_LEN, diag);
 	if (r < 0)
 		return r;
-	r = cof_nv_write(k, t, k->epoch, k->epoch_secret, diag);
+	k->next.writes = 0;
+	r = write_epoch(k, t, &k->next, diag);
 	if (r == 0)
 		r = define_anchor(k, t, diag);
 	if (r < 0) {
@@ -145,43 +162,121 @@ int cof_keys_fetch_epoch(struct cof_keys *k, struct cof_io *io, struct cof_tpm_l
 	return cof_nv_drop_file(io, diag);
 }
 
-struct advance {
+struct writing {
 	struct cof_keys *k;
-	const uint8_t *next;
+	struct cof_keys_epoch *e; /* secure memory */
+	const struct cof_mixing *m;
+	uint64_t found; /* what it was mixed at */
 };
 
 static int advance_use(struct cof_tpm *t, void *arg, struct cof_diag *diag)
 {
-	struct advance *a = arg;
+	struct writing *w = arg;
 
-	return cof_nv_write(a->k, t, a->k->epoch + 1, a->next, diag);
+	return write_epoch(w->k, t, w->e, diag);
+}
+
+/* What the TPM holds is not kept here. */
+static void written(struct cof_keys *k, const struct cof_keys_epoch *e)
+{
+	memcpy(&k->next, e, sizeof(k->next));
+	if (!k->nv.here)
+		return;
+	cof_wipe(k->next.secret, sizeof(k->next.secret));
+	cof_wipe(k->next.mix, sizeof(k->next.mix));
+}
+
+static int put_file(struct cof_keys *k, struct cof_io *io, const struct cof_keys_epoch *e,
+		    struct cof_diag *diag)
+{
+	int r = cof_keys_write_epoch(k, io, e, NULL);
+
+	return r < 0 ? cof_fail(diag, r, "%s/" COF_KEYS_EPOCH " cannot be replaced: %s", cof_io_where(io),
+				strerror(-r))
+		     : 0;
 }
 
 int cof_keys_advance(struct cof_keys *k, struct cof_io *io, struct cof_tpm_link *l,
-		     struct cof_diag *diag)
+		     const struct cof_mixing *m, struct cof_diag *diag)
 {
-	cof_autosecret uint8_t *next = cof_secret_alloc(COF_KEY);
-	struct advance a = {k, next};
-	int r = next ? 0 : -ENOMEM;
+	cof_autosecret struct cof_keys_epoch *e = cof_secret_alloc(sizeof(*e));
+	struct writing w = {.k = k, .e = e};
+	int r = e ? 0 : -ENOMEM;
 
-	if (r == 0 && k->epoch == UINT64_MAX)
+	if (r == 0 && k->next.epoch == UINT64_MAX)
 		r = -EOVERFLOW;
+	if (r == 0) {
+		e->epoch = k->next.epoch + 1;
+		e->lineage = k->next.lineage;
+		e->mixed_at = m->sequence;
+		e->writes = k->next.writes;
+		r = cof_seal_epoch_next(k->next.secret, e->secret);
+	}
 	if (r == 0)
-		r = cof_seal_epoch_next(k->epoch_secret, next);
+		r = cof_seal_mix_start(m->key, e->mix);
 	if (r < 0)
 		return cof_fail(diag, r, "the seal cannot move on: %s", strerror(-r));
-	r = k->nv.here ? cof_tpm_link_use(l, advance_use, &a, NULL, diag)
-		       : cof_keys_write_epoch(k, io, k->epoch + 1, next, NULL);
-	if (r < 0 && !k->nv.here)
-		return cof_fail(diag, r, "%s/" COF_KEYS_EPOCH " cannot be replaced: %s", cof_io_where(io),
-				strerror(-r));
+	r = k->nv.here ? cof_tpm_link_use(l, advance_use, &w, NULL, diag) : put_file(k, io, e, diag);
+	if (r == 0)
+		written(k, e);
+	return r;
+}
+
+/* ---- mixing ---- */
+
+/* 0: to be written · 1: it was already */
+static int mix_epoch(struct writing *w, struct cof_diag *diag)
+{
+	cof_autosecret uint8_t *mixed = cof_secret_alloc(COF_KEY);
+	struct cof_keys_epoch *e = w->e;
+	int r;
+
+	w->found = e->mixed_at;
+	if (e->epoch != w->k->next.epoch || e->lineage != w->k->next.lineage)
+		return cof_fail(diag, -EUCLEAN, "the seal's secret is another one than this mount left there");
+	if (e->mixed_at == w->m->sequence)
+		return 1;
+	if (e->mixed_at != w->m->on)
+		return cof_fail(diag, -ESTALE, "the seal's secret was mixed at frame %llu, not at %llu",
+				(unsigned long long)e->mixed_at, (unsigned long long)w->m->on);
+	r = mixed ? cof_seal_mix(w->m->key, e->mix, mixed) : -ENOMEM;
 	if (r < 0)
-		return r;
-	/* The old one is overwritten in place; what the TPM holds is not kept here. */
-	if (k->nv.here)
-		cof_wipe(k->epoch_secret, COF_KEY);
-	else
-		memcpy(k->epoch_secret, next, COF_KEY);
-	k->epoch++;
+		return cof_fail(diag, r, "the seal cannot be mixed: %s", strerror(-r));
+	memcpy(e->mix, mixed, COF_KEY);
+	e->mixed_at = w->m->sequence;
 	return 0;
+}
+
+static int mix_use(struct cof_tpm *t, void *arg, struct cof_diag *diag)
+{
+	struct writing *w = arg;
+	int r = read_epoch(w->k, t, w->e, diag);
+
+	if (r == 0)
+		r = mix_epoch(w, diag);
+	return r ? r : write_epoch(w->k, t, w->e, diag);
+}
+
+int cof_keys_mix(struct cof_keys *k, struct cof_io *io, struct cof_tpm_link *l, const struct cof_mixing *m,
+		 uint64_t *ret_found, enum cof_tpm_cause *ret_cause, struct cof_diag *diag)
+{
+	cof_autosecret struct cof_keys_epoch *e = cof_secret_alloc(sizeof(*e));
+	struct writing w = {.k = k, .e = e, .m = m, .found = m->on};
+	int r;
+
+	*ret_cause = COF_TPM_OK;
+	if (!e)
+		return cof_fail(diag, -ENOMEM, "no secure memory left for the seal's secret");
+	if (k->nv.here) {
+		r = cof_tpm_link_use(l, mix_use, &w, ret_cause, diag);
+	} else {
+		memcpy(e, &k->next, sizeof(*e));
+		r = mix_epoch(&w, diag);
+		if (r == 0)
+			r = put_file(k, io, e, diag);
+	}
+	if (r >= 0)
+		written(k, e);
+	*ret_found = w.found;
+	return r < 0 ? r : 0;
 }

@@ -16,10 +16,8 @@ int cof_nv_define(struct cof_keys *k, struct cof_tpm *t, struct cof_diag *diag);
 /* Removes them from the TPM, as far as they are there, and forgets them in k. */
 void cof_nv_undefine(struct cof_keys *k, struct cof_tpm *t);
 
-/* -ENOENT, -EUCLEAN: the index is gone, or not what was defined: said. k: epoch, lineage, secret. */
+/* -ENOENT, -EUCLEAN: the index is gone, or not what was defined: said. Into k->next. */
 int cof_nv_read(struct cof_keys *k, struct cof_tpm *t, struct cof_diag *diag);
-int cof_nv_write(const struct cof_keys *k, struct cof_tpm *t, uint64_t epoch,
-		 const uint8_t secret[COF_KEY], struct cof_diag *diag);
 
 static inline bool cof_keys_nv_here(const struct cof_keys *k)
 {
@@ -35,6 +33,13 @@ int cof_nv_drop_file(struct cof_io *io, struct cof_diag *diag);
  */
 int cof_keys_fetch_epoch(struct cof_keys *k, struct cof_io *io, struct cof_tpm_link *l,
 			 bool *ret_lost, struct cof_diag *diag);
+
+/*
+ * While it is mounted: what the next MOUNT frame has to prove goes on by one mixing, whose frame is durable. -ESTALE:
+ * what is there was not mixed at m->on, but at *ret_found, and stays.
+ */
+int cof_keys_mix(struct cof_keys *k, struct cof_io *io, struct cof_tpm_link *l, const struct cof_mixing *m,
+		 uint64_t *ret_found, enum cof_tpm_cause *ret_cause, struct cof_diag *diag);
 
 /*
  * Before the first MOUNT frame of a lineage: its auditor secret is sealed once more. Another recovery or new

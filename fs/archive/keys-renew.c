@@ -101,7 +101,7 @@ static int move_out(struct cof_keys *k, struct cof_io *io, struct cof_tpm *t, st
 {
 	int err = cof_nv_read(k, t, diag);
 
-	return err ? err : cof_keys_write_epoch(k, io, k->epoch, k->epoch_secret, diag);
+	return err ? err : cof_keys_write_epoch(k, io, &k->next, diag);
 }
 
 /* A counter of its own, then the file. What was defined is removed again if the rest fails. */

@@ -48,6 +48,15 @@ struct cof_keys *cof_keys_new(const uint8_t archive_id[16])
 
 /* ---- making ---- */
 
+void cof_keys_draw_epoch(struct cof_keys *k, uint64_t epoch, uint32_t lineage)
+{
+	cof_wipe(&k->next, sizeof(k->next));
+	k->next.epoch = epoch;
+	k->next.lineage = lineage;
+	k->next.mixed_at = COF_NOT_MIXED;
+	cof_random(k->next.secret, sizeof(k->next.secret));
+}
+
 static int draw(struct cof_keys *k)
 {
 	cof_autosecret uint8_t *seed = cof_secret_alloc(COF_KEY);
@@ -55,13 +64,11 @@ static int draw(struct cof_keys *k)
 	if (!seed)
 		return -ENOMEM;
 	k->generation = 1;
-	k->epoch = 1;
-	k->lineage = 1;
 	cof_random(k->root, sizeof(k->root));
 	cof_random(k->index, sizeof(k->index));
 	cof_random(k->signing, sizeof(k->signing));
 	cof_random(k->state, sizeof(k->state));
-	cof_random(k->epoch_secret, sizeof(k->epoch_secret));
+	cof_keys_draw_epoch(k, 1, 1);
 	for (int t = 0; t < 2; t++) {
 		int err;
 
@@ -94,13 +101,13 @@ int cof_keys_make(struct cof_io *io, const uint8_t archive_id[16],
 		return cof_fail(diag, err, "the keys could not be drawn: %s", strerror(-err));
 	err = cof_keys_add_opener(k, io, secret, cost, pcrs, NULL, diag);
 	if (!err && !k->nv.here)
-		err = cof_keys_write_epoch(k, io, k->epoch, k->epoch_secret, diag);
+		err = cof_keys_write_epoch(k, io, &k->next, diag);
 	if (err) {
 		cof_keys_unmake(k, io, secret);
 		return err;
 	}
 	if (ret_auditor)
-		memcpy(ret_auditor, k->epoch_secret, COF_KEY);
+		memcpy(ret_auditor, k->next.secret, COF_KEY);
 	memcpy(ret_public, public_key, sizeof(public_key));
 	k->making = false;
 	*ret = k;
@@ -184,18 +191,34 @@ const uint8_t *cof_keys_index(const struct cof_keys *k)
 void cof_keys_log_secrets(const struct cof_keys *k, struct cof_log_secrets *ret)
 {
 	memcpy(ret->signing_seed, k->signing, sizeof(ret->signing_seed));
-	ret->epoch = k->epoch;
-	memcpy(ret->epoch_secret, k->epoch_secret, sizeof(ret->epoch_secret));
+	ret->epoch = k->next.epoch;
+	memcpy(ret->epoch_secret, k->next.secret, sizeof(ret->epoch_secret));
 }
 
 uint64_t cof_keys_epoch(const struct cof_keys *k)
 {
-	return k->epoch;
+	return k->next.epoch;
 }
 
 uint32_t cof_keys_lineage(const struct cof_keys *k)
 {
-	return k->lineage;
+	return k->next.lineage;
+}
+
+uint64_t cof_keys_mixed_at(const struct cof_keys *k)
+{
+	return k->next.mixed_at;
+}
+
+void cof_keys_mix_field(const struct cof_keys *k, const uint8_t salt[32], struct cof_buf *fields)
+{
+	uint8_t field[COF_MIX_FIELD];
+
+	if (k->next.mixed_at == COF_NOT_MIXED)
+		return;
+	cof_put_le64(field, k->next.mixed_at);
+	cof_seal_mix_proof(k->next.mix, k->archive_id, salt, k->next.mixed_at, field + 8);
+	cof_field_put(fields, COF_T_MIXING, field, sizeof(field));
 }
 
 int cof_keys_payload(const struct cof_keys *k, uint64_t object, uint32_t mount,

@@ -46,10 +46,13 @@ void cof_keys_log_secrets(const struct cof_keys *k, struct cof_log_secrets *ret)
 uint64_t cof_keys_epoch(const struct cof_keys *k);
 uint32_t cof_keys_lineage(const struct cof_keys *k);
 /* After the MOUNT frame is durable: epoch + 1 and the next secret into the TPM's NV, or keys/epoch; the old
- * one is wiped. Before it cof_keys_fetch_epoch (keys-nv.h). l: NULL where the archive has no TPM. */
+ * one is wiped. m: of the MOUNT frame. Before it cof_keys_fetch_epoch (keys-nv.h). l: NULL where the archive has no TPM. */
 struct cof_tpm_link;
 int cof_keys_advance(struct cof_keys *k, struct cof_io *io, struct cof_tpm_link *l,
-		     struct cof_diag *diag);
+		     const struct cof_mixing *m, struct cof_diag *diag);
+/* What the next MOUNT frame says of the frames before it: nothing, or which one it proves to follow on, and how. */
+void cof_keys_mix_field(const struct cof_keys *k, const uint8_t salt[32], struct cof_buf *fields);
+uint64_t cof_keys_mixed_at(const struct cof_keys *k);
 /* Payload key of an object in a mount. -ENOKEY when punctured. Thread-safe. */
 int cof_keys_payload(const struct cof_keys *k, uint64_t object, uint32_t mount,
 		     const uint8_t salt[32], uint8_t ret[COF_KEY]);

@@ -31,7 +31,7 @@ static int mark(struct beginning *b)
 {
 	char text[128];
 	int n = snprintf(text, sizeof(text), "lineage %u from epoch %llu on, not on record yet\n",
-			 b->keys->lineage, (unsigned long long)b->keys->epoch);
+			 b->keys->next.lineage, (unsigned long long)b->keys->next.epoch);
 	int r = cof_io_replace(b->io, MARK, text, (size_t)n);
 
 	return r < 0 ? cof_fail(b->diag, r, "%s/" MARK " cannot be written: %s", cof_io_where(b->io),
@@ -75,7 +75,7 @@ static int into_file(struct beginning *b)
 	int r = mark(b);
 
 	if (r == 0)
-		r = cof_keys_write_epoch(k, b->io, k->epoch, k->epoch_secret, b->diag);
+		r = cof_keys_write_epoch(k, b->io, &k->next, b->diag);
 	if (r == 0 && k->nv.here) {
 		cof_wipe(&k->nv, sizeof(k->nv));
 		r = cof_keys_write_top(k, b->io, false, b->diag);
@@ -92,10 +92,8 @@ static int begin(struct beginning *b)
 		r = cof_fail(b->diag, -EUCLEAN, "the log's last MOUNT frame is at an epoch that cannot be");
 	if (r < 0)
 		return r;
-	k->epoch = b->log.epoch + 1;
-	k->lineage = b->log.lineage + 1;
-	cof_random(k->epoch_secret, sizeof(k->epoch_secret));
-	r = cof_auditor_write(k, b->io, k->epoch, k->epoch_secret, b->diag);
+	cof_keys_draw_epoch(k, b->log.epoch + 1, b->log.lineage + 1);
+	r = cof_auditor_write(k, b->io, k->next.epoch, k->next.secret, b->diag);
 	if (r < 0)
 		return r;
 	return b->tpm ? into_tpm(b) : into_file(b);
@@ -143,7 +141,7 @@ int cof_store_seal_lineage(struct cof_io *io, const struct cof_opener_secret *se
 	if (r == 0)
 		r = begin(&b);
 	if (r == 0)
-		*ret = (struct cof_new_lineage){.lineage = b.keys->lineage, .auditors = b.keys->n_auditors,
+		*ret = (struct cof_new_lineage){.lineage = b.keys->next.lineage, .auditors = b.keys->n_auditors,
 						.in_tpm = b.tpm != NULL};
 	cof_tpm_free(b.tpm);
 	cof_keys_free(b.keys);
@@ -165,8 +163,8 @@ static bool begins(struct cof_io *io, const char *path, const struct cof_keys *k
 	if (cof_io_load(io, path, sizeof(line) - 1, &text, &n) < 0)
 		return false;
 	memcpy(line, text, n);
-	return sscanf(line, "lineage %u from epoch %llu ", &lineage, &epoch) == 2 && lineage == k->lineage &&
-	       epoch == k->epoch;
+	return sscanf(line, "lineage %u from epoch %llu ", &lineage, &epoch) == 2 && lineage == k->next.lineage &&
+	       epoch == k->next.epoch;
 }
 
 int cof_lineage_begin(struct cof_archive *a, struct cof_diag *diag)
@@ -175,7 +173,7 @@ int cof_lineage_begin(struct cof_archive *a, struct cof_diag *diag)
 
 	if (!begins(a->io, COF_KEYS_RECOVERED, k) && !begins(a->io, MARK, k))
 		return 0;
-	return cof_auditor_write(k, a->io, k->epoch, k->epoch_secret, diag);
+	return cof_auditor_write(k, a->io, k->next.epoch, k->next.secret, diag);
 }
 
 int cof_lineage_due(struct cof_io *io, uint32_t lineage)

@@ -22,6 +22,7 @@ int cof_mount_fields(struct cof_buf *ret, const struct cof_keys *keys, const uin
 	cof_field_put_u64(ret, COF_T_EPOCH, cof_keys_epoch(keys));
 	cof_field_put_u32(ret, COF_T_LINEAGE, cof_keys_lineage(keys));
 	cof_field_put_str(ret, COF_T_SOFTWARE, "coffer " COF_VERSION);
+	cof_keys_mix_field(keys, salt, ret);
 	if (clock->pace.seen) {
 		uint8_t reading[COF_TPM_CLOCK_SIZE];
 
@@ -35,7 +36,12 @@ int cof_mount_put(struct cof_archive *a, struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf fields = {0};
 	uint32_t expected = a->opened.recovered.last_mount + 1, mount = 0;
+	cof_autosecret uint8_t *key = cof_secret_alloc(COF_KEY);
+	struct cof_mixing mixing = {.key = key};
 	int r;
+
+	if (!key)
+		return cof_fail(diag, -ENOMEM, "no secure memory left for the seal's key");
 
 	cof_random(a->salt, sizeof(a->salt));
 	r = cof_mount_fields(&fields, a->keys, a->conf.id, expected, a->salt, &a->clock);
@@ -44,22 +50,23 @@ int cof_mount_put(struct cof_archive *a, struct cof_diag *diag)
 	if (r == 0 && fields.failed)
 		r = -ENOMEM;
 	if (r == 0)
-		r = cof_log_mount(a->log, a->salt, fields.data, (uint32_t)fields.len, &mount);
+		r = cof_log_mount(a->log, a->salt, fields.data, (uint32_t)fields.len, &mount, &mixing);
 	if (r == 0 && mount != expected)
 		r = -EUCLEAN;
 	if (r < 0)
 		return cof_fail(diag, r,
 				"%s cannot be mounted, its MOUNT frame was not written: %s",
 				cof_io_where(a->io), strerror(-r));
-	r = cof_keys_advance(a->keys, a->io, a->tpm, diag);
+	r = cof_keys_advance(a->keys, a->io, a->tpm, &mixing, diag);
 	if ((r == -ENOSPC || r == -EDQUOT) && cof_io_unlink(a->io, "reserve") == 0)
 		/* a full disk has to be readable at least */
-		r = cof_keys_advance(a->keys, a->io, a->tpm, diag);
+		r = cof_keys_advance(a->keys, a->io, a->tpm, &mixing, diag);
 	if (r < 0)
 		return r;
 	/* Only now: a MOUNT whose epoch did not move on is repeated by the next one, and no frame
 	 * may lie between the two, not even an UNMOUNT. */
 	a->mount = mount;
+	cof_mix_begun(a->mix, mixing.sequence);
 	atomic_store(&a->size, a->opened.recovered.size + 1);
 	return 0;
 }

@@ -164,7 +164,7 @@ static void check_epoch(struct cof_archive *a)
 	const char *where = cof_io_where(a->io);
 	const char *kept = a->tpm ? "the TPM's NV" : "keys/epoch", *copy = a->tpm ? "the TPM's state" : "keys/";
 	cof_autobuf struct cof_buf fields = {0};
-	uint64_t here = cof_keys_epoch(a->keys), there = 0;
+	uint64_t here = cof_keys_epoch(a->keys), mixed = cof_keys_mixed_at(a->keys), there = 0;
 	struct cof_diag why = {""};
 	struct cof_frame f = {0};
 
@@ -172,8 +172,16 @@ static void check_epoch(struct cof_archive *a)
 	    cof_field_u64(fields.data, fields.len, COF_T_EPOCH, &there) < 0)
 		cof_fail(&why, 0, "%s/log: the last MOUNT frame (mount %u) cannot be read", where,
 			 a->opened.recovered.last_mount);
-	else if (here == there + 1 || (here == there && a->opened.recovered.size == f.sequence + 1))
-		return;
+	else if (here == there + 1 || (here == there && a->opened.recovered.size == f.sequence + 1)) {
+		if (mixed == COF_NOT_MIXED || mixed < a->opened.recovered.size)
+			return;
+		cof_fail(&why, 0,
+			 "%s: %s was mixed at frame %llu of mount %u, and the log ends with frame %llu: later frames are "
+			 "missing, or an old copy of the log was put back",
+			 where, kept, (unsigned long long)mixed, f.mount,
+			 (unsigned long long)a->opened.recovered.size - 1);
+		a->behind = true;
+	}
 	else if (here <= there)
 		cof_fail(&why, 0,
 			 "%s: %s is at epoch %llu, mount %u in the log was at %llu: an old copy of "
@@ -185,7 +193,7 @@ static void check_epoch(struct cof_archive *a)
 		    "%s: %s is at epoch %llu, mount %u, the last in the log, was at %llu: "
 		    "later frames are missing, or an old copy of the log was put back",
 		    where, kept, (unsigned long long)here, f.mount, (unsigned long long)there);
-	a->behind = here > there;
+	a->behind |= here > there;
 	cof_log_abandon(a->log);
 	a->log = NULL;
 	read_only(a, &why);
@@ -403,6 +411,8 @@ static int open_parts(struct cof_archive *a, struct cof_diag *diag)
 		check_epoch(a);
 	if (a->log)
 		r = check_anchor(a, diag);
+	if (r == 0 && a->log)
+		r = cof_mix_new(a, &a->mix);
 	if (r == 0)
 		r = cof_ring_new(a->keys, a->conf.id, RING_KEYS, cof_archive_salt, a, &a->ring);
 	if (r == 0)

@@ -274,13 +274,11 @@ static void draw_rest(struct recovering *r)
 	if (cof_keys_top_generation(r->io, false, &generation) < 0 || generation > UINT32_MAX)
 		generation = 0;
 	k->generation = generation + 1;
-	k->epoch = r->log.epoch + 1;
-	k->lineage = r->log.lineage + 1;
+	cof_keys_draw_epoch(k, r->log.epoch + 1, r->log.lineage + 1);
 	k->staged = true;
 	cof_random(k->root, sizeof(k->root));
 	cof_random(k->index, sizeof(k->index));
 	cof_random(k->state, sizeof(k->state));
-	cof_random(k->epoch_secret, sizeof(k->epoch_secret));
 }
 
 static int mark(struct recovering *r)
@@ -288,7 +286,7 @@ static int mark(struct recovering *r)
 	char text[128], top[2 * COF_NONCE + 1] = "";
 	int err = COF_MIN(staged_top(r->io, top), 0);
 	int n = snprintf(text, sizeof(text), "lineage %u from epoch %llu on, top %s, not on record yet\n",
-			 r->keys->lineage, (unsigned long long)r->keys->epoch, top);
+			 r->keys->next.lineage, (unsigned long long)r->keys->next.epoch, top);
 
 	if (!err)
 		err = cof_io_replace(r->io, COF_KEYS_RECOVERED, text, (size_t)n);
@@ -311,11 +309,11 @@ static int make_new(struct recovering *r)
 	draw_rest(r);
 	err = cof_auditors_set(k, p->auditors, p->n_auditors);
 	if (!err)
-		err = cof_auditor_write(k, r->io, k->epoch, k->epoch_secret, r->diag);
+		err = cof_auditor_write(k, r->io, k->next.epoch, k->next.secret, r->diag);
 	if (!err)
 		err = cof_keys_add_opener(k, r->io, p->secret, p->cost, p->pcrs, NULL, r->diag);
 	if (!err && !k->nv.here)
-		err = cof_keys_write_epoch(k, r->io, k->epoch, k->epoch_secret, r->diag);
+		err = cof_keys_write_epoch(k, r->io, &k->next, r->diag);
 	if (!err)
 		err = mark(r);
 	return err ? err : cof_keys_recovered_finish(r->io, r->diag);
@@ -350,7 +348,7 @@ static int recover(struct recovering *r, struct cof_recovered_keys *ret)
 		*ret = (struct cof_recovered_keys){.mounts = r->log.mounts,
 						   .files = r->log.files,
 						   .unlike = r->log.unlike,
-						   .lineage = r->keys->lineage};
+						   .lineage = r->keys->next.lineage};
 	return err;
 }
 

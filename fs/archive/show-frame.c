@@ -15,6 +15,7 @@ enum form { /* how a field's bytes become a value */
 	FORM_TIME,
 	FORM_UNTIL, /* a time, "infinite" or "none" */
 	FORM_HEX,
+	FORM_SEQUENCE, /* u64, and what proves it */
 	FORM_KIND,
 	FORM_MODE,
 	FORM_ERRNO,
@@ -88,6 +89,7 @@ static const struct known known[256] = {
 	[COF_T_WALL_AFTER] = {"wall_after", FORM_TIME},
 	[COF_T_COUNTER] = {"anchor_counter", FORM_HEX},
 	[COF_T_TPM_RESETS] = {"tpm_resets", FORM_U64},
+	[COF_T_MIXING] = {"mixed_behind", FORM_SEQUENCE},
 	[COF_T_UNPROVEN] = {"unproven", FORM_U64},
 	[COF_T_PROOF_TIME] = {"proof_time", FORM_TIME},
 	[COF_T_ACCURACY] = {"accuracy_ns", FORM_U64},
@@ -275,6 +277,11 @@ static bool set_field(struct cof_json *o, const struct cof_field *f)
 		return true;
 	case FORM_HEX:
 		set_hex(o, k->name, f);
+		return true;
+	case FORM_SEQUENCE:
+		if (f->len < 8)
+			return false;
+		cof_json_set_uint(o, k->name, cof_get_le64(f->value));
 		return true;
 	case FORM_DIGEST:
 	case FORM_TEXT:

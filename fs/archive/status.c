@@ -128,6 +128,7 @@ static int fill(struct cof_archive *a, struct cof_json *into)
 	set_index(a, into);
 	cof_holds_status(a, into);
 	cof_anchor_status(a->anchor, into);
+	cof_mix_status(a->mix, into);
 	cof_json_set_time(into, "record_time", cof_now(CLOCK_REALTIME));
 	cof_json_set_time(into, "retention_time", cof_clock_retention(&a->clock));
 	cof_json_set_str(into, "io", cof_io_name(a->io));

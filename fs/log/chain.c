@@ -52,6 +52,8 @@ static void number(struct cof_log *log, struct cof_append *a, struct pending *p)
 			log->uncovered_since = cof_log_boottime();
 			pthread_cond_signal(&log->keeper_wake);
 		}
+	} else if (a->ret_seal_key) {
+		memcpy(a->ret_seal_key, LOG_SEAL(log), COF_KEY);
 	}
 }
 
@@ -222,9 +224,9 @@ int cof_log_append(struct cof_log *log, struct cof_append *a)
 }
 
 int cof_log_append_public(struct cof_log *log, const struct cof_frame *f, const void *public_part,
-			  uint32_t public_len, uint64_t *ret_sequence)
+			  uint32_t public_len, uint8_t *ret_seal_key, uint64_t *ret_sequence)
 {
-	struct cof_append a = {.frame = *f, .system = true};
+	struct cof_append a = {.frame = *f, .system = true, .ret_seal_key = ret_seal_key};
 	cof_autofree uint8_t *stored = malloc(public_len + 1);
 	int r;
 

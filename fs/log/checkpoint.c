@@ -31,15 +31,21 @@ static int append_checkpoint(struct cof_log *log, uint64_t size, const struct co
 {
 	struct cof_buf pub COF_CLEANUP(cof_buf_done) = {0};
 	struct cof_frame f = {.type = COF_CHECKPOINT, .position = size};
+	struct cof_mixing *m = log->mixing;
 	uint64_t sequence = 0;
 	int r;
 
 	cof_field_put(&pub, COF_T_NOTE, note->data, note->len);
 	if (log->p.anchor)
 		log->p.anchor(log->p.user, &pub);
+	if (m)
+		cof_field_put_u64(&pub, COF_T_MIXING, m->on);
 	if (pub.failed)
 		return -ENOMEM;
-	r = cof_log_append_public(log, &f, pub.data, (uint32_t)pub.len, &sequence);
+	r = cof_log_append_public(log, &f, pub.data, (uint32_t)pub.len, m ? m->key : NULL, &sequence);
+	if (!r && m)
+		m->sequence = sequence;
+	log->mixing = NULL;
 	if (!r && log->p.anchored)
 		log->p.anchored(log->p.user, sequence);
 	return r;
@@ -87,16 +93,21 @@ static int checkpoint(struct cof_log *log)
 	return append_checkpoint(log, f.size, &note);
 }
 
-int cof_log_checkpoint(struct cof_log *log)
+/* m: a mixing, for which one is made in any case. */
+static int make(struct cof_log *log, struct cof_mixing *m)
 {
 	int r = 0;
 
 	pthread_mutex_lock(&log->checkpoint);
-	if (wanted(log)) {
+	if (m)
+		log->mixing = m;
+	if (wanted(log) || m) {
 		r = checkpoint(log);
 		if (!r)
 			cof_reserve_renew(log);
 	}
+	if (m)
+		log->mixing = NULL;
 	pthread_mutex_unlock(&log->checkpoint);
 	if (r < 0) { /* the keeper tries again */
 		pthread_mutex_lock(&log->chain);
@@ -105,6 +116,25 @@ int cof_log_checkpoint(struct cof_log *log)
 		pthread_mutex_unlock(&log->chain);
 	}
 	return r;
+}
+
+int cof_log_checkpoint(struct cof_log *log)
+{
+	return make(log, NULL);
+}
+
+int cof_log_mix(struct cof_log *log, struct cof_mixing *m)
+{
+	m->sequence = COF_NOT_MIXED;
+	return make(log, m);
+}
+
+void cof_log_mix_last(struct cof_log *log, struct cof_mixing *m)
+{
+	m->sequence = COF_NOT_MIXED;
+	pthread_mutex_lock(&log->checkpoint);
+	log->mixing = m;
+	pthread_mutex_unlock(&log->checkpoint);
 }
 
 /* Until a checkpoint is due, somebody needs a segment, or the end. chain is held. */

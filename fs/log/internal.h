@@ -136,6 +136,7 @@ struct cof_log {
 	uint64_t checkpoint_size; /* written under checkpoint and chain; read under either */
 	char checkpoint_text[512];
 	bool reserve_given_up;
+	struct cof_mixing *mixing; /* of the next CHECKPOINT frame; NULL: none */
 
 	pthread_t keeper, syncer[COF_SYNCS];
 	unsigned syncers;
@@ -148,7 +149,7 @@ struct cof_log {
 
 /* chain.c: a frame that has a public part only; of f: type, object, position. */
 int cof_log_append_public(struct cof_log *log, const struct cof_frame *f, const void *public_part,
-			  uint32_t public_len, uint64_t *ret_sequence);
+			  uint32_t public_len, uint8_t *ret_seal_key, uint64_t *ret_sequence);
 
 /* log.c: the first failure is final; tells the owner once. Returns -EIO. Call without locks. */
 int cof_log_fail(struct cof_log *log, int err, const char *what);

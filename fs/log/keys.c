@@ -87,10 +87,48 @@ int cof_seal_mount_key(const uint8_t epoch_secret[COF_KEY], const uint8_t salt[3
 	return cof_hkdf(salt, 32, epoch_secret, COF_KEY, info.bytes, info.len, ret, COF_KEY);
 }
 
+int cof_seal_mix_start(const uint8_t k[COF_KEY], uint8_t ret[COF_KEY])
+{
+	return cof_hkdf(NULL, 0, k, COF_KEY, LABEL("coffer/1 seal mix"), ret, COF_KEY);
+}
+
+int cof_seal_mix(const uint8_t k[COF_KEY], const uint8_t mixed[COF_KEY], uint8_t ret[COF_KEY])
+{
+	return cof_hkdf(k, COF_KEY, mixed, COF_KEY, LABEL("coffer/1 seal mix"), ret, COF_KEY);
+}
+
+void cof_seal_mix_proof(const uint8_t mixed[COF_KEY], const uint8_t archive_id[16], const uint8_t salt[32],
+			uint64_t mixed_at, uint8_t ret[COF_MIX_PROOF])
+{
+	struct info info = {.len = 0};
+	uint8_t mac[COF_HASH];
+	struct iovec iov;
+
+	put(&info, LABEL("coffer/1 seal mixed"));
+	put(&info, archive_id, 16);
+	put(&info, salt, 32);
+	put_u64(&info, mixed_at);
+	iov = (struct iovec){info.bytes, info.len};
+	cof_hmac(mixed, COF_KEY, &iov, 1, mac);
+	memcpy(ret, mac, COF_MIX_PROOF);
+}
+
+void cof_seal_ratchet(uint8_t k[COF_KEY])
+{
+	uint8_t ratchet[1 + COF_KEY], next[COF_HASH];
+
+	ratchet[0] = 0x02;
+	memcpy(ratchet + 1, k, COF_KEY);
+	cof_sha256(ratchet, sizeof(ratchet), next);
+	memcpy(k, next, COF_KEY);
+	cof_wipe(ratchet, sizeof(ratchet));
+	cof_wipe(next, sizeof(next));
+}
+
 void cof_seal_tag(uint8_t k[COF_KEY], const uint8_t header[COF_FRAME_HEADER],
 		  const uint8_t previous[COF_HASH], uint8_t ret_tag[16])
 {
-	uint8_t entry[COF_FRAME_HEADER + COF_HASH], mac[COF_HASH], ratchet[1 + COF_KEY];
+	uint8_t entry[COF_FRAME_HEADER + COF_HASH], mac[COF_HASH];
 	struct iovec iov = {entry, sizeof(entry)};
 
 	memcpy(entry, header, COF_FRAME_HEADER);
@@ -99,11 +137,6 @@ void cof_seal_tag(uint8_t k[COF_KEY], const uint8_t header[COF_FRAME_HEADER],
 	memcpy(entry + COF_FRAME_HEADER, previous, COF_HASH);
 	cof_hmac(k, COF_KEY, &iov, 1, mac);
 	memcpy(ret_tag, mac, 16);
-
-	ratchet[0] = 0x02;
-	memcpy(ratchet + 1, k, COF_KEY);
-	cof_sha256(ratchet, sizeof(ratchet), mac);
-	memcpy(k, mac, COF_KEY);
-	cof_wipe(ratchet, sizeof(ratchet));
 	cof_wipe(mac, sizeof(mac));
+	cof_seal_ratchet(k);
 }

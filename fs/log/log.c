@@ -85,7 +85,7 @@ struct cof_log *cof_log_alloc(const struct cof_log_params *p, const struct cof_l
 }
 
 int cof_log_mount(struct cof_log *log, const uint8_t salt[32], const void *public_part,
-		  uint32_t public_len, uint32_t *ret_mount)
+		  uint32_t public_len, uint32_t *ret_mount, struct cof_mixing *mixing)
 {
 	struct cof_frame f = {.type = COF_MOUNT};
 	uint64_t sequence;
@@ -96,12 +96,16 @@ int cof_log_mount(struct cof_log *log, const uint8_t salt[32], const void *publi
 		return r;
 	cof_wipe(LOG_EPOCH(log), COF_KEY); /* only what the ratchet leaves is needed from here */
 	log->mount++;
-	r = cof_log_append_public(log, &f, public_part, public_len, &sequence);
+	r = cof_log_append_public(log, &f, public_part, public_len, NULL, &sequence);
 	if (!r)
 		r = cof_log_sync(log, sequence);
 	if (r < 0)
 		return r;
 	*ret_mount = log->mount;
+	if (mixing) { /* nobody else appends yet */
+		memcpy(mixing->key, LOG_SEAL(log), COF_KEY);
+		mixing->sequence = sequence;
+	}
 	/* Recovery read it to its end and left cached pieces of up to 2 MiB; a small write into one of
 	 * those looks at each of its blocks. Only when all of it is known to be on the disk: after a
 	 * failed sync the cache may be the only place where frames still are. */
@@ -113,6 +117,16 @@ int cof_log_mount(struct cof_log *log, const uint8_t salt[32], const void *publi
 	log->reserve_given_up =
 	    cof_io_exists(log->p.io, "reserve") == 0; /* a checkpoint makes it */
 	return 0;
+}
+
+uint64_t cof_log_significant(struct cof_log *log)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&log->chain);
+	n = log->last_significant;
+	pthread_mutex_unlock(&log->chain);
+	return n;
 }
 
 void cof_log_status(struct cof_log *log, struct cof_log_status *ret)
@@ -218,7 +232,7 @@ int cof_log_close(struct cof_log *log, struct cof_diag *diag)
 	int r, err;
 
 	stop_threads(log);
-	err = cof_log_append_public(log, &unmount, NULL, 0, NULL);
+	err = cof_log_append_public(log, &unmount, NULL, 0, NULL, NULL);
 	/* Hashes first: below a checkpoint that ends with UNMOUNT the next mount takes them for whole.
 	 * A file that is short it sees; one that may have holes it has to look for. */
 	cof_tiles_drain(log, NULL);

@@ -40,7 +40,7 @@ enum cof_tag {
 	COF_T_LINEAGE, COF_T_SOFTWARE,
 	COF_T_SEGMENT = 56, COF_T_OFFSET, COF_T_BYTES, COF_T_DIGEST,
 	COF_T_NOTE = 64, COF_T_ANCHOR, COF_T_WALL_BEFORE, COF_T_WALL_AFTER,
-	COF_T_COUNTER, COF_T_TPM_RESETS, COF_T_UNPROVEN = 71,
+	COF_T_COUNTER, COF_T_TPM_RESETS, COF_T_MIXING, COF_T_UNPROVEN,
 	COF_T_TOKEN = 72, COF_T_PROOF_TIME, COF_T_ACCURACY, COF_T_SERIAL, COF_T_AUTHORITY,
 	COF_T_TRUSTED, COF_T_TPM_CLOCK = 79,
 	COF_T_LEAK_KIND = 172, COF_T_LEAK_OFFSET, COF_T_LEAK_LENGTH, COF_T_LEAK_BEFORE,
@@ -109,6 +109,15 @@ void cof_key_commitment(const uint8_t payload_key[COF_KEY], const uint8_t archiv
 int cof_seal_epoch_next(const uint8_t epoch_secret[COF_KEY], uint8_t ret[COF_KEY]);
 int cof_seal_mount_key(const uint8_t epoch_secret[COF_KEY], const uint8_t salt[32],
 		       const uint8_t archive_id[16], uint8_t ret[COF_KEY]);
+/* What the seal of the epoch that comes next is mixed with: from the key behind the MOUNT frame, then behind each
+ * frame that says so. A MOUNT frame proves that it knows the result. */
+#define COF_MIX_PROOF 16
+#define COF_MIX_FIELD (8 + COF_MIX_PROOF) /* of a MOUNT frame: which frame was the last ‖ proof */
+int cof_seal_mix_start(const uint8_t k[COF_KEY], uint8_t ret[COF_KEY]);
+int cof_seal_mix(const uint8_t k[COF_KEY], const uint8_t mixed[COF_KEY], uint8_t ret[COF_KEY]);
+void cof_seal_mix_proof(const uint8_t mixed[COF_KEY], const uint8_t archive_id[16], const uint8_t salt[32],
+			uint64_t mixed_at, uint8_t ret[COF_MIX_PROOF]);
+void cof_seal_ratchet(uint8_t k[COF_KEY]);
 /* Tag over a header whose tag and check are ignored, then ratchets k in place. */
 void cof_seal_tag(uint8_t k[COF_KEY], const uint8_t header[COF_FRAME_HEADER],
 		  const uint8_t previous[COF_HASH], uint8_t ret_tag[16]);
@@ -241,10 +250,17 @@ int cof_log_create(const struct cof_log_params *p, const struct cof_log_secrets 
  * where; nothing was written. */
 int cof_log_open(const struct cof_log_params *p, const struct cof_log_secrets *s,
 		 struct cof_log **ret, struct cof_recovered *ret_recovered, struct cof_diag *diag);
+#define COF_NOT_MIXED UINT64_MAX
+struct cof_mixing { /* a frame at which the seal is mixed (docs/format.md 7.5) */
+	uint64_t on;	   /* the sequence of the one before, in the same mount */
+	uint8_t *key;	   /* secure memory: the seal's key behind this frame */
+	uint64_t sequence; /* of this frame; COF_NOT_MIXED: it was not appended */
+};
+
 /* Appends MOUNT (ordinal = last + 1, fields of public_part, salt among them) and makes it durable.
- * The caller then replaces keys/epoch; only then may it acknowledge. */
+ * The caller then replaces keys/epoch; only then may it acknowledge. mixing (may be NULL): that of this frame. */
 int cof_log_mount(struct cof_log *log, const uint8_t salt[32], const void *public_part,
-		  uint32_t public_len, uint32_t *ret_mount);
+		  uint32_t public_len, uint32_t *ret_mount, struct cof_mixing *mixing);
 
 uint64_t cof_log_counter(struct cof_log *log, uint32_t chunks); /* takes nonce values; first of them */
 uint32_t cof_log_max_length(const struct cof_log *log); /* plaintext of one frame here */
@@ -253,6 +269,7 @@ struct cof_append {
 	struct cof_frame frame; /* type, flags, object, position, actor and what payload_seal filled */
 	const void *stored;	/* frame.stored bytes */
 	bool system;		/* may use the space reserve: refusals, alarms, checkpoints, unmount */
+	uint8_t *ret_seal_key;	/* of a CHECKPOINT: the seal's key behind it; may be NULL */
 	uint64_t ret_sequence, ret_address;
 	int64_t ret_record_time, ret_retention_time;
 };
@@ -269,6 +286,13 @@ int cof_log_sync(struct cof_log *log, uint64_t sequence); /* waits */
 
 /* Syncs, signs, replaces `checkpoint`, appends CHECKPOINT. No-op when nothing needs covering. */
 int cof_log_checkpoint(struct cof_log *log);
+/* A checkpoint whose CHECKPOINT frame is one that the seal is mixed at, also when nothing else needs covering. That
+ * frame is accepted, not durable. */
+int cof_log_mix(struct cof_log *log, struct cof_mixing *m);
+/* The same for the last one, which close makes; m stays until then. */
+void cof_log_mix_last(struct cof_log *log, struct cof_mixing *m);
+/* One more than the sequence of the newest frame that is no CHECKPOINT or COSIGN. */
+uint64_t cof_log_significant(struct cof_log *log);
 
 struct cof_log_status {
 	uint64_t size, durable, checkpoint_size; /* frames */

@@ -51,7 +51,7 @@ static int append_archive(struct cof_log *log)
 	r = cof_seal_mount_key(LOG_EPOCH(log), no_salt, log->conf.id, LOG_SEAL(log));
 	if (r < 0)
 		return r;
-	r = cof_log_append_public(log, &f, text.data, (uint32_t)text.len, NULL);
+	r = cof_log_append_public(log, &f, text.data, (uint32_t)text.len, NULL, NULL);
 	return r < 0 ? r : cof_log_sync(log, 0);
 }
 

@@ -5,7 +5,7 @@
  */
 #include "fs/log/verify.h"
 
-static void check_next(struct verify *v, const struct cof_anchored *next, struct place place)
+static void check_next(struct verify *v, const struct cof_anchored *next, uint8_t type, struct place place)
 {
 	const struct cof_anchored *last = &v->out.anchored;
 
@@ -18,6 +18,12 @@ static void check_next(struct verify *v, const struct cof_anchored *next, struct
 	else if (next->value < last->value)
 		cof_verify_say(v, cof_verify_weigh(v, next->sequence), place,
 			       "the anchor is %llu here, and was %llu in frame %llu: a counter does not go back",
+			       (unsigned long long)next->value, (unsigned long long)last->value,
+			       (unsigned long long)last->sequence);
+	else if (next->value > last->value + 1 && type != COF_RECOVERY)
+		cof_verify_say(v, COF_INTACT, place,
+			       "the anchor is %llu here, and was %llu in frame %llu: the TPM was reset under the mount, somebody "
+			       "else raised its counter, or checkpoints in between are left out",
 			       (unsigned long long)next->value, (unsigned long long)last->value,
 			       (unsigned long long)last->sequence);
 }
@@ -34,7 +40,7 @@ void cof_verify_anchor(struct verify *v, const struct cof_frame *f, const uint8_
 		return;
 	if (cof_payload_check(f, payload) < 0 || !cof_anchored_take(&next, f, payload))
 		return;
-	check_next(v, &next, place);
+	check_next(v, &next, f->type, place);
 	v->out.anchored = next;
 	fields = cof_verify_fields(f, payload, &n);
 	if (f->type != COF_RECOVERY || cof_field_u64(fields, n, COF_T_UNPROVEN, &unproven) < 0 || !unproven)

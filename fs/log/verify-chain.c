@@ -41,12 +41,14 @@ static void check_mount(struct verify *v, const struct cof_frame *f, const uint8
 			 expected);
 		wrong(v, place, what);
 	}
+	if (f->mount != v->mount || f->type == COF_MOUNT) { /* also of a mount whose own frame is damaged */
+		v->counters.n = 0;
+		v->counters.next = 0;
+	}
 	v->mount = f->mount;
 	if (f->type != COF_MOUNT)
 		return;
 	v->out.mounts++;
-	v->counters.n = 0; /* also of a mount whose own fields are damaged */
-	v->counters.next = 0;
 	if (cof_payload_check(f, payload) < 0) { /* its fields are used here, not only its hash */
 		cof_seal_lose(v); /* the workers report it; what was torn is no forgery */
 		return;
@@ -195,6 +197,7 @@ void cof_verify_frame(struct verify *v, const struct cof_frame *f, const uint8_t
 	check_mount(v, f, payload, place);
 	cof_counters_check(v, f, place);
 	cof_seal_check(v, f, raw, place);
+	cof_seal_mixing(v, f, payload, place);
 	cof_tree_link(v, raw, place, significant);
 	v->sequence++;
 	if (f->type == COF_CHECKPOINT && cof_payload_check(f, payload) == 0) /* else see the workers */

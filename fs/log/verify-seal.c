@@ -39,9 +39,10 @@ int cof_seal_start(struct verify *v)
 
 	if (!v->p->auditor_secret && !v->p->n_auditors)
 		return 0;
-	v->seal.secret = cof_secret_alloc(2 * COF_KEY);
+	v->seal.secret = cof_secret_alloc(5 * COF_KEY);
 	if (!v->seal.secret)
 		return cof_fail(v->diag, -ENOMEM, "out of memory that can be locked");
+	cof_mix_lose(v);
 	v->out.seal_checked = take_lineage(v, 1);
 	v->seal.lost = !v->out.seal_checked;
 	return v->seal.lost ? 0 : cof_seal_mount_key(SECRET(v), no_salt, v->out.conf.id, TAG_KEY(v));
@@ -80,6 +81,20 @@ static void enter_epoch(struct verify *v, uint64_t epoch, const uint8_t salt[32]
 	s->lost = cof_seal_mount_key(SECRET(v), salt, v->out.conf.id, TAG_KEY(v)) < 0;
 	if (s->lost)
 		v->out.seal_checked = false;
+}
+
+bool cof_seal_enter(struct verify *v, uint64_t epoch, uint32_t lineage, const uint8_t salt[32])
+{
+	struct seal *s = &v->seal;
+
+	if (s->secret_lineage != lineage && !take_lineage(v, lineage))
+		return false;
+	s->lost = false;
+	s->lineage = lineage;
+	s->epoch = epoch;
+	enter_epoch(v, epoch, salt);
+	v->out.seal_checked = !s->lost;
+	return !s->lost;
 }
 
 static void check_epoch(struct verify *v, uint64_t epoch, struct place place)
@@ -142,7 +157,10 @@ void cof_seal_mount(struct verify *v, const struct cof_frame *f, const uint8_t *
 		return;
 	}
 	check_epoch(v, epoch, place);
-	check_lineage(v, cof_field_u32(fields, n, COF_T_LINEAGE, &lineage) < 0 ? 0 : lineage, place);
+	if (cof_field_u32(fields, n, COF_T_LINEAGE, &lineage) < 0)
+		lineage = 0;
+	check_lineage(v, lineage, place);
+	cof_mix_mount(v, fields, n, epoch, lineage, salt, place);
 	v->since.epoch_unknown = false;
 	v->seal.epoch = epoch;
 	enter_epoch(v, epoch, salt);
@@ -182,17 +200,23 @@ void cof_seal_check(struct verify *v, const struct cof_frame *f, const uint8_t *
 
 void cof_seal_skip(struct verify *v, uint64_t frames, bool mounts)
 {
-	uint8_t tag[16], nothing[COF_FRAME_HEADER] = {0};
-
 	if (!v->seal.secret || v->seal.lost)
 		return;
 	v->out.seal_checked = false;
+	cof_mix_gap(v);
 	if (mounts || v->tree.broken || frames > FRAME_SKIP) {
 		v->seal.lost = true; /* until the next MOUNT frame */
 		return;
 	}
 	while (frames--) /* only the ratchet matters */
-		cof_seal_tag(TAG_KEY(v), nothing, v->previous, tag);
+		cof_seal_ratchet(TAG_KEY(v));
+}
+
+void cof_seal_mixing(struct verify *v, const struct cof_frame *f, const uint8_t *payload, struct place place)
+{
+	if (v->seal.secret && (f->type == COF_MOUNT || f->type == COF_CHECKPOINT) &&
+	    cof_payload_check(f, payload) == 0)
+		cof_mix_frame(v, f, payload, TAG_KEY(v), place);
 }
 
 /* ---- counters ---- */

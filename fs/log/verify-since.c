@@ -88,7 +88,8 @@ static bool find_before(struct verify *v, struct cof_reader *reader, struct befo
 }
 
 /* The walk begins behind that frame, knowing what it would have known there. */
-static void skip(struct verify *v, const struct cof_frontier *frontier, const struct before *b)
+static void skip(struct verify *v, struct cof_reader *reader, const struct cof_frontier *frontier,
+		 const struct before *b)
 {
 	uint64_t size = v->out.conf.segment_size, off = b->next % size;
 	uint32_t first = (uint32_t)(b->next / size);
@@ -109,12 +110,10 @@ static void skip(struct verify *v, const struct cof_frontier *frontier, const st
 	v->last_type = b->frame.type;
 	if (b->frame.type != COF_CHECKPOINT && b->frame.type != COF_COSIGN)
 		v->significant_type = b->frame.type;
-	v->since.epoch_unknown = true;
 	v->out.since = frontier->size;
-	if (v->seal.secret) {
-		cof_seal_lose(v); /* up to the next MOUNT frame */
+	v->since.epoch_unknown = !cof_seal_reach(v, reader, b->frame.mount, frontier->size);
+	if (v->seal.secret)
 		v->out.seal_since = frontier->size;
-	}
 }
 
 int cof_since_start(struct verify *v)
@@ -141,14 +140,14 @@ int cof_since_start(struct verify *v)
 		if (r < 0)
 			return r;
 		known = find_before(v, reader, &before);
-		cof_reader_free(reader);
 	}
 	if (known)
-		skip(v, &frontier, &before);
+		skip(v, reader, &frontier, &before);
 	else
 		cof_verify_say(v, COF_INTACT, NOWHERE("tile"),
 			       "the stored hashes do not lead from the checkpoint to go on from to "
 			       "the newest one: all frames are verified instead");
+	cof_reader_free(reader);
 	return 0;
 }
 

@@ -102,12 +102,20 @@ struct tree {
 /* ---- seal and counters (verify-seal.c) ---- */
 
 struct seal {
-	uint8_t *secret; /* secure: epoch secret 32, tag key 32; NULL: no auditor */
+	uint8_t *secret; /* secure: epoch secret 32, tag key 32, and 3 of mix; NULL: no auditor */
 	uint64_t secret_epoch, epoch; /* of the secret; of the last MOUNT frame */
 	uint32_t lineage; /* of the last MOUNT frame */
 	uint32_t secret_lineage;
 	bool lost, failing;
 	bool anew; /* the keys were recovered: the auditor's secret leads no further */
+};
+
+struct mix { /* sequences: COF_NOT_MIXED: none, or not known (verify-mix.c) */
+	uint64_t base, newest, before;
+	uint64_t epoch; /* of the last MOUNT frame; 0: not known */
+	uint64_t first_epoch, told;
+	uint32_t lineage;
+	bool first_known, gap; /* gap: frames of this mount are missing, or its key is */
 };
 
 struct gap {
@@ -181,6 +189,7 @@ struct verify {
 	struct pool pool;
 	struct tree tree;
 	struct seal seal;
+	struct mix mix;
 	struct counters counters;
 	struct since since;
 };
@@ -259,9 +268,26 @@ void cof_seal_mount(struct verify *v, const struct cof_frame *f, const uint8_t *
 		    struct place place);
 void cof_seal_check(struct verify *v, const struct cof_frame *f, const uint8_t *raw,
 		    struct place place);
+/* The key of a mount as it begins. False: the secrets do not lead there. */
+bool cof_seal_enter(struct verify *v, uint64_t epoch, uint32_t lineage, const uint8_t salt[32]);
+/* verify-reach.c: from a frame before the first that is verified: of the mount that it is of all frames up to `size` are counted, and
+ * looked at for the seal's mixing. False: the key is not known there. */
+bool cof_seal_reach(struct verify *v, struct cof_reader *reader, uint32_t mount, uint64_t size);
 /* The key of what follows is not known, up to the next MOUNT frame. */
 void cof_seal_lose(struct verify *v);
+/* Behind cof_seal_check: what the seal of the next epoch is mixed with. */
+void cof_seal_mixing(struct verify *v, const struct cof_frame *f, const uint8_t *payload, struct place place);
 void cof_seal_skip(struct verify *v, uint64_t frames, bool mounts);
+
+/* verify-mix.c */
+void cof_mix_mount(struct verify *v, const void *fields, size_t n, uint64_t epoch, uint32_t lineage,
+		   const uint8_t salt[32], struct place place);
+/* Of MOUNT and CHECKPOINT frames, whole: k is the seal's key behind it. */
+void cof_mix_frame(struct verify *v, const struct cof_frame *f, const uint8_t *payload,
+		   const uint8_t k[COF_KEY], struct place place);
+void cof_mix_gap(struct verify *v);  /* frames of this mount are missing */
+void cof_mix_lose(struct verify *v); /* nothing is known up to the next MOUNT frame */
+
 void cof_counters_check(struct verify *v, const struct cof_frame *f, struct place place);
 
 #endif

@@ -86,8 +86,8 @@ static int with_value(struct cof_mount_options *o, const char *name, const char 
 	unsigned long v = 0;
 	int err;
 
-	if (!strcmp(name, "keyfile"))
-		return text(name, value, o->keyfile, sizeof(o->keyfile), diag);
+	if (!strcmp(name, "key-file") || !strcmp(name, "keyfile")) /* as it was called first */
+		return text("key-file", value, o->keyfile, sizeof(o->keyfile), diag);
 	if (!strcmp(name, "credential"))
 		return text(name, value, o->credential, sizeof(o->credential), diag);
 	if (!strcmp(name, "seal")) {
@@ -99,9 +99,10 @@ static int with_value(struct cof_mount_options *o, const char *name, const char 
 		return text(name, value, o->tpm, sizeof(o->tpm), diag);
 	if (!strcmp(name, "index"))
 		return text(name, value, o->index, sizeof(o->index), diag);
-	if (!strcmp(name, "anchor_interval")) {
-		err = number(name, value, 3600, &v, diag);
-		o->anchor_interval = v ? (int64_t)v * COF_NSEC : 1; /* 0: with each checkpoint */
+	if (!strcmp(name, "anchor-interval") || !strcmp(name, "seal-interval")) {
+		err = number(name, value, name[0] == 'a' ? 3600 : 86400, &v, diag);
+		*(name[0] == 'a' ? &o->anchor_interval : &o->seal_interval) =
+			v ? (int64_t)v * COF_NSEC : 1; /* 0: with each checkpoint, each second */
 		return err;
 	}
 	if (!strcmp(name, "transport"))
@@ -161,6 +162,8 @@ static int one(struct cof_mount_options *o, char *option, struct cof_diag *diag)
 	if (!value)
 		return without_value(o, option, diag);
 	*value++ = '\0';
+	for (char *c = option; *c; c++) /* anchor_interval as anchor-interval */
+		*c = *c == '_' ? '-' : *c;
 	return with_value(o, option, value, diag);
 }
 
@@ -201,9 +204,9 @@ int cof_mount_options_secrets(const struct cof_mount_options *o, unsigned *ret_n
 
 	if (n > 1)
 		return cof_fail(diag, -EINVAL,
-				"keyfile=, credential= and passfd= exclude one another");
+				"key-file=, credential= and passfd= exclude one another");
 	if (o->seal[0] && (o->keyfile[0] != '\0') != !strcmp(o->seal, "file"))
-		return cof_fail(diag, -EINVAL, "keyfile= goes with seal=file, and it with keyfile=");
+		return cof_fail(diag, -EINVAL, "key-file= goes with seal=file, and it with key-file=");
 	*ret_n = n;
 	return 0;
 }

@@ -97,6 +97,39 @@ coffer log "$STORE" --key-file "$KEY" --json | jsonl '[f.get("unproven", 0) > 0 
 verify --tpm "$COFFER_TPM" > "$W/out" || { cat "$W/out"; fail "verify afterwards"; }
 ok "a cut tail: truncated, or unproven after a power loss"
 
+# the newest mount's end cut off, and another mount written in its place, with the secret that the TPM holds for it
+mixings() { coffer status "$STORE" --json | json 'j["mixed"]["mixings"]'; }
+mixed() { [ "$(mixings)" -gt "$1" ]; }
+attack() { # SEQUENCE [FRAME]
+    put_back crashed
+    rm -rf "$STORE/index"
+    "$BUILD/tests/unit/archive/cut-log" "$STORE" "$KEY" "$1" "$counter" ${2+"$2"}
+    code=0; verify --tpm "$COFFER_TPM" > "$W/out" || code=$?
+}
+mount.coffer "$STORE" "$MNT" -o "key-file=$KEY,anchor-interval=0,seal-interval=0" > "$W/out" 2>&1
+write_line seven; write_line eight
+await 10 "a mixing" mixed 0
+n=$(mixings); write_line nine; await 10 "a mixing" mixed "$n"
+coffer status "$STORE" | grep -q "^Seal mixed *last at 20" || fail "status does not say it"
+await 10 "the anchor" settled
+counter=$(coffer status "$STORE" --json | json 'j["anchor"]["value"]')
+crash
+keep crashed
+coffer log "$STORE" --key-file "$KEY" --json > "$W/frames"
+mixing() { jsonl "[f['sequence'] for f in j if f['type'] == 'checkpoint' and 'mixed_behind' in f][$1]" < "$W/frames"; }
+last=$(mixing -1) before=$(mixing -2)
+attack "$before"
+same "verdict" 12 $code
+grep -q "at least $((last - before + 1)) frames are missing before this mount, $before and" "$W/out" || { cat "$W/out"; fail "what is missing"; }
+attack "$last" "$before"
+same "verdict" 13 $code
+grep -q "does not prove that it followed on frame $before" "$W/out" || { cat "$W/out"; fail "the proof"; }
+put_back crashed
+with_key || fail "the true one: $(cat "$W/out")"
+unmount
+verify --tpm "$COFFER_TPM" > "$W/out" || { cat "$W/out"; fail "the true one"; }
+ok "the newest mount's end cut off, and written on"
+
 # all of an old store; the store on another machine
 keep old
 with_key; write_line eight; unmount

@@ -193,7 +193,7 @@ static void mount(struct cof_log *log)
 	cof_field_put_u64(&b, COF_T_EPOCH, 1);
 	cof_field_put_u32(&b, COF_T_LINEAGE, 1);
 	cof_field_put_str(&b, COF_T_SOFTWARE, "fuzz");
-	fuzz_check(cof_log_mount(log, salt, b.data, (uint32_t)b.len, &ordinal) == 0);
+	fuzz_check(cof_log_mount(log, salt, b.data, (uint32_t)b.len, &ordinal, NULL) == 0);
 }
 
 /* Sealed frames of several chunks or none, for a file that grows. */

@@ -194,9 +194,9 @@ static void read_epoch(struct cof_io *io, const struct parts *in)
 	memcpy(k->state, state, COF_KEY);
 	put_box(io, "keys/epoch", COF_BOX_EPOCH, state, EPOCH, 0, in->epoch, in->n_epoch);
 	if (answered(cof_keys_read_epoch(k, io, &d), &d, "keys/epoch"))
-		fuzz_check(k->epoch == EPOCH);
+		fuzz_check(k->next.epoch == EPOCH);
 	else
-		fuzz_check(k->epoch == 0);
+		fuzz_check(k->next.epoch == 0);
 	cof_keys_free(k);
 }
 

@@ -99,6 +99,7 @@ int world_try_open(struct world *w, struct cof_diag *diag)
 				       .alarm = on_alarm,
 				       .user = w,
 				       .tpm_clock = w->tpm ? &clocks_tpm : NULL,
+				       .seal_interval = 1, /* mixed with each tick, where frames came */
 				       .no_threads = true};
 
 	return cof_archive_open(&p, &w->archive, &w->opened, diag);

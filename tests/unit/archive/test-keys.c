@@ -4,6 +4,7 @@
 
 #include "crypto/keytree.h"
 #include "fs/archive/keys-box.h"
+#include "fs/archive/keys-nv.h"
 #include "support.h"
 
 static struct store s;
@@ -107,13 +108,17 @@ START_TEST(payload_key_as_specified)
 }
 END_TEST
 
+static uint8_t frame_key[COF_KEY] = {4, 2};
+static const struct cof_mixing mount = {.key = frame_key, .sequence = 17};
+
 START_TEST(epochs)
 {
 	uint8_t want[COF_KEY];
 	struct cof_log_secrets l;
 	struct cof_keys *k = must_open();
 
-	ck_assert_int_eq(cof_keys_advance(k, s.io, NULL, NULL), 0);
+	ck_assert_uint_eq(cof_keys_mixed_at(k), COF_NOT_MIXED);
+	ck_assert_int_eq(cof_keys_advance(k, s.io, NULL, &mount, NULL), 0);
 	ck_assert_uint_eq(cof_keys_epoch(k), 2);
 	cof_keys_free(k);
 	k = must_open();
@@ -121,6 +126,33 @@ START_TEST(epochs)
 	ck_assert_int_eq(cof_seal_epoch_next(auditor, want), 0);
 	cof_keys_log_secrets(k, &l);
 	ck_assert_mem_eq(l.epoch_secret, want, 32);
+	ck_assert_uint_eq(cof_keys_mixed_at(k), 17);
+	ck_assert_int_eq(cof_hkdf(NULL, 0, frame_key, 32, "coffer/1 seal mix", 17, want, 32), 0);
+	ck_assert_mem_eq(k->next.mix, want, 32);
+	cof_keys_free(k);
+}
+END_TEST
+
+/* As docs/format.md 7.5 has it; once for each frame, and only behind the one before. */
+START_TEST(mixed)
+{
+	uint8_t key[COF_KEY] = {7}, want[COF_KEY], start[COF_KEY];
+	struct cof_mixing m = {.on = 17, .key = key, .sequence = 21}, again = {.on = 17, .key = key, .sequence = 25};
+	enum cof_tpm_cause cause;
+	struct cof_keys *k = must_open();
+	uint64_t found = 0;
+
+	ck_assert_int_eq(cof_keys_advance(k, s.io, NULL, &mount, NULL), 0);
+	memcpy(start, k->next.mix, 32);
+	ck_assert_int_eq(cof_keys_mix(k, s.io, NULL, &m, &found, &cause, NULL), 0);
+	ck_assert_int_eq(cof_hkdf(key, 32, start, 32, "coffer/1 seal mix", 17, want, 32), 0);
+	ck_assert_int_eq(cof_keys_mix(k, s.io, NULL, &again, &found, &cause, NULL), -ESTALE);
+	ck_assert_uint_eq(found, 21);
+	cof_keys_free(k);
+	k = must_open();
+	ck_assert_int_eq(cof_keys_mix(k, s.io, NULL, &m, &found, &cause, NULL), 0);
+	ck_assert_mem_eq(k->next.mix, want, 32);
+	ck_assert_uint_eq(cof_keys_epoch(k), 2);
 	cof_keys_free(k);
 }
 END_TEST
@@ -134,7 +166,7 @@ START_TEST(epoch_over_a_power_cut)
 		int r;
 
 		cof_sim_plan(s.sim, COF_SIM_CRASH, cof_sim_ops(s.sim) + n);
-		r = cof_keys_advance(k, s.io, NULL, NULL);
+		r = cof_keys_advance(k, s.io, NULL, &mount, NULL);
 		ck_assert_uint_eq(cof_keys_epoch(k), epoch + (r == 0));
 		cof_keys_free(k);
 		cof_io_free(s.io);
@@ -292,6 +324,7 @@ int main(void)
 	tcase_add_test(c, opened_again);
 	tcase_add_test(c, payload_key_as_specified);
 	tcase_add_test(c, epochs);
+	tcase_add_test(c, mixed);
 	tcase_add_test(c, epoch_over_a_power_cut);
 	tcase_add_test(c, wrong_secrets);
 	tcase_add_loop_test(c, flipped_bits, 0, COF_COUNT(files));

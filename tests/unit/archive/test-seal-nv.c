@@ -19,6 +19,7 @@ static struct cof_diag diag;
 static struct cof_opener_secret by_tpm, by_file;
 static uint64_t file;
 static const char content[] = "what has to be there";
+static uint64_t more, size; /* another file, which grows */
 
 #define PCRS (1u << 7)
 
@@ -52,6 +53,8 @@ static void setup(void)
 	store_open(&s);
 	file = must_create(&s, AUDIT, "file", COF_KIND_FILE);
 	must_write(&s, file, 0, content, sizeof(content));
+	more = must_create(&s, AUDIT, "more", COF_KIND_FILE);
+	size = 0;
 	store_close(&s);
 }
 
@@ -173,12 +176,120 @@ START_TEST(power_cut_tpm)
 		if (!atomic_load(&proxy.dead))
 			break;
 		abandon_mount();
-		if (_i & 2)
+		if (_i & 2 || n % 2 == 0) /* what was cut off keeps its place in the TPM until then */
 			swtpm_reset(&sw);
 		reboot(COF_SIM_LOSE);
 		must_mount();
 	}
 	ck_assert_uint_gt(n, 1);
+	must_verify();
+}
+END_TEST
+
+/* ---- mixing ---- */
+
+/* A mount that mixes with each tick, and has something to mix. */
+static void mount_mixing(void)
+{
+	struct cof_archive_params p = {.io = s.io, .secret = &by_file, .index_dir = "", .no_threads = true,
+				       .seal_interval = 1, .anchor_interval = 3600 * COF_NSEC};
+
+	must_be(cof_archive_open(&p, &s.archive, &s.opened, &diag), 0);
+	ck_assert_msg(!s.opened.read_only, "%s", s.opened.text);
+	must_write(&s, more, size, "x", 1);
+	size++;
+}
+
+static uint64_t mixings(uint64_t *ret_writes, bool *ret_error)
+{
+	struct cof_json *o = cof_json_object();
+	int64_t n = 0, writes = 0;
+
+	must_be(cof_archive_status(s.archive, o), 0);
+	must_be(cof_json_int(cof_json_get(o, "mixed"), "mixings", &n), 0);
+	(void)cof_json_int(cof_json_get(o, "anchor"), "nv_writes", &writes);
+	*ret_error = cof_json_str(cof_json_get(o, "mixed"), "error") != NULL;
+	*ret_writes = (uint64_t)writes;
+	cof_json_free(o);
+	return (uint64_t)n;
+}
+
+START_TEST(mixed_when_frames_came)
+{
+	uint64_t before, after;
+	bool error;
+
+	mount_mixing();
+	ck_assert_uint_eq(mixings(&before, &error), 0);
+	for (int i = 0; i < 3; i++)
+		cof_archive_tick(s.archive);
+	ck_assert_uint_eq(mixings(&after, &error), 1);
+	ck_assert_uint_eq(after, before + 1);
+	must_write(&s, more, size++, "x", 1);
+	cof_archive_tick(s.archive);
+	ck_assert_uint_eq(mixings(&after, &error), 2);
+	ck_assert(!error);
+	abandon_mount();
+	must_mount();
+	must_verify();
+}
+END_TEST
+
+/* At each step of a mixing, of the disk and of the TPM; then mounted again, and the same once more. */
+START_TEST(power_cut_mixing)
+{
+	bool tpm = _i & 1;
+	uint64_t planned = 0;
+	unsigned at = 1;
+
+	for (;; at = tpm ? at + 1 : step(at, _i)) {
+		mount_mixing();
+		planned = cof_sim_ops(s.sim) + at;
+		if (tpm)
+			tpm_proxy_plan(&proxy, at, _i & 2);
+		else
+			cof_sim_plan(s.sim, COF_SIM_CRASH, planned);
+		cof_archive_tick(s.archive);
+		if (tpm ? !atomic_load(&proxy.dead) : cof_sim_ops(s.sim) < planned)
+			break;
+		abandon_mount();
+		if (tpm)
+			swtpm_reset(&sw);
+		reboot(COF_SIM_LOSE);
+		must_mount();
+	}
+	ck_assert_uint_gt(at, tpm ? 1 : 5);
+	abandon_mount();
+	reboot(COF_SIM_LOSE);
+	must_mount();
+	must_verify();
+}
+END_TEST
+
+/* The TPM does not answer, and comes back: said, and mixed then, from where it is. */
+START_TEST(mixed_late)
+{
+	uint64_t writes;
+	bool error;
+
+	for (int after = 0; after < 2; after++) {
+		mount_mixing();
+		tpm_proxy_plan(&proxy, 1, after);
+		proxy.on_cut = NULL;
+		cof_archive_tick(s.archive);
+		ck_assert_uint_eq(mixings(&writes, &error), 0);
+		ck_assert(error);
+		proxy.on_cut = cut_disk;
+		tpm_proxy_plan(&proxy, 0, false);
+		for (int i = 0; i < 3; i++) {
+			must_write(&s, more, size++, "x", 1);
+			cof_archive_tick(s.archive);
+		}
+		ck_assert_uint_ge(mixings(&writes, &error), 2);
+		ck_assert(!error);
+		abandon_mount();
+		must_mount();
+	}
 	must_verify();
 }
 END_TEST
@@ -503,6 +614,9 @@ int main(void)
 	tcase_add_test(c, in_the_tpm);
 	tcase_add_loop_test(c, power_cut_disk, COF_SIM_KEEP, COF_SIM_TEAR + 1);
 	tcase_add_loop_test(c, power_cut_tpm, 0, 4);
+	tcase_add_test(c, mixed_when_frames_came);
+	tcase_add_loop_test(c, power_cut_mixing, 1, 4);
+	tcase_add_test(c, mixed_late);
 	tcase_add_loop_test(c, power_cut_moving, 0, 4);
 	tcase_add_test(c, index_removed);
 	tcase_add_test(c, another_tpm);

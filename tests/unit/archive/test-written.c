@@ -27,7 +27,7 @@ static void check_keys(const struct cof_keys *k, const char *when)
 	ck_assert_msg(!was_written(k->index, COF_KEY), "%s: the index key", when);
 	ck_assert_msg(!was_written(k->signing, COF_KEY), "%s: the signing seed", when);
 	ck_assert_msg(!was_written(k->state, COF_KEY), "%s: the state key", when);
-	ck_assert_msg(!was_written(k->epoch_secret, COF_KEY), "%s: the epoch secret", when);
+	ck_assert_msg(!was_written(k->next.secret, COF_KEY), "%s: the epoch secret", when);
 }
 
 static void check_now(const char *when)

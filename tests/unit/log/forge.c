@@ -38,8 +38,14 @@ static void put(struct out *o, struct forged *g)
 	const uint8_t *payload = g->payload;
 
 	if (g->f.type == COF_CHECKPOINT) {
+		struct cof_field field;
+		size_t off = 0;
+
 		sign(o);
 		cof_field_put(&pub, COF_T_NOTE, o->note.data, o->note.len);
+		while (cof_field_next(payload, g->f.public_length, &off, &field) > 0)
+			if (field.tag != COF_T_NOTE)
+				cof_field_put(&pub, field.tag, field.value, field.len);
 		if (o->what & FORGE_BAD_NOTE) /* within the signature's base64 */
 			pub.data[pub.len - 20] = pub.data[pub.len - 20] == 'A' ? 'B' : 'A';
 		payload = pub.data;

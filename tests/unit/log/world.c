@@ -27,7 +27,8 @@ struct cof_log_params world_params(struct world *w)
 
 int world_mount(struct world *w)
 {
-	uint8_t salt[32], next[32];
+	uint8_t salt[32], next[32], key[32];
+	struct cof_mixing m = {.key = key};
 	struct cof_buf b COF_CLEANUP(cof_buf_done) = {0};
 	int r;
 
@@ -39,9 +40,18 @@ int world_mount(struct world *w)
 	cof_field_put_u64(&b, COF_T_EPOCH, w->secrets.epoch);
 	cof_field_put_u32(&b, COF_T_LINEAGE, 1);
 	cof_field_put_str(&b, COF_T_SOFTWARE, "test");
-	r = cof_log_mount(w->log, salt, b.data, (uint32_t)b.len, &w->mount);
+	if (w->mixed_at != COF_NOT_MIXED) {
+		uint8_t field[COF_MIX_FIELD];
+
+		cof_put_le64(field, w->mixed_at);
+		cof_seal_mix_proof(w->mix, w->conf.id, salt, w->mixed_at, field + 8);
+		cof_field_put(&b, COF_T_MIXING, field, sizeof(field));
+	}
+	r = cof_log_mount(w->log, salt, b.data, (uint32_t)b.len, &w->mount, &m);
 	if (r)
 		return r;
+	ck_assert_int_eq(cof_seal_mix_start(m.key, w->mix), 0);
+	w->mixed_at = m.sequence;
 	ck_assert_int_eq(cof_seal_epoch_next(w->secrets.epoch_secret, next), 0);
 	memcpy(w->secrets.epoch_secret, next, 32);
 	w->secrets.epoch++;
@@ -59,6 +69,7 @@ int world_begin(struct world *w, uint64_t seed)
 	w->sim = cof_sim_new(seed);
 	ck_assert_ptr_nonnull(w->sim);
 	ck_assert_int_eq(cof_sim_open(w->sim, &w->io), 0);
+	w->mixed_at = COF_NOT_MIXED;
 	memset(w->secrets.signing_seed, 3, 32);
 	memset(w->secrets.epoch_secret, 5, 32);
 	w->secrets.epoch = 1;
@@ -82,6 +93,17 @@ int world_reopen(struct world *w)
 	p = world_params(w);
 	w->failed = 0;
 	return cof_log_open(&p, &w->secrets, &w->log, &w->rec, NULL);
+}
+
+void world_mix(struct world *w)
+{
+	uint8_t key[32], mixed[32];
+	struct cof_mixing m = {.on = w->mixed_at, .key = key};
+
+	ck_assert_int_eq(cof_log_mix(w->log, &m), 0);
+	ck_assert_int_eq(cof_seal_mix(key, w->mix, mixed), 0);
+	memcpy(w->mix, mixed, sizeof(mixed));
+	w->mixed_at = m.sequence;
 }
 
 void world_close(struct world *w)

@@ -15,6 +15,8 @@ struct world {
 	struct cof_io *io;
 	struct cof_conf conf;
 	struct cof_log_secrets secrets; /* of the next mount */
+	uint8_t mix[32];		/* what it has to prove, and of which frame */
+	uint64_t mixed_at;
 	struct cof_log *log;
 	struct cof_recovered rec;
 	uint32_t mount;
@@ -29,6 +31,7 @@ int world_begin(struct world *w, uint64_t seed); /* creates and mounts */
 struct cof_log_params world_params(struct world *w);
 int world_mount(struct world *w);
 int world_reopen(struct world *w); /* opens the store anew and the log; does not mount */
+void world_mix(struct world *w);   /* the seal, as fs/archive does */
 void world_close(struct world *w); /* a clean close that has to work */
 void world_end(struct world *w);
 

@@ -44,7 +44,7 @@ END_TEST
 START_TEST(values)
 {
 	struct cof_mount_options o =
-	    parsed("keyfile=/etc/coffer/a=b.key,index=/var/idx,threads=7,passfd=9,statusfd=11,"
+	    parsed("key-file=/etc/coffer/a=b.key,index=/var/idx,threads=7,passfd=9,statusfd=11,"
 		   "rootonly,noimmutable,ro,transport=uring");
 
 	ck_assert_str_eq(o.keyfile, "/etc/coffer/a=b.key");
@@ -120,10 +120,10 @@ START_TEST(errors)
 	expect_error("transport=", -EINVAL, "transport");
 	expect_error("transport=uringer", -EINVAL, "transport");
 	expect_error("transport", -EOPNOTSUPP, "transport");
-	expect_error("keyfile=", -EINVAL, "keyfile");
+	expect_error("key-file=", -EINVAL, "key-file");
 	expect_error("remount,ro", -EINVAL, "remounted");
 	memset(text + 9, 'k', PATH_MAX);
-	expect_error(text, -EINVAL, "keyfile");
+	expect_error(text, -EINVAL, "key-file");
 }
 END_TEST
 
