@@ -85,8 +85,8 @@ equal "its form" "$(grep -cE '^coffer-auditor-secret-1 [0-9a-f]{32} [0-9a-f]{64}
 equal "mode of the store" "$(stat -c %a "$STORE")" 700
 vkey=$(grep -oE '^  log\.example/cli\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+$' "$W/init.out" | tr -d ' ')
 [ -n "$vkey" ] || fail "init printed no verifier key"
-holds "the mount line" grep -qF "mount -t coffer $STORE /mnt/store -o keyfile=$KEY" "$W/init.out"
-holds "the fstab line" grep -qF "$STORE /mnt/store coffer keyfile=$KEY,nofail 0 0" "$W/init.out"
+holds "the mount line" grep -qF "mount -t coffer $STORE /mnt/store -o key-file=$KEY" "$W/init.out"
+holds "the fstab line" grep -qF "$STORE /mnt/store coffer key-file=$KEY,nofail 0 0" "$W/init.out"
 says 0 "nobody holds the auditor secret" coffer init "$W/empty" --shelf audit --key-file "$W/empty.key"
 says 1 "holds an archive already" coffer init "$STORE" --shelf audit --key-file "$key"
 
