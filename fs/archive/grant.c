@@ -9,13 +9,18 @@
 
 #include <stdio.h>
 
-extern const struct cof_action cof_act_shelf_set, cof_act_people_set, cof_act_clock_catch_up, cof_act_profile_set;
+extern const struct cof_action cof_act_shelf_set, cof_act_people_set, cof_act_clock_catch_up, cof_act_profile_set,
+    cof_act_hold_end, cof_act_retention_end, cof_act_event_declare, cof_act_remove;
 
 const struct cof_action *const cof_actions[] = {
     &cof_act_shelf_set,
     &cof_act_people_set,
     &cof_act_clock_catch_up,
     &cof_act_profile_set,
+    &cof_act_hold_end,
+    &cof_act_retention_end,
+    &cof_act_event_declare,
+    &cof_act_remove,
     NULL,
 };
 

@@ -46,6 +46,8 @@ static int head_of(void *user, uint64_t size, uint8_t ret[32])
 static bool is_judged(unsigned type)
 {
 	switch (type) {
+	case COF_CREATE:
+	case COF_RENAME:
 	case COF_COMMIT:
 	case COF_EXTEND:
 	case COF_REMOVE:
@@ -84,7 +86,7 @@ static int one(struct judging *w, const struct cof_frame *f, uint64_t address)
 	struct cof_judgement said;
 	int r;
 
-	if (!is_judged(f->type) && f->type != COF_STAMP)
+	if ((!is_judged(f->type) && f->type != COF_STAMP) || !f->public_length)
 		return 0;
 	r = cof_frame_read(w->reader, NULL, w->conf.id, address, f, &fields, NULL);
 	if (r == -ENOMEM)

@@ -9,9 +9,10 @@
 #include "crypto/crypto.h"
 
 enum { /* docs/format.md 4 */
-	T_RETAIN_UNTIL = 24, T_RULE = 26, T_POLICY = 27, T_HOLD_WHAT = 96, T_HOLD_ID = 97, T_HOLD_RANGES = 98
+	T_RETAIN_UNTIL = 24, T_RULE = 26, T_POLICY = 27, T_HOLD_WHAT = 96, T_HOLD_ID = 97, T_HOLD_RANGES = 98,
+	T_HOLDS = 100, T_EVENT_NAME = 101, T_EVENT_TIME = 102, T_LEAST_UNTIL = 103, T_RETAIN_MODE = 104, T_BINDS_FROM = 105
 };
-enum { HOLD_BEGIN = 1, HOLD_ADD = 2, HOLD_END = 3 };
+enum { HOLD_BEGIN = 1, HOLD_ADD = 2, HOLD_END = 3, HOLD_LAID = 4 };
 
 static const char no_request[] = "it weakens protection, and names no approved request";
 
@@ -162,6 +163,13 @@ int judge_clock(struct cof_judge *j, const struct cof_judge_frame *f, bool apply
 
 /* ---- files ---- */
 
+static bool has(const struct cof_judge_frame *f, uint8_t tag)
+{
+	struct cof_field field;
+
+	return cof_field_find(f->fields, f->n, tag, &field) == 0;
+}
+
 int judge_commit(struct cof_judge *j, const struct cof_judge_frame *f, bool apply)
 {
 	struct judged_object *o = judge_object(j, f->object);
@@ -173,6 +181,13 @@ int judge_commit(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 	o->until = COF_RETAIN_NONE;
 	(void)cof_field_i64(f->fields, f->n, T_RETAIN_UNTIL, &o->until);
 	(void)cof_field_u64(f->fields, f->n, COF_T_SHELF_INO, &o->shelf);
+	o->mode = COF_COMPLIANCE;
+	o->binds_from = 0;
+	o->least = COF_RETAIN_NONE;
+	(void)cof_field_u8(f->fields, f->n, T_RETAIN_MODE, &o->mode);
+	(void)cof_field_i64(f->fields, f->n, T_BINDS_FROM, &o->binds_from);
+	(void)cof_field_i64(f->fields, f->n, T_LEAST_UNTIL, &o->least);
+	o->waits = has(f, T_EVENT_NAME);
 	o->last = f->sequence;
 	return 0;
 }
@@ -189,10 +204,12 @@ static int may_end(const struct cof_judge *j, const struct judged_object *o, con
 	struct cof_policy room;
 	const struct cof_policy *p = o->shelf ? judge_policy(j, o->shelf, &room) : NULL;
 
-	if (!p || p->mode == COF_GOVERNANCE ||
-	    (p->cooling_off && f->retention_time - o->committed_at < p->cooling_off))
+	/* What its COMMIT frame promised, and the shelf's policy of now, which may have become stronger. */
+	if (f->retention_time < o->binds_from ||
+	    (o->mode == COF_GOVERNANCE && (!p || p->mode == COF_GOVERNANCE)))
 		return 0;
-	return judge_no(ret, "compliance", "the shelf is one of compliance: nobody ends a retention there");
+	return judge_no(ret, "compliance", "inode %llu was committed under compliance: nobody ends its retention",
+			(unsigned long long)o->ino);
 }
 
 /* An earlier end without a request has no effect (docs/format.md 4), so it is no offence either. */
@@ -210,6 +227,10 @@ int judge_extend(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 		r = may_end(j, o, f, ret);
 	if (r < 0 || !apply || !o)
 		return r;
+	if (has(f, T_EVENT_NAME))
+		o->waits = !has(f, T_EVENT_TIME);
+	else if (q)
+		o->waits = false;
 	if (q || !is_earlier(until, o->until)) {
 		o->until = until;
 		if (!q)
@@ -235,7 +256,7 @@ int judge_remove(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 		return judge_no(ret, "not-approved", "inode %llu was committed: %s", (unsigned long long)f->object, no_request);
 	if (o->holds)
 		return judge_no(ret, "held", "inode %llu is on legal hold", (unsigned long long)f->object);
-	if (o->until == COF_RETAIN_NONE || o->until > f->retention_time)
+	if (o->until == COF_RETAIN_NONE || COF_MAX(o->until, o->least) > f->retention_time || o->waits)
 		return judge_no(ret, "retained", "the retention of inode %llu is not over", (unsigned long long)f->object);
 	return 0;
 }
@@ -297,6 +318,26 @@ static int begin_hold(struct cof_judge *j, const struct cof_judge_frame *f, uint
 	return cof_field_find(f->fields, f->n, T_HOLD_RANGES, &ranges) < 0 ? 0 : hold_ranges(j, f, h, &ranges);
 }
 
+/* What is made in a directory on hold, or comes into one, or leaves one. */
+int judge_place(struct cof_judge *j, const struct cof_judge_frame *f, bool apply)
+{
+	struct cof_field ids;
+	uint8_t range[16];
+	int r = 0;
+
+	if (!apply || cof_field_find(f->fields, f->n, T_HOLDS, &ids) < 0)
+		return 0;
+	cof_put_le64(range, f->object);
+	cof_put_le64(range + 8, 1);
+	for (size_t i = 0; r == 0 && i + 8 <= ids.len; i += 8) {
+		struct judged_hold *h = hold_of(j, cof_get_le64(ids.value + i));
+
+		if (h)
+			r = hold_ranges(j, f, h, &(struct cof_field){T_HOLD_RANGES, sizeof(range), range});
+	}
+	return r;
+}
+
 static void end_hold(struct cof_judge *j, const struct cof_judge_frame *f, struct judged_hold *h)
 {
 	for (size_t i = 0; i < h->n; i++)
@@ -320,7 +361,7 @@ int judge_hold(struct cof_judge *j, const struct cof_judge_frame *f, bool apply,
 		id = f->sequence;
 	if (what == HOLD_BEGIN || what == HOLD_ADD)
 		return apply ? begin_hold(j, f, id) : 0;
-	if (what == 4) /* all that it covers is listed: nothing is weaker */
+	if (what == HOLD_LAID) /* all that it covers is listed: nothing is weaker */
 		return 0;
 	r = judge_act(j, f, "hold-end", NULL, &q, ret);
 	if (r < 0)

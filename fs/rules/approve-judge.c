@@ -142,7 +142,7 @@ static void put_object(struct judged_object *table, size_t places, const struct 
 
 int judge_object_add(struct cof_judge *j, uint64_t ino)
 {
-	struct judged_object fresh = {.ino = ino, .until = COF_RETAIN_NONE};
+	struct judged_object fresh = {.ino = ino, .until = COF_RETAIN_NONE, .least = COF_RETAIN_NONE};
 
 	if (!ino || judge_object(j, ino))
 		return 0;
@@ -312,6 +312,9 @@ static int one(struct cof_judge *j, const struct cof_judge_frame *f, bool apply,
 		return judge_extend(j, f, apply, ret);
 	case TYPE_REMOVE:
 		return judge_remove(j, f, apply, ret);
+	case TYPE_CREATE:
+	case TYPE_RENAME:
+		return judge_place(j, f, apply);
 	case TYPE_HOLD:
 		return judge_hold(j, f, apply, ret);
 	default:

@@ -7,7 +7,7 @@
 #include "fs/rules/profile.h"
 
 enum { /* docs/format.md 4; fs/log is above */
-	TYPE_COMMIT = 10, TYPE_EXTEND = 11, TYPE_REMOVE = 13, TYPE_POLICY = 18, TYPE_PEOPLE = 19, TYPE_REQUEST = 20,
+	TYPE_CREATE = 6, TYPE_COMMIT = 10, TYPE_EXTEND = 11, TYPE_RENAME = 12, TYPE_REMOVE = 13, TYPE_POLICY = 18, TYPE_PEOPLE = 19, TYPE_REQUEST = 20,
 	TYPE_APPROVAL = 21, TYPE_HOLD = 22, TYPE_CLOCK = 26, TYPE_SHELF = 29
 };
 
@@ -36,6 +36,10 @@ struct judged_object { /* watched */
 	int64_t committed_at; /* retention time */
 	uint64_t last;	    /* sequence of the newest frame that changed what holds for it */
 	uint32_t holds;
+	uint8_t mode;	    /* enum cof_retain_mode, of its COMMIT frame */
+	int64_t binds_from; /* retention time; 0: at once */
+	int64_t least;	    /* no end is earlier */
+	bool waits;	    /* for an event */
 };
 
 struct judged_hold {
@@ -98,6 +102,7 @@ int judge_clock(struct cof_judge *j, const struct cof_judge_frame *f, bool apply
 int judge_commit(struct cof_judge *j, const struct cof_judge_frame *f, bool apply);
 int judge_extend(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_remove(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
+int judge_place(struct cof_judge *j, const struct cof_judge_frame *f, bool apply); /* CREATE, RENAME */
 int judge_hold(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 
 /* A signature field: principal NUL armored text. purpose: what it has to be for. */

@@ -123,4 +123,117 @@ same "all of it" 1500 "$(coffer hold list "$MNT" --json | jsonl '[h["processed"]
 umount_archive
 verify_intact
 second_reader > "$W/reader.out" || { tail -n 5 "$W/reader.out"; fail "the second reader"; }
+
+if [ -z "${COFFER_TESTCLOCK_BUILD:-}" ] || ! command -v ssh-keygen > /dev/null; then
+    say "skipped: what ends by approval needs COFFER_TESTCLOCK_BUILD and ssh-keygen"
+    exit 0
+fi
+say "what ends by approval, with a clock that can be moved"
+BUILD=$COFFER_TESTCLOCK_BUILD
+PATH=$BUILD/tools:$BUILD/fs:$PATH
+export COFFER_TEST_CLOCK=$W/clock
+echo 0 > "$COFFER_TEST_CLOCK"
+STORE=$W/moved AUDITOR=$W/moved.auditor
+mkdir "$W/k" "$W/r"
+for name in alice bob carol; do ssh-keygen -q -t ed25519 -N '' -C '' -f "$W/k/$name"; done
+pub() { cut -d' ' -f1,2 "$W/k/$1.pub"; }
+sign() { ssh-keygen -q -Y sign -n "$2" -f "$W/k/$1" < "$3" > "$3.$1" 2> /dev/null; }
+printf 'retention = 10d\n' > "$W/kept"
+printf 'retention = 10d\nmode = governance\n' > "$W/governed"
+printf 'retention = 10d\ncooling_off = 1d\n' > "$W/cools"
+printf 'retention = 10d\nretain_event = contract-end\n' > "$W/waits"
+make_store "kept:$W/kept" "governed:$W/governed" "cools:$W/cools" "waits:$W/waits" -- --test-clock
+{ echo "alice $(pub alice) roles=officer"; echo "bob $(pub bob) roles=officer"; echo "carol $(pub carol) roles=auditor"; } > "$W/people"
+coffer people set "$STORE" "$W/people" -o "$W/r" --key-file "$KEY" > "$W/out"
+R=$(echo "$W"/r/*.request)
+sign alice coffer-people "$R"
+sign bob coffer-people "$R"
+coffer people accept "$STORE" "$R" "$R.alice" "$R.bob" --key-file "$KEY" > "$W/out"
+mount_archive
+request() { # request ACTION WORD …: by alice, submitted; $R is the document
+    rm -f "$W"/r/*
+    coffer request "$1" "$STORE" "${@:2}" --as alice --reason test -o "$W/r" > "$W/out" 2>&1 || return 1
+    R=$(echo "$W"/r/*.request)
+    sign alice coffer-request "$R"
+    coffer request submit "$STORE" "$R" --signature "$R.alice" > "$W/out" 2>&1
+}
+approve() { sign "$1" coffer-approve "$R"; coffer approve "$STORE" "$R" --signature "$R.$1" > "$W/out" 2>&1; }
+done_by() { approve "$1" || fail "$(cat "$W/out")"; grep -q ' done' "$W/out" || fail "it was not done: $(cat "$W/out")"; }
+refuses() { # refuses TEXT ACTION WORD …: already when it is asked for
+    local text=$1
+    shift
+    if request "$@"; then fail "this was taken: $*"; fi
+    grep -q "$text" "$W/out" || fail "$* was not refused for '$text': $(cat "$W/out")"
+}
+forward() { echo $(($(cat "$COFFER_TEST_CLOCK") + $1 * 86400 * 1000000000)) > "$COFFER_TEST_CLOCK"; }
+state() { [ "$(attr "$1" state)" = "$2" ]; }
+file() { echo content > "$1"; chmod a-w "$1"; }
+k=$MNT/kept
+file "$k/held"
+file "$k/free"
+for s in governed cools waits; do file "$MNT/$s/f"; done
+file "$MNT/waits/g"
+
+say "modes: governance and within the cooling-off, never compliance"
+refuses "binds: nobody" retention-end now kept/free
+request retention-end now governed/f || fail "$(cat "$W/out")"
+state "$MNT/governed/f" committed || fail "one person ended it"
+done_by bob
+state "$MNT/governed/f" expired || fail "governance: $(attr "$MNT/governed/f" state)"
+request retention-end now cools/f || fail "$(cat "$W/out")"
+done_by bob
+state "$MNT/cools/f" expired || fail "cooling-off: $(attr "$MNT/cools/f" state)"
+file "$MNT/cools/late"
+forward 2
+refuses "binds: nobody" retention-end now cools/late
+
+say "a hold over the end of a retention"
+coffer hold begin --case 7 "$k/held" > /dev/null
+forward 20
+await 10 "the end of the retention" state "$k/free" expired
+state "$k/held" committed || fail "what is held is over: $(attr "$k/held" state)"
+refuses "on legal hold" remove kept/held
+expect_fail "coffer request hold-end" coffer hold end --case 7 "$MNT"
+request hold-end 7 || fail "$(cat "$W/out")"
+holds_are "$k/held" 1
+done_by bob
+holds_are "$k/held" 0
+state "$k/held" expired || fail "released and not over"
+refuses "no hold in force" hold-end 7
+
+say "removal: refused without the auditor, done with"
+expect_fail EPERM rm -f "$k/held"
+request remove kept/held || fail "$(cat "$W/out")"
+approve bob || fail "$(cat "$W/out")"
+[ -e "$k/held" ] || fail "removed without the auditor"
+grep -q ' open' "$W/out" || fail "two officers were enough: $(cat "$W/out")"
+done_by carol
+[ ! -e "$k/held" ] || fail "it is still there"
+ls "$k" | grep -q held && fail "its name is still there"
+refuses "not over" remove waits/f
+
+say "an event, and what counts from it"
+state "$MNT/waits/f" committed || fail "over before the event"
+refuses "does not wait" event-declare merger now waits/f
+request event-declare contract-end now waits/f || fail "$(cat "$W/out")"
+same "until the event" infinite "$(attr "$MNT/waits/f" retain_until)"
+done_by bob
+state "$MNT/waits/f" committed || fail "over with the event"
+forward 11
+await 10 "the end that counts from the event" state "$MNT/waits/f" expired
+state "$MNT/waits/g" committed || fail "an event that was not declared for it"
+
+for round in remount index; do
+    umount_archive
+    [ $round = remount ] || rm -r "$STORE/index"
+    mount_archive
+    holds_are "$k/free" 0
+    state "$MNT/governed/f" expired || fail "$round: an end was forgotten"
+    state "$MNT/waits/f" expired || fail "$round: a declaration was forgotten"
+    state "$MNT/waits/g" committed || fail "$round: an event was forgotten"
+    [ ! -e "$k/held" ] || fail "$round: what was removed is there again"
+done
+umount_archive
+verify_intact
+second_reader > "$W/reader.out" || { tail -n 5 "$W/reader.out"; fail "the second reader"; }
 ok "holds"
