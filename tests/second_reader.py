@@ -24,10 +24,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+import second_people  # beside this file
+
 CHUNK, LIMIT = 65536, 1 << 20
 (ARCHIVE, MOUNT, UNMOUNT, RECOVERY, ACTOR, CREATE, APPEND, HOLE, PAD, COMMIT, EXTEND, RENAME, REMOVE,
  ATTR, EVENT, CHECKPOINT, HEARTBEAT) = range(1, 18)
-HOLD, COSIGN, CLOCK, STAMP, SHELF = 22, 25, 26, 27, 29
+POLICY, PEOPLE, REQUEST, APPROVAL, HOLD = 18, 19, 20, 21, 22
+COSIGN, CLOCK, STAMP, SHELF = 25, 26, 27, 29
 FILE, DIRECTORY, SYMLINK = 1, 2, 3
 HEADER = struct.Struct("<4sBBHQQQIIQIIqq32s16sII")
 assert HEADER.size == 128
@@ -233,7 +236,7 @@ SIZES = {1: 8, 3: 1, 4: 4, 5: 4, 6: 4, 8: 8, 9: 8, 16: 4, 17: 4, 20: 8, 24: 8, 2
          65: 8, 66: 8, 67: 8, 68: 12, 69: 8, 71: 8, 73: 8, 74: 8, 77: 32, 79: 25,
          96: 1, 97: 8, 102: 8, 103: 8, 104: 1, 105: 8, 106: 8, 107: 8, 108: 8, 109: 8, 110: 8, 112: 32}
 NAMES = (2, 10)
-REPEATED = (35, 41, 80, 81)
+REPEATED = (35, 41, 80, 81, 115)
 LEAST = {41: 18, 80: 33, 82: 33}  # bytes that the value has at least
 
 
@@ -664,9 +667,9 @@ class Names:
 
 # ---- the whole store ----
 
-NO_OBJECT = {ARCHIVE, MOUNT, UNMOUNT, RECOVERY, ACTOR, PAD, CHECKPOINT, HEARTBEAT, CLOCK, STAMP}
+NO_OBJECT = {ARCHIVE, MOUNT, UNMOUNT, RECOVERY, ACTOR, PAD, CHECKPOINT, HEARTBEAT, CLOCK, STAMP, POLICY, PEOPLE, REQUEST, APPROVAL}
 POSITIONED = {ACTOR, APPEND, HOLE, COMMIT, CHECKPOINT, STAMP}
-KNOWN = set(range(1, 18)) | {CLOCK, STAMP, SHELF}
+KNOWN = set(range(1, 18)) | {POLICY, PEOPLE, REQUEST, APPROVAL, CLOCK, STAMP, SHELF}
 REQUIRED = {CREATE: (1, 2, 3, 4, 5, 6), RENAME: (1, 2, 9, 10), REMOVE: (1, 2), EVENT: (32,)}
 
 
@@ -685,6 +688,7 @@ class Store:
         self.counters, self.committed, self.events, self.salts = {}, set(), 0, {}
         self.holds, self.waits = Holds(), {}
         self.policies = {}  # of shelves: SHA-256
+        self.people = second_people.Judge(self.conf.id, self.tree.root)
         self.policy_digests = 0  # EVENT frames with a digest of all of them
         self.openers = []  # what EVENT frames say of openers
         self.last_note, self.clean, self.owes_recovery, self.previous = 0, True, False, None
@@ -826,6 +830,7 @@ class Store:
         need(not f.object or f.type not in NO_OBJECT, f.where, "has an object")
         need(not f.position or f.type in POSITIONED, f.where, "has a position")
         plain = self.decrypt(f)
+        self.judge_people(f)
         if f.type == ARCHIVE:
             need(f.rest() == self.conf.raw, "archive.conf is not what frame 0 says")
         elif f.type == CHECKPOINT:
@@ -878,6 +883,12 @@ class Store:
             self.holds.take(f, fields(f.rest(), f.where, 96), fields(plain, f.where), self.names)
         elif f.type != PAD:
             fields(f.rest(), f.where)
+
+    def judge_people(self, f):
+        """Section 9, from the public part alone."""
+        if f.type in (POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, CLOCK):
+            self.people.proven = max(0, self.proven)
+            self.people.take(f, f.record, list(split_fields(f.rest(), f.where)))
 
     def decrypt(self, f):
         """The private part; None when the key was destroyed."""
@@ -1048,6 +1059,7 @@ def summary(s):
             "frames": s.size, "bytes": s.bytes, "checkpoint": s.note.size,
             "root": s.note.root.hex(), "tail": s.tail, "mounts": s.mount, "events": s.events, "policy_digests": s.policy_digests,
             "opaque": s.opaque, "destroyed": s.destroyed, "stamps": s.stamps, "seal_checked": bool(s.secrets),
+            "requests": len(s.people.requests), "signatures": s.people.signatures, "not_permitted": s.people.not_permitted,
             "files": [describe(path, n) for path, n in s.names.walk()]}
 
 

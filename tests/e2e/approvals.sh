@@ -151,9 +151,13 @@ umount_archive
 mount_archive
 same "two persons after a remount" 2 "$(coffer people show "$STORE" | wc -l)"
 same "all requests are known" 6 "$(coffer requests "$STORE" --json | wc -l)"
-same "refusals are events" 1 "$(coffer log "$STORE" --json | grep -c 'request-refused.*same\|request-refused.*(replay)' | sed 's/^[1-9].*/1/')"
+coffer log "$STORE" --json > "$W/log"
+same "refusals are events" True "$(jsonl 'any(e.get("event") == "request-refused" and "(replay)" in str(e) for e in j)' < "$W/log")"
 umount_archive
 verify_intact
 coffer verify "$STORE" --json > "$W/verified"
 same "a verifier without keys judges" "True 6 0" "$(json 'str(j["people"]) + " " + str(j["requests"]) + " " + str(j["not_permitted"])' < "$W/verified")"
+second_reader --json > "$W/second"
+same "and so does the second reader" "6 0" "$(json 'str(j["requests"]) + " " + str(len(j["not_permitted"]))' < "$W/second")"
+[ "$(json 'j["signatures"]' < "$W/second")" -ge 10 ] || fail "the second reader saw fewer signatures than there are"
 ok "people, requests and approvals"

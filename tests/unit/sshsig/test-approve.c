@@ -304,7 +304,10 @@ START_TEST(request_and_approval_once)
 	REFUSED(r, w, "finished");
 	r = vote(&doc, NULL, NULL, NULL, COF_VERDICT_DONE, NOW, &w);
 	REFUSED(r, w, "not-approved");
-	(void)again;
+	cof_field_put(&again, COF_T_DOCUMENT, doc.data, doc.len);
+	sign(&again, "alice", "alice", COF_SIGN_REQUEST, &doc);
+	r = take(REQUEST, 0, NOW, &again, &w);
+	REFUSED(r, w, "replay");
 }
 END_TEST
 

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The judge of docs/format.md 9 once more, for the second reader: people, requests, approvals and what is done by
+them, from public parts alone. Signatures are judged by ssh-keygen. What is not permitted is listed, with the
+frame and why; it is no error of the store's."""
+import base64
+import datetime
+import hashlib
+import json
+import os
+import re
+import struct
+import subprocess
+import tempfile
+
+CLOCK, POLICY, PEOPLE, REQUEST, APPROVAL, SHELF = 26, 18, 19, 20, 21, 29
+APPROVE, REFUSE, DONE, FAILED = 1, 2, 3, 4
+EXCLUSIVE = "auditor+operator auditor+officer auditor+custodian"
+LINE = re.compile(r'([A-Za-z0-9._@+][A-Za-z0-9._@+-]{0,62}) +(?:((?:cert-authority|(?:namespaces|valid-after|valid-before)="[^"\\]*")'
+                  r'(?:,(?:cert-authority|(?:namespaces|valid-after|valid-before)="[^"\\]*"))*) +)?((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+) +([A-Za-z0-9+/=]+)(?: +(.*))?')
+KEYS = {"people-set": "approve_people", "profile-set": "approve_profile", "clock-catch-up": "approve_clock"}
+SHELF_KEYS = {"shelf-set": "approve_policy", "hold-end": "approve_hold_end", "remove": "approve_remove",
+              "retention-end": "approve_retention_end", "event-declare": "approve_retention_end"}
+DEFAULT = {"approve_remove": "2 auditor", "approve_clock": "2 officer"}
+
+
+class Refused(Exception):
+    pass
+
+
+def want(condition, why):
+    if not condition:
+        raise Refused(why)
+
+
+def canonical(doc):
+    return json.dumps(doc, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
+def strings(raw):
+    out = []
+    while raw:
+        n = struct.unpack(">I", raw[:4])[0]
+        out.append(raw[4:4 + n])
+        raw = raw[4 + n:]
+    return out
+
+
+def material(kind, parts):
+    """What a key consists of; parts: the strings behind its kind (and nonce)."""
+    if "ed25519" in kind:
+        return hashlib.sha256(b"ed25519\0" + parts[0]).digest()
+    if "ecdsa" in kind:
+        return hashlib.sha256(b"ecdsa\0" + parts[1]).digest()
+    return hashlib.sha256(b"rsa\0" + parts[1].lstrip(b"\0")).digest()
+
+
+def key_of(blob):
+    kind = blob[4:4 + struct.unpack(">I", blob[:4])[0]].decode()
+    rest = blob[4 + len(kind):]
+    if "-cert-" in kind:
+        rest = rest[4 + struct.unpack(">I", rest[:4])[0]:]  # nonce
+        many = {"ed25519": 1, "ecdsa": 2, "rsa": 2}[next(k for k in ("ed25519", "ecdsa", "rsa") if k in kind)]
+        parts = []
+        for _ in range(many):
+            n = struct.unpack(">I", rest[:4])[0]
+            parts.append(rest[4:4 + n])
+            rest = rest[4 + n:]
+        return kind, material(kind, parts)
+    return kind, material(kind, strings(rest))
+
+
+class Signature:
+    def __init__(self, armored):
+        body = re.sub(rb"-----(BEGIN|END) SSH SIGNATURE-----|\s", b"", armored)
+        raw = base64.b64decode(body, validate=True)
+        want(raw[:10] == b"SSHSIG\0\0\0\1", "is no SSH signature")
+        key, purpose, _, _, signature = strings(raw[10:])
+        self.purpose = purpose.decode()
+        self.kind, self.key = key_of(key)
+        n = sum(4 + len(s) for s in [signature[4:4 + struct.unpack(">I", signature[:4])[0]]])
+        n += 4 + struct.unpack(">I", signature[n:n + 4])[0]
+        self.flags = signature[n] if self.kind.startswith("sk-") else None
+
+
+class People:
+    def __init__(self, text, revoked):
+        self.text, self.revoked = text, revoked
+        self.roles, self.verify, keys = {}, set(), {}
+        want(text.endswith(b"\n"), "people without a last newline")
+        for line in text.decode("utf-8").split("\n")[:-1]:
+            if not line or line.startswith("#"):
+                continue
+            m = LINE.fullmatch(line)
+            want(m, "a line of the people file cannot be read")
+            name, options, kind, key, words = m.groups()
+            words = (words or "").split(" ")
+            roles = [w[6:].split(",") for w in words if w.startswith("roles=")]
+            want(len(roles) == 1, "a line of the people file without roles")
+            want(self.roles.setdefault(name, set(roles[0])) == set(roles[0]), "a person with two sets of roles")
+            digest = key_of(base64.b64decode(key, validate=True))[1]
+            authority = "cert-authority" in (options or "")
+            want(digest not in keys or (authority and keys[digest]), "one key, two lines")
+            keys[digest] = authority
+            if "verify-required" in words:
+                self.verify.add(digest)
+        for roles in self.roles.values():
+            want("vault" not in roles or roles == {"vault"}, "a vault with other roles")
+            for pair in EXCLUSIVE.split():
+                want(not set(pair.split("+")) <= roles, "roles that exclude each other")
+        want(sum("officer" in r for r in self.roles.values()) >= 2, "fewer than two officers")
+
+
+class Request:
+    def __init__(self, raw):
+        self.raw, self.id = raw, hashlib.sha256(raw).digest()
+        self.doc = json.loads(raw)
+        want(canonical(self.doc) == raw, "the document is not canonical")
+        self.state, self.signers = "open", []
+
+
+def second(text):
+    return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc).timestamp()
+
+
+class Judge:
+    def __init__(self, archive_id, root):
+        self.archive, self.root = archive_id.hex(), root
+        self.people, self.requests, self.policies, self.profile = None, {}, {}, {}
+        self.proven, self.not_permitted, self.signatures = 0, [], 0
+
+    def take(self, f, record, pairs):
+        """pairs: tag and value of each field of the public part; record: the frame's record time."""
+        self.now = max(record, self.proven)
+        self.fastest = max(self.now, f.retention)
+        self.sequence = f.sequence
+        one = {}
+        for tag, value in pairs:
+            one.setdefault(tag, value)
+        act = {PEOPLE: self.set_people, REQUEST: self.request, APPROVAL: self.approval, SHELF: self.shelf,
+               POLICY: self.policy, CLOCK: self.clock}.get(f.type)
+        if not act:
+            return
+        try:
+            act(f, one, [v for t, v in pairs if t == 115])
+        except (Refused, KeyError, ValueError, IndexError, struct.error) as e:
+            self.not_permitted.append({"sequence": f.sequence, "why": str(e)})
+
+    def verify(self, people, value, purpose, document):
+        name, armored = value.split(b"\0", 1)
+        name, s = name.decode(), Signature(armored)
+        want(name in people.roles and people.roles[name] != {"vault"}, name + " may not sign")
+        want(s.purpose == purpose, "signed for " + s.purpose)
+        if s.flags is not None:
+            want(s.flags & 1, "nobody touched the key")
+            want(s.key not in people.verify or s.flags & 4, "the person was not verified")
+        when = datetime.datetime.fromtimestamp(self.now // 10**9, datetime.timezone.utc).strftime("%Y%m%d%H%M%SZ")
+        with tempfile.TemporaryDirectory() as d:
+            for file, content in (("people", people.text), ("signature", armored), ("revoked", people.revoked)):
+                with open(os.path.join(d, file), "wb") as f:
+                    f.write(content)
+            done = subprocess.run(["ssh-keygen", "-Y", "verify", "-n", purpose, "-I", name, "-f", d + "/people", "-s",
+                                   d + "/signature", "-O", "verify-time=" + when] + (["-r", d + "/revoked"] if people.revoked else []),
+                                  input=document, capture_output=True, env={**os.environ, "TZ": "UTC0"})
+        want(done.returncode == 0, "the signature of " + name + " does not count")
+        self.signatures += 1
+        return name, s.key
+
+    def document(self, q):
+        d = q.doc
+        want(d["archive"] == self.archive, "for another archive")
+        want(self.fastest < second(d["expires"]) * 10**9, "expired")
+        want(second(d["created"]) < second(d["expires"]) <= second(d["created"]) + 90 * 86400, "lives too long")
+        want(d["head"]["size"] <= self.sequence and self.root(d["head"]["size"]).hex() == d["head"]["root"],
+             "a head that is none of this log")
+
+    def before(self, q):
+        kind, has = q.doc["action"], q.doc.get("before")
+        now = None
+        if kind == "people-set":
+            now = hashlib.sha256(self.people.text + b"\0" + self.people.revoked).hexdigest()
+        elif kind == "shelf-set":
+            now = hashlib.sha256(self.policies[q.doc["shelves"][0]]).hexdigest()
+        want(now is None or now == has, "what it changes is not as it was")
+
+    @staticmethod
+    def key(policy, name):
+        m = re.search(r"^" + name + r" *= *(.*)$", policy.decode("utf-8"), re.M)
+        return m.group(1) if m else DEFAULT.get(name, "2")
+
+    def rule(self, doc):
+        kind = doc["action"]
+        if kind in KEYS:
+            texts = [self.profile.get(KEYS[kind], DEFAULT.get(KEYS[kind], "2"))]
+        else:
+            want(kind in SHELF_KEYS, "an unknown action")
+            texts = [DEFAULT.get(SHELF_KEYS[kind], "2")]
+            texts += [self.key(self.policies[n], SHELF_KEYS[kind]) for n in doc.get("shelves", [])]
+        return max(int(t.split()[0]) for t in texts), {r for t in texts for r in t.split()[1:]}
+
+    def permits(self, one, kind):
+        if 112 not in one:
+            return None
+        q = self.requests.get(one[112])
+        want(q and q.state == "approved" and q.doc["action"] == kind, "names no request that permits it")
+        return q
+
+    def set_people(self, f, one, signatures):
+        people = People(one[113], one.get(114, b""))
+        if self.people:
+            q = self.permits(one, "people-set")
+            want(q, "people change by request")
+        else:
+            q = Request(one[116])
+            want(q.doc["action"] == "people-first", "not the first people's document")
+            self.document(q)
+            signed = {self.verify(people, v, "coffer-people", q.raw)[0] for v in signatures}
+            want({n for n, r in people.roles.items() if "officer" in r} <= signed, "not every officer signed")
+        want(q.doc["people"].encode() == people.text and q.doc.get("revoked", "").encode() == people.revoked, "other people were signed")
+        self.people = people
+        for r in self.requests.values():
+            r.state = "failed" if r.state == "open" else r.state
+
+    def request(self, f, one, signatures):
+        want(self.people, "no people yet")
+        q = Request(one[116])
+        self.document(q)
+        want(q.id not in self.requests, "replayed")
+        self.rule(q.doc)
+        name, key = self.verify(self.people, signatures[0], "coffer-request", q.raw)
+        want(name == q.doc["author"], "not signed by its author")
+        self.before(q)
+        q.signers.append((name, key))
+        self.requests[q.id] = q
+
+    def approval(self, f, one, signatures):
+        q, verdict = self.requests[one[112]], one[119][0]
+        if verdict in (DONE, FAILED):
+            want(q.state == "approved", "an outcome of what is " + q.state)
+            q.state = "done" if verdict == DONE else "failed"
+            return
+        want(q.state == "open", "the request is " + q.state)
+        self.document(q)
+        name, key = self.verify(self.people, signatures[0], "coffer-approve" if verdict == APPROVE else "coffer-refuse", q.raw)
+        if verdict == REFUSE:
+            q.state = "refused"
+            return
+        want(name not in [n for n, _ in q.signers] and key not in [k for _, k in q.signers], "signed it already")
+        self.before(q)
+        q.signers.append((name, key))
+        persons, roles = self.rule(q.doc)
+        if len(q.signers) >= persons and roles <= set().union(*(self.people.roles[n] for n, _ in q.signers)):
+            q.state = "approved"
+
+    def shelf(self, f, one, signatures):
+        q = self.permits(one, "shelf-set")
+        want(not q or (q.doc["policy"].encode() == one[27] and q.doc["shelves"] == [f.object]), "another policy was approved")
+        # Whether a policy without a request is stronger is a table of fs/rules that is not written twice here.
+        self.policies[f.object] = one[27]
+
+    def policy(self, f, one, signatures):
+        q = self.permits(one, "profile-set")
+        want(not q or q.doc["profile"].encode() == one[27], "another profile was approved")
+        self.profile = {k: self.key(one[27], k) for k in KEYS.values()}
+
+    def clock(self, f, one, signatures):
+        self.permits(one, "clock-catch-up")
