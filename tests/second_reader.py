@@ -234,9 +234,11 @@ TEXT = None
 SIZES = {1: 8, 3: 1, 4: 4, 5: 4, 6: 4, 8: 8, 9: 8, 16: 4, 17: 4, 20: 8, 24: 8, 25: 8, 34: 4, 37: 8,
          38: 8, 39: 8, 48: 32, 49: 32, 50: 16, 51: 8, 52: 8, 53: 4, 56: 4, 57: 8, 58: 8, 59: 32,
          65: 8, 66: 8, 67: 8, 68: 12, 69: 8, 71: 8, 73: 8, 74: 8, 77: 32, 79: 25,
-         96: 1, 97: 8, 102: 8, 103: 8, 104: 1, 105: 8, 106: 8, 107: 8, 108: 8, 109: 8, 110: 8, 112: 32}
+         96: 1, 97: 8, 102: 8, 103: 8, 104: 1, 105: 8, 106: 8, 107: 8, 108: 8, 109: 8, 110: 8, 112: 32,
+         161: 8, 162: 8, 163: 8}
 NAMES = (2, 10)
-REPEATED = (35, 41, 80, 81, 115)
+NEVER = -(1 << 63)
+REPEATED = (35, 41, 80, 81, 115, 160)
 LEAST = {41: 18, 80: 33, 82: 33}  # bytes that the value has at least
 
 
@@ -258,12 +260,26 @@ def fields(raw, where, *required):
         need(tag not in SIZES or SIZES[tag] == len(value), where, "has field", tag, "of another size")
         need(tag not in NAMES or 1 <= len(value) <= 255, where, "has a name of another size")
         if tag in SIZES and SIZES[tag] <= 8:
-            signed = tag in (8, 24, 25, 38, 39, 51, 66, 67, 73, 74, 102, 103, 105, 106, 110)
+            signed = tag in (8, 24, 25, 38, 39, 51, 66, 67, 73, 74, 102, 103, 105, 106, 110, 161, 162, 163)
             value = int.from_bytes(value, "little", signed=signed)
         out[tag] = value
     for tag in required:
         need(tag in out, where, "lacks field", tag)
     return out
+
+
+def certificate(raw, where):
+    """Field 160: what a file on a certificate shelf says."""
+    need(len(raw) >= 53 and 1 <= raw[0] <= 3 and raw[1] < 8 and raw[50] <= 64, where, "has a malformed certificate")
+    at = 51 + raw[50]
+    need(len(raw) >= at + 2, where, "has a malformed certificate")
+    names = at + 2
+    subject = names + int.from_bytes(raw[at:names], "little")
+    need(subject <= len(raw) and 0 not in raw[names:], where, "has a malformed certificate")
+    since, until = struct.unpack_from("<2q", raw, 2)
+    return {"kind": {1: "certificate", 2: "crl", 3: "request"}[raw[0]], "flags": raw[1], "not_before": since,
+            "not_after": until, "fingerprint": raw[18:50].hex(), "serial": raw[51:at].hex(),
+            "subject": raw[names:subject].decode("utf-8", "replace"), "issuer": raw[subject:].decode("utf-8", "replace")}
 
 
 # ---- keys (section 7) ----
@@ -532,6 +548,7 @@ class Node:
         self.children, self.size, self.target = {}, 0, b""
         self.digest, self.pieces = hashlib.sha256(), []
         self.state, self.until, self.xattrs, self.readable = "open", None, {}, True
+        self.least, self.follows, self.certificates = None, None, []
 
 
 class Holds:
@@ -579,6 +596,7 @@ class Names:
     def __init__(self):
         self.nodes = {1: Node(1, DIRECTORY, 0, b"", 0o755, 0, 0)}
         self.last_ino = 1
+        self.latest, self.longest = NEVER, 0  # end and validity of all certificates
 
     def get(self, ino, f, kind=None):
         need(ino in self.nodes, f.where, "is about inode", ino, "which is not there")
@@ -648,6 +666,19 @@ class Names:
         need(n.state == "open" and f.position == n.size, f.where, "commits another length")
         n.state, n.mode = "committed", v.get(4, n.mode)
         n.until = v.get(24, n.until)
+        n.least, n.follows = v.get(103), (f.retention, v[163]) if 163 in v else None
+        self.latest = max(self.latest, v.get(161, self.latest))
+        self.longest = max(self.longest, v.get(162, 0))
+
+    def end(self, n):
+        """When it ends: what was granted, what is demanded, and what certificates demand of what follows them."""
+        if n.until in (None, NEVER):
+            return n.until
+        ends = [n.until] + ([n.least] if n.least is not None else [])
+        if n.follows:
+            ends += [self.latest + n.follows[1]] if self.latest != NEVER else []
+            ends += [n.follows[0] + self.longest] if self.longest else []
+        return min(max(ends), (1 << 63) - (2 if n.until != (1 << 63) - 1 else 1))
 
     def attr(self, f, v):
         n = self.get(f.object, f)
@@ -865,8 +896,11 @@ class Store:
             v = {**fields(f.rest(), f.where), **fields(plain, f.where)}
             if f.type == COMMIT:
                 self.names.commit(f, v)
+                self.names.get(f.object, f, FILE).certificates = [
+                    certificate(value, f.where) for tag, value in split_fields(plain, f.where) if tag == 160]
             else:
                 n = self.names.get(f.object, f, FILE)
+                n.least = max(v[103], NEVER if n.least is None else n.least) if 103 in v else n.least
                 n.until = max(n.until, v[24]) if 24 in v and 112 not in v and n.until is not None else v.get(24)
             if 101 in v:
                 need(1 <= len(v[101]) <= 31, f.where, "names no event")
@@ -1041,12 +1075,12 @@ def checkpoint_only(store, vkey):
 
 # ---- output ----
 
-def describe(path, n):
+def describe(path, n, end=None):
     kind = {FILE: "file", DIRECTORY: "directory", SYMLINK: "symlink"}[n.kind]
     d = {"path": os.fsdecode(path), "inode": n.ino, "kind": kind, "mode": n.mode, "uid": n.uid,
          "gid": n.gid}
     if n.kind == FILE:
-        d.update(size=n.size, state=n.state, retain_until=n.until,
+        d.update(size=n.size, state=n.state, retain_until=n.until, end=end, certificates=n.certificates,
                  sha256=n.digest.hexdigest() if n.readable else None)
     elif n.kind == SYMLINK:
         d["target"] = os.fsdecode(n.target)
@@ -1060,7 +1094,7 @@ def summary(s):
             "root": s.note.root.hex(), "tail": s.tail, "mounts": s.mount, "events": s.events, "policy_digests": s.policy_digests,
             "opaque": s.opaque, "destroyed": s.destroyed, "stamps": s.stamps, "seal_checked": bool(s.secrets),
             "requests": len(s.people.requests), "signatures": s.people.signatures, "not_permitted": s.people.not_permitted,
-            "files": [describe(path, n) for path, n in s.names.walk()]}
+            "files": [describe(path, n, s.names.end(n)) for path, n in s.names.walk()]}
 
 
 def text(out, with_list):

@@ -4,7 +4,7 @@
  * for frames read back from the log, so that a rebuilt index cannot differ from one that was fed. All of it
  * is idempotent: a frame applied twice to the state before it leaves the same state.
  */
-#include "fs/archive/apply.h"
+#include "fs/archive/certs.h"
 #include "fs/archive/people.h"
 
 /* ---- fields ---- */
@@ -80,7 +80,7 @@ static int new_node(const struct cof_parts *p, const struct cof_obj *dir, struct
 	n->state = COF_STATE_OPEN;
 	n->created = n->mtime = n->ctime = p->f->record_time;
 	n->created_sequence = p->f->sequence;
-	n->retain_until = n->asked_until = n->binds_from = n->least_until = INT64_MIN;
+	n->retain_until = n->asked_until = n->binds_from = n->least_until = n->follow_from = INT64_MIN;
 	if ((r = cof_field_u64(b, len, COF_T_PARENT, &n->parent)) < 0 ||
 	    (r = cof_field_u8(b, len, COF_T_KIND, &n->kind)) < 0 ||
 	    (r = cof_field_u32(b, len, COF_T_MODE, &n->mode)) < 0 ||
@@ -242,6 +242,8 @@ static int apply_commit(const struct cof_parts *p, const struct cof_applied *on)
 	o->node.retain_until = until.retain_until;
 	o->node.asked_until = until.asked_until;
 	r = cof_apply_binding(p, &o->node);
+	if (r == 0)
+		r = cof_apply_certs(p, &o->node);
 	if (r < 0)
 		return r;
 	o->node.committed = p->f->record_time;

@@ -261,6 +261,23 @@ int cof_archive_status(struct cof_archive *a, struct cof_json *into);
  * more. *ret_faults: so many. -EROFS: nothing can be recorded. */
 int cof_archive_acknowledge(struct cof_archive *a, const struct cof_who *who, uint64_t *ret_faults,
 			    struct cof_diag *diag);
+/* ---- certificates that were committed on shelves that keep them ---- */
+
+struct cof_cert_query { /* everything that is set has to hold */
+	const uint8_t *serial; /* as DER has it, with or without leading zeros; NULL: any */
+	size_t serial_len;
+	const uint8_t *fingerprint;	   /* SHA-256, 32 bytes; NULL */
+	const char *subject, *issuer;	   /* a part of the name, ASCII in either case; NULL */
+	int64_t ends_before, ends_from;	   /* wall clock; INT64_MAX, INT64_MIN: any */
+	unsigned kinds;			   /* bits of enum cof_cert_kind; 0: all */
+	uint64_t at;			   /* tree size, or COF_INDEX_NOW */
+	uint64_t below;			   /* inode of a directory; 0: everywhere */
+};
+/* One object for each certificate, CRL and request, in the order of commits: what it says (kind, serial, subject, issuer,
+ * not_before, not_after, fingerprint, ca, self_issued, no_end) and where it is: ino, path, state, index (the
+ * COMMIT frame). What was removed by `at` is left out. fn runs without any lock; what it returns ends it. */
+int cof_archive_find_certs(struct cof_archive *a, const struct cof_cert_query *q, cof_show_fn fn, void *user);
+
 /* ---- legal holds ---- */
 
 struct cof_hold_params {

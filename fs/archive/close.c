@@ -29,6 +29,9 @@ static int init_locks(struct cof_archive *a)
 	pthread_mutex_init(&a->cache_lock, NULL);
 	pthread_mutex_init(&a->shelf_lock, NULL);
 	pthread_mutex_init(&a->holds.lock, NULL);
+	pthread_mutex_init(&a->certs.reading, NULL);
+	pthread_mutex_init(&a->certs.lock, NULL);
+	atomic_init(&a->certs.latest, COF_RETAIN_NONE);
 	atomic_init(&a->holds.generation, 1);
 	pthread_mutex_init(&a->mounts_lock, NULL);
 	pthread_mutex_init(&a->pool_lock, NULL);
@@ -63,6 +66,8 @@ static void done_locks(struct cof_archive *a)
 	cof_people_free(a);
 	pthread_mutex_destroy(&a->profile_lock);
 	pthread_mutex_destroy(&a->rules_lock);
+	pthread_mutex_destroy(&a->certs.lock);
+	pthread_mutex_destroy(&a->certs.reading);
 	pthread_mutex_destroy(&a->stamp_lock);
 	pthread_cond_destroy(&a->pool_cond);
 	pthread_cond_destroy(&a->keeper_cond);

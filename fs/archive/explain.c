@@ -3,6 +3,7 @@
  * What would happen: the same rules asked about the same object, without an effect and without an
  * event.
  */
+#include "fs/archive/certs.h"
 #include "fs/archive/show.h"
 
 /* ---- explaining ---- */
@@ -60,6 +61,17 @@ static int fill_target(struct asking *q, const struct cof_obj *o)
 }
 
 /* A copy of what the rules need is taken, since two objects are held together under the tree lock only. */
+/* What the commit would find in it. */
+static int look_into(struct asking *q, struct cof_obj *o)
+{
+	cof_autocerts struct cof_certs certs = {0};
+	int r = cof_certs_look(q->a, o, &certs);
+
+	if (r == 0)
+		cof_rule_least(certs.least, &q->rl);
+	return r;
+}
+
 static int ask_about(struct asking *q)
 {
 	struct cof_archive *a = q->a;
@@ -94,6 +106,8 @@ static int ask_about(struct asking *q)
 	}
 	if (r == 0)
 		(void)cof_judge(a, o, &q->view, &q->op, q->who, NULL, &q->rl);
+	if (r == 0 && q->rl.effect == COF_EFFECT_COMMIT)
+		r = look_into(q, o);
 	q->view.state = cof_obj_state(a, o);
 	cof_obj_put(a, o);
 	return r;

@@ -552,6 +552,12 @@ struct cof_archive {
 	size_t n_buckets, n_objects, max_objects;
 	struct cof_obj lru; /* sentinel */
 
+	struct {
+		pthread_mutex_t reading; /* one file at a time; nothing is taken inside */
+		pthread_mutex_t lock;	 /* sequence. Behind objects and index enter, before the index's own */
+		uint64_t sequence;	 /* of the newest row */
+		atomic_int_fast64_t latest, longest; /* end and validity of all certificates; COF_RETAIN_NONE, 0: none */
+	} certs;
 	struct cof_holds holds;
 	pthread_mutex_t shelf_lock;
 	struct cof_shelf *shelves[COF_SHELF_BUCKETS];

@@ -4,7 +4,7 @@
  * all of it can be had again from the index, so what nobody holds may be dropped at any time, and memory
  * does not grow with the archive.
  */
-#include "fs/archive/internal.h"
+#include "fs/archive/certs.h"
 
 int cof_cache_init(struct cof_archive *a, uint64_t max)
 {
@@ -137,7 +137,7 @@ static void root_node(struct cof_archive *a, struct cof_node *n)
 	n->kind = COF_KIND_DIR;
 	n->mode = 0755;
 	n->created = n->mtime = n->ctime = a->conf.created;
-	n->retain_until = n->asked_until = n->binds_from = n->least_until = INT64_MIN;
+	n->retain_until = n->asked_until = n->binds_from = n->least_until = n->follow_from = INT64_MIN;
 }
 
 static int node_at(struct cof_archive *a, uint64_t at, uint64_t ino, struct cof_node *ret)
@@ -337,7 +337,11 @@ uint8_t cof_obj_state(struct cof_archive *a, struct cof_obj *o)
 
 void cof_obj_attr(struct cof_archive *a, struct cof_obj *o, struct cof_attr *ret)
 {
-	fill_attr(&o->node, o->size, o->mtime, o->ctime, ret);
+	const struct cof_node *n = &o->node;
+
+	fill_attr(n, o->size, o->mtime, o->ctime, ret);
+	if (n->state != COF_STATE_OPEN && n->retain_until != COF_RETAIN_NONE)
+		ret->atime = COF_MAX(ret->atime, cof_certs_follow(a, o));
 	ret->state = cof_obj_state(a, o);
 }
 
@@ -419,7 +423,8 @@ void cof_obj_rule_view(struct cof_archive *a, struct cof_obj *o, struct cof_obje
 	look_holds(a, o);
 	ret->holds = o->holds;
 	ret->held_by_name = o->held_by_name;
-	ret->least_until = n->least_until;
+	/* An open file's is known when it is committed. */
+	ret->least_until = n->state == COF_STATE_OPEN ? COF_RETAIN_NONE : COF_MAX(n->least_until, cof_certs_follow(a, o));
 	ret->mode_kept = n->mode_kept;
 	ret->binds_from = n->binds_from;
 	ret->event_span = n->event_span;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
+#include "fs/archive/certs.h"
 #include "fs/archive/internal.h"
 #include "fs/archive/people.h"
 #include "fs/archive/keys-nv.h"
@@ -455,6 +456,8 @@ static int go_on(struct cof_archive *a, struct cof_diag *diag)
 		r = fill_index(a, diag);
 	if (r == 0)
 		r = cof_proofs_load(a);
+	if (r == 0)
+		r = cof_certs_load(a);
 	if (r == 0)
 		r = cof_profile_load(a);
 	if (r == 0)

@@ -140,6 +140,7 @@ static int keep_number(struct cof_archive *a, const struct cof_frame *f)
 				.asked_until = INT64_MIN,
 				.binds_from = INT64_MIN,
 				.least_until = INT64_MIN,
+				.follow_from = INT64_MIN,
 			    },
 			there;
 	int r;

@@ -6,7 +6,7 @@
  * somebody asks for it, or by the keeper. The keeper knows the files that were written in this mount,
  * as many as it has places for. A frame that comes late says what it would have said in time.
  */
-#include "fs/archive/internal.h"
+#include "fs/archive/certs.h"
 #include "fs/rules/approve.h"
 
 #define WRITE_BITS 0222u
@@ -57,19 +57,27 @@ int cof_commit(struct cof_archive *a, struct cof_obj *o, const struct cof_who *w
 	       const struct cof_op *op, const struct cof_ruling *rl, struct cof_reply *ret)
 {
 	cof_autobuf struct cof_buf private_part = {0}, more = {0};
+	cof_autocerts struct cof_certs certs = {0};
 	struct cof_draft d = {.type = COF_COMMIT, .position = o->size};
+	struct cof_ruling granted = *rl;
 	uint32_t mode = o->node.mode & ~WRITE_BITS;
-	int r;
+	int r = cof_certs_look(a, o, &certs);
 
+	if (r < 0)
+		return r;
+	cof_rule_least(certs.least, &granted);
+	cof_certs_tell(a, o, who, &certs);
 	if (op && op->kind == COF_OP_CHMOD)
 		mode = op->mode & 07777;
 	cof_field_put_u32(&private_part, COF_T_MODE, mode);
+	cof_buf_add(&private_part, certs.found.data, certs.found.len);
 	if (private_part.failed)
 		return -ENOMEM;
 	d.plain = private_part.data;
 	d.length = (uint32_t)private_part.len;
-	put_binding(o, rl, &more);
-	r = put_with(a, o, who, &d, rl, &more, ret);
+	put_binding(o, &granted, &more);
+	cof_buf_add(&more, certs.told.data, certs.told.len);
+	r = put_with(a, o, who, &d, &granted, &more, ret);
 	if (r < 0)
 		return r;
 	ret->committed = true;

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "fs/archive/certs.h"
 #include "fs/archive/show.h"
 #include "fs/rules/approve.h"
 
@@ -26,6 +27,7 @@ enum form { /* how a field's bytes become a value */
 	FORM_NUMBERS, /* u64, any number */
 	FORM_MODE_KEPT,
 	FORM_WHAT,
+	FORM_CERT, /* one of several */
 	FORM_NAMES, /* one of several: object, time, and a name that begins as the one before */
 };
 
@@ -116,6 +118,10 @@ static const struct known known[256] = {
 	[COF_T_FORM] = {"form", FORM_BYTES},
 	[COF_T_REVIEWED] = {"reviewed_to", FORM_U64},
 	[COF_T_HEARTBEAT] = {"heartbeat_ns", FORM_U64},
+	[COF_T_CERTIFICATE] = {"certificates", FORM_CERT},
+	[COF_T_CERT_NOT_AFTER] = {"latest_not_after", FORM_TIME},
+	[COF_T_CERT_LONGEST] = {"longest_validity_ns", FORM_U64},
+	[COF_T_FOLLOWS] = {"follows_margin_ns", FORM_U64},
 	[COF_T_HOLD_WHAT] = {"what", FORM_WHAT},
 	[COF_T_HOLD_ID] = {"hold", FORM_U64},
 	[COF_T_INODES] = {"inodes", FORM_RANGES},
@@ -241,6 +247,24 @@ static bool add_digest(struct cof_json *o, const struct cof_field *f, enum form 
 	return true;
 }
 
+static bool add_cert(struct cof_json *o, const struct cof_field *f)
+{
+	struct cof_json *list = cof_json_get(o, known[f->tag].name), *entry = cof_json_object();
+	struct cof_cert c;
+
+	if (cof_cert_get(f->value, f->len, &c) < 0) {
+		cof_json_free(entry);
+		return false;
+	}
+	if (!list) {
+		list = cof_json_array();
+		cof_json_set(o, known[f->tag].name, list);
+	}
+	cof_cert_json(&c, entry);
+	cof_json_append(list, entry);
+	return true;
+}
+
 static const char *hold_what(uint8_t what)
 {
 	static const char *const words[] = {"", "begin", "add", "end", "laid"};
@@ -286,6 +310,8 @@ static bool set_field(struct cof_json *o, const struct cof_field *f)
 	case FORM_DIGEST:
 	case FORM_TEXT:
 		return add_digest(o, f, k->form);
+	case FORM_CERT:
+		return add_cert(o, f);
 	case FORM_RANGES:
 	case FORM_NUMBERS:
 		return set_numbers(o, f, k->form == FORM_RANGES);

@@ -175,6 +175,23 @@ int cof_archive_put(struct cof_archive *a, const struct cof_draft *d, const stru
 
 /* ---- writes ---- */
 
+/* Once more, since what it says by itself of how long it is kept was read with the commit. */
+static void judge_committed(struct cof_archive *a, struct cof_obj *o, struct cof_object *view,
+			    const struct cof_op *op, const struct cof_who *who, int64_t now,
+			    struct cof_ruling *rl)
+{
+	struct cof_object fresh;
+
+	cof_obj_rule_view(a, o, &fresh);
+	view->state = fresh.state;
+	view->mode = fresh.mode;
+	view->retain_until = fresh.retain_until;
+	view->asked_until = fresh.asked_until;
+	view->least_until = fresh.least_until;
+	cof_rule(cof_obj_policy(o), view, op, who, now, rl);
+	rl->commit_first = true;
+}
+
 int cof_judge(struct cof_archive *a, struct cof_obj *o, struct cof_object *view,
 	      const struct cof_op *op, const struct cof_who *who, struct cof_reply *reply,
 	      struct cof_ruling *rl)
@@ -192,6 +209,8 @@ int cof_judge(struct cof_archive *a, struct cof_obj *o, struct cof_object *view,
 		return rl->error;
 	/* The rest of the ruling is about the committed file already. */
 	r = cof_commit_due(a, o, reply);
+	if (r == 0 && cof_obj_policy(o)->certificates)
+		judge_committed(a, o, view, op, who, now, rl);
 	return rl->error ? rl->error : op->kind == COF_OP_OPEN ? 0 : r;
 }
 

@@ -85,6 +85,8 @@ struct cof_node {
 	bool event_due;		 /* the value "event" is its name */
 	uint8_t mode_kept;	 /* 0 or 1 */
 	int64_t binds_from, least_until, event_span; /* INT64_MIN, INT64_MIN, 0: nothing */
+	/* Of a committed file that follows certificates: since when it counts, and the margin. INT64_MIN: it does not. */
+	int64_t follow_from, follow_margin;
 	uint64_t created_sequence, commit_sequence; /* commit: 0 when not */
 	uint64_t shelf;		 /* inode of the shelf it lies in; 0 for the root */
 	uint16_t name_len;

@@ -3,20 +3,21 @@
  * Inodes, and the other values that hang on them.
  *
  * Plaintext of a node, little-endian, behind the version's `until`: parent u64, kind u8, state u8,
- * flags u8 (1 mtime claimed, 2 held, 4 governance, 8 event due, 16: three more fields), mode u32, uid u32, gid u32, size u64, created i64, mtime i64,
+ * flags u8 (1 mtime claimed, 2 held, 4 governance, 8 event due, 16: three more fields, 32: two more behind them), mode u32, uid u32, gid u32, size u64, created i64, mtime i64,
  * ctime i64, retain until i64, created sequence u64, commit sequence u64, shelf u64, asked until i64,
- * committed i64, if flag 16 binds from i64, least until i64, event span i64, name. A value that was removed is an empty one. What a shelf holds is a row with
+ * committed i64, if flag 16 binds from i64, least until i64, event span i64, if flag 32 follows from i64, margin i64, name. A value that was removed is an empty one. What a shelf holds is a row with
  * sequence 0, replaced each time: bytes u64, files u64, below u64.
  */
 #include "fs/index/internal.h"
 
 #define NODE_FIXED 103
 #define NODE_MORE 24
-enum { CLAIMED = 1, HELD = 2, GOVERNANCE = 4, EVENT_DUE = 8, MORE = 16, FLAGS = 31 };
+#define NODE_FOLLOWS 16
+enum { CLAIMED = 1, HELD = 2, GOVERNANCE = 4, EVENT_DUE = 8, MORE = 16, FOLLOWS = 32, FLAGS = 63 };
 #define VALUE_MAX 65536
 #define USE_SIZE 24
 
-#define NODE_MAX (NODE_FIXED + NODE_MORE + COF_NAME_MAX)
+#define NODE_MAX (NODE_FIXED + NODE_MORE + NODE_FOLLOWS + COF_NAME_MAX)
 
 static uint8_t flags_of(const struct cof_node *n)
 {
@@ -24,7 +25,7 @@ static uint8_t flags_of(const struct cof_node *n)
 
 	return (uint8_t)((n->mtime_claimed ? CLAIMED : 0) | (n->held ? HELD : 0) |
 			 (n->mode_kept ? GOVERNANCE : 0) | (n->event_due ? EVENT_DUE : 0) |
-			 (more ? MORE : 0));
+			 (more ? MORE : 0) | (n->follow_from != INT64_MIN ? FOLLOWS : 0));
 }
 
 static size_t encode(const struct cof_node *n, uint8_t out[NODE_MAX])
@@ -54,6 +55,11 @@ static size_t encode(const struct cof_node *n, uint8_t out[NODE_MAX])
 		cof_put_le64(out + len + 16, (uint64_t)n->event_span);
 		len += NODE_MORE;
 	}
+	if (out[10] & FOLLOWS) {
+		cof_put_le64(out + len, (uint64_t)n->follow_from);
+		cof_put_le64(out + len + 8, (uint64_t)n->follow_margin);
+		len += NODE_FOLLOWS;
+	}
 	memcpy(out + len, n->name, n->name_len);
 	return len + n->name_len;
 }
@@ -67,6 +73,8 @@ static int decode(const struct cof_buf *b, uint64_t ino, struct cof_node *ret)
 		return -EBADMSG;
 	if (p[10] & MORE)
 		fixed += NODE_MORE;
+	if (p[10] & FOLLOWS)
+		fixed += NODE_FOLLOWS;
 	if (b->len < fixed || b->len > fixed + COF_NAME_MAX)
 		return -EBADMSG;
 	*ret = (struct cof_node){
@@ -80,6 +88,7 @@ static int decode(const struct cof_buf *b, uint64_t ino, struct cof_node *ret)
 	    .event_due = p[10] & EVENT_DUE,
 	    .binds_from = INT64_MIN,
 	    .least_until = INT64_MIN,
+	    .follow_from = INT64_MIN,
 	    .mode = cof_get_le32(p + 11),
 	    .uid = cof_get_le32(p + 15),
 	    .gid = cof_get_le32(p + 19),
@@ -99,6 +108,10 @@ static int decode(const struct cof_buf *b, uint64_t ino, struct cof_node *ret)
 		ret->binds_from = (int64_t)cof_get_le64(p + NODE_FIXED);
 		ret->least_until = (int64_t)cof_get_le64(p + NODE_FIXED + 8);
 		ret->event_span = (int64_t)cof_get_le64(p + NODE_FIXED + 16);
+	}
+	if (p[10] & FOLLOWS) {
+		ret->follow_from = (int64_t)cof_get_le64(p + fixed - 16);
+		ret->follow_margin = (int64_t)cof_get_le64(p + fixed - 8);
 	}
 	memcpy(ret->name, p + fixed, ret->name_len);
 	return 0;

@@ -10,7 +10,8 @@
 
 enum { /* docs/format.md 4 */
 	T_RETAIN_UNTIL = 24, T_RULE = 26, T_POLICY = 27, T_HOLD_WHAT = 96, T_HOLD_ID = 97, T_HOLD_RANGES = 98,
-	T_HOLDS = 100, T_EVENT_NAME = 101, T_EVENT_TIME = 102, T_LEAST_UNTIL = 103, T_RETAIN_MODE = 104, T_BINDS_FROM = 105
+	T_HOLDS = 100, T_EVENT_NAME = 101, T_EVENT_TIME = 102, T_LEAST_UNTIL = 103, T_RETAIN_MODE = 104, T_BINDS_FROM = 105,
+	T_CERT_NOT_AFTER = 161, T_CERT_LONGEST = 162, T_FOLLOWS = 163
 };
 enum { HOLD_BEGIN = 1, HOLD_ADD = 2, HOLD_END = 3, HOLD_LAID = 4 };
 
@@ -170,13 +171,41 @@ static bool has(const struct cof_judge_frame *f, uint8_t tag)
 	return cof_field_find(f->fields, f->n, tag, &field) == 0;
 }
 
+/* How long certificates last that were committed; what follows them is kept as long. */
+static void take_certificates(struct cof_judge *j, const struct cof_judge_frame *f)
+{
+	int64_t latest = COF_RETAIN_NONE, longest = 0;
+
+	(void)cof_field_i64(f->fields, f->n, T_CERT_NOT_AFTER, &latest);
+	(void)cof_field_i64(f->fields, f->n, T_CERT_LONGEST, &longest);
+	j->latest = COF_MAX(j->latest, latest);
+	j->longest = COF_MAX(j->longest, longest);
+}
+
+/* COF_RETAIN_NONE: never. */
+static int64_t end_of(const struct cof_judge *j, const struct judged_object *o)
+{
+	const struct judged_shelf *s = shelf_of((struct cof_judge *)j, o->shelf);
+	int64_t end = COF_MAX(o->until, o->least), margin = o->margin;
+
+	if (s && s->policy.retain_certificates)
+		margin = COF_MAX(margin, s->policy.retain_margin);
+	if (o->until == COF_RETAIN_NONE || margin == COF_RETAIN_NONE)
+		return o->until == COF_RETAIN_NONE ? COF_RETAIN_NONE : end;
+	return COF_MAX(end, cof_rule_follow(j->latest, j->longest, o->committed_at, margin));
+}
+
 int judge_commit(struct cof_judge *j, const struct cof_judge_frame *f, bool apply)
 {
 	struct judged_object *o = judge_object(j, f->object);
 
+	if (apply)
+		take_certificates(j, f);
 	if (!o || !apply)
 		return 0;
 	o->committed = true;
+	o->margin = COF_RETAIN_NONE;
+	(void)cof_field_i64(f->fields, f->n, T_FOLLOWS, &o->margin);
 	o->committed_at = f->retention_time;
 	o->until = COF_RETAIN_NONE;
 	(void)cof_field_i64(f->fields, f->n, T_RETAIN_UNTIL, &o->until);
@@ -243,6 +272,7 @@ int judge_remove(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 {
 	const struct judged_object *o = judge_object(j, f->object);
 	struct judged_request *q;
+	int64_t until;
 	int r = judge_act(j, f, "remove", NULL, &q, ret);
 
 	(void)apply;
@@ -256,7 +286,8 @@ int judge_remove(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 		return judge_no(ret, "not-approved", "inode %llu was committed: %s", (unsigned long long)f->object, no_request);
 	if (o->holds)
 		return judge_no(ret, "held", "inode %llu is on legal hold", (unsigned long long)f->object);
-	if (o->until == COF_RETAIN_NONE || COF_MAX(o->until, o->least) > f->retention_time || o->waits)
+	until = end_of(j, o);
+	if (until == COF_RETAIN_NONE || until > f->retention_time || o->waits)
 		return judge_no(ret, "retained", "the retention of inode %llu is not over", (unsigned long long)f->object);
 	return 0;
 }

@@ -29,6 +29,7 @@ int cof_judge_new(const struct cof_judge_params *p, struct cof_judge **ret)
 	if (!j)
 		return -ENOMEM;
 	j->p = *p;
+	j->latest = COF_RETAIN_NONE;
 	cof_profile_default(&j->profile);
 	*ret = j;
 	return 0;

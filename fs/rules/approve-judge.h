@@ -34,6 +34,7 @@ struct judged_object { /* watched */
 	uint64_t shelf;	    /* 0: its COMMIT frame did not say */
 	int64_t until;
 	int64_t committed_at; /* retention time */
+	int64_t margin;	      /* behind the latest end of certificates; COF_RETAIN_NONE: it does not follow them */
 	uint64_t last;	    /* sequence of the newest frame that changed what holds for it */
 	uint32_t holds;
 	uint8_t mode;	    /* enum cof_retain_mode, of its COMMIT frame */
@@ -66,6 +67,7 @@ struct cof_judge {
 	size_t n_objects, object_places;
 	struct judged_hold *hold;
 	size_t n_holds;
+	int64_t latest, longest; /* end and validity of all certificates; COF_RETAIN_NONE, 0: none */
 	struct cof_profile profile; /* in force, or the defaults */
 	uint8_t profile_digest[32];
 	bool has_profile;

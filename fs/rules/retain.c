@@ -82,11 +82,6 @@ static void grant(const struct rule_in *in, int64_t asked, bool strict, struct c
 		    rl, -EINVAL, "retention-bounds",
 		    "The retention asked for lies outside the shelf's minimum and maximum, and the "
 		    "shelf is strict; ask for one between them (touch -a -d), or for none.");
-	/* What a certificate in it says counts however short the shelf's maximum is. */
-	if (until != COF_RETAIN_NONE && in->o->least_until > until) {
-		until = in->o->least_until;
-		rule = "least";
-	}
 	rule_accept(rl, COF_EFFECT_COMMIT);
 	rl->rule = rule;
 	rl->retain_until = until;
@@ -98,6 +93,24 @@ static void grant(const struct rule_in *in, int64_t asked, bool strict, struct c
 		rl->event = p->retain_event;
 		rl->event_span = asked == COF_RETAIN_NONE ? p->retention_default : granted_span(in, rl);
 	}
+	cof_rule_least(in->o->least_until, rl);
+}
+
+/* What a certificate in it says counts however short the shelf's maximum is. */
+void cof_rule_least(int64_t least, struct cof_ruling *rl)
+{
+	if (rl->retain_until == COF_RETAIN_NONE || least <= rl->retain_until)
+		return;
+	rl->retain_until = least;
+	if (strcmp(rl->rule, "autocommit") != 0)
+		rl->rule = "least";
+}
+
+int64_t cof_rule_follow(int64_t latest, int64_t longest, int64_t committed, int64_t margin)
+{
+	int64_t by_latest = latest == COF_RETAIN_NONE ? COF_RETAIN_NONE : rule_end(latest, margin);
+
+	return longest > 0 ? COF_MAX(by_latest, rule_end(committed, longest)) : by_latest;
 }
 
 void rule_take_commit(const struct cof_ruling *commit, struct cof_object *o)
@@ -137,6 +150,9 @@ uint8_t cof_state_now(const struct cof_policy *policy, const struct cof_object *
 		o.retain_until = commit.retain_until;
 		rule_take_commit(&commit, &o);
 	}
+	/* What is in it is read when its COMMIT frame is written: until then nobody knows that it is over. */
+	if (object->state == RULE_OPEN && state == RULE_COMMITTED && policy->certificates)
+		return state;
 	/* Expired means removable: what is held is not, nor what was extended after it was over. A row that
 	 * says expired without an end is taken at its word. */
 	if (state == RULE_EXPIRED && o.retain_until == COF_RETAIN_NONE && !o.holds)

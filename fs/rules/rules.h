@@ -229,6 +229,13 @@ struct cof_ruling {
  * does, or not before an event is declared; holds are not looked at. */
 int64_t cof_rule_end(const struct cof_object *object);
 
+/* What a file that is about to be committed demands by its content, which is read only once the ruling says commit:
+ * its end is not before least (COF_RETAIN_NONE: nothing is demanded). Of a shelf without retention nothing ends. */
+void cof_rule_least(int64_t least, struct cof_ruling *commit);
+/* How long a file is kept that follows certificates: until margin behind the latest end that is known (NONE: no
+ * certificate is), and as long from its commit as the longest of them was issued for (0). NONE: nothing is asked. */
+int64_t cof_rule_follow(int64_t latest, int64_t longest, int64_t committed, int64_t margin);
+
 void cof_rule(const struct cof_policy *policy, const struct cof_object *object,
 	      const struct cof_op *op, const struct cof_who *who, int64_t now,
 	      struct cof_ruling *ret);

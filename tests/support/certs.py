@@ -85,6 +85,10 @@ def one(d, what):
         put(where, certificate(name(base), dates[base], since).public_bytes(enc))
     elif base == "ecdsa":
         put(where, certificate(name("ecdsa"), utc(2030, 1, 2, 3, 4, 5), serial=0x4a11).public_bytes(enc))
+    elif base == "high": # its DER begins with a zero
+        put(where, certificate(name("high"), utc(2030, 1, 2), serial=0xf00d).public_bytes(enc))
+    elif base == "old": # issued for longer than any other, and not the one that ends last
+        put(where, certificate(name("old"), utc(2045, 1, 1), utc(1990, 1, 1)).public_bytes(enc))
     elif base == "rsa":
         put(where, certificate(name("rsa"), utc(2030, 1, 2), key=rsa.generate_private_key(65537, 2048)).public_bytes(enc))
     elif base == "ed25519":

@@ -578,6 +578,40 @@ START_TEST(autocommit)
 }
 END_TEST
 
+/* What a file says by itself is read last: it raises what the ruling granted, and never what has no end. */
+START_TEST(least)
+{
+	struct cof_ruling rl = {.rule = "default", .retain_until = NOW + DAY};
+
+	cof_rule_least(NONE, &rl);
+	cof_rule_least(NOW + DAY, &rl);
+	ck_assert_str_eq(rl.rule, "default");
+	cof_rule_least(NOW + 2 * DAY, &rl);
+	ck_assert_int_eq(rl.retain_until, NOW + 2 * DAY);
+	ck_assert_str_eq(rl.rule, "least");
+	rl = (struct cof_ruling){.rule = "autocommit", .retain_until = NOW};
+	cof_rule_least(NOW + 1, &rl);
+	ck_assert_int_eq(rl.retain_until, NOW + 1);
+	ck_assert_str_eq(rl.rule, "autocommit"); /* the daemon did it, that is told */
+	rl = (struct cof_ruling){.rule = "none", .retain_until = NONE};
+	cof_rule_least(NOW, &rl);
+	ck_assert_int_eq(rl.retain_until, NONE);
+	ck_assert_str_eq(rl.rule, "none");
+}
+END_TEST
+
+START_TEST(following)
+{
+	ck_assert_int_eq(cof_rule_follow(NONE, 0, NOW, 5 * DAY), NONE); /* no certificate is known */
+	ck_assert_int_eq(cof_rule_follow(NOW + 3 * DAY, 0, NOW, 5 * DAY), NOW + 8 * DAY);
+	ck_assert_int_eq(cof_rule_follow(NOW + 3 * DAY, 4 * DAY, NOW, 0), NOW + 4 * DAY);
+	ck_assert_int_eq(cof_rule_follow(NOW + 3 * DAY, 2 * DAY, NOW, 0), NOW + 3 * DAY);
+	ck_assert_int_eq(cof_rule_follow(NOW + 3 * DAY, 2 * DAY, NOW + 2 * DAY, 0), NOW + 4 * DAY);
+	ck_assert_int_eq(cof_rule_follow(NOW - 9 * DAY, 2 * DAY, NOW, DAY), NOW + 2 * DAY);
+	ck_assert_int_eq(cof_rule_follow(MOST, MOST, NOW, DAY), MOST); /* finite, however long */
+}
+END_TEST
+
 TCase *retain_case(void)
 {
 	TCase *c = tcase_create("retain");
@@ -592,6 +626,8 @@ TCase *retain_case(void)
 	tcase_add_test(c, asking_by_access_time);
 	tcase_add_test(c, who_may);
 	tcase_add_test(c, ends_by_attribute);
+	tcase_add_test(c, least);
+	tcase_add_test(c, following);
 	tcase_add_test(c, reading_ends);
 	tcase_add_test(c, states_by_time);
 	tcase_add_test(c, autocommit);

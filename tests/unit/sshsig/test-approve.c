@@ -13,7 +13,7 @@
 
 #define DAY (86400 * COF_NSEC)
 #define NOW (INT64_C(1900000000) * COF_NSEC) /* 2030-03-17 */
-enum { SHELF = 29, PEOPLE = 19, REQUEST = 20, APPROVAL = 21 };
+enum { COMMIT = 10, REMOVE = 13, SHELF = 29, PEOPLE = 19, REQUEST = 20, APPROVAL = 21 };
 
 static char dir[64];
 static struct cof_judge *judge;
@@ -121,7 +121,7 @@ static int take(unsigned type, uint64_t object, int64_t at, const struct cof_buf
 struct spec { /* of a document; zero: as it should be */
 	const char *action, *author, *people, *revoked, *policy;
 	uint8_t archive, root;
-	uint64_t size;
+	uint64_t size, ino; /* ino: of a file that it is about */
 	int64_t created, expires;
 	uint8_t before[32];
 	bool has_before;
@@ -167,6 +167,14 @@ static void document(const struct spec *s, struct cof_buf *ret)
 		cof_json_set(o, "shelves", shelves);
 	} else {
 		cof_json_free(shelves);
+	}
+	if (s->ino) {
+		struct cof_json *all = cof_json_array(), *one = cof_json_array();
+
+		cof_json_append(one, cof_json_new_uint(s->ino));
+		cof_json_append(one, cof_json_new_uint(1));
+		cof_json_append(all, one);
+		cof_json_set(o, "objects", all);
 	}
 	ret->len = 0;
 	ck_assert_int_eq(cof_json_canonical(o, ret), 0);
@@ -448,6 +456,59 @@ START_TEST(by_the_process_of_its_own)
 }
 END_TEST
 
+static void commit(uint64_t ino, int64_t at, int64_t until, const struct cof_buf *more)
+{
+	cof_autobuf struct cof_buf fields = {0};
+	struct cof_judgement w;
+	int r;
+
+	cof_field_put_i64(&fields, 24, until);
+	cof_field_put_u64(&fields, COF_T_SHELF_INO, 2);
+	cof_buf_add(&fields, more->data, more->len);
+	r = take(COMMIT, ino, at, &fields, &w);
+	PERMITTED(r, w);
+}
+
+/* What a file is kept for is known without keys: what its own certificates ask, and what those of others do. */
+START_TEST(removal_before_certificates_end)
+{
+	cof_autobuf struct cof_buf doc = {0}, none = {0}, least = {0}, certs = {0}, follows = {0}, removal = {0};
+	struct cof_judge_frame f = {.type = REMOVE};
+	struct cof_judgement w;
+	uint8_t id[32];
+	int r;
+
+	for (f.object = 5; f.object <= 7; f.object++)
+		ck_assert_int_eq(cof_judge_watch(judge, &f), 0);
+	cof_field_put_i64(&least, 103, NOW + 20 * DAY);
+	cof_field_put_i64(&follows, 163, DAY);
+	cof_field_put_i64(&certs, 161, NOW + 30 * DAY);
+	cof_field_put_i64(&certs, 162, 50 * DAY);
+	commit(5, NOW, NOW + DAY, &none);
+	commit(6, NOW, NOW + DAY, &least);
+	commit(7, NOW, NOW + DAY, &follows);
+	for (uint64_t ino = 5; ino <= 7; ino++) {
+		static const int64_t ends[] = {1, 20, 49}; /* days; of the last 50 from its commit, a day before NOW */
+
+		doc.len = removal.len = 0;
+		if (ino == 7) /* they come later, in another file's frame */
+			commit(9, NOW + 2 * DAY, NOW + 90 * DAY, &certs);
+		r = request(&(struct spec){.action = "remove", .ino = ino, .size = sequence, .expires = NOW + 80 * DAY}, "alice", "alice",
+			    COF_SIGN_REQUEST, &doc, NOW, &w);
+		PERMITTED(r, w);
+		r = APPROVE(&doc, "carol", NOW, &w);
+		PERMITTED(r, w);
+		cof_sha256(doc.data, doc.len, id);
+		cof_field_put(&removal, COF_T_REQUEST, id, 32);
+		/* retention time is a day less than the time that is given */
+		r = take(REMOVE, ino, NOW + (ends[ino - 5] + 1) * DAY - 1, &removal, &w);
+		REFUSED(r, w, "retained");
+		r = take(REMOVE, ino, NOW + (ends[ino - 5] + 1) * DAY, &removal, &w);
+		PERMITTED(r, w);
+	}
+}
+END_TEST
+
 static void make_keys(void)
 {
 	static const char *const names[] = {"alice", "bob", "carol", "dan", "gina", "ca", "both"};
@@ -478,6 +539,7 @@ int main(void)
 	tcase_add_test(t, requests_that_do_not_count);
 	tcase_add_test(t, approvals_that_do_not_count);
 	tcase_add_test(t, people_files);
+	tcase_add_test(t, removal_before_certificates_end);
 	tcase_add_test(t, by_the_process_of_its_own);
 	tcase_set_timeout(t, 30);
 	suite_add_tcase(s, t);
