@@ -164,6 +164,11 @@ void cof_json_set_time(struct cof_json *o, const char *key, int64_t ns)
 	cof_json_set_str(o, key, text);
 }
 
+struct cof_json *cof_json_ref(struct cof_json *j)
+{
+	return j ? out(json_object_get(in(j))) : NULL;
+}
+
 void cof_json_append(struct cof_json *a, struct cof_json *value)
 {
 	if (!a) {

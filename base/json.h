@@ -23,6 +23,7 @@ void cof_json_set_int(struct cof_json *o, const char *key, int64_t v);
 void cof_json_set_uint(struct cof_json *o, const char *key, uint64_t v);
 void cof_json_set_bool(struct cof_json *o, const char *key, bool v);
 void cof_json_set_time(struct cof_json *o, const char *key, int64_t ns); /* RFC 3339; extremes: null */
+struct cof_json *cof_json_ref(struct cof_json *j); /* the same value, for a second owner */
 void cof_json_append(struct cof_json *a, struct cof_json *value); /* takes value */
 
 /* The text, compact or indented; owned by j, valid until j changes. NULL when out of memory. */

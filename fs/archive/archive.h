@@ -308,11 +308,27 @@ int cof_archive_holds(struct cof_archive *a, bool all, cof_show_fn fn, void *use
 
 /* An EVENT of the daemon's own, which alarm_event is told of too. What cannot be recorded is told all the same. */
 void cof_archive_record(struct cof_archive *a, const char *event, const char *text);
+/* What is looked for among events; what is NULL or 0 is not. */
+struct cof_events_query {
+	const char *type, *outcome, *source;
+	const char *catalogue; /* "A.1.2", or "A.1" for all below */
+	const char *severity;  /* at least so bad */
+	const char *actor;     /* uid, login uid, command or signer */
+	const char *path;      /* and all below */
+	int64_t since, until;  /* record time; until: INT64_MAX for no end, itself not in */
+	uint64_t from;	       /* sequence */
+};
+/* One object for each event (docs/format.md 4.1) that is looked for, in order, up to the end as it was at the call,
+ * by the index: time and memory do not grow with the frames between. *ret_next: where to go on. */
+int cof_archive_events(struct cof_archive *a, const struct cof_events_query *q, cof_show_fn fn, void *user,
+		       uint64_t *ret_next);
 /* One for each shelf: ino, name, policy (text), bytes and files that it holds, quotas, created. */
 int cof_archive_shelves(struct cof_archive *a, cof_show_fn fn, void *user);
 /* The same two without a daemon: read-only, no lock, nothing written. */
 int cof_store_show_log(struct cof_io *io, const struct cof_opener_secret *secret, uint64_t from,
 		       cof_show_fn fn, void *user, uint64_t *ret_next, struct cof_diag *diag);
+int cof_store_events(struct cof_io *io, const struct cof_opener_secret *secret, const struct cof_events_query *q,
+		     cof_show_fn fn, void *user, uint64_t *ret_next, struct cof_diag *diag);
 int cof_store_status(struct cof_io *io, struct cof_json *into, struct cof_diag *diag); /* needs no key */
 
 /* ---- people, requests, approvals (docs/format.md 9) ---- */

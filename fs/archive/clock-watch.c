@@ -73,6 +73,7 @@ static void record_step(struct cof_archive *a)
 	cof_autobuf struct cof_buf fields = {0};
 	struct cof_draft d = {.type = COF_CLOCK, .system = true};
 	char before[32], after[32];
+	struct cof_append done;
 	int64_t from, to;
 	int r;
 
@@ -84,8 +85,9 @@ static void record_step(struct cof_archive *a)
 	cof_field_put_i64(&fields, COF_T_WALL_AFTER, to);
 	d.public_part = fields.data;
 	d.public_len = (uint32_t)fields.len;
-	r = fields.failed ? -ENOMEM : cof_archive_put(a, &d, NULL, NULL);
-	cof_alarm(a, "The wall clock stepped from %s to %s%s%s%s.", before, after,
+	r = fields.failed ? -ENOMEM : cof_archive_put(a, &d, NULL, &done);
+	cof_alarm_event(a, &(struct cof_alarm_info){.event = "clock-reset", .sequence = r < 0 ? 0 : done.ret_sequence},
+			"The wall clock stepped from %s to %s%s%s%s.", before, after,
 		  r < 0 ? ", which could not be recorded (" : "", r < 0 ? strerror(-r) : "",
 		  r < 0 ? ")" : "");
 }

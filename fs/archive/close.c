@@ -26,6 +26,7 @@ static int init_locks(struct cof_archive *a)
 	pthread_rwlock_init(&a->gate, NULL);
 	init_tree_lock(&a->tree);
 	pthread_mutex_init(&a->feed_lock, NULL);
+	pthread_mutex_init(&a->events_lock, NULL);
 	pthread_mutex_init(&a->cache_lock, NULL);
 	pthread_mutex_init(&a->shelf_lock, NULL);
 	pthread_mutex_init(&a->holds.lock, NULL);
@@ -54,6 +55,7 @@ static void done_locks(struct cof_archive *a)
 	pthread_rwlock_destroy(&a->gate);
 	pthread_rwlock_destroy(&a->tree);
 	pthread_mutex_destroy(&a->feed_lock);
+	pthread_mutex_destroy(&a->events_lock);
 	pthread_mutex_destroy(&a->cache_lock);
 	pthread_mutex_destroy(&a->shelf_lock);
 	pthread_mutex_destroy(&a->holds.lock);

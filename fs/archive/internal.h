@@ -6,7 +6,7 @@
  *   people -> stamp -> gate (shared by every call, exclusive while the index is rebuilt)
  *   -> tree (names: exclusive for create, rename, remove; shared for lookups)
  *   -> object locks (two at a time only under the exclusive tree lock)
- *   -> intern (actor ordinals) -> feed -> index enter/leave -> the log's own
+ *   -> intern (actor ordinals) -> events -> feed -> index enter/leave -> the log's own
  * Leaves, nothing is taken inside: cache, ring, pool, event table, actor shards, recent, mounts, faults, clock, proofs, holds.
  */
 #ifndef COF_ARCHIVE_INTERNAL_H
@@ -132,6 +132,9 @@ bool cof_shelf_reserve(struct cof_shelf *s, uint64_t bytes, uint64_t quota);
 void cof_shelf_release(struct cof_shelf *s, uint64_t bytes);
 void cof_shelf_use(const struct cof_shelf *s, uint64_t *ret_bytes, uint64_t *ret_files);
 int cof_shelves_put(struct cof_archive *a, uint64_t below);
+/* Told after the frame: what was and is of the two texts (shelf-change.c). */
+void cof_shelf_changed(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who, const char *before,
+		       const char *after, const uint8_t *request, struct cof_reply *ret);
 /* A SHELF frame with the policy that op brings (SHELF_ADD, SHELF_SET); o: its directory; request: 32 bytes, the one
  * that permits it, or NULL. */
 int cof_shelf_frame(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who,
@@ -546,6 +549,9 @@ struct cof_archive {
 	uint64_t passed_over; /* frames that the last replay could not use; gate, as load_at */
 	struct cof_diag damage; /* the first of the log that a replay met; gate, as load_at */
 	pthread_mutex_t feed_lock; /* one feeds, who has to wait for it waits here */
+	pthread_mutex_t events_lock; /* who appends a frame that is an event (events.h) */
+	uint64_t n_events;	   /* in the index; events_lock, or gate held exclusively */
+	bool events_known;	   /* n_events is: the index was filled; as n_events */
 
 	pthread_mutex_t cache_lock;
 	struct cof_obj **buckets;

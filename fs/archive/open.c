@@ -15,6 +15,7 @@
 #include "fs/archive/keys-nv.h"
 #include "fs/archive/keys-seal.h"
 #include "fs/archive/leak.h"
+#include "fs/archive/note.h"
 #include "fs/archive/opener-event.h"
 
 #define RING_KEYS 256 /* about 2 KiB of the locked pool each */
@@ -438,6 +439,14 @@ static int open_parts(struct cof_archive *a, struct cof_diag *diag)
 	return open_index(a, diag);
 }
 
+/* A daemon has the keys from here on. */
+static int key_loaded(struct cof_archive *a)
+{
+	const char *opener = a->p.secret ? cof_opener_name(a->p.secret->kind) : NULL;
+
+	return cof_event_emit(a, &(struct cof_event){.type = COF_EV_KEY_LOADED, .detail = opener}, NULL);
+}
+
 static int go_on(struct cof_archive *a, struct cof_diag *diag)
 {
 	int r = a->log ? cof_lineage_begin(a, diag) : 0;
@@ -466,6 +475,8 @@ static int go_on(struct cof_archive *a, struct cof_diag *diag)
 		r = cof_events_resume(a);
 	if (r == 0 && a->log)
 		r = cof_policies_record(a);
+	if (r == 0 && a->log && a->p.self_len)
+		r = key_loaded(a);
 	if (r == 0 && a->log)
 		r = cof_people_resume(a);
 	a->holds.before = atomic_load(&a->size);

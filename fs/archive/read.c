@@ -11,7 +11,9 @@
  * Small frames that lie near each other are read through one window: a log of short lines would
  * cost a system call for each line otherwise.
  */
-#include "fs/archive/internal.h"
+#include <stdio.h>
+
+#include "fs/archive/note.h"
 
 #define STRETCHES 256
 #define WINDOW (512u << 10) /* bytes of log read at once */
@@ -68,7 +70,17 @@ static int damaged(struct cof_archive *a, const struct cof_stretch *s, uint64_t 
 	if (err == -ENOMEM || err == -ENOKEY || err == -COF_EINDEX || err == -EMFILE ||
 	    err == -ENFILE) /* nothing is wrong with the log */
 		return err;
-	if (atomic_fetch_add(&a->alarmed_read, 1) < ALARMS)
+	if (atomic_fetch_add(&a->alarmed_read, 1) < ALARMS) {
+		char text[160];
+
+		snprintf(text, sizeof(text), "offset %llu, %llu bytes, in segment %08llx at offset %llu: %s",
+			 (unsigned long long)s->position, (unsigned long long)s->length,
+			 (unsigned long long)(s->address / a->conf.segment_size),
+			 (unsigned long long)(s->address % a->conf.segment_size),
+			 err == -EBADMSG ? "it does not authenticate" : strerror(-err));
+		(void)cof_event_emit(a,
+				     &(struct cof_event){.type = COF_EV_INTEGRITY_FAILED, .object = ino, .detail = text},
+				     NULL); /* told in any case */
 		cof_fault(
 		    a,
 		    "A part of a file cannot be read: inode %llu, offset %llu, %llu bytes, in "
@@ -78,6 +90,7 @@ static int damaged(struct cof_archive *a, const struct cof_stretch *s, uint64_t 
 		    (unsigned long long)(s->address / a->conf.segment_size),
 		    (unsigned long long)(s->address % a->conf.segment_size),
 		    err == -EBADMSG ? "it does not authenticate" : strerror(-err));
+	}
 	return -EIO;
 }
 

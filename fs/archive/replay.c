@@ -9,7 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "fs/archive/internal.h"
+#include "fs/archive/events.h"
 
 #define FEED_EVERY 32768u
 #define ALARMS 16 /* of frames that cannot be used, in one replay */
@@ -244,6 +244,10 @@ static int replay_frame(struct cof_archive *a, const struct cof_frame *f, uint64
 	int r = 0;
 
 	a->load_at = f->sequence;
+	if (cof_event_frame(f->type))
+		r = cof_ix(a, cof_events_index(a, f, address));
+	if (r < 0)
+		return r;
 	if (reads_payload(f->type))
 		r = cof_frame_read(a->walker, a->ring, a->conf.id, address, f, &public_part,
 				   &private_part);
@@ -402,8 +406,11 @@ static int replay(struct cof_archive *a)
 	uint64_t end = a->log ? atomic_load(&a->size) : UINT64_MAX;
 	struct progress p = {a, fed};
 	struct cof_diag diag;
-	int r = 0;
+	int r = cof_ix(a, cof_events_begin(a, fed));
 
+	if (r < 0)
+		return r;
+	a->events_known = true;
 	if (fed < end)
 		r = fed ? cof_reader_find(a->walker, fed, &address, &diag) : 0;
 	if (fed >= end || (r == -ENOENT && !a->log))

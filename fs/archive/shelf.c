@@ -251,7 +251,8 @@ int cof_shelves_put(struct cof_archive *a, uint64_t below)
 int cof_shelf_frame(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who,
 		    const struct cof_op *op, const uint8_t *request, struct cof_reply *ret)
 {
-	cof_autobuf struct cof_buf text = {0}, public_part = {0}, private_part = {0};
+	cof_autobuf struct cof_buf text = {0}, before = {0}, public_part = {0}, private_part = {0};
+	const struct cof_policy *old = cof_shelf_policy(o->shelf);
 	struct cof_draft d = {.type = COF_SHELF, .object = o->node.ino};
 	struct cof_applied on = {.o = o};
 	struct cof_policy policy;
@@ -261,6 +262,8 @@ int cof_shelf_frame(struct cof_archive *a, struct cof_obj *o, const struct cof_w
 	if (r < 0)
 		return -EINVAL;
 	r = cof_policy_text(&policy, &text);
+	if (r == 0 && old)
+		r = cof_policy_text(old, &before);
 	if (r < 0)
 		return r;
 	cof_field_put(&public_part, COF_T_POLICY, text.data, text.len);
@@ -282,5 +285,7 @@ int cof_shelf_frame(struct cof_archive *a, struct cof_obj *o, const struct cof_w
 		return r;
 	cof_reply_wrote(ret, &done);
 	ret->changed = true;
+	if (before.len)
+		cof_shelf_changed(a, o, who, (const char *)before.data, (const char *)text.data, request, ret);
 	return 0;
 }

@@ -28,6 +28,8 @@ enum form { /* how a field's bytes become a value */
 	FORM_MODE_KEPT,
 	FORM_WHAT,
 	FORM_CERT, /* one of several */
+	FORM_VERDICT,
+	FORM_SIGNER, /* principal NUL signature; of the first */
 	FORM_NAMES, /* one of several: object, time, and a name that begins as the one before */
 };
 
@@ -107,6 +109,9 @@ static const struct known known[256] = {
 	[COF_T_REQUEST] = {"request", FORM_HEX},
 	[COF_T_PEOPLE] = {"people", FORM_BYTES},
 	[COF_T_DOCUMENT] = {"document", FORM_BYTES},
+	[COF_T_VERDICT] = {"verdict", FORM_VERDICT},
+	[COF_T_SIGNATURE] = {"principal", FORM_SIGNER},
+	[COF_T_OUTCOME] = {"request_outcome", FORM_BYTES},
 	[COF_T_CATALOGUE] = {"catalogue", FORM_BYTES},
 	[COF_T_EVENT_OUTCOME] = {"outcome", FORM_BYTES},
 	[COF_T_SEVERITY] = {"severity", FORM_BYTES},
@@ -272,6 +277,13 @@ static const char *hold_what(uint8_t what)
 	return what < COF_COUNT(words) ? words[what] : "unknown";
 }
 
+static const char *verdict_name(uint8_t verdict)
+{
+	static const char *const words[] = {"", "approve", "refuse", "done", "failed"};
+
+	return verdict < COF_COUNT(words) ? words[verdict] : "unknown";
+}
+
 /* Ranges are [first, count] each. */
 static bool set_numbers(struct cof_json *o, const struct cof_field *f, bool ranges)
 {
@@ -321,6 +333,15 @@ static bool set_field(struct cof_json *o, const struct cof_field *f)
 			return false;
 		cof_json_set_str(o, k->name, k->form == FORM_WHAT ? hold_what(f->value[0])
 					 : f->value[0] ? "governance" : "compliance");
+		return true;
+	case FORM_SIGNER:
+		if (!cof_json_get(o, k->name))
+			cof_json_set_bytes(o, k->name, f->value, strnlen((const char *)f->value, f->len));
+		return true;
+	case FORM_VERDICT:
+		if (f->len != 1)
+			return false;
+		cof_json_set_str(o, k->name, verdict_name(f->value[0]));
 		return true;
 	case FORM_KIND:
 		if (f->len != 1)

@@ -22,7 +22,7 @@ static int live_path(void *user, uint64_t at, uint64_t ino, struct cof_buf *ret)
 	return cof_ix(a, cof_show_index_path(a->ix, at, ino, ret));
 }
 
-static struct cof_show *show_new(struct cof_archive *a)
+struct cof_show *cof_show_new(struct cof_archive *a)
 {
 	struct cof_show *s = calloc(1, sizeof(*s));
 
@@ -37,7 +37,7 @@ static struct cof_show *show_new(struct cof_archive *a)
 	return s;
 }
 
-static void show_freep(struct cof_show **s)
+void cof_show_freep(struct cof_show **s)
 {
 	if (*s)
 		cof_show_done(*s);
@@ -105,7 +105,7 @@ static int take_step(struct step *s)
 int cof_archive_show_log(struct cof_archive *a, uint64_t from, cof_show_fn fn, void *user,
 			 uint64_t *ret_next)
 {
-	COF_CLEANUP(show_freep) struct cof_show *show = NULL;
+	COF_CLEANUP(cof_show_freep) struct cof_show *show = NULL;
 	struct step s = {.archive = a, .sequence = from};
 	uint64_t end = readable(a), last = 0;
 	unsigned slot = 0;
@@ -115,7 +115,7 @@ int cof_archive_show_log(struct cof_archive *a, uint64_t from, cof_show_fn fn, v
 		*ret_next = from;
 		return 0;
 	}
-	show = show_new(a);
+	show = cof_show_new(a);
 	if (!show)
 		return -ENOMEM;
 	s.show = show;
@@ -267,7 +267,7 @@ static int blame(struct batch *b, struct cof_show *s, cof_show_fn fn, void *user
 
 int cof_archive_blame(struct cof_archive *a, uint64_t ino, cof_show_fn fn, void *user)
 {
-	COF_CLEANUP(show_freep) struct cof_show *show = NULL;
+	COF_CLEANUP(cof_show_freep) struct cof_show *show = NULL;
 	cof_autofree struct batch *b = NULL;
 	struct cof_attr attr;
 	int err = cof_archive_getattr(a, COF_INDEX_NOW, ino, &attr);
@@ -277,7 +277,7 @@ int cof_archive_blame(struct cof_archive *a, uint64_t ino, cof_show_fn fn, void 
 	if (attr.kind != COF_KIND_FILE)
 		return attr.kind == COF_KIND_DIR ? -EISDIR : -EINVAL;
 	b = calloc(1, sizeof(*b));
-	show = show_new(a);
+	show = cof_show_new(a);
 	if (!b || !show)
 		return -ENOMEM;
 	b->archive = a;

@@ -26,6 +26,8 @@ struct cof_show { /* one thread's */
 	struct cof_show_actor actors[COF_SHOW_ACTORS];
 };
 void cof_show_done(struct cof_show *s);
+struct cof_show *cof_show_new(struct cof_archive *a); /* of an open one; NULL: out of memory */
+void cof_show_freep(struct cof_show **s);
 
 /* The entry for a frame. What cannot be opened is "opaque", what is damaged "damaged" besides. Fails with
  * -ENOMEM and -COF_EINDEX only. */

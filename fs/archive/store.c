@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "fs/archive/door.h"
-#include "fs/archive/show.h"
+#include "fs/archive/events.h"
 
 #define FEED_EVERY 8192u
 #define HOLDER_MAX 128
@@ -161,8 +161,29 @@ static int broken_at(struct gathered *g, uint64_t address, uint64_t sequence, co
 			cof_io_where(g->io));
 }
 
-static int walk(struct gathered *g, uint64_t from, cof_show_fn fn, void *user, uint64_t *next,
-		struct cof_diag *diag)
+/* q: NULL for every frame. */
+static bool is_wanted(const struct cof_events_query *q, uint64_t from, const struct cof_frame *f)
+{
+	return f->sequence >= from && (!q || (cof_event_frame(f->type) && cof_event_may_match(q, f)));
+}
+
+static int show_one(struct cof_show *show, const struct cof_events_query *q, uint64_t address,
+		    const struct cof_frame *f, cof_show_fn fn, void *user, int *stop)
+{
+	cof_autojson struct cof_json *entry = NULL, *event = NULL;
+	int r = cof_show_frame(show, address, f, &entry);
+
+	if (r == 0 && q)
+		r = cof_event_view(entry, &event);
+	if (r == 0 && !q)
+		*stop = fn(user, entry);
+	else if (r == 0 && event && cof_event_matches(q, event))
+		*stop = fn(user, event);
+	return r;
+}
+
+static int walk(struct gathered *g, const struct cof_events_query *q, uint64_t from, cof_show_fn fn, void *user,
+		uint64_t *next, struct cof_diag *diag)
 {
 	struct cof_show show = {
 	    .reader = g->reader,
@@ -178,21 +199,16 @@ static int walk(struct gathered *g, uint64_t from, cof_show_fn fn, void *user, u
 	int r, stop = 0;
 
 	while ((r = cof_reader_header(g->reader, address, &f, NULL, &how)) == 0 && !stop) {
-		struct cof_json *entry = NULL;
-
 		if (f.sequence != g->size) {
 			r = -EUCLEAN;
 			how.text[0] = 0;
 			break;
 		}
 		r = gather(g, &f, address);
-		if (r == 0 && f.sequence >= from) {
-			r = cof_show_frame(&show, address, &f, &entry);
-			if (r == 0)
-				stop = fn(user, entry);
-			cof_json_free(entry);
-			*next = f.sequence + 1;
-		}
+		if (r == 0 && is_wanted(q, from, &f))
+			r = show_one(&show, q, address, &f, fn, user, &stop);
+		if (r == 0)
+			*next = COF_MAX(from, f.sequence + 1);
 		if (r == 0)
 			r = cof_show_next(g->reader, &g->conf, address, &f, &address);
 		if (r < 0)
@@ -227,8 +243,8 @@ static int open_parts(struct gathered *g, const struct cof_opener_secret *secret
 	return r < 0 ? r : cof_index_open(&ip, &g->ix, &fresh, diag);
 }
 
-int cof_store_show_log(struct cof_io *io, const struct cof_opener_secret *secret, uint64_t from,
-		       cof_show_fn fn, void *user, uint64_t *ret_next, struct cof_diag *diag)
+static int show_all(struct cof_io *io, const struct cof_opener_secret *secret, const struct cof_events_query *q,
+		    uint64_t from, cof_show_fn fn, void *user, uint64_t *ret_next, struct cof_diag *diag)
 {
 	struct gathered g = {.io = io};
 	struct cof_diag why = {""};
@@ -236,7 +252,7 @@ int cof_store_show_log(struct cof_io *io, const struct cof_opener_secret *secret
 	int r = open_parts(&g, secret, &why);
 
 	if (r == 0)
-		r = walk(&g, from, fn, user, &next, &why);
+		r = walk(&g, q, from, fn, user, &next, &why);
 	cof_ring_free(g.ring);
 	if (g.ix)
 		cof_index_close(g.ix);
@@ -246,6 +262,18 @@ int cof_store_show_log(struct cof_io *io, const struct cof_opener_secret *secret
 		return cof_fail(diag, r, "%s", why.text[0] ? why.text : strerror(-r));
 	*ret_next = next;
 	return 0;
+}
+
+int cof_store_show_log(struct cof_io *io, const struct cof_opener_secret *secret, uint64_t from,
+		       cof_show_fn fn, void *user, uint64_t *ret_next, struct cof_diag *diag)
+{
+	return show_all(io, secret, NULL, from, fn, user, ret_next, diag);
+}
+
+int cof_store_events(struct cof_io *io, const struct cof_opener_secret *secret, const struct cof_events_query *q,
+		     cof_show_fn fn, void *user, uint64_t *ret_next, struct cof_diag *diag)
+{
+	return show_all(io, secret, q, q->from, fn, user, ret_next, diag);
 }
 
 /* ---- status ---- */

@@ -6,6 +6,7 @@
  */
 #include <limits.h>
 
+#include "fs/archive/events.h"
 #include "fs/archive/leak.h"
 
 #define SMALL 8192u /* stored bytes that fit on the stack */
@@ -107,11 +108,20 @@ static void raise_size(struct cof_archive *a, uint64_t size)
 		;
 }
 
+/* In order: whoever appends an event waits for who is about it. Not yet, while the index is being filled. */
+static int index_event(struct cof_archive *a, const struct cof_frame *f, uint64_t address)
+{
+	return a->events_known ? cof_events_index(a, f, address) : 0;
+}
+
 static int append(struct cof_archive *a, const struct cof_draft *d, const struct cof_applied *on,
 		  struct cof_append *ap)
 {
+	bool event = cof_event_frame(d->type);
 	int r;
 
+	if (event)
+		pthread_mutex_lock(&a->events_lock);
 	cof_index_enter(a->ix);
 	r = cof_log_append(a->log, ap);
 	if (r == 0) {
@@ -124,9 +134,13 @@ static int append(struct cof_archive *a, const struct cof_draft *d, const struct
 		if (on && cof_apply(a, &ap->frame, ap->ret_address, d->public_part, d->public_len,
 				    d->plain, d->length, on) < 0)
 			cof_stale(a, ap->ret_sequence);
+		if (event && index_event(a, &ap->frame, ap->ret_address) < 0)
+			cof_stale(a, ap->ret_sequence);
 		raise_size(a, ap->ret_sequence + 1);
 	}
 	cof_index_leave(a->ix);
+	if (event)
+		pthread_mutex_unlock(&a->events_lock);
 	return r;
 }
 

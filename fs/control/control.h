@@ -3,7 +3,7 @@
  * fs/control: the daemon's socket. A Unix stream socket /run/coffer/<archive id>.sock, mode 0600,
  * root's (SO_PEERCRED is checked). One request: one line of JSON {"verb": …, …}, at most 256 KiB; the answer: lines of
  * JSON, the last one {"end": true} or {"end": true, "error": "sentence", "errno": n}.
- * Verbs: status · acknowledge: {"faults": n}, recorded · log {from, follow} · blame {ino} · checkpoint · stop ·
+ * Verbs: status · acknowledge: {"faults": n}, recorded · log {from, follow} · events {from, follow, since, until, type, catalogue, severity, actor, path, outcome, source} · blame {ino} · checkpoint · stop ·
  *   commit {ino|path, retain?} · retain {ino|path, retain} · shelf-add {name, policy} · shelf-set {ino|path, policy}:
  *     what is known of the object then, durable; retain is text (fs/rules' cof_retain_parse), policy an INI text;
  *   explain {op, ino|path, parent, name, new_parent, new_name, uid, gid, offset, length, mode, flags, kind, data, retain} ·

@@ -109,11 +109,15 @@ static int wait_to_follow(struct cof_control *c, int fd)
 static int answer_log(struct cof_control *c, int fd, const struct cof_control_request *r)
 {
 	struct answer to = {c, fd};
+	struct cof_events_query q = r->events;
 	uint64_t next = r->from;
 	int err;
 
 	do {
-		err = cof_archive_show_log(c->p.archive, next, send_entry, &to, &next);
+		if (r->verb == COF_VERB_EVENTS)
+			err = cof_archive_events(c->p.archive, &q, send_entry, &to, &q.from);
+		else
+			err = cof_archive_show_log(c->p.archive, next, send_entry, &to, &next);
 	} while (!err && r->follow && !wait_to_follow(c, fd));
 	return err == -ESHUTDOWN ? 0 : err;
 }
@@ -148,6 +152,7 @@ static int answer(struct cof_control *c, int fd, struct cof_control_request *r,
 	case COF_VERB_STATUS:
 		return answer_status(c, fd);
 	case COF_VERB_LOG:
+	case COF_VERB_EVENTS:
 		return r->follow ? answer_follow(c, fd, r, diag) : answer_log(c, fd, r);
 	case COF_VERB_BLAME:
 		return cof_archive_blame(c->p.archive, r->ino, send_entry, &to);

@@ -41,7 +41,7 @@ static const char *const verbs[] = {
 	[COF_VERB_CLOCK] = "clock",	  [COF_VERB_STAMP_QUERY] = "stamp-query", [COF_VERB_STAMP] = "stamp",
 	[COF_VERB_PEOPLE] = "people",
 	[COF_VERB_HOLD_BEGIN] = "hold-begin", [COF_VERB_HOLDS] = "holds", [COF_VERB_HOLD_END] = "hold-end",
-	[COF_VERB_RETAIN_EVENT] = "retain-event",
+	[COF_VERB_RETAIN_EVENT] = "retain-event", [COF_VERB_EVENTS] = "events",
 };
 
 /* A number that may be missing: *ret stays as it is then. */
@@ -204,6 +204,31 @@ static int parse_hold(const struct cof_json *o, struct cof_control_request *r, s
 	return 0;
 }
 
+static int parse_events(const struct cof_json *o, struct cof_control_request *r, struct cof_diag *diag)
+{
+	struct cof_events_query *q = &r->events;
+	int64_t from = 0;
+	int err;
+
+	q->since = INT64_MIN;
+	q->until = INT64_MAX;
+	err = number(o, "since", INT64_MIN, INT64_MAX, &q->since, diag);
+	if (!err)
+		err = number(o, "until", INT64_MIN, INT64_MAX, &q->until, diag);
+	if (!err)
+		err = number(o, "from", 0, INT64_MAX, &from, diag);
+	q->from = (uint64_t)from;
+	q->type = cof_json_str(o, "type");
+	q->outcome = cof_json_str(o, "outcome");
+	q->source = cof_json_str(o, "source");
+	q->catalogue = cof_json_str(o, "catalogue");
+	q->severity = cof_json_str(o, "severity");
+	q->actor = cof_json_str(o, "actor");
+	q->path = cof_json_str(o, "path");
+	r->follow = cof_json_bool(o, "follow");
+	return err;
+}
+
 void cof_control_request_done(struct cof_control_request *r)
 {
 	cof_json_free(r->json);
@@ -243,6 +268,8 @@ static int parse_arguments(const struct cof_json *o, struct cof_control_request 
 	case COF_VERB_HOLDS:
 		r->all = cof_json_bool(o, "all");
 		return 0;
+	case COF_VERB_EVENTS:
+		return parse_events(o, r, diag);
 	case COF_VERB_STAMP:
 		r->token = cof_json_str(o, "token");
 		r->ca = cof_json_str(o, "ca");

@@ -20,6 +20,7 @@ enum cof_control_verb {
 	COF_VERB_COMMIT, COF_VERB_RETAIN, COF_VERB_EXPLAIN, COF_VERB_SHELF_ADD, COF_VERB_SHELF_SET,
 	COF_VERB_SHELVES, COF_VERB_LS, COF_VERB_ACKNOWLEDGE, COF_VERB_CLOCK, COF_VERB_STAMP_QUERY,
 	COF_VERB_STAMP, COF_VERB_PEOPLE, COF_VERB_HOLD_BEGIN, COF_VERB_HOLDS, COF_VERB_HOLD_END, COF_VERB_RETAIN_EVENT,
+	COF_VERB_EVENTS,
 };
 
 struct cof_control_request {
@@ -37,6 +38,7 @@ struct cof_control_request {
 	const char *token, *ca; /* stamp: base64; PEM or NULL */
 	const char *hold_case, *reason; /* hold-begin, hold-end */
 	const struct cof_json *paths; /* hold-begin: array of strings */
+	struct cof_events_query events;
 	bool all;		/* holds: those that ended too */
 	struct cof_json *json;	/* what the strings lie in, or NULL */
 };

@@ -19,6 +19,7 @@ static const struct cof_event_type types[] = {
     {"policy-set", "A.1.1", S, "notice", true, "the archive's policy was changed"},
     {"policy-refused", "A.1.1", F, "warning", true, "a change of the archive's policy was refused"},
     {"profile-changed", "A.10.1", S, "notice", true, "the archive's policy was changed"},
+    {"people-set", "A.11.1", S, "notice", true, "who may approve was set"},
     {"person-added", "A.11.1", S, "notice", true, "a person or role was added"},
     {"person-removed", "A.11.1", S, "notice", true, "a person or role was removed"},
     {"roles-changed", "A.11.2", S, "notice", true, "roles of a person were changed"},

@@ -41,6 +41,7 @@ int main(void)
 
 	suite_add_tcase(s, auditor_case());
 	suite_add_tcase(s, entry_case());
+	suite_add_tcase(s, event_line_case());
 	suite_add_tcase(s, mountinfo_case());
 	suite_add_tcase(s, opener_case());
 	suite_add_tcase(s, options_case());

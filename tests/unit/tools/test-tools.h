@@ -7,6 +7,7 @@
 
 TCase *auditor_case(void);
 TCase *entry_case(void);
+TCase *event_line_case(void);
 TCase *mountinfo_case(void);
 TCase *opener_case(void);
 TCase *options_case(void);

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An entry of the log as an event, and whether that is one that somebody looks for. Frames of other types
+ * are events of the types that the table has for them: nothing is written twice. Pure.
+ */
+#include <stdio.h>
+
+#include "fs/archive/events.h"
+#include "fs/rules/catalogue.h"
+
+/* What is taken over as it is. */
+static const char *const kept[] = {"sequence", "mount", "object", "path", "operation", "errno", "reason", "detail",
+				   "count", "first_time", "last_time", "names", "signer", "place", "claimed_time",
+				   "signature", "form", "reviewed_to", "request", "case", "hold", "actor", "opaque",
+				   "damaged", "malformed"};
+
+static const char *hold_type(const struct cof_json *entry)
+{
+	const char *what = cof_json_str(entry, "what");
+
+	if (what && !strcmp(what, "begin"))
+		return "hold-begin";
+	return what && !strcmp(what, "end") ? "hold-end" : NULL; /* lists of what it covers are none */
+}
+
+static const char *approval_type(const struct cof_json *entry)
+{
+	const char *verdict = cof_json_str(entry, "verdict");
+
+	if (!verdict)
+		return NULL;
+	if (!strcmp(verdict, "approve"))
+		return "approved";
+	return !strcmp(verdict, "refuse") ? "declined" : NULL; /* outcomes are events of their own */
+}
+
+static const char *type_of(const struct cof_json *entry)
+{
+	static const struct {
+		const char *frame, *event;
+	} same[] = {{"mount", "mount"},	      {"unmount", "unmount"}, {"recovery", "recovery"}, {"clock", "clock-reset"},
+		    {"stamp", "stamp"},	      {"shelf", "shelf"},     {"people", "people-set"}, {"request", "requested"}};
+	const char *type = cof_json_str(entry, "type"), *event = cof_json_str(entry, "event");
+
+	if (!type)
+		return NULL;
+	if (!strcmp(type, "event"))
+		return event ? event : "unknown"; /* damaged, or without keys */
+	if (!strcmp(type, "hold"))
+		return hold_type(entry);
+	if (!strcmp(type, "approval"))
+		return approval_type(entry);
+	for (size_t i = 0; i < COF_COUNT(same); i++)
+		if (!strcmp(type, same[i].frame))
+			return same[i].event;
+	return NULL;
+}
+
+/* Of frames that say it in fields of their own. */
+static void set_detail(const struct cof_json *entry, const char *type, struct cof_json *o)
+{
+	const char *a = NULL, *b = NULL;
+	char text[256];
+
+	if (!strcmp(type, "clock-reset")) {
+		a = cof_json_str(entry, "wall_before");
+		b = cof_json_str(entry, "wall_after");
+		snprintf(text, sizeof(text), "from %s to %s", a ? a : "?", b ? b : "?");
+		a = text;
+	} else if (!strcmp(type, "shelf")) {
+		a = cof_json_str(entry, "policy");
+	} else if (!strcmp(type, "stamp")) {
+		a = cof_json_str(entry, "authority");
+	} else if (!strcmp(type, "mount")) {
+		a = cof_json_str(entry, "software");
+	} else if (!strcmp(type, "requested")) {
+		a = cof_json_str(entry, "document");
+	}
+	if (a && !cof_json_get(o, "detail"))
+		cof_json_set_str(o, "detail", a);
+	a = cof_json_str(entry, "principal");
+	if (a)
+		cof_json_set_str(o, "signer", a);
+}
+
+static void set_meaning(const struct cof_json *entry, const char *type, struct cof_json *o)
+{
+	const struct cof_event_type *t = cof_event_type(type);
+	const char *catalogue = cof_json_str(entry, "catalogue"), *outcome = cof_json_str(entry, "outcome");
+	const char *severity = cof_json_str(entry, "severity"), *source = cof_json_str(entry, "source");
+
+	if (!catalogue && !outcome && t) /* it has none, or it is of before there were these fields */
+		catalogue = t->catalogue;
+	if (catalogue)
+		cof_json_set_str(o, "catalogue", catalogue);
+	cof_json_set_str(o, "outcome", outcome ? outcome : t ? t->outcome : "success");
+	cof_json_set_str(o, "severity", severity ? severity : t ? t->severity : "notice");
+	cof_json_set_str(o, "source", source ? source : "coffer");
+}
+
+static void set_shelf(struct cof_json *o)
+{
+	const char *path = cof_json_str(o, "path");
+	size_t n = path ? strcspn(path, "/") : 0;
+
+	if (n)
+		cof_json_set_bytes(o, "shelf", path, n);
+}
+
+int cof_event_view(const struct cof_json *entry, struct cof_json **ret)
+{
+	const char *type = type_of(entry), *time = cof_json_str(entry, "record_time");
+	cof_autojson struct cof_json *o = NULL;
+
+	*ret = NULL;
+	if (!type)
+		return 0;
+	o = cof_json_object();
+	if (!o)
+		return -ENOMEM;
+	cof_json_set_str(o, "event", type);
+	set_meaning(entry, type, o);
+	if (time)
+		cof_json_set_str(o, "time", time);
+	for (size_t i = 0; i < COF_COUNT(kept); i++) {
+		struct cof_json *value = cof_json_get(entry, kept[i]);
+
+		if (value)
+			cof_json_set(o, kept[i], cof_json_ref(value));
+	}
+	set_detail(entry, type, o);
+	set_shelf(o);
+	*ret = o;
+	o = NULL;
+	return 0;
+}
+
+/* ---- looking for some ---- */
+
+bool cof_event_may_match(const struct cof_events_query *q, const struct cof_frame *f)
+{
+	return f->record_time >= q->since && f->record_time < q->until;
+}
+
+/* "A.2" has A.2.1 to A.2.5, not A.20. */
+static bool of_kind(const char *want, const char *catalogue)
+{
+	size_t n = strlen(want);
+
+	return catalogue && !strncmp(catalogue, want, n) && (!catalogue[n] || catalogue[n] == '.');
+}
+
+static bool below(const char *want, const char *path)
+{
+	size_t n = strlen(want);
+
+	while (n && want[n - 1] == '/')
+		n--;
+	return path && !strncmp(path, want, n) && (!path[n] || path[n] == '/' || path[n] == ' ');
+}
+
+static bool is_about(const char *want, const struct cof_json *event)
+{
+	const struct cof_json *names = cof_json_get(event, "names");
+
+	if (below(want, cof_json_str(event, "path")))
+		return true;
+	for (size_t i = 0; names && i < cof_json_count(names); i++)
+		if (below(want, cof_json_str(cof_json_at(names, i), "path")))
+			return true;
+	return false;
+}
+
+static bool same_number(const char *want, const struct cof_json *actor, const char *key)
+{
+	char text[24];
+	int64_t n;
+
+	if (cof_json_int(actor, key, &n) < 0)
+		return false;
+	snprintf(text, sizeof(text), "%lld", (long long)n);
+	return !strcmp(want, text);
+}
+
+static bool is_by(const char *want, const struct cof_json *event)
+{
+	const struct cof_json *actor = cof_json_get(event, "actor");
+	const char *signer = cof_json_str(event, "signer"), *command = actor ? cof_json_str(actor, "command") : NULL;
+
+	return (signer && !strcmp(signer, want)) || (command && !strcmp(command, want)) ||
+	       (actor && (same_number(want, actor, "uid") || same_number(want, actor, "login_uid")));
+}
+
+static bool same(const char *want, const struct cof_json *event, const char *key)
+{
+	const char *value = cof_json_str(event, key);
+
+	return !want || (value && !strcmp(value, want));
+}
+
+bool cof_event_matches(const struct cof_events_query *q, const struct cof_json *event)
+{
+	const char *severity = cof_json_str(event, "severity");
+	int level = severity ? cof_severity(severity) : -1;
+
+	return same(q->type, event, "event") && same(q->outcome, event, "outcome") &&
+	       same(q->source, event, "source") &&
+	       (!q->catalogue || of_kind(q->catalogue, cof_json_str(event, "catalogue"))) &&
+	       (!q->severity || (level >= 0 && level <= cof_severity(q->severity))) &&
+	       (!q->path || is_about(q->path, event)) && (!q->actor || is_by(q->actor, event));
+}

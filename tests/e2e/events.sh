@@ -1,0 +1,56 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Events of a mounted archive: what Coffer sees itself has its kind of the catalogue, filters find it, and what comes is seen
+# as it comes; without a daemon the same are found.
+. "$(dirname "$0")/lib.sh"
+
+ids() { jsonl '" ".join(e.get("catalogue", "-") + ":" + e["event"] for e in j)'; }
+
+make_store audit keys
+mount_archive
+
+say "what a mount is: system started, keys loaded"
+same "of the mount" "A.14.6:mount A.4.1:key-loaded" "$(coffer events "$STORE" --json --catalogue A.14.6 --limit 2 | tail -n 1 |
+    ids) $(coffer events "$MNT" --json --type key-loaded | ids)"
+
+say "as it comes: a refused attempt, with who and what, and the sum of all is one line"
+coffer events "$STORE" --follow --severity warning > "$W/follow" &
+child $!
+echo line >> "$MNT/audit/a.log"
+expect_fail EPERM rm "$MNT/audit/a.log"
+await 10 "the refusal at the follower" grep -q 'A.1.2   refused failure unlink audit/a.log' "$W/follow"
+same "by kind" 1 "$(coffer events "$STORE" --catalogue A.1 --type refused | wc -l)"
+same "by path" 1 "$(coffer events "$STORE" --path audit/a.log --type refused | wc -l)"
+same "by actor" 1 "$(coffer events "$STORE" --actor rm | wc -l)"
+same "not before the future" 0 "$(coffer events "$STORE" --since 2100-01-01 | wc -l)"
+same "within the last hour" 1 "$(coffer events "$STORE" --since 1h --type refused | wc -l)"
+expect_code 2 coffer events "$STORE" --catalogue B.1
+expect_code 2 coffer events "$STORE" --severity bad
+expect_code 2 coffer events "$STORE" --json --syslog
+
+say "a policy that changed, old and new"
+coffer shelf set "$STORE" audit --durability write > /dev/null
+same "kind and values" "A.1.1 audit durability: sync -> write" "$(coffer events "$STORE" --json --type policy-changed |
+    jsonl '" ".join([j[0]["catalogue"], j[0]["path"], j[0]["detail"].split(chr(10))[0]])')"
+
+say "as syslog: lines of RFC 5424"
+mkdir "$MNT/audit/a\"]\\ b"
+expect_fail EPERM truncate -s 0 "$MNT/audit/a.log"
+echo x > "$MNT/audit/"$'n\n<0>1 "]' && expect_fail EPERM rm "$MNT/audit/"$'n\n<0>1 "]'
+coffer events "$STORE" --syslog | python3 -c '
+import re, sys
+form = re.compile(rb"<\d{1,3}>1 (-|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) [!-~]{1,255} coffer - [!-~]{1,32} "
+                  rb"\[coffer@32473( [A-Za-z]+=\"([^\"\\\]]|\\.)*\")+\]( .*)?\n")
+lines = sys.stdin.buffer.readlines()
+bad = [l for l in lines if not form.fullmatch(l)]
+assert lines and not bad, bad
+' || fail "not of RFC 5424"
+
+say "without a daemon the same"
+coffer events "$STORE" --json > "$W/live"
+umount_archive
+coffer events "$STORE" --json --key-file "$KEY" > "$W/offline"
+same "lines" "" "$(diff <(head -n "$(wc -l < "$W/live")" "$W/offline") "$W/live")"
+same "and the end" "unmount" "$(tail -n 1 "$W/offline" | json 'j["event"]')"
+verify_intact
+ok events
