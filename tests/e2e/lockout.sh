@@ -89,7 +89,7 @@ ok "unlocked after the wait, which doubled"
 # ---- on record ----
 mount.coffer "$STORE" "$MNT" -o "keyfile=$W/key2"
 umount_archive
-events() { coffer log "$STORE" --key-file "$W/key2" --events --json | grep -v '"event":"policies"'; }
+events() { coffer log "$STORE" --key-file "$W/key2" --events --json | grep -Ev '"event":"(policies|key-loaded)"'; }
 events > "$W/events"
 same "events" "['opener-failed', 'opener-failed', 'opener-failed', 'opener-failed', 'locked', 'opener-refused', 'opener-refused', 'opener-failed', 'locked', 'opener-refused', 'opener-refused', 'unlocked', 'opener-added', 'opener-removed', 'seal-renewed']" \
     "$(jsonl '[e["event"] for e in j]' < "$W/events")"
