@@ -70,6 +70,8 @@ static int on_begin(void *user, struct cof_json *o)
 		h->failed++;
 		return 0;
 	}
+	if (!cof_json_get(o, "hold") && h->json)
+		return print_json(o, false);
 	if (!cof_json_get(o, "hold")) {
 		if (isatty(STDERR_FILENO)) {
 			fprintf(stderr, "\r%" PRIu64 " files", number(o, "processed"));

@@ -120,6 +120,23 @@ laid() { [ "$(status holds_being_laid)" = None ]; }
 await 20 "the rest to be listed" laid
 same "all of it" 1500 "$(coffer hold list "$MNT" --json | jsonl '[h["processed"] for h in j if h["case"] == "big"][0]')"
 
+if [ -n "$LONG" ]; then
+    say "a tree of 100,000 files, in bounded memory"
+    mkdir "$d/large"
+    python3 -c 'import os, sys
+for k in range(100):
+    os.mkdir(f"{sys.argv[1]}/{k}")
+    for i in range(1000):
+        os.close(os.open(f"{sys.argv[1]}/{k}/{i}", os.O_CREAT | os.O_WRONLY))' "$d/large"
+    before=$(daemon_anonymous)
+    coffer hold begin --case large "$d/large" --json > "$W/out"
+    same "files held" 100000 "$(jsonl 'j[-1]["processed"]' < "$W/out")"
+    [ "$(jsonl 'len(j)' < "$W/out")" -gt 100 ] || fail "no progress was told"
+    after=$(daemon_anonymous)
+    [ $((after - before)) -lt 65536 ] || fail "holding took $((after - before)) KiB"
+    say "it took $((after - before)) KiB more"
+    holds_are "$d/large/99/999" 1
+fi
 umount_archive
 verify_intact
 second_reader > "$W/reader.out" || { tail -n 5 "$W/reader.out"; fail "the second reader"; }

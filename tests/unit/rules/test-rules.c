@@ -15,7 +15,7 @@ TCase *policy_case(void);
 TCase *profile_case(void);
 TCase *retain_case(void);
 TCase *shelf_case(void);
-TCase *rows_case(void);
+TCase *rows_case(void), *hold_case(void);
 
 /* ---- objects ---- */
 
@@ -551,6 +551,7 @@ int main(void)
 	suite_add_tcase(suite, retain_case());
 	suite_add_tcase(suite, shelf_case());
 	suite_add_tcase(suite, rows_case());
+	suite_add_tcase(suite, hold_case());
 	srunner_set_fork_status(runner, CK_NOFORK); /* hundreds of rows, each a moment */
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
