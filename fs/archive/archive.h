@@ -277,6 +277,10 @@ struct cof_cert_query { /* everything that is set has to hold */
  * not_before, not_after, fingerprint, ca, self_issued, no_end) and where it is: ino, path, state, index (the
  * COMMIT frame). What was removed by `at` is left out. fn runs without any lock; what it returns ends it. */
 int cof_archive_find_certs(struct cof_archive *a, const struct cof_cert_query *q, cof_show_fn fn, void *user);
+/* The same by a request: {serial, fingerprint (hexadecimal), subject, issuer, ends_before, ends_from (times), kind
+ * (certificate, crl, request), at, below (numbers)}, each of which may be missing. -EINVAL, said in diag. */
+int cof_archive_certs(struct cof_archive *a, const struct cof_json *args, cof_show_fn fn, void *user,
+		      struct cof_diag *diag);
 
 /* ---- legal holds ---- */
 

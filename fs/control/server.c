@@ -196,6 +196,8 @@ static int answer(struct cof_control *c, int fd, struct cof_control_request *r,
 		return cof_verb_explain(c->p.archive, r, send_entry, &to, diag);
 	case COF_VERB_SHELVES:
 		return cof_archive_shelves(c->p.archive, send_entry, &to);
+	case COF_VERB_CERTIFICATES:
+		return cof_archive_certs(c->p.archive, r->json, send_entry, &to, diag);
 	case COF_VERB_LS:
 		return cof_verb_ls(c->p.archive, r, send_entry, &to, diag);
 	case COF_VERB_STOP:

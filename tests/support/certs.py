@@ -89,6 +89,8 @@ def one(d, what):
         put(where, certificate(name("high"), utc(2030, 1, 2), serial=0xf00d).public_bytes(enc))
     elif base == "old": # issued for longer than any other, and not the one that ends last
         put(where, certificate(name("old"), utc(2045, 1, 1), utc(1990, 1, 1)).public_bytes(enc))
+    elif base == "template": # of many-certs.c
+        put(where, certificate(name("user-0000000"), utc(2030, 1, 1), serial=0x7e7e7e7e7e7e7e7e).public_bytes(enc))
     elif base == "rsa":
         put(where, certificate(name("rsa"), utc(2030, 1, 2), key=rsa.generate_private_key(65537, 2048)).public_bytes(enc))
     elif base == "ed25519":
