@@ -47,7 +47,7 @@ static int number(struct reading *r, const char *key, const char *value, unsigne
 
 static int text(struct reading *r, const char *key, const char *value, char *at, size_t cap, unsigned line)
 {
-	if (*at)
+	if (!at || *at)
 		return wrong(r, line, "%s is given twice", key);
 	if (!*value || strlen(value) >= cap)
 		return wrong(r, line, "%s has 1 to %zu bytes", key, cap - 1);

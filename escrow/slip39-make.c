@@ -19,5 +19,8 @@ int main(int argc, char **argv)
 		printf("\t\"%s\",\n", word);
 	}
 	puts("};");
-	return n == 1024 && !ferror(f) && fflush(stdout) == 0 ? 0 : 1;
+	if (ferror(f))
+		n = 0;
+	fclose(f);
+	return n == 1024 && fflush(stdout) == 0 ? 0 : 1;
 }

@@ -129,6 +129,8 @@ static uint32_t next_set(uint32_t set)
 {
 	uint32_t low = set & -set, up = set + low;
 
+	if (!low)
+		return UINT32_MAX;
 	return up | ((set ^ up) / low >> 2);
 }
 

@@ -150,7 +150,7 @@ static int compare_shelf(struct policing *p, const struct cof_profile_shelf *s, 
 	r = text ? cof_policy_parse(text, strlen(text), &old, NULL) : 0;
 	if (r == 0)
 		r = cof_policy_text(&old, &now);
-	if (r < 0 || (now.len == then.len && !memcmp(now.data, then.data, now.len)))
+	if (r < 0 || !now.data || !then.data || (now.len == then.len && !memcmp(now.data, then.data, now.len)))
 		return r;
 	*ret_changed = true;
 	*ret_weaker = !cof_policy_is_stronger(&old, &s->policy, &why);

@@ -128,7 +128,7 @@ static int apply(struct cof_archive *a, const struct cof_json *doc, const struct
 	struct cof_reply reply = {0};
 	struct cof_op op = {.kind = COF_OP_SHELF_SET, .data = text, .length = text ? strlen(text) : 0};
 	struct cof_obj *o;
-	uint64_t ino;
+	uint64_t ino = 0;
 	int r = text ? shelf_of(doc, &ino) : -EUCLEAN;
 
 	if (r == 0)

@@ -309,7 +309,7 @@ int cof_people_put(struct cof_archive *a, const struct cof_who *who, uint8_t typ
 		   struct cof_diag *diag)
 {
 	struct cof_judge_frame f;
-	struct cof_append done;
+	struct cof_append done = {0};
 	int64_t asked;
 	int r;
 

@@ -221,7 +221,7 @@ static int fetch_and_apply(struct cof_archive *a, const struct cof_frame *f, uin
 		r = cof_obj_new(a, f->object, &on.o);
 	else if (touches_objects(f->type))
 		r = cof_obj_get(a, f->object, &on.o);
-	if (r == 0 &&
+	if (r == 0 && on.o &&
 	    (f->type == COF_APPEND || f->type == COF_HOLE || f->type == COF_COMMIT) &&
 	    f->position > on.o->size)
 		r = bridge(a, on.o, f, address);

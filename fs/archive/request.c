@@ -43,7 +43,7 @@ static int set_head(struct cof_archive *a, struct cof_json *doc, struct cof_diag
 {
 	cof_autofree uint8_t *note = NULL;
 	cof_autojson struct cof_json *head = cof_json_object();
-	struct cof_checkpoint cp;
+	struct cof_checkpoint cp = {0};
 	size_t n = 0;
 	int r = cof_archive_checkpoint(a);
 
@@ -471,7 +471,7 @@ int cof_request_vote(struct cof_archive *a, const struct cof_who *who, const str
 	const char *verdict = cof_json_str(args, "verdict");
 	bool approves = verdict && !strcmp(verdict, "approve");
 	cof_autobuf struct cof_buf armored = {0}, fields = {0};
-	struct cof_request_view v;
+	struct cof_request_view v = {0};
 	struct cof_judgement w;
 	uint64_t sequence;
 	uint8_t id[32];
@@ -484,7 +484,7 @@ int cof_request_vote(struct cof_archive *a, const struct cof_who *who, const str
 	r = cof_people_bytes(args, "signature", COF_SIGNATURE_MAX, &armored, diag);
 	if (r == 0)
 		r = find_request(a, args, &v, diag);
-	if (r < 0)
+	if (r < 0 || !v.request)
 		return r;
 	memcpy(id, v.request->id, sizeof(id));
 	cof_field_put(&fields, COF_T_REQUEST, id, sizeof(id));

@@ -186,7 +186,8 @@ static int read_key(const struct reading *r, const struct line *l, struct cof_pe
 
 	if (!blob)
 		return -ENOMEM;
-	memcpy(type, l->type.p, COF_MIN(l->type.n, sizeof(type) - 1));
+	if (l->type.n)
+		memcpy(type, l->type.p, COF_MIN(l->type.n, sizeof(type) - 1));
 	if (cof_unbase64((const char *)l->key.p, l->key.n, blob, l->key.n, &n) < 0 ||
 	    ssh_key_read(blob, n, type, &key) < 0)
 		return bad(r, "the public key is damaged, or an RSA key of less than 2048 bits");

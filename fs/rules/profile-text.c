@@ -94,7 +94,7 @@ static int shelf_key(struct reading *p, const char *name, const char *key, const
 	struct shelf_text *s = NULL;
 	int r = find_shelf(p, name, line, &s);
 
-	if (r < 0)
+	if (r < 0 || !s)
 		return r;
 	for (; s->lines < line - 1; s->lines++)
 		cof_buf_add(&s->text, "\n", 1);

@@ -171,6 +171,15 @@ static void put(struct cof_buf *b, const void *p, size_t n)
 		cof_buf_add(b, p, n);
 }
 
+/* By recvmsg, as the part answers in one message. */
+static ssize_t take_answer(int fd, struct answer *a)
+{
+	struct iovec iov = {.iov_base = a, .iov_len = sizeof(*a)};
+	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	return recvmsg(fd, &message, 0);
+}
+
 static int exchange(struct cof_sshsig *s, struct cof_buf *q, struct answer *a)
 {
 	ssize_t n;
@@ -180,7 +189,7 @@ static int exchange(struct cof_sshsig *s, struct cof_buf *q, struct answer *a)
 		n = send(s->fd, q->data, q->len, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	while (n >= 0) { /* an answer that came too late for its question is passed over */
-		n = recv(s->fd, a, sizeof(*a), 0);
+		n = take_answer(s->fd, a);
 		if (n < 0 && errno == EINTR)
 			n = 0;
 		else if (n >= 0 && n != (ssize_t)sizeof(*a))

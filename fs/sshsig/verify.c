@@ -88,7 +88,7 @@ static bool is_revoked(const struct cof_sshsig_run *run)
 	char said[4096];
 	int code = 255;
 
-	if (run->revoked < 0 || lseek(run->document, 0, SEEK_SET) < 0)
+	if (run->revoked < 0 || run->document < 0 || lseek(run->document, 0, SEEK_SET) < 0)
 		return false;
 	without.revoked = -1;
 	return cof_sshsig_run(&without, said, sizeof(said), &code) == 0 && is_good(code, said);

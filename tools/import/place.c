@@ -76,15 +76,21 @@ static size_t list(const char *path, struct older *ret)
 	char name[4096];
 	struct stat self, st;
 	size_t n = 0;
+	int fd;
 
 	snprintf(name, sizeof(name), "%.*s/", len, slash ? path : ".");
 	dir = opendir(name);
 	if (!dir)
 		return 0;
+	fd = dirfd(dir);
+	if (fd < 0) {
+		closedir(dir);
+		return 0;
+	}
 	if (stat(path, &self) < 0)
 		memset(&self, 0, sizeof(self));
 	for (struct dirent *e; n < OLDER_MAX && (e = readdir(dir));) {
-		if (!like(e->d_name, base) || fstatat(dirfd(dir), e->d_name, &st, 0) < 0 || !S_ISREG(st.st_mode) ||
+		if (!like(e->d_name, base) || fstatat(fd, e->d_name, &st, 0) < 0 || !S_ISREG(st.st_mode) ||
 		    st.st_ino == self.st_ino)
 			continue;
 		if (asprintf(&ret[n].path, "%.*s/%s", len, slash ? path : ".", e->d_name) < 0)
