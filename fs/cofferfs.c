@@ -270,6 +270,7 @@ static int open_archive(struct daemon *d, struct cof_diag *diag)
 				       .verify_signature = cof_sshsig_ask,
 				       .verify_user = d->sign,
 				       .anchor_interval = d->options.anchor_interval,
+				       .heartbeat = d->options.heartbeat,
 				       .seal_interval = d->options.seal_interval,
 				       .secret = &d->secret.secret,
 				       .deviation = d->options.deviation * COF_NSEC,
@@ -435,6 +436,7 @@ static const char help[] =
 	"  -o credential=NAME  the passphrase is a systemd credential\n"
 	"  -o seal=tpm2        the TPM opens it; a PIN comes as a passphrase does\n"
 	"  -o tpm=WHERE        where the TPM is (default: device:/dev/tpmrm0)\n"
+	"  -o heartbeat=N      seconds without a frame after which one is written (60; 0: none)\n"
 	"  -o anchor-interval=N  seconds between two raises of the TPM's counter (10)\n"
 	"  -o seal-interval=N  seconds between two mixings of the seal (3600)\n"
 	"  -o index=DIR        where the index is kept (default: STORE/index)\n"

@@ -113,6 +113,7 @@ struct cof_archive_params {
 	/* Judges signatures of people (fs/sshsig). NULL: nothing can be requested or approved. */
 	cof_verify_signature verify_signature;
 	void *verify_user;
+	int64_t heartbeat; /* ns without a frame after which a HEARTBEAT is written; 0: 60 s; negative: none */
 	bool no_threads; /* tests: no keeper; the caller drives cof_archive_tick */
 };
 
@@ -333,6 +334,21 @@ int cof_store_show_log(struct cof_io *io, const struct cof_opener_secret *secret
 		       cof_show_fn fn, void *user, uint64_t *ret_next, struct cof_diag *diag);
 int cof_store_events(struct cof_io *io, const struct cof_opener_secret *secret, const struct cof_events_query *q,
 		     cof_show_fn fn, void *user, uint64_t *ret_next, struct cof_diag *diag);
+/* Intervals in which nobody recorded, in order, from headers and public parts: no key, no lock. */
+enum cof_gap_kind {
+	COF_GAP_UNMOUNTED, /* between an unmount and the next mount */
+	COF_GAP_KILLED,	   /* from the last frame of a daemon that did not unmount */
+	COF_GAP_STOPPED,   /* inside a mount: heartbeats are missing */
+};
+#define COF_GAP_OPEN INT64_MAX
+struct cof_gap {
+	enum cof_gap_kind kind;
+	int64_t from, to; /* record time; to: COF_GAP_OPEN while it goes on */
+	uint64_t after;	  /* sequence of the last frame before it */
+	uint32_t mount;	  /* of that frame */
+};
+typedef int (*cof_gap_fn)(void *user, const struct cof_gap *gap); /* 0 to go on */
+int cof_store_gaps(struct cof_io *io, cof_gap_fn fn, void *user, struct cof_diag *diag);
 int cof_store_status(struct cof_io *io, struct cof_json *into, struct cof_diag *diag); /* needs no key */
 
 /* ---- people, requests, approvals (docs/format.md 9) ---- */

@@ -132,6 +132,14 @@ bool cof_shelf_reserve(struct cof_shelf *s, uint64_t bytes, uint64_t quota);
 void cof_shelf_release(struct cof_shelf *s, uint64_t bytes);
 void cof_shelf_use(const struct cof_shelf *s, uint64_t *ret_bytes, uint64_t *ret_files);
 int cof_shelves_put(struct cof_archive *a, uint64_t below);
+/* Of all that were met: those with `silence` in their policy are listened to. Inside the gate; the keeper. */
+void cof_shelves_listen(struct cof_archive *a, int64_t now);
+/* heartbeat.c: an EVENT that this shelf has been silent for so long, or was until now. */
+void cof_silence(struct cof_archive *a, uint64_t ino, bool ended, int64_t span, int64_t length);
+/* That it records, each period in which nothing else does; that it could not; and shelves that are silent.
+ * Inside the gate, each second. */
+void cof_heartbeat_tick(struct cof_archive *a, int64_t now);
+int64_t cof_heartbeat_period(const struct cof_archive *a); /* ns; 0: none */
 /* Told after the frame: what was and is of the two texts (shelf-change.c). */
 void cof_shelf_changed(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who, const char *before,
 		       const char *after, const uint8_t *request, struct cof_reply *ret);
@@ -596,6 +604,11 @@ struct cof_archive {
 	pthread_mutex_t keeper_lock;
 	pthread_cond_t keeper_cond;
 	bool stop, closing; /* closing: nobody else is there; the end of the reserve may be used */
+	struct {
+		uint64_t size;		/* frames that there were when something last came */
+		int64_t at, ticked;	/* boot time of that; of the tick before */
+		bool all_shelves;	/* are in the table */
+	} beat; /* keeper only */
 	int64_t flushed_at; /* keeper only, as the next one */
 	int feed_error;
 	atomic_int alarmed_read;

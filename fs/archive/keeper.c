@@ -80,6 +80,7 @@ void cof_archive_tick(struct cof_archive *a)
 			a->flushed_at = now;
 		}
 		cof_idle_tick(a);
+		cof_heartbeat_tick(a, now);
 		feed(a);
 		if (a->p.no_threads)
 			(void)cof_log_checkpoint(a->log); /* what failed is found by the next one */

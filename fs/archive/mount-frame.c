@@ -46,6 +46,8 @@ int cof_mount_put(struct cof_archive *a, struct cof_diag *diag)
 	cof_random(a->salt, sizeof(a->salt));
 	r = cof_mount_fields(&fields, a->keys, a->conf.id, expected, a->salt, &a->clock);
 	cof_buf_add(&fields, a->p.self, a->p.self_len);
+	if (cof_heartbeat_period(a))
+		cof_field_put_u64(&fields, COF_T_HEARTBEAT, (uint64_t)cof_heartbeat_period(a));
 	cof_anchor_mount_fields(a->anchor, &fields);
 	if (r == 0 && fields.failed)
 		r = -ENOMEM;

@@ -25,6 +25,9 @@ struct cof_shelf {
 	atomic_uint_fast64_t bytes, files; /* of the frames applied */
 	atomic_uint_fast64_t taken;	   /* bytes, and what requests under way are about to add */
 	atomic_bool changed;		   /* since the index has it */
+	atomic_bool wrote;		   /* something was appended since the keeper looked */
+	int64_t heard;			   /* boot time of that, as far as it knows; 0: it has not looked. Keeper only */
+	bool silent;			   /* for longer than its policy allows, and told. Keeper only */
 };
 
 const struct cof_policy *cof_shelf_policy(const struct cof_shelf *s)
@@ -72,6 +75,7 @@ void cof_shelves_clear(struct cof_archive *a)
 			a->shelves[i] = s->next;
 			shelf_free(s);
 		}
+	a->beat.all_shelves = false;
 	pthread_mutex_unlock(&a->shelf_lock);
 }
 
@@ -194,6 +198,8 @@ void cof_shelf_count(struct cof_shelf *s, uint64_t sequence, int64_t bytes, int6
 		atomic_fetch_add(&s->files, (uint64_t)files);
 		atomic_fetch_add(&s->taken, (uint64_t)bytes - reserved);
 		atomic_store(&s->changed, true);
+		if (bytes > 0)
+			atomic_store_explicit(&s->wrote, true, memory_order_relaxed);
 	} else if (reserved) {
 		atomic_fetch_sub(&s->taken, reserved);
 	}
@@ -246,6 +252,38 @@ int cof_shelves_put(struct cof_archive *a, uint64_t below)
 	return r;
 }
 
+/* ---- silence ---- */
+
+/* Once when it has been silent for too long, and once when that ends. */
+static void listen_to(struct cof_archive *a, struct cof_shelf *s, int64_t now)
+{
+	int64_t span = cof_shelf_policy(s)->silence, since = s->heard;
+	bool wrote = atomic_exchange(&s->wrote, false), ended = s->silent && wrote;
+
+	if (wrote || !s->heard)
+		s->heard = now;
+	if (ended)
+		s->silent = false;
+	if (ended || (span && !s->silent && now - s->heard >= span)) {
+		s->silent = !ended;
+		cof_silence(a, s->ino, ended, span, now - (ended ? since : s->heard));
+	}
+}
+
+void cof_shelves_listen(struct cof_archive *a, int64_t now)
+{
+	struct cof_shelf *all[COF_SHELVES_MAX];
+	size_t n = 0;
+
+	pthread_mutex_lock(&a->shelf_lock);
+	for (unsigned i = 0; i < COF_COUNT(a->shelves); i++)
+		for (struct cof_shelf *s = a->shelves[i]; s && n < COF_COUNT(all); s = s->next)
+			all[n++] = s;
+	pthread_mutex_unlock(&a->shelf_lock);
+	for (size_t i = 0; i < n; i++) /* they stay, inside the gate */
+		listen_to(a, all[i], now);
+}
+
 /* ---- its frame ---- */
 
 int cof_shelf_frame(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who,
@@ -262,7 +300,7 @@ int cof_shelf_frame(struct cof_archive *a, struct cof_obj *o, const struct cof_w
 	if (r < 0)
 		return -EINVAL;
 	r = cof_policy_text(&policy, &text);
-	if (r == 0 && old)
+	if (r == 0 && op->kind == COF_OP_SHELF_SET)
 		r = cof_policy_text(old, &before);
 	if (r < 0)
 		return r;
@@ -285,7 +323,7 @@ int cof_shelf_frame(struct cof_archive *a, struct cof_obj *o, const struct cof_w
 		return r;
 	cof_reply_wrote(ret, &done);
 	ret->changed = true;
-	if (before.len)
+	if (op->kind == COF_OP_SHELF_SET)
 		cof_shelf_changed(a, o, who, (const char *)before.data, (const char *)text.data, request, ret);
 	return 0;
 }

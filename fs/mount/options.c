@@ -105,6 +105,11 @@ static int with_value(struct cof_mount_options *o, const char *name, const char 
 			v ? (int64_t)v * COF_NSEC : 1; /* 0: with each checkpoint, each second */
 		return err;
 	}
+	if (!strcmp(name, "heartbeat")) {
+		err = number(name, value, 86400, &v, diag);
+		o->heartbeat = v ? (int64_t)v * COF_NSEC : -1;
+		return err;
+	}
 	if (!strcmp(name, "transport"))
 		return transport(o, value, diag);
 	if (!strcmp(name, "clock-deviation")) {

@@ -38,6 +38,7 @@ struct cof_mount_options {
 	char keyfile[PATH_MAX];    /* "": none */
 	char credential[256];      /* "": none; a systemd credential's name */
 	int64_t anchor_interval, seal_interval; /* ns; 0: the default */
+	int64_t heartbeat; /* ns; 0: the default; negative: none */
 	char index[PATH_MAX];      /* "": STORE/index */
 	int passfd, statusfd;      /* -1: none; passfd of a TPM's seal: its PIN */
 	char seal[16];		   /* "": as the secrets say; "tpm2" */

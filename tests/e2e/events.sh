@@ -52,5 +52,20 @@ umount_archive
 coffer events "$STORE" --json --key-file "$KEY" > "$W/offline"
 same "lines" "" "$(diff <(head -n "$(wc -l < "$W/live")" "$W/offline") "$W/live")"
 same "and the end" "unmount" "$(tail -n 1 "$W/offline" | json 'j["event"]')"
+
+say "gaps: unmounted now, and killed; beside a daemon and without a key"
+expect_code 10 coffer gaps "$STORE" --json --key-file "$KEY"
+same "goes on" "unmounted -" "$(tail -n 1 "$W/out" | json 'j["kind"] + " " + j.get("to", "-")')"
+mount_archive heartbeat=1
+beat() { coffer log "$STORE" | grep -q heartbeat; }
+await 20 "a heartbeat" beat
+kill_daemon
+umount -l "$MNT"
+mount_archive
+expect_code 10 coffer gaps "$STORE" --json
+same "kinds" "unmounted unmounted killed" "$(jsonl '" ".join(e["kind"] for e in j)' < "$W/out")"
+same "none goes on" "True" "$(jsonl 'all("to" in e for e in j)' < "$W/out")"
+expect_code 0 coffer gaps "$STORE" --least 1h
+umount_archive
 verify_intact
 ok events
