@@ -5,12 +5,13 @@
  * then "R" once requests are answered, or "E<exit code> sentence".
  *
  * What needs root is done by a part of its own (daemon-root.c), and signatures of people are judged by another
- * (fs/sshsig), which may run ssh-keygen and has no right: the two forks there are, before there
- * are keys, which locked memory would not survive. Then the daemon becomes the owner of STORE and
+ * (fs/sshsig), which may run ssh-keygen and has no right; a program that is told of alarms is run by a third
+ * (daemon-hook.c), where one is named: the forks there are, before there are keys, which locked memory would not survive. Then the daemon becomes the owner of STORE and
  * gives up what it does not need (fs/guard); only then it reads the first byte of the archive.
  */
 #include "fs/archive/archive.h"
 #include "fs/control/control.h"
+#include "fs/daemon-hook.h"
 #include "fs/daemon-root.h"
 #include "fs/daemon-self.h"
 #include "fs/daemon.h"
@@ -37,6 +38,7 @@ struct daemon {
 	bool foreground;
 	struct cof_daemon_log log;
 	struct cof_daemon_root root;
+	struct cof_daemon_hook hook; /* runs the operator's program, in a process of its own */
 	struct cof_sshsig *sign; /* judges signatures, in a process of its own */
 	struct cof_daemon_secret secret;
 	struct cof_io *io;
@@ -82,14 +84,6 @@ static int give_up(struct daemon *d, int code, struct cof_diag *diag)
 
 /* ---- what the layers below call ---- */
 
-static void on_alarm(void *user, const char *text)
-{
-	struct daemon *d = user;
-
-	cof_daemon_say_of(&d->log, LOG_CRIT, &(struct cof_said){.event = "alarm", .store = d->store}, "%s",
-			  text);
-}
-
 /* The severities of RFC 5424 are the priorities of syslog.h. */
 static int priority_of(const struct cof_alarm_info *info)
 {
@@ -99,9 +93,51 @@ static int priority_of(const struct cof_alarm_info *info)
 	return severity < 0 ? LOG_WARNING : severity;
 }
 
+static void set(struct cof_json *o, const char *key, const char *value)
+{
+	if (value)
+		cof_json_set_str(o, key, value);
+}
+
+/* What the hook is told: the keys are those of docs/format.md 4.1, and text, a sentence. */
+static struct cof_json *event_of(struct daemon *d, const char *text, const struct cof_alarm_info *i, int priority)
+{
+	const struct cof_event_type *type = cof_event_type(i->event);
+	struct cof_json *o = cof_json_object();
+	char id[33];
+
+	cof_hex(d->conf.id, sizeof(d->conf.id), id);
+	set(o, "event", i->event);
+	set(o, "catalogue", i->catalogue ? i->catalogue : type ? type->catalogue : NULL);
+	set(o, "outcome", i->outcome ? i->outcome : type ? type->outcome : NULL);
+	set(o, "severity", cof_severity_name(priority));
+	cof_json_set_time(o, "time", cof_now(CLOCK_REALTIME));
+	set(o, "text", text);
+	set(o, "archive", id);
+	set(o, "store", d->store);
+	set(o, "source", i->source ? i->source : "coffer");
+	set(o, "operation", i->operation);
+	set(o, "path", i->path);
+	set(o, "rule", i->rule);
+	set(o, "signer", i->signer);
+	set(o, "detail", i->detail);
+	if (i->sequence)
+		cof_json_set_uint(o, "sequence", i->sequence);
+	if (i->object)
+		cof_json_set_uint(o, "object", i->object);
+	if (i->who) {
+		cof_json_set_uint(o, "uid", i->who->uid);
+		cof_json_set_uint(o, "pid", i->who->pid);
+	}
+	return o;
+}
+
 static void on_alarm_event(void *user, const char *text, const struct cof_alarm_info *info)
 {
+	cof_autojson struct cof_json *event = NULL;
 	struct daemon *d = user;
+	int priority = priority_of(info);
+	char said[256];
 	struct cof_said about = {.event = info->event,
 				 .operation = info->operation,
 				 .path = info->path,
@@ -113,7 +149,17 @@ static void on_alarm_event(void *user, const char *text, const struct cof_alarm_
 		about.uid = info->who->uid;
 		about.pid = info->who->pid;
 	}
-	cof_daemon_say_of(&d->log, priority_of(info), &about, "%s", text);
+	cof_daemon_say_of(&d->log, priority, &about, "%s", text);
+	event = event_of(d, text, info, priority);
+	cof_daemon_hook_tell(&d->hook, event, said);
+	if (*said)
+		cof_daemon_say(&d->log, LOG_WARNING, "%s", said);
+}
+
+/* Without more to say than its text. */
+static void on_alarm(void *user, const char *text)
+{
+	on_alarm_event(user, text, &(struct cof_alarm_info){.event = "alarm", .severity = "crit"});
 }
 
 static void on_changed(void *user, uint64_t ino)
@@ -149,6 +195,7 @@ static void on_status(void *user, struct cof_json *status)
 	cof_json_set_int(status, "pid", getpid());
 	cof_json_set_str(status, "transport", cof_mount_transport(atomic_load(&d->mount)));
 	cof_daemon_self_status(&d->self, status);
+	cof_daemon_hook_status(&d->hook, status);
 }
 
 static void on_ready(void *user)
@@ -359,6 +406,7 @@ static int finish(struct daemon *d, struct cof_diag *diag)
 	cof_mount_free(mount);
 	cof_io_free(d->io);
 	cof_daemon_root_end(&d->root);
+	cof_daemon_hook_end(&d->hook);
 	cof_sshsig_end(d->sign);
 	cof_daemon_self_done(&d->self);
 	return err;
@@ -391,6 +439,8 @@ static int start_root_part(struct daemon *d, struct cof_diag *diag)
 				       .allow_other = !d->options.root_only};
 	int err = cof_guard_only(keep, COF_COUNT(keep), diag);
 
+	if (err == 0 && d->options.hook[0])
+		err = cof_daemon_hook_start(d->options.hook, d->options.hook_user, &d->hook, diag);
 	if (err == 0)
 		err = start_sign_part(d, diag);
 	return err < 0 ? err : cof_daemon_root_start(&mount, &d->root, diag);
@@ -437,6 +487,8 @@ static const char help[] =
 	"  -o seal=tpm2        the TPM opens it; a PIN comes as a passphrase does\n"
 	"  -o tpm=WHERE        where the TPM is (default: device:/dev/tpmrm0)\n"
 	"  -o heartbeat=N      seconds without a frame after which one is written (60; 0: none)\n"
+	"  -o hook=PROGRAM     is run for each alarm, the event as JSON on its input\n"
+	"  -o hook-user=USER   as whom (nobody)\n"
 	"  -o anchor-interval=N  seconds between two raises of the TPM's counter (10)\n"
 	"  -o seal-interval=N  seconds between two mixings of the seal (3600)\n"
 	"  -o index=DIR        where the index is kept (default: STORE/index)\n"

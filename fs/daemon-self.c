@@ -72,10 +72,10 @@ static void put_options(struct cof_daemon_self *s, const struct cof_mount_option
 {
 	char text[256];
 
-	snprintf(text, sizeof(text), "secret=%s,transport=%s,threads=%u%s%s%s",
+	snprintf(text, sizeof(text), "secret=%s,transport=%s,threads=%u%s%s%s%s",
 		 o->keyfile[0] ? "keyfile" : o->seal[0] ? o->seal : "passphrase", o->uring ? "uring" : "classic",
 		 o->threads, o->root_only ? ",rootonly" : "", o->keep_mutable ? ",noimmutable" : "",
-		 o->unconfined ? ",unconfined" : "");
+		 o->unconfined ? ",unconfined" : "", o->hook[0] ? ",hook" : "");
 	cof_field_put_str(&s->fields, COF_T_OPTIONS, text);
 }
 

@@ -31,6 +31,8 @@ static const char help[] =
     "  -o tpm=WHERE        where the TPM is: device:/dev/tpmrm0 (the default),\n"
     "                      swtpm:host=H,port=P or the path of a socket\n"
     "  -o heartbeat=N      seconds without a frame after which one is written (60)\n"
+    "  -o hook=PROGRAM     is run for each alarm, the event as JSON on its input\n"
+    "  -o hook-user=USER   as whom (nobody)\n"
     "  -o anchor-interval=N  seconds between two raises of the TPM's counter (10)\n"
     "  -o seal-interval=N  seconds between two mixings of the seal (3600)\n"
     "  -o index=DIR        where the index is kept (default: STORE/index)\n"

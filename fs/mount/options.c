@@ -105,6 +105,10 @@ static int with_value(struct cof_mount_options *o, const char *name, const char 
 			v ? (int64_t)v * COF_NSEC : 1; /* 0: with each checkpoint, each second */
 		return err;
 	}
+	if (!strcmp(name, "hook"))
+		return text(name, value, o->hook, sizeof(o->hook), diag);
+	if (!strcmp(name, "hook-user"))
+		return text(name, value, o->hook_user, sizeof(o->hook_user), diag);
 	if (!strcmp(name, "heartbeat")) {
 		err = number(name, value, 86400, &v, diag);
 		o->heartbeat = v ? (int64_t)v * COF_NSEC : -1;

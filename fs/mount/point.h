@@ -39,6 +39,7 @@ struct cof_mount_options {
 	char credential[256];      /* "": none; a systemd credential's name */
 	int64_t anchor_interval, seal_interval; /* ns; 0: the default */
 	int64_t heartbeat; /* ns; 0: the default; negative: none */
+	char hook[PATH_MAX], hook_user[64]; /* "": none; nobody */
 	char index[PATH_MAX];      /* "": STORE/index */
 	int passfd, statusfd;      /* -1: none; passfd of a TPM's seal: its PIN */
 	char seal[16];		   /* "": as the secrets say; "tpm2" */
