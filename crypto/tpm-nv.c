@@ -116,6 +116,63 @@ int cof_tpm_index_free(struct cof_tpm *t, const uint8_t seed[16], uint32_t *ret_
 	return cof_tpm_round(t, free_round, &a, true, diag);
 }
 
+/* ---- all that look like ours ---- */
+
+struct list_args {
+	uint32_t start;
+	struct cof_tpm_index *ret;
+	size_t n;
+};
+
+static bool of_our_form(const TPMS_NV_PUBLIC *p, enum cof_tpm_index_kind *ret)
+{
+	uint32_t flags = p->attributes & ~TPMA_NV_WRITTEN;
+
+	if (p->nameAlg != TPM2_ALG_SHA256 || p->authPolicy.size)
+		return false;
+	*ret = flags == counter_flags(COF_TPM_NORMAL)	 ? COF_TPM_INDEX_NORMAL
+	       : flags == counter_flags(COF_TPM_ORDERLY) ? COF_TPM_INDEX_ORDERLY
+							 : COF_TPM_INDEX_STORE;
+	return *ret == COF_TPM_INDEX_STORE ? flags == STORE_FLAGS && p->dataSize <= STORE_MAX : p->dataSize == 8;
+}
+
+static int list_round(struct cof_tpm *t, void *arg, struct cof_diag *diag)
+{
+	struct list_args *a = arg;
+
+	a->n = 0;
+	for (uint32_t i = 0; i < COF_TPM_INDEX_RANGE; i++) {
+		struct cof_tpm_index *at = &a->ret[a->n];
+		TPMS_NV_PUBLIC public_area = {0};
+		ESYS_TR nv = ESYS_TR_NONE;
+		int r;
+
+		at->index = INDEX_FIRST | ((a->start + i) & INDEX_MASK);
+		r = find(t, at->index, &nv, &public_area, diag);
+		if (r == 0) {
+			cof_tpm_release(t, nv);
+			a->n += of_our_form(&public_area, &at->kind);
+		} else if (t->cause != COF_TPM_NO_INDEX) {
+			return r;
+		}
+		t->cause = COF_TPM_OK;
+	}
+	return 0;
+}
+
+int cof_tpm_index_list(struct cof_tpm *t, const uint8_t seed[16], struct cof_tpm_index ret[COF_TPM_INDEX_RANGE],
+		       size_t *ret_n, struct cof_diag *diag)
+{
+	struct list_args a = {.start = cof_get_le32(seed), .ret = ret};
+	struct cof_diag said = {""};
+	int r = cof_tpm_round(t, list_round, &a, true, &said);
+
+	if (r < 0)
+		return cof_fail(diag, r, "%s", said.text);
+	*ret_n = a.n;
+	return 0;
+}
+
 /* ---- defining ---- */
 
 static int define(struct cof_tpm *t, ESYS_TR session, uint32_t index, uint32_t flags, size_t size,

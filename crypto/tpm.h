@@ -100,6 +100,15 @@ int cof_tpm_counter_read(struct cof_tpm *t, uint32_t index, enum cof_tpm_counter
  * after any failure. Else -ESTALE (COF_TPM_COUNTER), and *ret_value (may be NULL) what it is. */
 int cof_tpm_counter_raise(struct cof_tpm *t, uint32_t index, enum cof_tpm_counter_kind kind,
 			  uint64_t target, uint64_t *ret_value, struct cof_diag *diag);
+/* What stands where an archive's indices are looked for, and has the form of one; whose it is the TPM does not say. */
+enum cof_tpm_index_kind { COF_TPM_INDEX_NORMAL, COF_TPM_INDEX_ORDERLY, COF_TPM_INDEX_STORE };
+#define COF_TPM_INDEX_RANGE 64
+struct cof_tpm_index {
+	uint32_t index;
+	enum cof_tpm_index_kind kind;
+};
+int cof_tpm_index_list(struct cof_tpm *t, const uint8_t seed[16], struct cof_tpm_index ret[COF_TPM_INDEX_RANGE],
+		       size_t *ret_n, struct cof_diag *diag);
 int cof_tpm_undefine(struct cof_tpm *t, uint32_t index, struct cof_diag *diag);
 
 /* An ordinary index that only the bearer of auth reads or writes, not the owner. n at most 128. The

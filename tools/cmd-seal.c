@@ -5,6 +5,7 @@
 #include "tools/output.h"
 #include "tools/owner.h"
 #include "tools/recovery.h"
+#include "tools/seal-clean.h"
 #include "tools/store.h"
 
 #include <fcntl.h>
@@ -12,7 +13,7 @@
 #include <stdio.h>
 
 #define SECURE_BYTES (4u << 20)
-#define ACTIONS "show, renew, add, remove, recovery-renew, auditor-renew or new-lineage"
+#define ACTIONS "show, renew, add, remove, recovery-renew, auditor-renew, new-lineage or clean"
 
 enum {
 	OPT_PCRS,
@@ -54,7 +55,7 @@ static const struct tool_option options[] = {
     [OPT_WITHOUT_TPM] = {"without-tpm", NULL,
 			 "new-lineage: the seal's secret goes to keys/epoch, and there is no anchor; for when "
 			 "the TPM is gone"},
-    [OPT_JSON] = {"json", NULL, "show: one JSON object instead of text"},
+    [OPT_JSON] = {"json", NULL, "show, clean: JSON instead of text"},
     {0},
 };
 
@@ -463,6 +464,8 @@ static int act(struct sealing *s, const char *what, char **rest, struct cof_diag
 		return seal_auditors(s, diag);
 	if (!strcmp(what, "new-lineage"))
 		return seal_lineage(s, diag);
+	if (!strcmp(what, "clean"))
+		return seal_clean(&s->store, &s->opener, rest + 1, s->json, diag);
 	return !strcmp(what, "add") ? seal_add(s, diag) : seal_remove(s, rest[1], diag);
 }
 
@@ -482,7 +485,7 @@ static int check_new(const struct opener_args *a)
 static int check(struct sealing *s, const char *what, int n)
 {
 	static const char *const words[] = {"show", "renew", "add", "remove", "recovery-renew",
-					    "auditor-renew", "new-lineage", NULL};
+					    "auditor-renew", "new-lineage", "clean", NULL};
 	const char *conflict = opener_conflict(&s->open);
 	bool known = false;
 
@@ -490,7 +493,7 @@ static int check(struct sealing *s, const char *what, int n)
 		known |= !strcmp(what, words[i]);
 	if (!known)
 		return misuse("%s is wanted first, not '%s'", ACTIONS, what);
-	if (n != (!strcmp(what, "remove") ? 3 : 2))
+	if (!strcmp(what, "clean") ? n < 2 : n != (!strcmp(what, "remove") ? 3 : 2))
 		return misuse("%s takes STORE%s", what, !strcmp(what, "remove") ? " and an opener's name" : "");
 	if (*conflict)
 		return misuse("%s", conflict);
@@ -539,7 +542,7 @@ static int run(const struct verb *self, int argc, char **argv)
 
 const struct verb verb_seal = {
     .name = "seal",
-    .args = "ACTION STORE [OPENER]",
+    .args = "ACTION STORE [OPENER|INDEX...]",
     .summary = "what opens an archive, and changes to it",
     .text = "ACTION is " ACTIONS ". show names the openers of an "
 	    "archive. renew makes a new root key: with a TPM's opener every "
@@ -547,12 +550,13 @@ const struct verb verb_seal = {
 	    "one away; the last one stays. recovery-renew makes another recovery envelope (--recovery). "
 	    "auditor-renew seals the auditor secrets to other auditors (--auditor, --identity). "
 	    "new-lineage begins the seal anew, when what held its secret and the anchor is gone or does not fit "
-	    "the log; the break stays on record. The archive may not be mounted.\n"
+	    "the log; the break stays on record. clean shows what the archive's range of the TPM's NV holds, and removes "
+	    "those that are named, if nothing uses them. The archive may not be mounted.\n"
 	    "\n"
 	    "Exit code: 0 done, 1 failed, 2 wrong usage.",
     .options = options,
     .more = opener_options,
     .run = run,
     .takes_files = true,
-    .actions = "show renew add remove recovery-renew auditor-renew new-lineage",
+    .actions = "show renew add remove recovery-renew auditor-renew new-lineage clean",
 };

@@ -414,6 +414,13 @@ struct cof_new_lineage {
  * without_tpm says that it may be weaker. */
 int cof_store_seal_lineage(struct cof_io *io, const struct cof_opener_secret *secret, bool without_tpm,
 			   struct cof_new_lineage *ret, struct cof_diag *diag);
+/*
+ * NV indices of the TPM in this archive's range and form, into the array: index, kind, and used: what names it ("tpm2-1",
+ * "seal", "anchor"), absent where nothing does. Then removes those of the n; -EPERM, and nothing is removed, if one of them
+ * is used or not in the array.
+ */
+int cof_store_seal_clean(struct cof_io *io, const struct cof_opener_secret *secret, const uint32_t *remove, size_t n,
+			 struct cof_json *array, struct cof_diag *diag);
 struct cof_unlock { /* what shows that it may be: one of the two */
 	const struct cof_opener_secret *secret; /* a passphrase or PIN only once the wait is over */
 	const uint8_t (*identities)[32];	/* of the recovery envelope; secure memory */

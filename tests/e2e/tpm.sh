@@ -102,6 +102,23 @@ for tpm in swtpm:host=127.0.0.1,port=1 swtpm:port=1 "$W/no-such-socket"; do
 done
 ok "the name of a TPM behind a socket"
 
+# what a removal left in the TPM: shown, and removed by its number, used ones and strangers' never
+clean() { coffer seal clean "$STORE" --key-file "$KEY" "$@"; }
+same "what is used" "['anchor', 'seal', 'tpm2-1']" "$(clean --json | json 'sorted(o.get("used", "") for o in j)')"
+first=$(clean --json | json 'sorted(o["index"] for o in j)[0]')
+free=$(printf '0x%08x' $((first + 9)))
+tpm2_nvdefine "$free" -s 60 -a 'authread|authwrite|no_da' > /dev/null
+tpm2_nvdefine $((first + 10)) -s 60 -a 'ownerread|ownerwrite' > /dev/null # of another form
+clean | grep -q "^$free: secret, named by nothing" || fail "not shown"
+same "another form" 4 "$(clean --json | json 'len(j)')"
+refused "is in use (" clean "$first"
+refused "is none that this archive may have left" clean "$(printf '0x%08x' $((first + 10)))"
+clean "$free" | grep -q "^Removed NV index $free" || fail "not removed"
+clean | grep -q "^Nothing is left" || fail "something is left"
+tpm2_nvundefine $((first + 10))
+mount.coffer "$STORE" "$MNT"; umount "$MNT"; gone
+ok "indices that nothing names"
+
 # a hostile root raises the counter
 index=$(coffer seal show "$STORE" --json | python3 -c 'import json, sys
 print([o["index"] for o in json.load(sys.stdin)["openers"] if o["kind"] == "tpm2"][0])')
