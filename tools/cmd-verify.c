@@ -52,6 +52,7 @@ struct verifying {
 	struct auditors auditors;
 	bool by_key; /* they may be an age identity */
 	struct anchor_asked anchor;
+	struct cof_judge_places *places; /* NULL: not all frames are gone through */
 	struct cof_judged judged; /* what people signed, and what was done by it */
 	char holder[256];        /* who has the store mounted, or "" */
 	bool live;
@@ -68,6 +69,7 @@ static void verifying_done(struct verifying *v)
 	store_close(&v->store);
 	auditors_done(&v->auditors);
 	cof_json_free(v->findings);
+	cof_judge_places_free(v->places);
 	free(v->since);
 	cof_buf_done(&v->tsa_ca);
 }
@@ -151,6 +153,13 @@ static int look_at_lock(struct verifying *v, struct cof_diag *diag)
 	return r;
 }
 
+static void on_frame(void *user, const struct cof_frame *f, uint64_t address)
+{
+	struct verifying *v = user;
+
+	cof_judge_places_add(v->places, f, address);
+}
+
 static int verify_once(struct verifying *v, struct cof_diag *diag)
 {
 	struct cof_verify_params p = {
@@ -170,6 +179,10 @@ static int verify_once(struct verifying *v, struct cof_diag *diag)
 
 	cof_json_free(v->findings);
 	v->findings = cof_json_array();
+	cof_judge_places_free(v->places);
+	v->places = NULL;
+	if (!v->since && cof_judge_places_new(&v->places) == 0)
+		p.frame = on_frame;
 	return v->findings ? cof_log_verify(&p, &v->result, diag)
 			   : cof_fail(diag, -ENOMEM, "out of memory");
 }
@@ -198,7 +211,8 @@ static void on_not_permitted(void *user, uint64_t sequence, const char *type, co
 
 static void judge_people(struct verifying *v)
 {
-	struct cof_judge_store p = {.verify = cof_sshsig_verify, .finding = on_not_permitted, .user = v};
+	struct cof_judge_store p = {
+	    .places = v->places, .verify = cof_sshsig_verify, .finding = on_not_permitted, .user = v};
 	struct cof_finding f = {.verdict = COF_INCOMPLETE, .segment = -1, .sequence = -1};
 	struct cof_diag why = {""};
 

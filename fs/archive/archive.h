@@ -371,7 +371,15 @@ int cof_archive_people(struct cof_archive *a, const struct cof_who *who, const c
 		       cof_show_fn fn, void *user, struct cof_diag *diag);
 bool cof_archive_people_verb(const char *verb);
 
+/* Where the frames are that a judge looks at: for who goes through all of them anyway (cof_verify_params.frame). */
+struct cof_judge_places;
+int cof_judge_places_new(struct cof_judge_places **ret);
+void cof_judge_places_free(struct cof_judge_places *places); /* NULL is fine */
+/* Every frame from the first on, in order. */
+void cof_judge_places_add(struct cof_judge_places *places, const struct cof_frame *f, uint64_t address);
+
 struct cof_judge_store {
+	const struct cof_judge_places *places; /* NULL: the headers of all frames are read, twice */
 	cof_verify_signature verify;
 	void *verify_user;
 	void (*finding)(void *user, uint64_t sequence, const char *type, const char *rule, const char *reason);

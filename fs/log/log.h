@@ -364,6 +364,8 @@ struct cof_verify_params {
 		     struct cof_diag *diag);
 	void (*progress)(void *user, uint64_t done, uint64_t total); /* bytes; may be NULL */
 	void (*finding)(void *user, const struct cof_finding *f);
+	/* Each frame in its place, and where: for who looks at some of them again. May be NULL. */
+	void (*frame)(void *user, const struct cof_frame *f, uint64_t address);
 	void *user;
 };
 

@@ -215,6 +215,8 @@ static void take(struct walk *s, const struct cof_frame *f, const uint8_t *raw)
 		v->stopped_at = s->number * v->out.conf.segment_size + s->off;
 		return;
 	}
+	if (v->p->frame)
+		v->p->frame(v->p->user, f, s->number * v->out.conf.segment_size + s->off);
 	w->at[w->n] = (uint32_t)(raw - w->data);
 	w->judged[w->n++] = FRAME_RIGHT;
 	s->frames++;

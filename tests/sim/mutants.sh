@@ -19,7 +19,8 @@ elif [ $# = 0 ]; then
 fi
 
 mkdir "$work/tree"
-cp -r "$top"/{base,crypto,fs,tools,tests,meson.build,meson_options.txt} "$work/tree"
+cp -r "$top"/meson.build "$top"/meson_options.txt "$work/tree"
+find "$top" -mindepth 1 -maxdepth 1 -type d ! -name 'build*' ! -name '.*' -exec cp -r -t "$work/tree" {} +
 meson setup "$work/build" "$work/tree" -Dbuildtype=debug -Doptimization=0 > "$work/setup" 2>&1 ||
     { tail -n 20 "$work/setup"; fail "meson setup"; }
 build() {
