@@ -27,7 +27,17 @@ struct cof_people_state {
 	struct cof_judge *judge; /* lock */
 	pthread_mutex_t queue_lock; /* a leaf */
 	struct rule_frame *queue;   /* in order of their frames */
+	bool unreadable; /* frames of theirs are missing or damaged: nothing more of theirs is taken */
 };
+
+/* The judge would take the first people anew, where it could not read those that there are. */
+static int readable(const struct cof_archive *a, struct cof_diag *diag)
+{
+	return a->people->unreadable
+		   ? cof_fail(diag, -EIO, "what people signed in this archive cannot all be read: nothing that takes signatures is done in "
+					  "this mount. coffer verify names the place")
+		   : 0;
+}
 
 /* What was written meanwhile, below this sequence. */
 static void drain(struct cof_archive *a, uint64_t below)
@@ -239,7 +249,16 @@ int cof_people_load(struct cof_archive *a)
 	pthread_mutex_init(&a->people->queue_lock, NULL);
 	memcpy(p.archive_id, a->conf.id, sizeof(p.archive_id));
 	r = cof_judge_new(&p, &a->people->judge);
-	return r < 0 ? r : tell_all(a);
+	if (r == 0)
+		r = tell_all(a);
+	if (r == 0 || r == -ENOMEM)
+		return r;
+	/* Damage does not keep the rest from being read. */
+	a->people->unreadable = true;
+	if (a->log)
+		cof_fault(a, "What people signed cannot all be read (%s): until it can, nothing that takes signatures is done. Run coffer "
+			     "verify.", strerror(-r));
+	return 0;
 }
 
 /* ---- judging and writing one ---- */
@@ -274,6 +293,9 @@ int cof_people_ask(struct cof_archive *a, uint8_t type, const struct cof_buf *pu
 
 	if (public_part->failed)
 		return -ENOMEM;
+	r = readable(a, diag);
+	if (r < 0)
+		return r;
 	frame_now(a, type, public_part, &f);
 	r = cof_judge_ask(a->people->judge, &f, ret);
 	return r < 0 ? cof_fail(diag, r, "%s", ret->reason[0] ? ret->reason : strerror(-r)) : 0;
@@ -315,6 +337,9 @@ int cof_people_put(struct cof_archive *a, const struct cof_who *who, uint8_t typ
 
 	if (public_part->failed || (private_part && private_part->failed))
 		return -ENOMEM;
+	r = readable(a, diag);
+	if (r < 0)
+		return r;
 	frame_now(a, type, public_part, &f);
 	r = cof_judge_ask(a->people->judge, &f, ret);
 	if (r == -EPERM)
