@@ -447,6 +447,12 @@ static int key_loaded(struct cof_archive *a)
 	return cof_event_emit(a, &(struct cof_event){.type = COF_EV_KEY_LOADED, .detail = opener}, NULL);
 }
 
+/* A log in which filling the index met damage is read only from then on. */
+static bool recording(struct cof_archive *a)
+{
+	return a->log && !atomic_load(&a->failed);
+}
+
 static int go_on(struct cof_archive *a, struct cof_diag *diag)
 {
 	int r = a->log ? cof_lineage_begin(a, diag) : 0;
@@ -473,11 +479,11 @@ static int go_on(struct cof_archive *a, struct cof_diag *diag)
 		r = cof_people_load(a);
 	if (r == 0)
 		r = cof_events_resume(a);
-	if (r == 0 && a->log)
+	if (r == 0 && recording(a))
 		r = cof_policies_record(a);
-	if (r == 0 && a->log && a->p.self_len)
+	if (r == 0 && recording(a) && a->p.self_len)
 		r = key_loaded(a);
-	if (r == 0 && a->log)
+	if (r == 0 && recording(a))
 		r = cof_people_resume(a);
 	a->holds.before = atomic_load(&a->size);
 	if (r == 0 && a->log && !a->p.no_threads)
@@ -527,9 +533,9 @@ static int try_open(const struct cof_archive_params *p, const char *passive,
 		else
 			cof_log_abandon(a->log);
 		cof_archive_free(a);
-		return cof_fail(diag, r, "%s",
-				why.text[0] ? why.text
-					    : "the archive cannot be opened: out of memory");
+		if (why.text[0])
+			return cof_fail(diag, r, "%s", why.text);
+		return cof_fail(diag, r, "the archive cannot be opened: %s", strerror(-r));
 	}
 	*ret = a;
 	return 0;
