@@ -186,7 +186,7 @@ static bool epoch_time(struct cursor *c, int64_t *ret)
 
 	while (at.p < at.end && is_digit(*at.p) && seconds < 8000000000)
 		seconds = 10 * seconds + (*at.p++ - '0');
-	if (at.p == c->p || (at.p < at.end && is_digit(*at.p)))
+	if (at.p == c->p || seconds >= 8000000000)
 		return false;
 	fraction(&at, &ns);
 	*ret = seconds * COF_NSEC + ns;
