@@ -13,8 +13,8 @@ const char *escrow_official, *escrow_foreign;
 
 int main(int argc, char **argv)
 {
-	Suite *s = suite_create("escrow");
 	SRunner *r;
+	Suite *s;
 	int failed;
 
 	if (argc < 2 || cof_crypto_init(1u << 20, NULL))
@@ -25,6 +25,7 @@ int main(int argc, char **argv)
 		printf("skipped: %s is not there\n", escrow_official);
 		return 77;
 	}
+	s = suite_create("escrow");
 	suite_add_tcase(s, escrow_official ? slip39_official_case() : slip39_case());
 	if (!escrow_official)
 		suite_add_tcase(s, scheme_case());
