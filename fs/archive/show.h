@@ -29,6 +29,8 @@ void cof_show_done(struct cof_show *s);
 struct cof_show *cof_show_new(struct cof_archive *a); /* of an open one; NULL: out of memory */
 void cof_show_freep(struct cof_show **s);
 
+/* Sets the fields of a part of a frame, each by its name; those of a tag not known are left out. (show-fields.c) */
+void cof_show_fields(struct cof_json *o, const uint8_t *p, size_t n);
 /* The entry for a frame. What cannot be opened is "opaque", what is damaged "damaged" besides. Fails with
  * -ENOMEM and -COF_EINDEX only. */
 int cof_show_frame(struct cof_show *s, uint64_t address, const struct cof_frame *f,
