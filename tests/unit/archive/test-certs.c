@@ -96,13 +96,14 @@ static uint64_t shelf_with(const char *name, const char *policy)
 /* A file of those that were made, or with that text. */
 static uint64_t file_in(uint64_t shelf, const char *name, const char *text)
 {
-	static uint8_t buf[1 << 20];
+	static uint8_t buf[(1 << 20) + 4096];
 	size_t n = text ? strlen(text) : 0;
 	uint64_t ino = must_create(&s, shelf, name, COF_KIND_FILE);
 	char path[128];
 	FILE *f;
 
 	if (text) {
+		ck_assert_uint_le(n, sizeof(buf));
 		memcpy(buf, text, n);
 	} else {
 		snprintf(path, sizeof(path), "%s/%s", dir, name);
