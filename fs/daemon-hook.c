@@ -215,8 +215,10 @@ int cof_daemon_hook_start(const char *path, const char *user, struct cof_daemon_
 static void take_results(struct cof_daemon_hook *h, char said[256])
 {
 	struct result r;
+	struct iovec iov = {.iov_base = &r, .iov_len = sizeof(r)};
+	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
 
-	while (recv(h->fd, &r, sizeof(r), MSG_DONTWAIT) == (ssize_t)sizeof(r)) {
+	while (recvmsg(h->fd, &message, MSG_DONTWAIT) == (ssize_t)sizeof(r)) {
 		h->done++;
 		h->late += r.late;
 		if (r.code == 0)

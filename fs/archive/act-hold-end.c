@@ -56,7 +56,7 @@ static int set_shelves(struct cof_archive *a, const struct cof_hold_record *h, s
 {
 	cof_autobuf struct cof_buf list = {0};
 	struct cof_json *shelves = cof_json_array();
-	struct cof_field named;
+	struct cof_field named = {0};
 	uint64_t last = 0;
 	int r = cof_field_find(h->text, h->text_len, COF_T_INODES, &named);
 
@@ -96,7 +96,7 @@ static int fill(struct cof_archive *a, const struct cof_json *args, struct cof_j
 {
 	const char *name = cof_action_word(args, 0);
 	cof_autobuf struct cof_buf b = {0};
-	struct cof_hold_record h;
+	struct cof_hold_record h = {0};
 	uint64_t id = 0;
 	int r;
 
@@ -129,7 +129,7 @@ static int hold_of(const struct cof_json *doc, uint64_t *ret, struct cof_diag *d
 static int check(struct cof_archive *a, const struct cof_json *doc, struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf b = {0};
-	struct cof_hold_record h;
+	struct cof_hold_record h = {0};
 	uint64_t id = 0;
 	int r = hold_of(doc, &id, diag);
 
@@ -144,7 +144,7 @@ static int apply(struct cof_archive *a, const struct cof_json *doc, const struct
 {
 	struct cof_hold_frame f = {.what = COF_HOLD_END, .request = g->request};
 	cof_autobuf struct cof_buf b = {0};
-	struct cof_hold_record h;
+	struct cof_hold_record h = {0};
 	uint64_t sequence;
 	int r = hold_of(doc, &f.id, diag);
 

@@ -175,7 +175,7 @@ static int begin(const struct cof_parts *p, const struct cof_applied *on)
 	struct cof_hold_record h = {.begun = p->f->record_time, .laying = true};
 	cof_autobuf struct cof_buf last = {0}, text = {0};
 	uint64_t id = p->f->sequence;
-	struct cof_field named;
+	struct cof_field named = {0};
 	int r = get(p, COF_ROOT_INO, "hold-last", &last);
 
 	if (cof_field_find(p->public_part, p->public_len, COF_T_INODES, &named) < 0)
@@ -214,7 +214,7 @@ static int counted(const struct cof_parts *p, struct cof_hold_record *h)
 static int changed(const struct cof_parts *p, uint64_t id, uint8_t what)
 {
 	cof_autobuf struct cof_buf b = {0};
-	struct cof_hold_record h;
+	struct cof_hold_record h = {0};
 	char key[COF_HOLD_KEY];
 	int r;
 

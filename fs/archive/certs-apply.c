@@ -157,8 +157,9 @@ static int add_found(struct found *f, const struct cof_field *field)
 	size_t skip;
 	int r = cof_cert_get(field->value, field->len, &c);
 
-	if (r == 0)
-		r = make_room(f);
+	if (r < 0)
+		return r;
+	r = make_room(f);
 	if (r < 0)
 		return r;
 	value = &f->values[f->n];

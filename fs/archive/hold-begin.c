@@ -469,8 +469,8 @@ static int unfinished(struct cof_archive *a, uint64_t *ret_id)
 static int tops_of(struct cof_archive *a, uint64_t id, uint64_t top[COF_HOLD_PATHS], size_t *ret_n)
 {
 	cof_autobuf struct cof_buf b = {0};
-	struct cof_hold_record h;
-	struct cof_field named;
+	struct cof_hold_record h = {0};
+	struct cof_field named = {0};
 	size_t n = 0;
 	int r = cof_hold_get(a, id, &b, &h);
 

@@ -76,7 +76,7 @@ void cof_holds_changed(struct cof_archive *a)
 static int load(struct cof_archive *a, struct cof_holds *t)
 {
 	cof_autobuf struct cof_buf ids = {0}, record = {0};
-	struct cof_hold_record h;
+	struct cof_hold_record h = {0};
 	int r = cof_ix(a, cof_index_get_value(a->ix, a->load_at, COF_ROOT_INO, "holds", &ids));
 
 	t->n = t->laying = 0;
@@ -216,7 +216,7 @@ typedef int each_fn(void *user, uint64_t id, const struct cof_hold_record *h); /
 static int each(struct cof_archive *a, each_fn *fn, void *user)
 {
 	cof_autobuf struct cof_buf b = {0};
-	struct cof_hold_record h;
+	struct cof_hold_record h = {0};
 	uint64_t id = 0;
 	int r = cof_ix(a, cof_index_get_value(a->ix, a->load_at, COF_ROOT_INO, "hold-last", &b));
 
@@ -303,8 +303,8 @@ void cof_hold_json(uint64_t id, const struct cof_hold_record *h, struct cof_json
 static int first_object(struct cof_archive *a, const char *name, uint64_t *ret_ino)
 {
 	cof_autobuf struct cof_buf b = {0};
-	struct cof_hold_record h;
-	struct cof_field named;
+	struct cof_hold_record h = {0};
+	struct cof_field named = {0};
 	uint64_t id;
 	int r = cof_hold_find(a, name, &id);
 

@@ -566,18 +566,17 @@ int cof_do_name(struct cof_archive *a, const struct cof_who *who, const struct c
 	return r;
 }
 
-/* By approval: what has expired, wherever it lies by now. */
-static int remove_approved(struct naming *n, const uint8_t request[32])
+/* By approval: what has expired, wherever it lies by now. name: room for it while n is used. */
+static int remove_approved(struct naming *n, const uint8_t request[32], char name[COF_NAME_MAX + 1])
 {
 	struct cof_obj *dir, *o;
 	struct cof_attr attr;
-	char name[COF_NAME_MAX + 1];
 	int r = cof_obj_get(n->a, n->op.ino, &o);
 
 	if (r < 0)
 		return r;
 	cof_obj_attr(n->a, o, &attr);
-	memcpy(name, o->node.name, sizeof(name));
+	memcpy(name, o->node.name, COF_NAME_MAX + 1);
 	n->op.parent = o->node.parent;
 	n->op.name = name;
 	cof_obj_put(n->a, o);
@@ -611,7 +610,7 @@ int cof_name_remove(struct cof_archive *a, const struct cof_who *who, uint64_t i
 		*ret_parent = o->node.parent;
 		memcpy(ret_name, o->node.name, COF_NAME_MAX + 1);
 		cof_obj_put(a, o);
-		r = remove_approved(&n, request);
+		r = remove_approved(&n, request, ret_name);
 	}
 	pthread_rwlock_unlock(&a->tree);
 	cof_buf_done(&n.public_part);

@@ -106,7 +106,7 @@ int cof_store_seal_clean(struct cof_io *io, const struct cof_opener_secret *secr
 	char holder[64];
 	int r = c ? cof_conf_load(io, &conf, diag) : cof_fail(diag, -ENOMEM, "out of memory");
 
-	if (r < 0)
+	if (r < 0 || !c)
 		return r;
 	snprintf(holder, sizeof(holder), "coffer seal, pid %ld", (long)getpid());
 	r = cof_io_lock(io, holder, diag);

@@ -137,7 +137,7 @@ static void set_until(struct cof_json *o, const char *key, int64_t until)
 /* What would have to change, as far as it follows from the state. */
 static const char *change_text(const struct cof_ruling *rl, const struct cof_object *v)
 {
-	if (!rl->error)
+	if (!rl->error || !rl->rule)
 		return NULL;
 	if (v->holds && !strcmp(rl->rule, "held"))
 		return "each hold on it has to end first, by approval (coffer request hold-end)";
