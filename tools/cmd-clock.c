@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer clock: the two clocks of an archive, what bounds them, and time stamps from an authority. */
 #include "tools/coffer.h"
+#include "tools/file.h"
 #include "tools/http.h"
 #include "tools/opener.h"
 #include "tools/output.h"
@@ -43,21 +44,6 @@ struct asking {
 
 /* ---- files ---- */
 
-static int load_file(const char *path, size_t most, struct cof_buf *ret, struct cof_diag *diag)
-{
-	cof_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	cof_autofree uint8_t *data = malloc(most);
-	size_t n = 0;
-	int r = fd < 0 ? -errno : data ? cof_read_all(fd, data, most, &n) : -ENOMEM;
-
-	if (r == -EFBIG)
-		return cof_fail(diag, r, "%s has more than %zu bytes: that is not what is wanted here", path, most);
-	if (r < 0)
-		return cof_fail(diag, r, "cannot read %s: %s", path, strerror(-r));
-	cof_buf_add(ret, data, n);
-	return ret->failed ? cof_fail(diag, -ENOMEM, "out of memory") : 0;
-}
-
 static int save_file(const char *path, const struct cof_buf *b, struct cof_diag *diag)
 {
 	cof_autoclose int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0644);
@@ -68,19 +54,9 @@ static int save_file(const char *path, const struct cof_buf *b, struct cof_diag 
 
 /* ---- the archive: through its daemon, or opened ---- */
 
-static int keep(void *user, struct cof_json *entry)
-{
-	struct cof_json **ret = user;
-	const char *text = cof_json_text(entry, false);
-
-	cof_json_free(*ret);
-	*ret = NULL;
-	return text ? cof_json_parse(text, strlen(text), ret) : -ENOMEM;
-}
-
 static int ask(struct asking *a, struct cof_json *request, struct cof_json **ret, struct cof_diag *diag)
 {
-	int r = store_ask(&a->store, request, keep, ret, diag);
+	int r = store_ask(&a->store, request, store_keep_last, ret, diag);
 
 	return r == 0 && !*ret ? cof_fail(diag, -EPROTO, "the daemon said nothing") : r;
 }
@@ -96,10 +72,8 @@ static int open_here(struct asking *a, struct cof_diag *diag)
 {
 	struct cof_archive_params p = {.io = a->store.io, .alarm = on_alarm, .no_threads = true};
 	struct opener opener = {0};
-	int r = opener_choose(&a->opener, a->store.io, diag);
+	int r = opener_find(&a->opener, a->store.io, a->store.path, &opener, diag);
 
-	if (r == 0)
-		r = opener_get(&a->opener, a->store.path, false, &opener, diag);
 	if (r < 0)
 		return r;
 	p.secret = &opener.secret;
@@ -202,11 +176,11 @@ static int stamp(struct asking *a, struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf answer = {0};
 	cof_autojson struct cof_json *done = NULL;
-	int r = a->ca ? load_file(a->ca, COF_STAMP_CA_MAX, &a->ca_text, diag) : 0;
+	int r = a->ca ? file_load(a->ca, COF_STAMP_CA_MAX, &a->ca_text, diag) : 0;
 
 	if (r == 0)
 		r = http_is_url(a->stamp) ? fetch(a, &answer, diag)
-					  : load_file(a->stamp, COF_STAMP_RESPONSE_MAX, &answer, diag);
+					  : file_load(a->stamp, COF_STAMP_RESPONSE_MAX, &answer, diag);
 	if (r == 0)
 		r = give_answer(a, &answer, &done, diag);
 	if (r < 0)
@@ -379,8 +353,10 @@ static int act(struct asking *a, const char *arg, struct cof_diag *diag)
 	return r == 0 && err < 0 ? cof_fail(diag, err, "%s", closing.text) : r;
 }
 
-static int take_option(struct asking *a, int option)
+static int take_option(void *user, int option)
 {
+	struct asking *a = user;
+
 	switch (option) {
 	case OPT_STAMP:
 		a->stamp = optarg;
@@ -405,17 +381,11 @@ static int run(const struct verb *self, int argc, char **argv)
 	struct asking a = {.opener = OPENER_ARGS_INIT};
 	struct cof_diag diag = {""};
 	const char *conflict;
-	int option, code;
+	int code;
 
-	while ((option = option_next(self, argc, argv)) >= 0) {
-		code = take_option(&a, option);
-		if (code)
-			return code;
-	}
-	if (option != OPTION_END)
-		return option_exit(option);
-	if (!operands_are(self, argc, argv, 1))
-		return EXIT_USAGE;
+	code = options_take(self, argc, argv, take_option, &a, 1);
+	if (code >= 0)
+		return code;
 	conflict = opener_conflict(&a.opener);
 	if (*conflict)
 		return misuse("%s", conflict);

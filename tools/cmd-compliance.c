@@ -238,8 +238,10 @@ static int report(struct reporting *r, const char *arg, struct cof_diag *diag)
 
 /* ---- the verb ---- */
 
-static int take_option(struct reporting *r, int option)
+static int take_option(void *user, int option)
 {
+	struct reporting *r = user;
+
 	switch (option) {
 	case OPT_PROFILE:
 		r->profile = optarg;
@@ -263,17 +265,11 @@ static int run(const struct verb *self, int argc, char **argv)
 {
 	struct reporting r = {.opener = OPENER_ARGS_INIT, .now = cof_now(CLOCK_REALTIME)};
 	struct cof_diag diag = {""};
-	int option, code;
+	int code;
 
-	while ((option = option_next(self, argc, argv)) >= 0) {
-		code = take_option(&r, option);
-		if (code)
-			return code;
-	}
-	if (option != OPTION_END)
-		return option_exit(option);
-	if (!operands_are(self, argc, argv, 1))
-		return EXIT_USAGE;
+	code = options_take(self, argc, argv, take_option, &r, 1);
+	if (code >= 0)
+		return code;
 	if (*opener_conflict(&r.opener))
 		return misuse("%s", opener_conflict(&r.opener));
 	if (r.key && !r.output)

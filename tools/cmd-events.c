@@ -5,7 +5,6 @@
 #include "tools/event-line.h"
 #include "tools/opener.h"
 #include "tools/output.h"
-#include "tools/owner.h"
 #include "tools/store.h"
 #include "tools/when.h"
 
@@ -122,12 +121,7 @@ static int from_store(const struct store *st, struct showing *s, struct cof_diag
 	if (s->follow)
 		return cof_fail(diag, -ENOTCONN, "%s is not mounted, so nothing new can come: leave out --follow",
 				st->path);
-	r = opener_choose(&s->opener_args, st->io, diag);
-	if (r == 0)
-		r = opener_get(&s->opener_args, st->path, false, &opener, diag);
-	if (r < 0)
-		return r;
-	r = owner_take(st->path, diag); /* tries of a passphrase are counted in the store */
+	r = opener_find_as_owner(&s->opener_args, st->io, st->path, &opener, diag);
 	if (r == 0)
 		r = cof_store_events(st->io, &opener.secret, &s->q, show, s, &next, diag);
 	opener_done(&opener);
@@ -200,8 +194,9 @@ static bool is_catalogue(const char *id)
 	return false;
 }
 
-static int take_option(struct showing *s, int option)
+static int take_option(void *user, int option)
 {
+	struct showing *s = user;
 	struct cof_events_query *q = &s->q;
 
 	switch (option) {
@@ -252,17 +247,11 @@ static int run(const struct verb *self, int argc, char **argv)
 	struct showing s = {.opener_args = OPENER_ARGS_INIT, .q = {.since = INT64_MIN, .until = INT64_MAX}};
 	struct cof_diag diag = {""};
 	const char *conflict;
-	int option, code;
+	int code;
 
-	while ((option = option_next(self, argc, argv)) >= 0) {
-		code = take_option(&s, option);
-		if (code)
-			return code;
-	}
-	if (option != OPTION_END)
-		return option_exit(option);
-	if (!operands_are(self, argc, argv, 1))
-		return EXIT_USAGE;
+	code = options_take(self, argc, argv, take_option, &s, 1);
+	if (code >= 0)
+		return code;
 	if (s.json && s.syslog)
 		return misuse("--json and --syslog are two forms: give one");
 	conflict = opener_conflict(&s.opener_args);

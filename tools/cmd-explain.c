@@ -237,8 +237,9 @@ static int take_number(const char *name, int base, uint64_t *ret, bool *ret_give
 	return EXIT_OK;
 }
 
-static int take_option(struct explaining *e, int option)
+static int take_option(void *user, int option)
 {
+	struct explaining *e = user;
 	int64_t end;
 
 	switch (option) {
@@ -288,17 +289,11 @@ static int run(const struct verb *self, int argc, char **argv)
 {
 	struct explaining e = {.uid = getuid(), .gid = getgid()};
 	struct cof_diag diag = {""};
-	int option, code;
+	int code;
 
-	while ((option = option_next(self, argc, argv)) >= 0) {
-		code = take_option(&e, option);
-		if (code)
-			return code;
-	}
-	if (option != OPTION_END)
-		return option_exit(option);
-	if (!operands_are(self, argc, argv, 2))
-		return EXIT_USAGE;
+	code = options_take(self, argc, argv, take_option, &e, 2);
+	if (code >= 0)
+		return code;
 	code = check_op(&e, argv[optind]);
 	if (code)
 		return code;

@@ -3,7 +3,6 @@
 #include "tools/coffer.h"
 #include "tools/opener.h"
 #include "tools/output.h"
-#include "tools/owner.h"
 #include "tools/store.h"
 #include "tools/when.h"
 
@@ -139,11 +138,7 @@ static int events_of(const struct store *st, struct looking *l, struct cof_diag 
 		complain("silent sources are not looked for: that takes the daemon, or the archive's key");
 		return 0;
 	}
-	r = opener_choose(&l->opener_args, st->io, diag);
-	if (r == 0)
-		r = opener_get(&l->opener_args, st->path, false, &opener, diag);
-	if (r == 0)
-		r = owner_take(st->path, diag); /* tries of a passphrase are counted in the store */
+	r = opener_find_as_owner(&l->opener_args, st->io, st->path, &opener, diag);
 	if (r == 0)
 		r = cof_store_events(st->io, &opener.secret, &q, on_event, l, &next, diag);
 	opener_done(&opener);
@@ -170,8 +165,9 @@ static int look(const char *arg, struct looking *l, struct cof_diag *diag)
 
 /* ---- the verb ---- */
 
-static int take_option(struct looking *l, int option)
+static int take_option(void *user, int option)
 {
+	struct looking *l = user;
 	int64_t span;
 
 	switch (option) {
@@ -200,17 +196,11 @@ static int run(const struct verb *self, int argc, char **argv)
 	struct looking l = {.opener_args = OPENER_ARGS_INIT, .since = INT64_MIN};
 	struct cof_diag diag = {""};
 	const char *conflict;
-	int option, code;
+	int code;
 
-	while ((option = option_next(self, argc, argv)) >= 0) {
-		code = take_option(&l, option);
-		if (code)
-			return code;
-	}
-	if (option != OPTION_END)
-		return option_exit(option);
-	if (!operands_are(self, argc, argv, 1))
-		return EXIT_USAGE;
+	code = options_take(self, argc, argv, take_option, &l, 1);
+	if (code >= 0)
+		return code;
 	conflict = opener_conflict(&l.opener_args);
 	if (*conflict)
 		return misuse("%s", conflict);

@@ -123,8 +123,10 @@ static int take_policy(struct init *in, char *arg)
 	return add_policy(in, arg, equals + 1);
 }
 
-static int take_option(struct init *in, int option)
+static int take_option(void *user, int option)
 {
+	struct init *in = user;
+
 	switch (option) {
 	case OPT_SHELF:
 		return add_shelf(in, optarg);
@@ -527,17 +529,11 @@ static int run(const struct verb *self, int argc, char **argv)
 {
 	struct init in = {.opener_args = OPENER_ARGS_INIT, .auditor_fd = -1};
 	struct cof_diag diag = {""};
-	int option, code;
+	int code;
 
-	while ((option = option_next(self, argc, argv)) >= 0) {
-		code = take_option(&in, option);
-		if (code)
-			return code;
-	}
-	if (option != OPTION_END)
-		return option_exit(option);
-	if (!operands_are(self, argc, argv, 1))
-		return EXIT_USAGE;
+	code = options_take(self, argc, argv, take_option, &in, 1);
+	if (code >= 0)
+		return code;
 	code = check_options(&in);
 	if (code)
 		return code;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer people: who may request and approve, shown, checked, and set for the first time. */
 #include "tools/coffer.h"
+#include "tools/file.h"
 #include "tools/output.h"
 #include "tools/people.h"
 
@@ -27,7 +28,7 @@ struct asking {
 
 static int load_text(const char *path, size_t most, struct cof_buf *ret, struct cof_diag *diag)
 {
-	int r = people_load(path, most, ret, diag);
+	int r = file_load(path, most, ret, diag);
 
 	if (r == 0 && ret->len && memchr(ret->data, 0, ret->len))
 		return cof_fail(diag, -EUCLEAN, "%s is no text", path);
@@ -149,7 +150,7 @@ static int accept_first(struct asking *a, char **words, int n, struct cof_diag *
 	cof_autojson struct cof_json *args = cof_json_object(), *o = NULL;
 	cof_autobuf struct cof_buf document = {0};
 	struct cof_json *all = cof_json_array();
-	int r = people_load(words[0], COF_REQUEST_MAX, &document, diag);
+	int r = file_load(words[0], COF_REQUEST_MAX, &document, diag);
 
 	people_set_bytes(args, "document", &document);
 	for (int i = 1; i < n && r == 0; i++) {
@@ -157,7 +158,7 @@ static int accept_first(struct asking *a, char **words, int n, struct cof_diag *
 		struct cof_json *one = cof_json_object();
 		const char *equals = strchr(words[i], '=');
 
-		r = people_load(equals ? equals + 1 : words[i], COF_SIGNATURE_MAX, &signature, diag);
+		r = file_load(equals ? equals + 1 : words[i], COF_SIGNATURE_MAX, &signature, diag);
 		people_set_bytes(one, "signature", &signature);
 		if (equals)
 			cof_json_set_bytes(one, "principal", words[i], (size_t)(equals - words[i]));

@@ -42,8 +42,10 @@ struct recovery_run {
 	struct recovery auditors;
 };
 
-static int take_option(struct recovery_run *r, int option)
+static int take_option(void *user, int option)
 {
+	struct recovery_run *r = user;
+
 	switch (option) {
 	case OPT_IDENTITY:
 		r->identity = optarg;
@@ -169,17 +171,11 @@ static int run(const struct verb *self, int argc, char **argv)
 {
 	struct recovery_run r = {.open = OPENER_ARGS_INIT};
 	struct cof_diag diag = {""};
-	int option, code;
+	int code;
 
-	while ((option = option_next(self, argc, argv)) >= 0) {
-		code = take_option(&r, option);
-		if (code)
-			return code;
-	}
-	if (option != OPTION_END)
-		return option_exit(option);
-	if (!operands_are(self, argc, argv, 1))
-		return EXIT_USAGE;
+	code = options_take(self, argc, argv, take_option, &r, 1);
+	if (code >= 0)
+		return code;
 	code = check(&r);
 	if (code)
 		return code;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer request, approve, refuse, requests: what weakens protection, asked for and signed. */
 #include "tools/coffer.h"
+#include "tools/file.h"
 #include "tools/output.h"
 #include "tools/people.h"
 
@@ -62,7 +63,7 @@ static int get_signature(const struct asking *a, const char *document, const cha
 		return people_sign(document, purpose, a->key, ret, diag);
 	if (!a->signature && asprintf(&beside, "%s.sig", document) < 0)
 		return -ENOMEM;
-	return people_load(a->signature ? a->signature : beside, COF_SIGNATURE_MAX, ret, diag);
+	return file_load(a->signature ? a->signature : beside, COF_SIGNATURE_MAX, ret, diag);
 }
 
 static int submit(struct asking *a, const char *document, struct cof_diag *diag)
@@ -70,10 +71,10 @@ static int submit(struct asking *a, const char *document, struct cof_diag *diag)
 	cof_autojson struct cof_json *args = cof_json_object(), *o = NULL;
 	cof_autobuf struct cof_buf text = {0}, sheet = {0}, signature = {0};
 	cof_autofree char *beside = people_sheet_of(document);
-	int r = beside ? people_load(document, COF_REQUEST_MAX, &text, diag) : -ENOMEM;
+	int r = beside ? file_load(document, COF_REQUEST_MAX, &text, diag) : -ENOMEM;
 
 	if (r == 0)
-		r = people_load(beside, COF_REQUEST_MAX, &sheet, diag);
+		r = file_load(beside, COF_REQUEST_MAX, &sheet, diag);
 	if (r == 0)
 		r = get_signature(a, document, COF_SIGN_REQUEST, &signature, diag);
 	if (r < 0)
@@ -92,7 +93,7 @@ static int submit(struct asking *a, const char *document, struct cof_diag *diag)
 static int add_word(struct cof_json *words, const char *word, struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf text = {0};
-	int r = word[0] == '@' ? people_load(word + 1, WORD_MAX, &text, diag) : 0;
+	int r = word[0] == '@' ? file_load(word + 1, WORD_MAX, &text, diag) : 0;
 
 	if (r == 0 && word[0] == '@' && text.len && memchr(text.data, 0, text.len))
 		r = cof_fail(diag, -EUCLEAN, "%s is no text", word + 1);
@@ -158,7 +159,7 @@ static int vote(struct asking *a, const char *verdict, const char *document, str
 	cof_autojson struct cof_json *args = cof_json_object(), *o = NULL;
 	cof_autobuf struct cof_buf text = {0}, signature = {0};
 	bool approves = !strcmp(verdict, "approve");
-	int r = people_load(document, COF_REQUEST_MAX, &text, diag);
+	int r = file_load(document, COF_REQUEST_MAX, &text, diag);
 
 	if (r == 0)
 		r = get_signature(a, document, approves ? COF_SIGN_APPROVE : COF_SIGN_REFUSE, &signature, diag);

@@ -23,16 +23,6 @@ static const struct tool_option options[] = {
 /* ---- asking ---- */
 
 /* The daemon's entry is borrowed: it is read anew from its text. */
-static int keep(void *user, struct cof_json *entry)
-{
-	struct cof_json **ret = user;
-	const char *text = cof_json_text(entry, false);
-
-	cof_json_free(*ret);
-	*ret = NULL;
-	return text ? cof_json_parse(text, strlen(text), ret) : -ENOMEM;
-}
-
 static int ask(const struct store *s, struct cof_json **ret, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *request = cof_json_object();
@@ -40,7 +30,7 @@ static int ask(const struct store *s, struct cof_json **ret, struct cof_diag *di
 	int r;
 
 	cof_json_set_str(request, "verb", "status");
-	r = store_ask(s, request, keep, &status, diag);
+	r = store_ask(s, request, store_keep_last, &status, diag);
 	if (r == 0 && !status)
 		r = cof_fail(diag, -EPROTO, "the daemon said nothing of its status");
 	if (r < 0)
@@ -63,7 +53,7 @@ static int acknowledge(const char *arg, struct cof_json **ret, struct cof_diag *
 	if (r < 0)
 		return r;
 	cof_json_set_str(request, "verb", "acknowledge");
-	r = store_ask(&s, request, keep, ret, diag);
+	r = store_ask(&s, request, store_keep_last, ret, diag);
 	if (r == -ENOTCONN)
 		return cof_fail(diag, r,
 				"%s is not mounted: an acknowledgement is recorded in the archive, so "

@@ -60,6 +60,10 @@ int option_next(const struct verb *v, int argc, char **argv);
 bool operands_are(const struct verb *v, int argc, char **argv, int count);
 /* As operands_are, for any number between these; most < 0: no upper bound. */
 bool operands_within(const struct verb *v, int argc, char **argv, int least, int most);
+/* What most verbs begin with: each option given to take (EXIT_OK, or what misuse gives), then exactly so many
+ * operands. The exit code to end with, or -1: go on, from optind. */
+int options_take(const struct verb *v, int argc, char **argv, int (*take)(void *user, int option), void *user,
+		 int operands);
 /* The exit code for OPTION_HELP and OPTION_BAD. */
 static inline int option_exit(int option)
 {

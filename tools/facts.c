@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One pass over the frames of an archive, and its status. */
 #include "tools/facts.h"
-#include "tools/owner.h"
 
 #include <stdio.h>
 
@@ -184,12 +183,7 @@ static int from_store(struct facts *f, struct opener_args *args, struct cof_diag
 	if (r == 0)
 		r = keep_clock(f, clock);
 	if (r == 0)
-		r = opener_choose(args, f->store.io, diag);
-	if (r == 0)
-		r = opener_get(args, f->store.path, false, &opener, diag);
-	if (r < 0)
-		return r;
-	r = owner_take(f->store.path, diag); /* tries of a passphrase are counted in the store */
+		r = opener_find_as_owner(args, f->store.io, f->store.path, &opener, diag);
 	if (r == 0)
 		r = cof_store_show_log(f->store.io, &opener.secret, 0, take_frame, f, &next, diag);
 	opener_done(&opener);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sources of an opener's secret, and files that hold one. */
 #include "tools/opener.h"
+#include "tools/owner.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -322,4 +323,19 @@ void opener_lockout_said(const struct cof_json *o, char out[OPENER_LOCKOUT_SAID]
 	else if (failures)
 		snprintf(out, OPENER_LOCKOUT_SAID, "%lld of %lld wrong passphrases or PINs in a row",
 			 (long long)failures, (long long)max);
+}
+
+int opener_find(struct opener_args *a, struct cof_io *io, const char *store, struct opener *ret, struct cof_diag *diag)
+{
+	int r = opener_choose(a, io, diag);
+
+	return r < 0 ? r : opener_get(a, store, false, ret, diag);
+}
+
+int opener_find_as_owner(struct opener_args *a, struct cof_io *io, const char *store, struct opener *ret,
+			 struct cof_diag *diag)
+{
+	int r = opener_find(a, io, store, ret, diag);
+
+	return r < 0 ? r : owner_take(store, diag);
 }

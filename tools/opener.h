@@ -57,6 +57,12 @@ int opener_choose(struct opener_args *a, struct cof_io *io, struct cof_diag *dia
 /* store: where a key file may not lie, and what the prompt names. twice: the passphrase is new. */
 int opener_get(const struct opener_args *a, const char *store, bool twice, struct opener *ret,
 	       struct cof_diag *diag);
+/* Both, of an archive that is there: its store's io and path. */
+int opener_find(struct opener_args *a, struct cof_io *io, const char *store, struct opener *ret, struct cof_diag *diag);
+/* And from here on as the store's owner (owner.h): tries of a passphrase are counted in the store. ret is to be done
+ * also after an error. */
+int opener_find_as_owner(struct opener_args *a, struct cof_io *io, const char *store, struct opener *ret,
+			 struct cof_diag *diag);
 void opener_done(struct opener *o);   /* wipes */
 void opener_unmake(struct opener *o); /* removes the key file that was made: nothing uses it */
 

@@ -190,3 +190,18 @@ bool operands_are(const struct verb *v, int argc, char **argv, int count)
 {
 	return operands_within(v, argc, argv, count, count);
 }
+
+int options_take(const struct verb *v, int argc, char **argv, int (*take)(void *user, int option), void *user,
+		 int operands)
+{
+	int option, code;
+
+	while ((option = option_next(v, argc, argv)) >= 0) {
+		code = take(user, option);
+		if (code)
+			return code;
+	}
+	if (option != OPTION_END)
+		return option_exit(option);
+	return operands_are(v, argc, argv, operands) ? -1 : EXIT_USAGE;
+}

@@ -2,6 +2,7 @@
 /* What the verbs about people share: files, the archive, and ssh-keygen where a key is at hand. */
 #include "tools/people.h"
 #include "fs/sshsig/sshsig.h"
+#include "tools/file.h"
 #include "tools/output.h"
 
 #include <fcntl.h>
@@ -12,21 +13,6 @@
 #define SECURE_BYTES (8u << 20)
 
 /* ---- files ---- */
-
-int people_load(const char *path, size_t most, struct cof_buf *ret, struct cof_diag *diag)
-{
-	cof_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	cof_autofree uint8_t *data = malloc(most);
-	size_t n = 0;
-	int r = fd < 0 ? -errno : data ? cof_read_all(fd, data, most, &n) : -ENOMEM;
-
-	if (r == -EFBIG)
-		return cof_fail(diag, r, "%s has more than %zu bytes: that is not what is wanted here", path, most);
-	if (r < 0)
-		return cof_fail(diag, r, "cannot read %s: %s", path, strerror(-r));
-	cof_buf_add(ret, data, n);
-	return ret->failed ? cof_fail(diag, -ENOMEM, "out of memory") : 0;
-}
 
 void people_set_bytes(struct cof_json *args, const char *key, const struct cof_buf *b)
 {
@@ -132,10 +118,8 @@ static int open_here(struct people_asking *a, struct cof_diag *diag)
 	struct cof_archive_params p = {
 	    .io = a->store.io, .alarm = on_alarm, .no_threads = true, .verify_signature = cof_sshsig_verify};
 	struct opener opener = {0};
-	int r = opener_choose(&a->opener, a->store.io, diag);
+	int r = opener_find(&a->opener, a->store.io, a->store.path, &opener, diag);
 
-	if (r == 0)
-		r = opener_get(&a->opener, a->store.path, false, &opener, diag);
 	if (r < 0)
 		return r;
 	p.secret = &opener.secret;
@@ -170,20 +154,10 @@ int people_ask(struct people_asking *a, const char *verb, struct cof_json *args,
 	return cof_archive_people(a->archive, &who, verb, args, fn, user, diag);
 }
 
-static int keep(void *user, struct cof_json *entry)
-{
-	struct cof_json **ret = user;
-	const char *text = cof_json_text(entry, false);
-
-	cof_json_free(*ret);
-	*ret = NULL;
-	return text ? cof_json_parse(text, strlen(text), ret) : -ENOMEM;
-}
-
 int people_ask_one(struct people_asking *a, const char *verb, struct cof_json *args, struct cof_json **ret,
 		   struct cof_diag *diag)
 {
-	int r = people_ask(a, verb, args, keep, ret, diag);
+	int r = people_ask(a, verb, args, store_keep_last, ret, diag);
 
 	return r == 0 && !*ret ? cof_fail(diag, -EPROTO, "the daemon said nothing") : r;
 }

@@ -24,7 +24,6 @@ int people_ask_one(struct people_asking *a, const char *verb, struct cof_json *a
 		   struct cof_diag *diag);
 int people_close(struct people_asking *a, int r, struct cof_diag *diag); /* r, or what closing says */
 
-int people_load(const char *path, size_t most, struct cof_buf *ret, struct cof_diag *diag);
 void people_set_bytes(struct cof_json *args, const char *key, const struct cof_buf *b);
 /* document and sheet of an answer to ID.request and ID.sheet in dir. *ret_path: of the first, the caller's. */
 int people_save(const struct cof_json *answer, const char *dir, char **ret_path, struct cof_diag *diag);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Asks the daemon, or reads the store itself: an index in memory is built from the log for that. */
 #include "tools/source.h"
-#include "tools/owner.h"
 
 #define SECURE_BYTES (4u << 20)
 
@@ -24,13 +23,8 @@ static int open_here(struct source *s, struct cof_diag *diag)
 {
 	struct cof_archive_params p = {.io = s->store.io, .read_only = true, .no_threads = true};
 	struct opener opener = {0};
-	int r = opener_choose(&s->opener, s->store.io, diag);
+	int r = opener_find_as_owner(&s->opener, s->store.io, s->store.path, &opener, diag);
 
-	if (r == 0)
-		r = opener_get(&s->opener, s->store.path, false, &opener, diag);
-	if (r < 0)
-		return r;
-	r = owner_take(s->store.path, diag); /* tries of a passphrase are counted in the store */
 	p.secret = &opener.secret;
 	if (r == 0)
 		r = cof_archive_open(&p, &s->archive, NULL, diag);

@@ -148,3 +148,13 @@ int64_t store_retention_now(const struct store *s)
 		return cof_now(CLOCK_REALTIME);
 	return now;
 }
+
+int store_keep_last(void *user, struct cof_json *entry)
+{
+	struct cof_json **ret = user;
+	const char *text = cof_json_text(entry, false);
+
+	cof_json_free(*ret);
+	*ret = NULL;
+	return text ? cof_json_parse(text, strlen(text), ret) : -ENOMEM;
+}

@@ -24,6 +24,9 @@ void store_close(struct store *s);
 int store_ask(const struct store *s, struct cof_json *request, cof_show_fn fn, void *user,
 	      struct cof_diag *diag);
 
+/* For an answer of one line: *user (struct cof_json *) becomes a copy, the one before is freed. */
+int store_keep_last(void *user, struct cof_json *entry);
+
 /* The daemon's clock of retention (ns), or the wall clock where it cannot be asked. */
 int64_t store_retention_now(const struct store *s);
 
