@@ -5,7 +5,7 @@
  * following, the second judges. That the frames are those of the chain is coffer verify's business, which tells
  * what it met on its way, so that only frames that matter are read again.
  */
-#include "fs/archive/internal.h"
+#include "fs/archive/people.h"
 
 #include <stdio.h>
 
@@ -22,14 +22,14 @@ struct judging {
 
 static int get_tile(void *user, unsigned level, uint64_t index, uint8_t out[COF_HASH])
 {
-	struct judging *w = user;
+	struct cof_io *io = user;
 	struct cof_file *f;
 	char path[16];
 	size_t n = 0;
 	int r;
 
 	snprintf(path, sizeof(path), "tile/%u", level);
-	r = cof_io_open(w->io, path, COF_IO_RDONLY, &f);
+	r = cof_io_open(io, path, COF_IO_RDONLY, &f);
 	if (r < 0)
 		return r;
 	r = cof_io_read(f, out, COF_HASH, index * COF_HASH, &n);
@@ -37,11 +37,18 @@ static int get_tile(void *user, unsigned level, uint64_t index, uint8_t out[COF_
 	return r == 0 && n != COF_HASH ? -ENODATA : r;
 }
 
-static int head_of(void *user, uint64_t size, uint8_t ret[32])
+int cof_tree_head(struct cof_io *io, uint64_t size, uint8_t ret[COF_HASH])
 {
-	int r = size ? cof_merkle_range(0, size, get_tile, user, ret) : -ENOENT;
+	int r = size ? cof_merkle_range(0, size, get_tile, io, ret) : -ENOENT;
 
 	return r == -ENODATA || r == -EUCLEAN ? -ENOENT : r;
+}
+
+static int head_of(void *user, uint64_t size, uint8_t ret[COF_HASH])
+{
+	const struct judging *w = user;
+
+	return cof_tree_head(w->io, size, ret);
 }
 
 static bool is_judged(unsigned type)

@@ -105,33 +105,12 @@ int cof_people_writable(struct cof_archive *a, struct cof_diag *diag)
 
 /* ---- what the judge asks ---- */
 
-static int get_tile(void *user, unsigned level, uint64_t index, uint8_t out[COF_HASH])
-{
-	struct cof_archive *a = user;
-	struct cof_file *f;
-	char path[16];
-	size_t n = 0;
-	int r;
-
-	snprintf(path, sizeof(path), "tile/%u", level);
-	r = cof_io_open(a->io, path, COF_IO_RDONLY, &f);
-	if (r < 0)
-		return r;
-	r = cof_io_read(f, out, COF_HASH, index * COF_HASH, &n);
-	cof_io_close(f);
-	return r == 0 && n != COF_HASH ? -ENODATA : r;
-}
-
 /* Each checkpoint flushes the tiles up to its size, and heads in requests are those of checkpoints. */
 static int head_of(void *user, uint64_t size, uint8_t ret[32])
 {
-	struct cof_archive *a = user;
-	int r;
+	const struct cof_archive *a = user;
 
-	if (!size || size > atomic_load(&a->size))
-		return -ENOENT;
-	r = cof_merkle_range(0, size, get_tile, a, ret);
-	return r == -EUCLEAN || r == -ENODATA ? -ENOENT : r;
+	return size > atomic_load(&a->size) ? -ENOENT : cof_tree_head(a->io, size, ret);
 }
 
 /* ---- the chain's frames ---- */

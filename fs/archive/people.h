@@ -16,8 +16,7 @@ void cof_people_free(struct cof_archive *a);
 
 /* With the people lock held: */
 struct cof_judge *cof_people_judge(struct cof_archive *a);
-/* A frame of these types is judged, written, durable, and the judge moves on. A refusal is an event.
- * signed_parts: the fields of its public part. */
+/* A frame of these types is judged, written, durable, and the judge moves on. A refusal is an event. */
 int cof_people_put(struct cof_archive *a, const struct cof_who *who, uint8_t type, const struct cof_buf *public_part,
 		   const struct cof_buf *private_part, struct cof_judgement *ret, uint64_t *ret_sequence,
 		   struct cof_diag *diag);
@@ -27,6 +26,8 @@ int cof_people_ask(struct cof_archive *a, uint8_t type, const struct cof_buf *pu
 /* Somebody's request or approval was refused: an EVENT, and the sentence. */
 int cof_people_refused(struct cof_archive *a, const struct cof_who *who, const char *what, const char *rule, const char *reason,
 		       struct cof_diag *diag);
+/* The root of the first `size` frames by the hashes in tile/ (judge-store.c). -ENOENT: there are not so many. */
+int cof_tree_head(struct cof_io *io, uint64_t size, uint8_t ret[COF_HASH]);
 void cof_people_lock(struct cof_archive *a);
 void cof_people_unlock(struct cof_archive *a);
 int cof_people_writable(struct cof_archive *a, struct cof_diag *diag);
