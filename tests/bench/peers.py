@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The filesystems that are measured: Coffer, and what it is measured beside."""
-import json, os, select, shutil, subprocess, sys, time
+import ctypes, json, os, select, shutil, subprocess, sys, time
 
 
 class Setting:
@@ -25,12 +25,23 @@ def run(*args, **kw):
     return p.stdout
 
 
-def until(what, seconds, test):
+def until(what, seconds, test, directory=None):
+    """Until test() holds: looked at again when something is mounted, or changes in the directory."""
     end = time.monotonic() + seconds
+    mounts = os.open("/proc/self/mountinfo", os.O_RDONLY)
+    libc = ctypes.CDLL(None, use_errno=True)
+    changes = libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+    if directory and libc.inotify_add_watch(changes, os.fsencode(directory), 0x2 | 0x80 | 0x100) < 0:  # modified, moved to, made
+        sys.exit("bench: cannot watch %s: %s" % (directory, os.strerror(ctypes.get_errno())))
     while not test():
-        if time.monotonic() > end:
+        left = end - time.monotonic()
+        if left <= 0:
             sys.exit("bench: waited %d s for %s" % (seconds, what))
-        time.sleep(0.02)
+        if select.select([changes], [], [mounts], left)[0]:
+            os.read(changes, 65536)
+        os.lseek(mounts, 0, os.SEEK_SET)
+    os.close(changes)
+    os.close(mounts)
 
 
 def ended(pid):

@@ -57,7 +57,7 @@ def beside_stream(peer):
         pin(peer.pid, ALL)
     alone = json.loads(run(*writer(peer, 128, 1, seconds)))
     stream = subprocess.Popen(writer(peer, MIB, 1, seconds + 1), stdout=subprocess.DEVNULL)
-    until("the stream", 10, lambda: any(f.startswith("bench-%d" % stream.pid) for f in os.listdir(peer.dir)) or peer.name == "null")
+    until("the stream", 10, lambda: any(f.startswith("bench-%d" % stream.pid) for f in os.listdir(peer.dir)) or peer.name == "null", peer.dir)
     both = json.loads(run(*writer(peer, 128, 1, seconds)))
     stream.wait()
     peer.clear()
@@ -126,7 +126,7 @@ def rsyslog(peer):
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         port = os.path.join(work, "port")
-        until("rsyslogd", 20, lambda: os.path.exists(port) and os.path.getsize(port) > 0)
+        until("rsyslogd", 20, lambda: os.path.exists(port) and os.path.getsize(port) > 0, work)
         block = b"".join(b"<13>Nov 24 12:00:00 host app: message %06d of one that is about as long as such lines are in practice, "
                          b"ip 192.0.2.1\n" % i for i in range(1000))
         line = len(block) // 1000 - len(b"<13>Nov 24 12:00:00 host app:")
@@ -135,7 +135,7 @@ def rsyslog(peer):
             for _ in range(messages // 1000):
                 s.sendall(block)
         until("rsyslogd to write", 120,
-              lambda: os.path.exists(target) and os.stat(target).st_size >= messages * line)
+              lambda: os.path.exists(target) and os.stat(target).st_size >= messages * line, peer.dir)
         seconds = time.monotonic() - began
     finally:
         daemon.send_signal(signal.SIGTERM)
