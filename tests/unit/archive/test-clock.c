@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "entries.h"
+#include "fs/archive/grant.h"
 #include "fs/archive/internal.h"
 #include "support.h"
 
@@ -13,6 +14,7 @@
 #define BEGIN (INT64_C(1767225600) * COF_NSEC)
 
 int64_t __wrap_cof_now(clockid_t clock);
+extern const struct cof_action cof_act_clock_catch_up;
 
 static int64_t wall, boot, monotonic; /* the machine's */
 static struct cof_tpm_clock tpm;
@@ -372,6 +374,49 @@ START_TEST(deviation_by_proof)
 }
 END_TEST
 
+/* What two officers approved: retention time goes on to there, and no further than the wall clock. */
+static void catch_up(const struct cof_clock_source *with)
+{
+	static const struct cof_who daemon = {.daemon = true};
+	struct cof_grant g = {.who = &daemon};
+	cof_autojson struct cof_json *doc = cof_json_object();
+	struct cof_diag diag = {""};
+	int64_t from;
+	char text[32];
+
+	setup(with);
+	from = tick();
+	wall += 30 * 86400 * COF_NSEC; /* the host was off, as far as it knows */
+	ck_assert_int_lt(tick(), from + COF_NSEC);
+	cof_time_text(wall + 86400 * COF_NSEC, text);
+	cof_json_set_str(doc, "to", text);
+	ck_assert_int_eq(cof_act_clock_catch_up.check(s.archive, doc, &diag), -EPERM);
+	ck_assert_ptr_nonnull(strstr(diag.text, "ahead of the wall clock"));
+	cof_time_text(wall, text);
+	cof_json_set_str(doc, "to", text);
+	ck_assert_msg(cof_act_clock_catch_up.check(s.archive, doc, &diag) == 0, "%s", diag.text);
+	ck_assert_msg(cof_act_clock_catch_up.apply(s.archive, doc, &g, &diag) == 0, "%s", diag.text);
+	ck_assert_int_ge(tick(), wall);
+	ck_assert_int_lt(tick(), wall + COF_NSEC);
+	/* once more, as after a crash: nothing more */
+	ck_assert_int_eq(cof_act_clock_catch_up.apply(s.archive, doc, &g, &diag), 0);
+	ck_assert_int_lt(tick(), wall + COF_NSEC);
+	ck_assert_int_eq(cof_act_clock_catch_up.check(s.archive, doc, &diag), -EPERM);
+	/* and over a remount */
+	store_close(&s);
+	pass(5 * COF_NSEC);
+	mount_it();
+	ck_assert_int_ge(tick(), wall - 5 * COF_NSEC);
+	ck_assert_int_lt(tick(), wall + COF_NSEC);
+	store_done(&s);
+}
+
+START_TEST(caught_up)
+{
+	catch_up(_i ? &fake : NULL);
+}
+END_TEST
+
 START_TEST(durations)
 {
 	static const struct {
@@ -413,6 +458,7 @@ int main(void)
 	tcase_add_test(c, tpm_gone_and_back);
 	tcase_add_test(c, tpm_comes_later);
 	tcase_add_test(c, deviation_by_proof);
+	tcase_add_loop_test(c, caught_up, 0, 2);
 	tcase_add_test(c, durations);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
