@@ -105,12 +105,22 @@ int cof_people_writable(struct cof_archive *a, struct cof_diag *diag)
 
 /* ---- what the judge asks ---- */
 
+/* Frames that the log has; it makes some of its own, checkpoints, which a->size comes to know later. */
+static uint64_t log_size(struct cof_archive *a)
+{
+	struct cof_log_status st = {.size = atomic_load(&a->size)};
+
+	if (a->log)
+		cof_log_status(a->log, &st);
+	return st.size;
+}
+
 /* Each checkpoint flushes the tiles up to its size, and heads in requests are those of checkpoints. */
 static int head_of(void *user, uint64_t size, uint8_t ret[32])
 {
-	const struct cof_archive *a = user;
+	struct cof_archive *a = user;
 
-	return size > atomic_load(&a->size) ? -ENOENT : cof_tree_head(a->io, size, ret);
+	return size > log_size(a) ? -ENOENT : cof_tree_head(a->io, size, ret);
 }
 
 /* ---- the chain's frames ---- */
@@ -245,7 +255,7 @@ int cof_people_load(struct cof_archive *a)
 static void frame_now(struct cof_archive *a, uint8_t type, const struct cof_buf *fields, struct cof_judge_frame *ret)
 {
 	*ret = (struct cof_judge_frame){
-	    .type = type, .sequence = atomic_load(&a->size), .fields = fields->data, .n = fields->len};
+	    .type = type, .sequence = log_size(a), .fields = fields->data, .n = fields->len};
 	cof_clock_now(&a->clock, &ret->record_time, &ret->retention_time);
 	ret->proven_from = proven_before(a, UINT64_MAX);
 }

@@ -153,6 +153,18 @@ same "two persons after a remount" 2 "$(coffer people show "$STORE" | wc -l)"
 same "all requests are known" 6 "$(coffer requests "$STORE" --json | wc -l)"
 coffer log "$STORE" --json > "$W/log"
 same "refusals are events" True "$(jsonl 'any(e.get("event") == "request-refused" and "(replay)" in str(e) for e in j)' < "$W/log")"
+say "a head that covers frames of the log's own behind everybody else's"
+umount_archive
+mount_archive seal-interval=1
+mixed() { coffer log "$STORE" --json > "$W/log" && jsonl 'j[-1]["type"] == j[-2]["type"] == "checkpoint"' < "$W/log" | grep -q True; }
+await 20 "two checkpoints in a row" mixed
+request shelf-set audit retention=3d
+submit > "$W/out"
+sign bob coffer-refuse "$R"
+coffer refuse "$STORE" "$R" --signature "$R.bob" > /dev/null
+umount_archive
+mount_archive
+
 say "a crash between the approval and what it permits: the next mount does it, once"
 cat > "$W/cut.py" <<'PYTHON'
 # Takes away all behind the APPROVAL frame that met the rule, as a power cut would have. cut.py STORE LOG
