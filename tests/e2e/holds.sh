@@ -216,6 +216,7 @@ holds_are "$k/held" 1
 done_by bob
 holds_are "$k/held" 0
 state "$k/held" expired || fail "released and not over"
+same "events of it" "['hold-begin', 'hold-end']" "$(coffer events "$MNT" --json | jsonl '[e["event"] for e in j if e["event"].startswith("hold-")]')"
 refuses "no hold in force" hold-end 7
 
 say "removal: refused without the auditor, done with"
