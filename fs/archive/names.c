@@ -6,24 +6,15 @@
 #include <fcntl.h>
 #include <limits.h>
 
-#include "fs/archive/internal.h"
+#include "fs/archive/names.h"
 #include "fs/rules/approve.h"
 
 #define INO_END ((uint64_t)1 << 48) /* inode numbers are below it */
 #define SETGID 02000u
 
-struct naming { /* one request */
-	struct cof_archive *a;
-	const struct cof_who *who;
-	struct cof_op op; /* ino and target_ino filled in */
-	struct cof_reply *reply;
-	struct cof_ruling *rl;
-	struct cof_buf public_part; /* of the frame to be: holds that go with it, the request that it carries out */
-};
-
 /* ---- what is there ---- */
 
-static int check_name(const char *name)
+int cof_naming_check(const char *name)
 {
 	size_t n = name ? strlen(name) : 0;
 
@@ -32,12 +23,12 @@ static int check_name(const char *name)
 	return n > COF_NAME_MAX ? -ENAMETOOLONG : 0;
 }
 
-static int lookup(struct cof_archive *a, uint64_t dir, const char *name, uint64_t *ret)
+int cof_naming_lookup(struct cof_archive *a, uint64_t dir, const char *name, uint64_t *ret)
 {
 	return cof_ix(a, cof_index_lookup(a->ix, COF_INDEX_NOW, dir, name, strlen(name), ret));
 }
 
-static int get_dir(struct cof_archive *a, uint64_t ino, struct cof_obj **ret)
+int cof_naming_dir(struct cof_archive *a, uint64_t ino, struct cof_obj **ret)
 {
 	struct cof_obj *dir;
 	int r = cof_obj_get(a, ino, &dir);
@@ -56,7 +47,7 @@ static int get_dir(struct cof_archive *a, uint64_t ino, struct cof_obj **ret)
 }
 
 /* What a name stands for. An index that names what is not there, or has another name, is wrong. */
-static int get_named(struct cof_archive *a, uint64_t dir, const char *name, uint64_t ino,
+int cof_naming_named(struct cof_archive *a, uint64_t dir, const char *name, uint64_t ino,
 		     struct cof_obj **ret)
 {
 	struct cof_obj *o;
@@ -96,7 +87,7 @@ int cof_obj_is_empty(struct cof_archive *a, const struct cof_obj *o, bool *ret)
 
 /* ---- one frame ---- */
 
-static int put(struct naming *n, uint8_t type, uint64_t object, const struct cof_buf *fields,
+int cof_naming_put(struct naming *n, uint8_t type, uint64_t object, const struct cof_buf *fields,
 	       const struct cof_applied *on)
 {
 	struct cof_draft d = {
@@ -120,7 +111,7 @@ static int put(struct naming *n, uint8_t type, uint64_t object, const struct cof
 }
 
 /* The holds of a directory go with what comes into it; without those that o has listed already (NULL: none). */
-static int inherit_holds(struct naming *n, struct cof_obj *from, struct cof_buf *ids)
+int cof_naming_inherit_holds(struct naming *n, struct cof_obj *from, struct cof_buf *ids)
 {
 	struct cof_hold_set *set;
 	uint8_t id[8];
@@ -143,7 +134,7 @@ static int inherit_holds(struct naming *n, struct cof_obj *from, struct cof_buf 
 	return r;
 }
 
-static void put_holds(struct naming *n, const struct cof_buf *ids)
+void cof_naming_put_holds(struct naming *n, const struct cof_buf *ids)
 {
 	n->public_part.len = 0;
 	n->public_part.failed |= ids->failed;
@@ -211,16 +202,16 @@ static int create_in(struct naming *n, struct cof_obj *dir)
 
 	if (ino >= INO_END)
 		return -ENOSPC;
-	r = inherit_holds(n, dir, &held);
+	r = cof_naming_inherit_holds(n, dir, &held);
 	if (r < 0)
 		return r;
-	put_holds(n, &held);
+	cof_naming_put_holds(n, &held);
 	inherit(dir, &n->op);
 	create_fields(&n->op, &fields);
 	r = cof_obj_new(n->a, ino, &on.o);
 	if (r < 0)
 		return r;
-	r = put(n, COF_CREATE, ino, &fields, &on);
+	r = cof_naming_put(n, COF_CREATE, ino, &fields, &on);
 	if (r == 0) {
 		atomic_store(&n->a->next_ino, ino + 1);
 		fill_created(n->a, on.o, dir, &n->op, n->reply);
@@ -245,11 +236,11 @@ static int do_create(struct naming *n)
 	struct cof_object view = {.in_root = n->op.parent == COF_ROOT_INO};
 	struct cof_obj *dir;
 	uint64_t there;
-	int r = get_dir(n->a, n->op.parent, &dir);
+	int r = cof_naming_dir(n->a, n->op.parent, &dir);
 
 	if (r < 0)
 		return r;
-	r = lookup(n->a, n->op.parent, n->op.name, &there);
+	r = cof_naming_lookup(n->a, n->op.parent, n->op.name, &there);
 	if (r == 0)
 		r = -EEXIST;
 	else if (r == -ENOENT)
@@ -281,7 +272,7 @@ static int remove_from(struct naming *n, struct cof_obj *dir, struct cof_obj *o)
 		return r;
 	cof_field_put_u64(&fields, COF_T_PARENT, n->op.parent);
 	cof_field_put_str(&fields, COF_T_NAME, n->op.name);
-	r = put(n, COF_REMOVE, o->node.ino, &fields, &on);
+	r = cof_naming_put(n, COF_REMOVE, o->node.ino, &fields, &on);
 	if (r == 0)
 		cof_reply_fill(n->a, o, &n->op, n->reply);
 	return r;
@@ -290,157 +281,18 @@ static int remove_from(struct naming *n, struct cof_obj *dir, struct cof_obj *o)
 static int do_remove(struct naming *n)
 {
 	struct cof_obj *dir, *o;
-	int r = get_dir(n->a, n->op.parent, &dir);
+	int r = cof_naming_dir(n->a, n->op.parent, &dir);
 
 	if (r < 0)
 		return r;
-	r = lookup(n->a, n->op.parent, n->op.name, &n->op.ino);
+	r = cof_naming_lookup(n->a, n->op.parent, n->op.name, &n->op.ino);
 	if (r == 0)
-		r = get_named(n->a, n->op.parent, n->op.name, n->op.ino, &o);
+		r = cof_naming_named(n->a, n->op.parent, n->op.name, n->op.ino, &o);
 	if (r == 0) {
 		r = remove_from(n, dir, o);
 		cof_obj_put(n->a, o);
 	}
 	cof_obj_put(n->a, dir);
-	return r;
-}
-
-/* ---- rename ---- */
-
-static bool is_held(struct cof_archive *a, struct cof_obj *o)
-{
-	struct cof_object view;
-
-	cof_obj_rule_view(a, o, &view);
-	return view.holds != 0;
-}
-
-/* Out of a tree that is held it takes the holds along, and into one it gets them: all that it is not listed
- * under already. */
-static int rename_holds(struct naming *n, const struct cof_applied *on)
-{
-	cof_autobuf struct cof_buf listed = {0}, all = {0}, fresh = {0};
-	struct cof_archive *a = n->a;
-	uint8_t id[8];
-	int r = 0;
-
-	if (!cof_holds_any(a))
-		return 0;
-	if (on->o->node.held)
-		r = cof_ix(a, cof_index_get_value(a->ix, COF_INDEX_NOW, on->o->node.ino, "holds", &listed));
-	for (size_t i = 0; r == 0 && i + 8 <= listed.len; i += 8) {
-		cof_put_le64(id, cof_get_le64(listed.data + i) & ~COF_HOLD_NAMED);
-		cof_buf_add(&all, id, sizeof(id));
-	}
-	if (r == 0)
-		r = inherit_holds(n, on->o, &all);
-	if (r == 0)
-		r = inherit_holds(n, on->new_dir, &all);
-	if (r == 0 && all.len > listed.len)
-		cof_buf_add(&fresh, all.data + listed.len, all.len - listed.len);
-	fresh.failed |= all.failed;
-	put_holds(n, &fresh);
-	return r;
-}
-
-static int rename_view(struct naming *n, const struct cof_applied *on, struct cof_object *view)
-{
-	int r;
-
-	cof_obj_rule_view(n->a, on->o, view);
-	r = cof_obj_is_empty(n->a, on->o, &view->empty_dir);
-	view->new_parent_is_root = n->op.new_parent == COF_ROOT_INO;
-	view->target_exists = n->op.target_ino != 0;
-	view->other_shelf = on->new_dir->shelf != on->o->shelf;
-	if (r == 0 && on->target) {
-		view->target_kind = on->target->node.kind;
-		view->target_state = on->target->node.state;
-		r = cof_obj_is_empty(n->a, on->target, &view->target_empty);
-		view->target_held = is_held(n->a, on->target);
-	}
-	if (on->o->node.state == COF_STATE_COMMITTED)
-		view->rename_once = cof_recent_may(n->a, n->op.ino, n->who);
-	return r;
-}
-
-static int rename_found(struct naming *n, const struct cof_applied *on)
-{
-	cof_autobuf struct cof_buf fields = {0};
-	struct cof_object view;
-	int r = rename_view(n, on, &view);
-
-	if (r == 0)
-		r = cof_judge(n->a, on->o, &view, &n->op, n->who, n->reply, n->rl);
-	if (r == 0)
-		r = rename_holds(n, on);
-	if (r < 0)
-		return r;
-	cof_field_put_u64(&fields, COF_T_PARENT, n->op.parent);
-	cof_field_put_str(&fields, COF_T_NAME, n->op.name);
-	cof_field_put_u64(&fields, COF_T_NEW_PARENT, n->op.new_parent);
-	cof_field_put_str(&fields, COF_T_NEW_NAME, n->op.new_name);
-	r = put(n, COF_RENAME, n->op.ino, &fields, on);
-	if (r == 0) {
-		cof_recent_used(n->a, n->op.ino);
-		cof_reply_fill(n->a, on->o, &n->op, n->reply);
-	}
-	return r;
-}
-
-/* Directories are held; what the two names stand for is fetched. */
-static int rename_between(struct naming *n, struct cof_applied *on)
-{
-	struct cof_archive *a = n->a;
-	struct cof_op *op = &n->op;
-	int r = lookup(a, op->parent, op->name, &op->ino);
-
-	if (r == 0)
-		r = lookup(a, op->new_parent, op->new_name, &op->target_ino);
-	else
-		return r;
-	if (r == -ENOENT)
-		op->target_ino = r = 0;
-	if (r < 0)
-		return r;
-	if (op->ino == op->new_parent) /* into itself */
-		return -EINVAL;
-	if (op->target_ino == op->parent) /* what holds the old name is not empty */
-		return op->flags ? -EINVAL : -ENOTEMPTY;
-	r = get_named(a, op->parent, op->name, op->ino, &on->o);
-	if (r < 0)
-		return r;
-	if (op->ino == op->target_ino && !op->flags) { /* the same name: nothing to do */
-		cof_reply_fill(a, on->o, op, n->reply);
-	} else {
-		if (op->target_ino && op->target_ino != op->ino)
-			r = get_named(a, op->new_parent, op->new_name, op->target_ino, &on->target);
-		if (r == 0)
-			r = rename_found(n, on);
-		cof_obj_put(a, on->target);
-	}
-	cof_obj_put(a, on->o);
-	return r;
-}
-
-static int do_rename(struct naming *n)
-{
-	struct cof_applied on = {0};
-	int r = check_name(n->op.new_name);
-
-	if (r == 0)
-		r = get_dir(n->a, n->op.parent, &on.dir);
-	if (r < 0)
-		return r;
-	if (n->op.new_parent == n->op.parent)
-		on.new_dir = on.dir;
-	else
-		r = get_dir(n->a, n->op.new_parent, &on.new_dir);
-	if (r == 0) {
-		r = rename_between(n, &on);
-		if (on.new_dir != on.dir)
-			cof_obj_put(n->a, on.new_dir);
-	}
-	cof_obj_put(n->a, on.dir);
 	return r;
 }
 
@@ -486,7 +338,7 @@ static int shelf_in(struct naming *n, struct cof_obj *root, uint64_t there)
 		there = n->reply->attr.ino;
 	}
 	if (r == 0)
-		r = get_named(n->a, COF_ROOT_INO, op.name, there, &o);
+		r = cof_naming_named(n->a, COF_ROOT_INO, op.name, there, &o);
 	if (r < 0)
 		return r;
 	r = cof_shelf_frame(n->a, o, n->who, &op, NULL, n->reply);
@@ -501,13 +353,13 @@ static int do_shelf_add(struct naming *n)
 	struct cof_object view;
 	struct cof_obj *root;
 	uint64_t there = 0;
-	int r = get_dir(n->a, COF_ROOT_INO, &root);
+	int r = cof_naming_dir(n->a, COF_ROOT_INO, &root);
 
 	if (r < 0)
 		return r;
 	n->op.parent = COF_ROOT_INO;
 	cof_obj_rule_view(n->a, root, &view);
-	r = lookup(n->a, COF_ROOT_INO, n->op.name, &there);
+	r = cof_naming_lookup(n->a, COF_ROOT_INO, n->op.name, &there);
 	if (r == 0)
 		r = has_policy(n, there, &view.target_exists);
 	else if (r == -ENOENT)
@@ -538,7 +390,7 @@ int cof_do_name(struct cof_archive *a, const struct cof_who *who, const struct c
 		struct cof_reply *ret, struct cof_ruling *rl)
 {
 	struct naming n = {.a = a, .who = who, .op = *op, .reply = ret, .rl = rl};
-	int r = check_name(op->name);
+	int r = cof_naming_check(op->name);
 
 	if (r < 0)
 		return r;
@@ -552,7 +404,7 @@ int cof_do_name(struct cof_archive *a, const struct cof_who *who, const struct c
 		r = do_remove(&n);
 		break;
 	case COF_OP_RENAME:
-		r = do_rename(&n);
+		r = cof_do_rename(&n);
 		break;
 	case COF_OP_SHELF_ADD:
 		r = do_shelf_add(&n);
@@ -582,11 +434,11 @@ static int remove_approved(struct naming *n, const uint8_t request[32], char nam
 	cof_obj_put(n->a, o);
 	if (attr.state == COF_STATE_REMOVED)
 		return -ENOENT;
-	r = get_dir(n->a, n->op.parent, &dir);
+	r = cof_naming_dir(n->a, n->op.parent, &dir);
 	if (r < 0)
 		return r;
 	cof_field_put(&n->public_part, COF_T_REQUEST, request, 32);
-	r = get_named(n->a, n->op.parent, name, n->op.ino, &o);
+	r = cof_naming_named(n->a, n->op.parent, name, n->op.ino, &o);
 	if (r == 0) {
 		r = remove_from(n, dir, o);
 		cof_obj_put(n->a, o);
