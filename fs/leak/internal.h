@@ -125,6 +125,8 @@ static inline uint64_t scan_bits(size_t n)
 /* For tests, between scans: false where this processor has it not. The best one is used else. */
 bool cof_leak_use_sieve(enum sieve which);
 
+void cof_leak_run_init(void); /* run.c, by sieve_init */
+
 /* The judges */
 void cof_leak_judge_literal(struct scan *s, size_t at); /* the three bytes are at, at + 1, at + 2 */
 void cof_leak_judge_base64(struct scan *s, size_t at, size_t end);

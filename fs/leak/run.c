@@ -52,10 +52,18 @@ static size_t ends_with(const uint8_t *p, size_t n, const struct telling *list, 
 	return 0;
 }
 
+static uint32_t veto_ends; /* bit c & 31: a veto ends in c */
+
+void cof_leak_run_init(void)
+{
+	for (size_t i = 0; i < COF_COUNT(vetoes); i++)
+		veto_ends |= UINT32_C(1) << (vetoes[i].text[vetoes[i].len - 1] & 31);
+}
+
 static bool vetoed(const uint8_t *p, size_t n)
 {
 	for (size_t end = 1; end <= n; end++)
-		if (ends_with(p + end, end, vetoes, COF_COUNT(vetoes)))
+		if (veto_ends >> (p[end - 1] & 31) & 1 && ends_with(p + end, end, vetoes, COF_COUNT(vetoes)))
 			return true;
 	return false;
 }

@@ -5,7 +5,8 @@
  * For each byte a class by its two nibbles (two shuffles of a table of 16), and for each three bytes in a row
  * whether they fit a mark: the intersection, over six nibbles, of the marks that have this nibble
  * there (Teddy's algorithm, of Hyperscan). The answers are bit masks of 64, on which runs are found by
- * counting zeros. What passes the marks by chance the judges refuse at their first look.
+ * counting zeros: first the masks of several blocks, with the tables in registers, then what they tell, with
+ * few branches, for in logs nobody can guess them. What passes the marks by chance the judges refuse at their first look.
  *
  * The same with AVX-512 (VBMI), AVX2 and byte by byte; what is found is the same (a test compares it).
  */
@@ -14,6 +15,7 @@
 #include "fs/leak/internal.h"
 
 #define BLOCK 64
+#define BATCH 8 /* blocks */
 
 struct masks {
 	uint64_t word, text, run, mark;
@@ -60,7 +62,14 @@ static const uint8_t digit_low[16] = {
 static const uint8_t digit_high[16] = {0, 0, 0, 0x01 | 0x10, 0x02 | 0x20, 0x04, 0x08 | 0x20, 0x04};
 
 uint8_t cof_leak_class[256] __attribute__((aligned(64)));
-static uint8_t digit_class[128] __attribute__((aligned(64)));
+static uint8_t digit_class[128];
+/* What AVX-512 asks of a byte, in one table */
+#define S_WORD 0x01
+#define S_TEXT 0x02
+#define S_RUN 0x04
+#define S_BASE58 0x08
+#define S_HEX 0x10
+static uint8_t sieve_class[128] __attribute__((aligned(64)));
 
 /* ---- marks: three bytes, each one of a few; eight groups, the marks of a group crossed ---- */
 
@@ -91,6 +100,11 @@ static void tables_fill(void)
 		cof_leak_class[c] = class_low[c & 15] & class_high[c >> 4];
 	for (unsigned c = 0; c < 128; c++)
 		digit_class[c] = digit_low[c & 15] & digit_high[c >> 4];
+	for (unsigned c = 0; c < 128; c++)
+		sieve_class[c] = (is_class((uint8_t)c, C_WORD) ? S_WORD : 0) |
+				 (is_class((uint8_t)c, C_TEXT) ? S_TEXT : 0) |
+				 (is_class((uint8_t)c, C_RUN) ? S_RUN : 0) |
+				 (digit_class[c] & D_BASE58 ? S_BASE58 : 0) | (digit_class[c] & D_HEX ? S_HEX : 0);
 	for (unsigned i = 0; i < 3; i++)
 		for (unsigned c = 0; c < 128; c++)
 			mark_of[i][c] = mark_low[i][c & 15] & mark_high[i][c >> 4];
@@ -179,25 +193,24 @@ AVX512 INLINE __m512i look_avx512(__m512i v, const uint8_t table[128])
 
 AVX512 INLINE struct masks masks_avx512(const uint8_t *p)
 {
-	__m512i v[3], class, digit, mark;
+	__m512i v[3], class, mark;
 	uint64_t high;
 
 	for (unsigned j = 0; j < 3; j++)
 		v[j] = _mm512_loadu_si512((const void *)(p + j));
-	class = look_avx512(v[0], cof_leak_class);
-	digit = look_avx512(v[0], digit_class);
+	class = look_avx512(v[0], sieve_class);
 	mark = _mm512_and_si512(look_avx512(v[0], mark_of[0]),
 				_mm512_and_si512(look_avx512(v[1], mark_of[1]),
 						 look_avx512(v[2], mark_of[2])));
 	high = _mm512_movepi8_mask(v[0]);
 	return (struct masks){
-	    .word = _mm512_test_epi8_mask(class, _mm512_set1_epi8(C_WORD)) | high,
-	    .text = _mm512_test_epi8_mask(class, _mm512_set1_epi8((char)C_TEXT)) | high,
-	    .run = _mm512_test_epi8_mask(class, _mm512_set1_epi8(C_RUN)) & ~high,
+	    .word = _mm512_test_epi8_mask(class, _mm512_set1_epi8(S_WORD)) | high,
+	    .text = _mm512_test_epi8_mask(class, _mm512_set1_epi8(S_TEXT)) | high,
+	    .run = _mm512_test_epi8_mask(class, _mm512_set1_epi8(S_RUN)) & ~high,
 	    .mark = _mm512_test_epi8_mask(mark, mark),
 	    .high = high,
-	    .base58 = _mm512_test_epi8_mask(digit, _mm512_set1_epi8(D_BASE58)) & ~high,
-	    .hex = _mm512_test_epi8_mask(digit, _mm512_set1_epi8(D_HEX)) & ~high,
+	    .base58 = _mm512_test_epi8_mask(class, _mm512_set1_epi8(S_BASE58)) & ~high,
+	    .hex = _mm512_test_epi8_mask(class, _mm512_set1_epi8(S_HEX)) & ~high,
 	};
 }
 #endif
@@ -266,21 +279,18 @@ INLINE uint64_t word_breaks(const struct masks *m, uint64_t before)
 INLINE void words_step(struct scan *s, struct open *o, size_t pos, const struct masks *m, uint64_t valid)
 {
 	uint64_t breaks = word_breaks(m, o->before) & valid, starts = m->word & ~(m->word << 1 | o->before >> 63);
-	unsigned more = m->high ? WORDS_LEAST : 0, last;
+	unsigned more = m->high ? WORDS_LEAST : 0, last = 63 - (unsigned)__builtin_clzll(breaks | 1);
 	uint64_t first = breaks & -breaks; /* 0: none, and all is before it */
 	unsigned n = o->starts + more + (unsigned)__builtin_popcountll(starts & (first - 1));
+	unsigned here = more + (unsigned)__builtin_popcountll(starts);
 
-	if (!breaks) {
-		o->starts = n;
-		return;
-	}
-	if (__builtin_expect(n >= WORDS_LEAST, 0) && pos + (unsigned)__builtin_ctzll(breaks) - o->words >= WORDS_MIN)
+	if (__builtin_expect((n >= WORDS_LEAST) & (breaks != 0), 0) &&
+	    pos + (unsigned)__builtin_ctzll(breaks) - o->words >= WORDS_MIN)
 		cof_leak_judge_words(s, o->words, pos + (unsigned)__builtin_ctzll(breaks));
-	if (__builtin_expect(!(breaks & MIDDLE(WORDS_MIN)), 0))
+	if (__builtin_expect((here >= WORDS_LEAST) & !(breaks & MIDDLE(WORDS_MIN)) & (breaks != 0), 0))
 		gap_inside(s, pos, breaks, WORDS_MIN, BLOCK, cof_leak_judge_words);
-	last = 63 - (unsigned)__builtin_clzll(breaks);
-	o->words = pos + last + 1;
-	o->starts = more + (unsigned)__builtin_popcountll(starts >> last);
+	o->words = breaks ? pos + last + 1 : o->words;
+	o->starts = breaks ? more + (unsigned)__builtin_popcountll(starts >> last) : n;
 }
 
 static __attribute__((noinline)) void marks_step(struct scan *s, size_t pos, uint64_t mark)
@@ -289,32 +299,42 @@ static __attribute__((noinline)) void marks_step(struct scan *s, size_t pos, uin
 		cof_leak_judge_literal(s, pos + (unsigned)__builtin_ctzll(mark));
 }
 
-INLINE void step(struct scan *s, struct open *o, size_t pos, struct masks m, uint64_t valid)
+INLINE void step(struct scan *s, struct open *o, size_t pos, const struct masks *m, uint64_t valid)
 {
-	if (__builtin_expect(m.mark & valid, 0))
-		marks_step(s, pos, m.mark & valid);
-	words_step(s, o, pos, &m, valid);
-	o->run = gap_step(s, o->run, pos, ~m.run & valid, RUN_MIN, RUN_MAX, cof_leak_judge_base64);
-	o->base58 = gap_step(s, o->base58, pos, ~m.base58 & valid, BASE58_MIN, BASE58_MAX, cof_leak_judge_base58);
-	o->hex = gap_step(s, o->hex, pos, ~m.hex & valid, HEX_RUN, HEX_RUN, cof_leak_judge_hex);
-	o->before = m.word;
+	if (__builtin_expect(m->mark & valid, 0))
+		marks_step(s, pos, m->mark & valid);
+	words_step(s, o, pos, m, valid);
+	o->run = gap_step(s, o->run, pos, ~m->run & valid, RUN_MIN, RUN_MAX, cof_leak_judge_base64);
+	o->base58 = gap_step(s, o->base58, pos, ~m->base58 & valid, BASE58_MIN, BASE58_MAX, cof_leak_judge_base58);
+	o->hex = gap_step(s, o->hex, pos, ~m->hex & valid, HEX_RUN, HEX_RUN, cof_leak_judge_hex);
+	o->before = m->word;
 }
 
 INLINE void sift(struct scan *s, size_t from, struct masks (*masks)(const uint8_t *p))
 {
 	/* a word that began before `from` counts as long */
 	struct open o = {from, from, from, from, 0, from && is_class(s->p[from - 1], C_WORD) ? ~0ull : 0};
+	struct masks m[BATCH];
 	uint8_t rest[BLOCK + 2];
 	size_t pos = from;
 
-	for (; s->n - pos >= BLOCK + 2; pos += BLOCK)
-		step(s, &o, pos, masks(s->p + pos), ~0ull);
+	for (; s->n - pos >= BATCH * BLOCK + 2; pos += BATCH * BLOCK) {
+		for (unsigned i = 0; i < BATCH; i++)
+			m[i] = masks(s->p + pos + i * BLOCK);
+		for (unsigned i = 0; i < BATCH; i++)
+			step(s, &o, pos + i * BLOCK, &m[i], ~0ull);
+	}
+	for (; s->n - pos >= BLOCK + 2; pos += BLOCK) {
+		m[0] = masks(s->p + pos);
+		step(s, &o, pos, &m[0], ~0ull);
+	}
 	for (; pos < s->n; pos += COF_MIN(BLOCK, s->n - pos)) {
 		size_t n = s->n - pos;
 
 		memcpy(rest, s->p + pos, n);
 		memset(rest + n, 0, sizeof(rest) - n);
-		step(s, &o, pos, masks(rest), scan_bits(n));
+		m[0] = masks(rest);
+		step(s, &o, pos, &m[0], scan_bits(n));
 		explicit_bzero(rest, n);
 	}
 	if (s->n - o.words >= WORDS_MIN && o.starts >= WORDS_LEAST)
@@ -395,6 +415,7 @@ static bool can(enum sieve which)
 static void choose(void)
 {
 	tables_fill();
+	cof_leak_run_init();
 	for (int i = 0; i < SIEVES; i++)
 		cof_leak_use_sieve(i);
 }
