@@ -79,7 +79,7 @@ static void fold(uint64_t size, const uint8_t (*node)[COF_HASH], uint8_t out[COF
 	uint8_t r[COF_HASH];
 
 	memcpy(r, node[h], COF_HASH);
-	for (h++; h < 64; h++)
+	for (h++; h < 64 && size >> h; h++)
 		if (size >> h & 1)
 			cof_merkle_node(node[h], r, r);
 	memcpy(out, r, COF_HASH);
