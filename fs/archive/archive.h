@@ -327,6 +327,21 @@ struct cof_events_query {
  * by the index: time and memory do not grow with the frames between. *ret_next: where to go on. */
 int cof_archive_events(struct cof_archive *a, const struct cof_events_query *q, cof_show_fn fn, void *user,
 		       uint64_t *ret_next);
+
+/* ---- .coffer/events: what no frame made, at the root of each mount (events-file.c) ---- */
+
+#define COF_VIRTUAL_DIR_NAME ".coffer"
+#define COF_VIRTUAL_EVENTS_NAME "events"
+#define COF_VIRTUAL_DIR (1ull << 49) /* node numbers: those of the archive are below */
+#define COF_VIRTUAL_EVENTS (COF_VIRTUAL_DIR + 1)
+
+/* All events as text, one JSON object a line: n bytes from off on, less only at the end. Bounded memory,
+ * whatever there is; the way to a place is at most a 2048th of the whole, or 64 lines. */
+int cof_archive_events_read(struct cof_archive *a, void *buf, size_t n, uint64_t off, size_t *ret_n);
+/* How long the text is as far as it was looked at: each call looks some thousand events further, until it is
+ * all of it. Never shorter than before, nor than what was read. */
+int cof_archive_events_size(struct cof_archive *a, uint64_t *ret_size, int64_t *ret_changed);
+
 /* One for each shelf: ino, name, policy (text), bytes and files that it holds, quotas, created. */
 int cof_archive_shelves(struct cof_archive *a, cof_show_fn fn, void *user);
 /* The same two without a daemon: read-only, no lock, nothing written. */

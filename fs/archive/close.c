@@ -95,6 +95,7 @@ struct cof_archive *cof_archive_new(const struct cof_archive_params *p)
 void cof_archive_free(struct cof_archive *a)
 {
 	cof_events_free(a->events);
+	cof_events_file_free(a->events_file);
 	cof_faults_free(a->faults);
 	cof_actors_free(a->actors);
 	cof_writers_free(a->writers);

@@ -69,6 +69,14 @@ static int once(struct cof_archive *a, const struct cof_who *who, const struct c
 
 	if (read_only(a) && !only_reads(op))
 		return -EROFS; /* nothing can be recorded any more either */
+	if (cof_virtual_reads(op)) {
+		*ret = reply;
+		return 0;
+	}
+	if (cof_virtual_refuses(op, &rl)) {
+		record(a, who, op, &rl);
+		return rl.error;
+	}
 	if (op->kind == COF_OP_COMMIT || op->kind == COF_OP_RETAIN || op->kind == COF_OP_UNLINK ||
 	    op->kind == COF_OP_CHMOD || op->kind >= COF_OP_RETAIN_EVENT)
 		cof_clock_look(&a->clock);

@@ -56,12 +56,19 @@ static char *name_of(struct cof_archive *a, const struct cof_op *op)
 {
 	cof_autobuf struct cof_buf text = {0}, to = {0};
 	uint64_t dir = cof_op_by_name(op->kind) ? op->parent : op->ino;
-	int r = cof_show_index_path(a->ix, COF_INDEX_NOW, dir, &text);
+	int r = 0;
+
+	if (cof_virtual(dir))
+		cof_buf_printf(&text, dir == COF_VIRTUAL_DIR ? COF_VIRTUAL_DIR_NAME
+							     : COF_VIRTUAL_DIR_NAME "/" COF_VIRTUAL_EVENTS_NAME);
+	else
+		r = cof_show_index_path(a->ix, COF_INDEX_NOW, dir, &text);
 
 	if (r == 0 && cof_op_by_name(op->kind) && op->name)
 		cof_buf_printf(&text, "%s%s", text.len ? "/" : "", op->name);
 	if (r == 0 && op->kind == COF_OP_RENAME && op->new_name) {
-		r = cof_show_index_path(a->ix, COF_INDEX_NOW, op->new_parent, &to);
+		r = cof_virtual(op->new_parent) ? -ENOENT
+						: cof_show_index_path(a->ix, COF_INDEX_NOW, op->new_parent, &to);
 		if (r == 0)
 			cof_buf_printf(&text, " -> %s%s%s", to.len ? (char *)to.data : "",
 				       to.len ? "/" : "", op->new_name);

@@ -39,7 +39,8 @@ static int check_shelf(const struct cof_init_params *p, size_t i, struct cof_dia
 	const char *name = p->shelves[i].name;
 	size_t n = name ? strlen(name) : 0;
 
-	if (!n || n > COF_NAME_MAX || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
+	if (!n || n > COF_NAME_MAX || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, "..") ||
+	    !strcmp(name, COF_VIRTUAL_DIR_NAME))
 		return cof_fail(diag, -EINVAL,
 				"'%.64s' cannot be the name of a shelf: 1 to 255 bytes, no '/', not "
 				"\".\" or \"..\"",

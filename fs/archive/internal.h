@@ -384,6 +384,16 @@ int cof_actor_process(uint32_t tid, uint32_t *ret_tgid, uint64_t *ret_start);
 /* ---- events (event.c) ---- */
 
 struct cof_events;
+struct cof_events_file; /* events-file.c */
+/* Whether it would change .coffer, what is in it, or its name. Opening events to read is not refused. */
+bool cof_virtual_reads(const struct cof_op *op);
+bool cof_virtual_refuses(const struct cof_op *op, struct cof_ruling *ret);
+static inline bool cof_virtual(uint64_t ino)
+{
+	return ino >= COF_VIRTUAL_DIR;
+}
+int cof_events_file_new(struct cof_events_file **ret);
+void cof_events_file_free(struct cof_events_file *f);
 int cof_events_new(struct cof_events **ret);
 void cof_events_free(struct cof_events *e);
 /* Records a refusal. Call without object and tree locks, inside the gate. */
@@ -594,6 +604,7 @@ struct cof_archive {
 
 	struct cof_actors *actors;
 	struct cof_events *events;
+	struct cof_events_file *events_file;
 	struct cof_faults *faults;
 	pthread_mutex_t recent_lock;
 	struct cof_recent recent[COF_RECENT];

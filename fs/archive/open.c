@@ -432,6 +432,8 @@ static int open_parts(struct cof_archive *a, struct cof_diag *diag)
 	if (r == 0)
 		r = cof_events_new(&a->events);
 	if (r == 0)
+		r = cof_events_file_new(&a->events_file);
+	if (r == 0)
 		r = cof_faults_new(a->io, &a->faults);
 	if (r < 0)
 		return r;

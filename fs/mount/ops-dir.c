@@ -5,7 +5,7 @@
  * attributes with the names: programs that list a directory first and then ask for each name (find -ls, ls -l,
  * rsync) would else cost a request a name.
  */
-#include "fs/mount/internal.h"
+#include "fs/mount/special.h"
 
 #include <sys/stat.h>
 
@@ -104,7 +104,13 @@ static void reply_listing(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off
 			    .buf = (char *)cof_worker_scratch(req, size),
 			    .size = size,
 			    .plus = plus};
-	int err = l.buf ? list(&l, ino, off) : -ENOMEM;
+	int err;
+
+	if (cof_is_special(ino)) {
+		cof_special_readdir(req, ino, size, off, plus);
+		return;
+	}
+	err = l.buf ? list(&l, ino, off) : -ENOMEM;
 
 	/* What came before the damage is still shown; the next call starts there and says EIO. */
 	if (err < 0 && l.used == 0)

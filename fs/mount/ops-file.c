@@ -4,7 +4,7 @@
  * page at the growing end was seen to give zeros for acknowledged bytes. A committed file is cached
  * for ever.
  */
-#include "fs/mount/internal.h"
+#include "fs/mount/special.h"
 
 #include <fcntl.h>
 
@@ -14,14 +14,17 @@ void cof_ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct cof_who who = cof_who_of(req);
 	struct cof_op op = {.kind = COF_OP_OPEN, .ino = ino, .flags = (uint32_t)fi->flags};
 	struct cof_reply reply = {0};
-	int err = cof_archive_do(m->archive, &who, &op, &reply);
+	int err = cof_special_may(req, ino);
+
+	if (err == 0)
+		err = cof_archive_do(m->archive, &who, &op, &reply);
 
 	if (err < 0) {
 		cof_reply_error(req, err);
 		return;
 	}
 	fi->fh = 0;
-	fi->direct_io = reply.attr.state == COF_STATE_OPEN;
+	fi->direct_io = cof_is_special(ino) || reply.attr.state == COF_STATE_OPEN;
 	/* Pages from before the commit that are yet to be dropped must not be kept. */
 	fi->keep_cache = !fi->direct_io && !cof_inval_pending(m, ino);
 	/* An open that was given up meanwhile (-ENOENT) is never released. */
@@ -39,11 +42,16 @@ void cof_ops_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 void cof_ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
-	uint8_t *buf = cof_worker_scratch(req, size);
+	uint8_t *buf;
 	size_t n = 0;
 	int err = -ENOMEM;
 
 	(void)fi;
+	if (cof_is_special(ino)) {
+		cof_special_read(req, ino, size, off);
+		return;
+	}
+	buf = cof_worker_scratch(req, size);
 	if (buf && off >= 0)
 		err = cof_archive_read(cof_mount_of(req)->archive, COF_INDEX_NOW, ino, buf, size,
 				       (uint64_t)off, &n);
@@ -76,7 +84,7 @@ void cof_ops_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size
 void cof_ops_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	uint64_t sequence;
-	int err = cof_archive_fsync_sequence(cof_mount_of(req)->archive, ino, &sequence);
+	int err = cof_archive_fsync_sequence(cof_mount_of(req)->archive, cof_is_special(ino) ? 0 : ino, &sequence);
 
 	(void)datasync;
 	(void)fi;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Handlers about nodes: lookup, attributes, symbolic links' targets, the filesystem's figures. */
-#include "fs/mount/internal.h"
+#include "fs/mount/special.h"
 
 #include <sys/statvfs.h>
 
@@ -9,8 +9,11 @@ void cof_ops_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct cof_mount *m = cof_mount_of(req);
 	struct fuse_entry_param entry;
 	struct cof_attr attr;
-	int err = cof_archive_lookup(m->archive, COF_INDEX_NOW, parent, name, &attr);
+	int err;
 
+	if (cof_special_lookup(req, parent, name))
+		return;
+	err = cof_archive_lookup(m->archive, COF_INDEX_NOW, parent, name, &attr);
 	if (err < 0) { /* negative entries are not cached: ENOENT, not inode 0 */
 		cof_reply_error(req, err);
 		return;
@@ -37,7 +40,10 @@ static void reply_attr(fuse_req_t req, fuse_ino_t ino)
 void cof_ops_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)fi;
-	reply_attr(req, ino);
+	if (cof_is_special(ino))
+		cof_special_getattr(req, ino);
+	else
+		reply_attr(req, ino);
 }
 
 /* ---- setattr: one request may carry several changes ---- */
@@ -112,6 +118,8 @@ void cof_ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set
 	(void)fi;
 	if (n > 0)
 		cof_act_all(req, ops, n, COF_SHAPE_ATTR);
+	else if (cof_is_special(ino))
+		cof_special_getattr(req, ino);
 	else
 		reply_attr(req, ino); /* ctime alone: ours */
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Handlers about extended attributes, and about the flags that lsattr shows. */
-#include "fs/mount/internal.h"
+#include "fs/mount/special.h"
 
 #include <linux/fs.h>
 
@@ -29,7 +29,7 @@ void cof_ops_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t s
 	struct cof_buf value COF_CLEANUP(cof_buf_done) = {0};
 	int err = -ENODATA;
 
-	if (!never_there(name))
+	if (!never_there(name) && !cof_is_special(ino))
 		err = cof_archive_getxattr(cof_mount_of(req)->archive, ino, name, &value);
 	reply_value(req, err, &value, size);
 }
@@ -37,7 +37,7 @@ void cof_ops_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t s
 void cof_ops_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	struct cof_buf names COF_CLEANUP(cof_buf_done) = {0};
-	int err = cof_archive_listxattr(cof_mount_of(req)->archive, ino, &names);
+	int err = cof_is_special(ino) ? 0 : cof_archive_listxattr(cof_mount_of(req)->archive, ino, &names);
 
 	reply_value(req, err, &names, size);
 }
@@ -118,7 +118,7 @@ void cof_ops_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg,
 		set_flags(req, ino, cmd, in, in_size);
 		return;
 	}
-	if (cmd != (unsigned)FS_IOC_GETFLAGS && cmd != (unsigned)FS_IOC_FSGETXATTR) {
+	if (cof_is_special(ino) || (cmd != (unsigned)FS_IOC_GETFLAGS && cmd != (unsigned)FS_IOC_FSGETXATTR)) {
 		cof_reply_error(req, -ENOTTY);
 		return;
 	}

@@ -46,6 +46,33 @@ bad = [l for l in lines if not form.fullmatch(l)]
 assert lines and not bad, bad
 ' || fail "not of RFC 5424"
 
+say "the same as a file: grows, is nobody else's, and changes by no hand"
+E=$MNT/.coffer/events
+tail -n +1 -s 0.1 -f "$E" > "$W/tail" 2> /dev/null &
+child $!
+tail=$!
+coffer events "$STORE" --json > "$W/live"
+same "the file" "" "$(head -n "$(wc -l < "$W/live")" "$E" | diff - "$W/live")"
+same "from the middle" "" "$(dd if="$E" bs=1 skip=100 count=300 status=none | cmp - <(head -c 400 "$W/live" | tail -c 300))"
+same "not listed" "" "$(find "$MNT" -maxdepth 1 -name .coffer)"
+same "in it" events "$(ls "$MNT/.coffer")"
+expect_fail EPERM rm "$E"
+await 10 "the refusal at tail -f" grep -q "is Coffer's own" "$W/tail"
+expect_fail EEXIST mkdir "$MNT/.coffer"
+expect_fail EPERM rmdir "$MNT/.coffer"
+expect_fail EPERM touch "$MNT/.coffer/more"
+expect_fail EPERM sh -c 'echo x >> "$1"' sh "$E"
+expect_fail EPERM truncate -s 0 "$E"
+expect_fail EPERM mv "$E" "$MNT/audit/e"
+expect_fail EPERM mv "$MNT/audit/a.log" "$MNT/.coffer/a.log"
+expect_fail EPERM mv "$MNT/audit" "$MNT/.coffer"
+expect_fail EPERM chmod 666 "$E"
+expect_fail EACCES as_user cat "$E"
+expect_fail "" coffer shelf add "$STORE" .coffer
+same "attempts on record" "True" "$(jsonl 'any(e["event"] == "refused" and ".coffer/events" in str(e) for e in j)' < "$E")"
+kill "$tail"
+wait "$tail" 2> /dev/null || true
+
 say "without a daemon the same"
 coffer events "$STORE" --json > "$W/live"
 umount_archive
