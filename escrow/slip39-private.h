@@ -25,4 +25,7 @@ uint8_t cof_gf256_inv(uint8_t a);	     /* of 0: 0 */
 int cof_slip39_encrypt(const struct cof_slip39_share *parameters, const char *passphrase, uint8_t *secret, size_t n);
 int cof_slip39_decrypt(const struct cof_slip39_share *parameters, const char *passphrase, uint8_t *secret, size_t n);
 
+/* The seed of the Ed25519 key whose public half is the share's commitment. ret: secure memory. */
+int cof_slip39_share_seed(const struct cof_slip39_share *share, uint8_t ret[32]);
+
 #endif

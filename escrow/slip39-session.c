@@ -224,16 +224,21 @@ int cof_slip39_session_recover(struct cof_slip39_session *s, const char *passphr
 	return r;
 }
 
+int cof_slip39_share_seed(const struct cof_slip39_share *share, uint8_t ret[32])
+{
+	char *text = cof_secret_alloc(COF_SLIP39_TEXT);
+	int r = text ? cof_slip39_write(share, text) : -ENOMEM;
+
+	if (r == 0)
+		r = cof_hkdf(NULL, 0, text, strlen(text), "coffer/1 share", 14, ret, 32);
+	cof_secret_free(text);
+	return r;
+}
+
 int cof_slip39_commitment(const struct cof_slip39_share *share, uint8_t ret[32])
 {
 	cof_autosecret uint8_t *seed = cof_secret_alloc(32);
-	char *text = cof_secret_alloc(COF_SLIP39_TEXT);
-	int r = seed && text ? cof_slip39_write(share, text) : -ENOMEM;
+	int r = seed ? cof_slip39_share_seed(share, seed) : -ENOMEM;
 
-	if (r == 0)
-		r = cof_hkdf(NULL, 0, text, strlen(text), "coffer/1 share", 14, seed, 32);
-	if (r == 0)
-		r = cof_ed25519_public(seed, ret);
-	cof_secret_free(text);
-	return r;
+	return r == 0 ? cof_ed25519_public(seed, ret) : r;
 }

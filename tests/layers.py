@@ -48,7 +48,7 @@ PUBLIC = {
     "fs/sshsig": ["sshsig.h"],
     "fs/leak": ["leak.h"],
     "fs/archive": ["archive.h"],
-    "escrow": ["scheme.h", "slip39.h"],
+    "escrow": ["epoch.h", "proof.h", "scheme.h", "slip39.h"],
     "fs/control": ["control.h"],
     "fs/guard": ["guard.h"],
     "fs/mount": ["attach.h", "mount.h", "point.h"],
