@@ -8,7 +8,8 @@
  */
 #include <fcntl.h>
 
-#include "fs/archive/internal.h"
+#include "fs/archive/note.h"
+#include "fs/archive/show.h"
 
 #define RENAME_ONCE_NS (60 * COF_NSEC)
 
@@ -160,6 +161,46 @@ static bool opens_for_writing(const struct cof_op *op)
 	return op->kind == COF_OP_OPEN && (op->flags & O_ACCMODE) != O_RDONLY;
 }
 
+/* ---- readings ---- */
+
+/* Opened read-only there is no log to write to, and who did that had the key: said once, not refused. */
+static int no_log(struct cof_archive *a)
+{
+	if (!atomic_exchange(&a->reads_told, true))
+		cof_alarm(a, "The archive is open read-only: readings on shelves with read_events are not on record.");
+	return 0;
+}
+
+/* What cannot be put on record is not opened. Reading through the handle is covered by its opening. */
+static int record_reading(struct change *c)
+{
+	struct cof_event e = {.type = COF_EV_READ, .operation = "open", .who = c->who, .ordinary = true};
+	cof_autobuf struct cof_buf path = {0};
+	struct cof_append done;
+	int r;
+
+	if (!c->a->log)
+		return no_log(c->a);
+	r = cof_ix(c->a, cof_show_index_path(c->a->ix, COF_INDEX_NOW, c->o->node.ino, &path));
+	cof_buf_add(&path, "", 1);
+	if (r == 0 && path.failed)
+		r = -ENOMEM;
+	if (r < 0)
+		return r;
+	e.object = c->o->node.ino;
+	e.path = (const char *)path.data;
+	r = cof_event_emit(c->a, &e, &done.ret_sequence);
+	if (r == 0)
+		cof_reply_wrote(c->reply, &done);
+	return r;
+}
+
+static bool is_reading(const struct change *c)
+{
+	return c->op->kind == COF_OP_OPEN && (c->op->flags & O_ACCMODE) != O_WRONLY && !c->who->daemon &&
+	       c->o->node.kind == COF_KIND_FILE && cof_obj_policy(c->o)->read_events;
+}
+
 int cof_do_attr(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
 		struct cof_reply *ret, struct cof_ruling *rl)
 {
@@ -171,6 +212,8 @@ int cof_do_attr(struct cof_archive *a, const struct cof_who *who, const struct c
 		return r;
 	read_access_time(c.o, &own);
 	r = change(&c, rl);
+	if (r == 0 && is_reading(&c))
+		r = record_reading(&c);
 	if (r == 0) {
 		if (opens_for_writing(op))
 			cof_writers_opened(a->writers, op->ino);

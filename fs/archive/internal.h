@@ -605,6 +605,7 @@ struct cof_archive {
 	struct cof_actors *actors;
 	struct cof_events *events;
 	struct cof_events_file *events_file;
+	atomic_bool reads_told; /* that they cannot be recorded */
 	struct cof_faults *faults;
 	pthread_mutex_t recent_lock;
 	struct cof_recent recent[COF_RECENT];

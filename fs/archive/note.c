@@ -68,7 +68,7 @@ static int write_frame(struct cof_archive *a, const struct cof_event *e, const s
 		       uint64_t *ret_sequence)
 {
 	cof_autobuf struct cof_buf fields = {0}, public_part = {0};
-	struct cof_draft d = {.type = COF_EVENT, .object = e->object, .system = true};
+	struct cof_draft d = {.type = COF_EVENT, .object = e->object, .system = !e->ordinary};
 	struct cof_append done;
 	int r = 0;
 
@@ -84,7 +84,7 @@ static int write_frame(struct cof_archive *a, const struct cof_event *e, const s
 	d.public_part = public_part.data;
 	d.public_len = (uint32_t)public_part.len;
 	if (e->who)
-		r = cof_actor_use(a, e->who, true, &d.actor);
+		r = cof_actor_use(a, e->who, d.system, &d.actor);
 	if (r == 0)
 		r = cof_events_room(a) ? cof_archive_put(a, &d, NULL, &done) : -ENOSPC;
 	if (r == 0)

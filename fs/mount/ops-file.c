@@ -10,26 +10,13 @@
 
 void cof_ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct cof_mount *m = cof_mount_of(req);
-	struct cof_who who = cof_who_of(req);
 	struct cof_op op = {.kind = COF_OP_OPEN, .ino = ino, .flags = (uint32_t)fi->flags};
-	struct cof_reply reply = {0};
 	int err = cof_special_may(req, ino);
 
-	if (err == 0)
-		err = cof_archive_do(m->archive, &who, &op, &reply);
-
-	if (err < 0) {
+	if (err < 0)
 		cof_reply_error(req, err);
-		return;
-	}
-	fi->fh = 0;
-	fi->direct_io = cof_is_special(ino) || reply.attr.state == COF_STATE_OPEN;
-	/* Pages from before the commit that are yet to be dropped must not be kept. */
-	fi->keep_cache = !fi->direct_io && !cof_inval_pending(m, ino);
-	/* An open that was given up meanwhile (-ENOENT) is never released. */
-	if (fuse_reply_open(req, fi) != 0 && cof_opens_for_writing(fi))
-		cof_archive_release(m->archive, ino);
+	else
+		cof_act(req, &op, COF_SHAPE_OPEN, fi);
 }
 
 /* The archive wants to know whether anybody can still write; nothing else hangs on a handle. */

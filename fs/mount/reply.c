@@ -128,6 +128,18 @@ static void task_free(struct cof_task *t)
 	pthread_mutex_unlock(&m->lock);
 }
 
+static void send_open(struct cof_task *t)
+{
+	uint64_t ino = t->reply.attr.ino; /* 0: not of the archive */
+
+	t->fi.direct_io = !ino || t->reply.attr.state == COF_STATE_OPEN;
+	/* Pages from before the commit that are yet to be dropped must not be kept. */
+	t->fi.keep_cache = !t->fi.direct_io && !cof_inval_pending(t->mount, ino);
+	/* An open that was given up meanwhile (-ENOENT) is never released. */
+	if (fuse_reply_open(t->req, &t->fi) != 0 && cof_opens_for_writing(&t->fi))
+		cof_archive_release(t->mount->archive, ino);
+}
+
 /* A reply fails only when its request is gone with the connection; then nobody is left to tell. */
 void cof_task_send(struct cof_task *t)
 {
@@ -135,7 +147,7 @@ void cof_task_send(struct cof_task *t)
 
 	if (t->error) {
 		/* Made, but not durable: nobody gets to use the handle. */
-		if (t->shape == COF_SHAPE_CREATE && t->reply.attr.ino && cof_opens_for_writing(&t->fi))
+		if ((t->shape == COF_SHAPE_CREATE || t->shape == COF_SHAPE_OPEN) && t->reply.attr.ino && cof_opens_for_writing(&t->fi))
 			cof_archive_release(t->mount->archive, t->reply.attr.ino);
 		cof_reply_error(t->req, t->error);
 		task_free(t);
@@ -154,6 +166,9 @@ void cof_task_send(struct cof_task *t)
 		/* One that was given up meanwhile is never released. */
 		if (fuse_reply_create(t->req, &entry, &t->fi) != 0 && cof_opens_for_writing(&t->fi))
 			cof_archive_release(t->mount->archive, t->reply.attr.ino);
+		break;
+	case COF_SHAPE_OPEN:
+		send_open(t);
 		break;
 	case COF_SHAPE_ATTR:
 		(void)fuse_reply_attr(t->req, &entry.attr, entry.attr_timeout);

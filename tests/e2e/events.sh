@@ -46,6 +46,19 @@ bad = [l for l in lines if not form.fullmatch(l)]
 assert lines and not bad, bad
 ' || fail "not of RFC 5424"
 
+say "every opening for reading, where the shelf says so: who, which file"
+echo secret > "$MNT/keys/k"
+cat "$MNT/keys/k" > /dev/null
+same "not asked for" 0 "$(coffer events "$STORE" --type read | wc -l)"
+coffer shelf set "$STORE" keys --read-events yes > /dev/null
+chmod 444 "$MNT/keys/k"
+for i in 1 2 3; do cat "$MNT/keys/k" > /dev/null; done
+expect_fail "" sh -c ': < "$1"' sh "$MNT/keys/none"
+echo more > "$MNT/keys/l"
+same "readings" "open keys/k cat success 3" "$(coffer events "$STORE" --json --type read | jsonl '" ".join([j[0]["operation"],
+    j[0]["path"], j[0]["actor"]["command"], j[0]["outcome"], str(len(j))])')"
+same "by path" 3 "$(coffer events "$STORE" --path keys/k --type read --actor cat | wc -l)"
+
 say "the same as a file: grows, is nobody else's, and changes by no hand"
 E=$MNT/.coffer/events
 tail -n +1 -s 0.1 -f "$E" > "$W/tail" 2> /dev/null &
