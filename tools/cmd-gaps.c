@@ -10,7 +10,7 @@
 
 #define SECURE_BYTES (4u << 20)
 #define EXIT_GAPS 10
-#define SOURCES 64 /* shelves that are silent at one time */
+#define SOURCES 64 /* shelves and readers that are silent at one time */
 
 enum {
 	OPT_SINCE,
@@ -27,7 +27,8 @@ static const struct tool_option options[] = {
 
 struct silence {
 	int64_t object, from;
-	char shelf[256];
+	bool of_source; /* another program's log that is read; else of a shelf */
+	char name[256];
 };
 
 struct looking {
@@ -41,7 +42,7 @@ struct looking {
 
 /* ---- one interval ---- */
 
-static int print(struct looking *l, const char *kind, const char *shelf, int64_t from, int64_t to, uint64_t after)
+static int print(struct looking *l, const char *kind, const struct silence *of, int64_t from, int64_t to, uint64_t after)
 {
 	bool goes_on = to == COF_GAP_OPEN;
 	int64_t end = goes_on ? l->now : to, length = COF_MAX(end - from, (int64_t)0);
@@ -55,20 +56,20 @@ static int print(struct looking *l, const char *kind, const char *shelf, int64_t
 	cof_time_text(end, b);
 	cof_duration_text(length, span);
 	if (!l->json) {
-		cof_autofree char *name = shelf ? escaped_word(shelf) : NULL;
+		cof_autofree char *name = of ? escaped_word(of->name) : NULL;
 
 		printf("%s  %-25s  %-10s %s%s%s\n", a, goes_on ? "(goes on)" : b, kind, span, name ? "  " : "", name ? name : "");
 		return output_broken() ? -EPIPE : 0;
 	}
 	o = cof_json_object();
 	cof_json_set_str(o, "kind", kind);
-	if (shelf)
-		cof_json_set_str(o, "shelf", shelf);
+	if (of)
+		cof_json_set_str(o, of->of_source ? "source" : "shelf", of->name);
 	cof_json_set_time(o, "from", from);
 	if (!goes_on)
 		cof_json_set_time(o, "to", to);
 	cof_json_set_int(o, "seconds", length / COF_NSEC);
-	if (!shelf)
+	if (!of)
 		cof_json_set_uint(o, "after", after);
 	return print_json(o, false);
 }
@@ -96,27 +97,32 @@ static int close_silence(struct looking *l, size_t i, int64_t to)
 	struct silence s = l->open[i];
 
 	l->open[i] = l->open[--l->n_open];
-	return print(l, "silent", s.shelf, s.from, to, 0);
+	return print(l, "silent", &s, s.from, to, 0);
 }
 
 static int on_event(void *user, struct cof_json *event)
 {
 	struct looking *l = user;
 	const char *type = cof_json_str(event, "event"), *path = cof_json_str(event, "path");
+	const char *source = cof_json_str(event, "source"), *name;
+	bool of_source = source && strcmp(source, "coffer") != 0;
 	int64_t object = 0;
 	int r = 0;
 
 	(void)cof_json_int(event, "object", &object);
+	name = of_source ? source : path ? path : "?";
 	if (!strcmp(type, "silence") && l->n_open < SOURCES) {
 		struct silence *s = &l->open[l->n_open++];
 
 		s->object = object;
 		s->from = time_in(event, "first_time");
-		snprintf(s->shelf, sizeof(s->shelf), "%s", path ? path : "?");
+		s->of_source = of_source;
+		snprintf(s->name, sizeof(s->name), "%s", name);
 	} else if (!strcmp(type, "silence-ended") || !strcmp(type, "mount")) {
 		/* A mount listens anew: what was before it ends with it. */
 		for (size_t i = l->n_open; i-- > 0 && r == 0;)
-			if (*type == 'm' || l->open[i].object == object)
+			if (*type == 'm' || (l->open[i].object == object && l->open[i].of_source == of_source &&
+					     (!of_source || !strcmp(l->open[i].name, name))))
 				r = close_silence(l, i, time_in(event, *type == 'm' ? "time" : "last_time"));
 	}
 	return r;
@@ -217,8 +223,9 @@ const struct verb verb_gaps = {
     .summary = "when nobody recorded, and when a source was silent",
     .text = "Prints the intervals in which nothing could be recorded: unmounted, killed (from the last frame of a "
 	    "daemon that did not unmount), stopped (inside a mount, where heartbeats are missing). They are read from "
-	    "the log itself, without a key. And those in which a shelf with a policy of silence had no writer for too "
-	    "long, as the daemon recorded it: of an archive that is not mounted that takes its key.\n"
+	    "the log itself, without a key. And those in which a shelf with a policy of silence had no writer, or a reader "
+	    "of another program's log had no line or did not report, for too long, as the daemon recorded it: "
+	    "of an archive that is not mounted that takes its key.\n"
 	    "\n"
 	    "  coffer gaps /archive --since 30d --least 5min\n"
 	    "\n"

@@ -313,6 +313,17 @@ int cof_archive_holds(struct cof_archive *a, bool all, cof_show_fn fn, void *use
 
 /* An EVENT of the daemon's own, which alarm_event is told of too. What cannot be recorded is told all the same. */
 void cof_archive_record(struct cof_archive *a, const char *event, const char *text);
+/*
+ * A batch of events that a reader made of another program's log: {source, path, after {end, line, digest}, events [{type,
+ * catalogue?, outcome, severity, actor?, place?, object?, detail?, time?, end, line, digest}], counts?, lost?, report?
+ * {place, next_ns, silence_ns, detail?, test?, form?}}; each event says behind which line it came. *ret_sequence: of the last
+ * event, to wait for until it is durable; 0: none. -ESTALE: `after` is not what was read last.
+ */
+int cof_archive_import(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args,
+		       uint64_t *ret_sequence, struct cof_diag *diag);
+/* {source, path} → end, line, digest of the last line that is on record as read; end 0: none. */
+int cof_archive_import_state(struct cof_archive *a, const struct cof_json *args, struct cof_json *into,
+			     struct cof_diag *diag);
 /* What is looked for among events; what is NULL or 0 is not. */
 struct cof_events_query {
 	const char *type, *outcome, *source;

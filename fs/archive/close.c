@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The open archive as memory, and closing it: what is written last, and what is given back. */
+#include "fs/archive/import.h"
 #include "fs/archive/leak.h"
 #include "fs/archive/people.h"
 
@@ -97,6 +98,7 @@ void cof_archive_free(struct cof_archive *a)
 	cof_events_free(a->events);
 	cof_events_file_free(a->events_file);
 	cof_faults_free(a->faults);
+	cof_imports_free(a->imports);
 	cof_actors_free(a->actors);
 	cof_writers_free(a->writers);
 	cof_cache_done(a);

@@ -11,7 +11,7 @@
 /* What is taken over as it is. */
 static const char *const kept[] = {"sequence", "mount", "object", "path", "operation", "errno", "reason", "detail",
 				   "count", "first_time", "last_time", "names", "signer", "place", "claimed_time",
-				   "signature", "form", "reviewed_to", "request", "case", "hold", "actor", "opaque",
+				   "signature", "form", "about", "read", "counts", "due", "reviewed_to", "request", "case", "hold", "actor", "opaque",
 				   "damaged", "malformed"};
 
 static const char *hold_type(const struct cof_json *entry)

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "fs/archive/import.h"
 #include "fs/archive/note.h"
 #include "fs/archive/show.h"
 
@@ -55,6 +56,7 @@ static void listen_to_all(struct cof_archive *a, int64_t now)
 	if (!a->beat.all_shelves)
 		a->beat.all_shelves = cof_index_readdir(a->ix, COF_INDEX_NOW, COF_ROOT_INO, 0, meet, a) == 0;
 	cof_shelves_listen(a, now);
+	cof_imports_listen(a, now);
 }
 
 /* ---- the recorder itself ---- */

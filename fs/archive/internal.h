@@ -607,6 +607,7 @@ struct cof_archive {
 	struct cof_events_file *events_file;
 	atomic_bool reads_told; /* that they cannot be recorded */
 	struct cof_faults *faults;
+	struct cof_imports *imports; /* files that readers make events of (import.h) */
 	pthread_mutex_t recent_lock;
 	struct cof_recent recent[COF_RECENT];
 	unsigned recent_next;

@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 
 #include "fs/archive/certs.h"
+#include "fs/archive/import.h"
 #include "fs/archive/internal.h"
 #include "fs/archive/people.h"
 #include "fs/archive/keys-nv.h"
@@ -435,6 +436,8 @@ static int open_parts(struct cof_archive *a, struct cof_diag *diag)
 		r = cof_events_file_new(&a->events_file);
 	if (r == 0)
 		r = cof_faults_new(a->io, &a->faults);
+	if (r == 0)
+		r = cof_imports_new(&a->imports);
 	if (r < 0)
 		return r;
 	start_clock(a);

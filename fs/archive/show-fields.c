@@ -27,6 +27,9 @@ enum form { /* how a field's bytes become a value */
 	FORM_CERT, /* one of several */
 	FORM_VERDICT,
 	FORM_SIGNER, /* principal NUL signature; of the first */
+	FORM_READ, /* end, line, digest, path */
+	FORM_COUNTS, /* u64 each */
+	FORM_DUE,
 	FORM_NAMES, /* one of several: object, time, and a name that begins as the one before */
 };
 
@@ -119,6 +122,10 @@ static const struct known known[256] = {
 	[COF_T_EVENT_SIGNATURE] = {"signature", FORM_BYTES},
 	[COF_T_FORM] = {"form", FORM_BYTES},
 	[COF_T_REVIEWED] = {"reviewed_to", FORM_U64},
+	[COF_T_READ] = {"read", FORM_READ},
+	[COF_T_READ_COUNTS] = {"counts", FORM_COUNTS},
+	[COF_T_ABOUT] = {"about", FORM_BYTES},
+	[COF_T_READ_DUE] = {"due", FORM_DUE},
 	[COF_T_HEARTBEAT] = {"heartbeat_ns", FORM_U64},
 	[COF_T_CERTIFICATE] = {"certificates", FORM_CERT},
 	[COF_T_CERT_NOT_AFTER] = {"latest_not_after", FORM_TIME},
@@ -297,6 +304,37 @@ static bool set_numbers(struct cof_json *o, const struct cof_field *f, bool rang
 	return f->len && f->len % (ranges ? 16 : 8) == 0;
 }
 
+/* Up to which line a file was read. */
+static bool set_read(struct cof_json *o, const struct cof_field *f)
+{
+	struct cof_json *entry = cof_json_object();
+	struct cof_field digest = {f->tag, COF_HASH, f->value + 16};
+
+	if (f->len >= 16 + COF_HASH) {
+		cof_json_set_bytes(entry, "file", f->value + 16 + COF_HASH, f->len - 16 - COF_HASH);
+		cof_json_set_uint(entry, "end", cof_get_le64(f->value));
+		cof_json_set_uint(entry, "line", cof_get_le64(f->value + 8));
+		set_hex(entry, "digest", &digest);
+	}
+	cof_json_set(o, known[f->tag].name, entry);
+	return f->len >= 16 + COF_HASH;
+}
+
+/* Numbers by name. */
+static bool set_named(struct cof_json *o, const struct cof_field *f)
+{
+	static const char *const counts[] = {"lines", "events", "ignored", "unmatched", "costly", "cut"};
+	static const char *const due[] = {"next_ns", "silence_ns"};
+	const char *const *names = f->tag == COF_T_READ_DUE ? due : counts;
+	size_t n = f->tag == COF_T_READ_DUE ? COF_COUNT(due) : COF_COUNT(counts);
+	struct cof_json *entry = cof_json_object();
+
+	for (size_t i = 0; i < n && f->len == 8 * n; i++)
+		cof_json_set_uint(entry, names[i], cof_get_le64(f->value + 8 * i));
+	cof_json_set(o, known[f->tag].name, entry);
+	return f->len == 8 * n;
+}
+
 /* False when the length is not the field's. */
 static bool set_field(struct cof_json *o, const struct cof_field *f)
 {
@@ -324,6 +362,11 @@ static bool set_field(struct cof_json *o, const struct cof_field *f)
 	case FORM_RANGES:
 	case FORM_NUMBERS:
 		return set_numbers(o, f, k->form == FORM_RANGES);
+	case FORM_READ:
+		return set_read(o, f);
+	case FORM_COUNTS:
+	case FORM_DUE:
+		return set_named(o, f);
 	case FORM_WHAT:
 	case FORM_MODE_KEPT:
 		if (f->len != 1)

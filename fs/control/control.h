@@ -13,7 +13,8 @@
  *   hold-begin {case, paths, reason?}: lines {"processed": n} on the way, {"failed_path", "why"} for what cannot be
  *     held, and last the hold's number and counts, durable · holds {all?} · hold-end {case}: refused, on record ·
  *   retain-event {ino|path, event}: as retain ·
- *   certificates {serial, fingerprint, subject, issuer, ends_before, ends_from, kind, at, below}: cof_archive_certs.
+ *   certificates {serial, fingerprint, subject, issuer, ends_before, ends_from, kind, at, below}: cof_archive_certs ·
+ *   import {source, path, after, events, counts, lost, report}: durable · import-state {source, path}: cof_archive_import.
  * A slow or hostile client costs one bounded buffer and one thread of at most 8; it cannot stop the daemon.
  */
 #ifndef COF_CONTROL_H

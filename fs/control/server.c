@@ -198,6 +198,12 @@ static int answer(struct cof_control *c, int fd, struct cof_control_request *r,
 		return cof_archive_shelves(c->p.archive, send_entry, &to);
 	case COF_VERB_CERTIFICATES:
 		return cof_archive_certs(c->p.archive, r->json, send_entry, &to, diag);
+	case COF_VERB_IMPORT:
+		if (!peer_of(fd, &who))
+			return -EACCES;
+		return cof_verb_import(c->p.archive, &who, r, send_entry, &to, diag);
+	case COF_VERB_IMPORT_STATE:
+		return cof_verb_import_state(c->p.archive, r, send_entry, &to, diag);
 	case COF_VERB_LS:
 		return cof_verb_ls(c->p.archive, r, send_entry, &to, diag);
 	case COF_VERB_STOP:

@@ -20,6 +20,7 @@ struct import_file {
 	int fd;
 	int watch; /* inotify; -1: none yet */
 	uint64_t offset; /* of buffer's end in the file */
+	uint64_t line;	 /* the last that was given */
 	char buffer[BUFFER];
 	size_t from, to; /* what of it was not given yet */
 	bool cut;	 /* the line under way began before the buffer */
@@ -41,12 +42,13 @@ static int open_log(const char *path, int *ret, struct cof_diag *diag)
 	return 0;
 }
 
-static void begin(struct import_file *f, int fd, uint64_t offset)
+static void begin(struct import_file *f, int fd, uint64_t offset, uint64_t line)
 {
 	if (f->fd >= 0)
 		close(f->fd);
 	f->fd = fd;
 	f->offset = offset;
+	f->line = line;
 	f->from = f->to = 0;
 	f->cut = false;
 }
@@ -57,6 +59,7 @@ static int go_on(struct import_file *f, const struct import_place *after, enum i
 
 	if (import_place_is(f->fd, after)) {
 		f->offset = after->end;
+		f->line = after->line;
 		*ret = IMPORT_GOES_ON;
 		return 0;
 	}
@@ -68,7 +71,7 @@ static int go_on(struct import_file *f, const struct import_place *after, enum i
 		return 0;
 	r = open_log(f->older[0], &fd, diag);
 	if (r == 0)
-		begin(f, fd, after->end);
+		begin(f, fd, after->end, after->line);
 	return r;
 }
 
@@ -155,14 +158,14 @@ static int next_file(struct import_file *f)
 		r = open_log(f->n_older ? f->older[0] : f->path, &fd, NULL);
 		if (r < 0)
 			return r == -ENOENT ? 0 : r;
-		begin(f, fd, 0);
+		begin(f, fd, 0, 0);
 		return 1;
 	}
 	if (fstat(f->fd, &open_one) < 0)
 		return -errno;
 	if ((uint64_t)open_one.st_size < f->offset) { /* cut off under our eyes */
 		f->truncations++;
-		begin(f, dup(f->fd), 0);
+		begin(f, dup(f->fd), 0, 0);
 		return f->fd < 0 ? -EMFILE : 1;
 	}
 	if (stat(f->path, &named) < 0 ||
@@ -175,7 +178,7 @@ static int next_file(struct import_file *f)
 		close(fd);
 		return r;
 	}
-	begin(f, fd, 0);
+	begin(f, fd, 0, 0);
 	return 1;
 }
 
@@ -190,6 +193,7 @@ int import_file_next(struct import_file *f, const char **ret, size_t *ret_n, str
 			*ret = start;
 			*ret_n = (size_t)(nl - start);
 			ret_place->end = f->offset - (f->to - (size_t)(nl + 1 - f->buffer));
+			ret_place->line = ++f->line;
 			import_digest(start, *ret_n, ret_place->digest);
 			f->from = (size_t)(nl + 1 - f->buffer);
 			f->cut = false;

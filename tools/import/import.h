@@ -71,7 +71,7 @@ void import_source_kinds(const struct import_source *s, void (*fn)(void *user, c
 			 void *user);
 
 struct import_event { /* terminated texts, valid until the next import_match of this source; "" where nothing is */
-	const char *type;      /* "sshd.login-failed" */
+	const char *type;      /* "login-failed": the rule's name */
 	const char *catalogue; /* "A.14.7", or "" */
 	const char *outcome;   /* "success", "failure" or "attempt" */
 	const char *severity;  /* RFC 5424's names */
@@ -95,6 +95,7 @@ enum import_verdict import_match(struct import_source *s, const char *text, size
 
 struct import_place { /* behind a line */
 	uint64_t end;	    /* offset behind its newline */
+	uint64_t line;	    /* its number in its file, from 1 */
 	uint8_t digest[32]; /* SHA-256 of the line without it, of the last bytes of a long one */
 };
 

@@ -171,19 +171,17 @@ static const char *outcome_of(const char *word)
 static bool make(const struct matching *m, struct import_event *ret)
 {
 	struct cof_buf *out = &m->s->out;
-	size_t at[TEXT_COUNT], type = 0;
+	size_t at[TEXT_COUNT];
 	const char *texts;
 
 	cof_buf_done(out);
-	cof_buf_printf(out, "%s.%s", m->s->name, m->rule->name);
-	cof_buf_add(out, "", 1);
 	for (size_t i = 0; i < TEXT_COUNT; i++)
 		at[i] = fill(m, i == TEXT_DETAIL && !m->rule->texts[i] ? "{message}" : m->rule->texts[i]);
 	if (out->failed)
 		return false;
 	texts = (const char *)out->data;
 	*ret = (struct import_event){
-	    .type = texts + type,
+	    .type = m->rule->name,
 	    .catalogue = texts + at[TEXT_CATALOGUE],
 	    .outcome = outcome_of(texts + at[TEXT_OUTCOME]),
 	    .severity = texts[at[TEXT_SEVERITY]] ? texts + at[TEXT_SEVERITY] : "notice",

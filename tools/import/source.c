@@ -41,12 +41,12 @@ static int take_text(struct reading *r, char **at, const char *key, const char *
 	return *at ? 0 : cof_fail(r->diag, -ENOMEM, "out of memory");
 }
 
-/* Lower-case letters, digits and '-': what names events and sources. */
+/* Lower-case letters, digits and '-', a letter first: what names events and sources. */
 static bool is_name(const char *s, size_t most)
 {
 	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-");
 
-	return n > 0 && n <= most && !s[n];
+	return n > 0 && n <= most && !s[n] && s[0] >= 'a';
 }
 
 static pcre2_code *compile(struct reading *r, const char *pattern, int line)
@@ -75,7 +75,7 @@ static int source_key(struct reading *r, const char *key, const char *value, int
 
 	if (!strcmp(key, "name"))
 		return is_name(value, 31) ? take_text(r, &s->name, key, value, line)
-					  : wrong(r, line, "a name is 1 to 31 of a-z, 0-9 and '-'");
+					  : wrong(r, line, "a name is 1 to 31 of a-z, 0-9 and '-', a letter first");
 	if (!strcmp(key, "about"))
 		return take_text(r, &s->about, key, value, line);
 	if (!strcmp(key, "program"))
@@ -175,7 +175,7 @@ static int rule_begin(struct reading *r, const char *name, int line)
 	if (err)
 		return err;
 	if (!is_name(name, 31))
-		return wrong(r, line, "'%s' is no name of a rule: 1 to 31 of a-z, 0-9 and '-'", name);
+		return wrong(r, line, "'%s' is no name of a rule: 1 to 31 of a-z, 0-9 and '-', a letter first", name);
 	for (size_t i = 0; i < s->n_rules; i++)
 		if (!strcmp(s->rules[i].name, name))
 			return wrong(r, line, "there are two rules %s", name);

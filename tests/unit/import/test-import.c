@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sources that ship against lines of the programs they are for (tests/data/sources: a line, then what it
+ * Sources that ship against lines of the programs they are for (sources/NAME.lines: a line, then what it
  * has to become), heads of lines, and sources that are refused.
  *
  *     test-import SOURCES LINES
@@ -63,7 +63,7 @@ static void verdict_text(struct import_source *s, const char *line, size_t n, ch
 	}
 	if (e.time != INT64_MIN)
 		cof_time_text(e.time, time);
-	snprintf(out, cap, "%s %s %s %s actor=%s place=%s object=%s at=%s", e.type, *e.catalogue ? e.catalogue : "-",
+	snprintf(out, cap, "%s.%s %s %s %s actor=%s place=%s object=%s at=%s", import_source_name(s), e.type, *e.catalogue ? e.catalogue : "-",
 		 e.outcome, e.severity, e.actor, e.place, e.object, time);
 	ck_assert(strlen(e.detail) > 0);
 }
@@ -240,7 +240,7 @@ START_TEST(hostile_line)
 	line[sizeof(line) - 1] = '!';
 	ck_assert_int_eq(import_source_parse(text, strlen(text), NULL, &s, NULL), 0);
 	ck_assert_int_eq(import_match(s, line, sizeof(line), NOW, &e, &costly), IMPORT_EVENT);
-	ck_assert_str_eq(e.type, "x.next");
+	ck_assert_str_eq(e.type, "next");
 	ck_assert_uint_eq(costly, 1);
 	ck_assert_uint_le(strlen(e.detail), IMPORT_TEXT_MAX);
 	import_source_free(s);

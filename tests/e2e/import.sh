@@ -1,0 +1,100 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Other programs' logs become events of the archive: each line once, over rotation, restart and kill; what no rule fits is
+# counted and named; a reader that stopped, and a log that is silent, show.
+. "$(dirname "$0")/lib.sh"
+
+export COFFER_SOURCES=$TOP/sources
+LOG=$W/log/auth.log
+mkdir "$W/log"
+stamp() { printf '2031-01-02T03:04:%02d.000000+00:00 ca1' "$1"; }
+login() { printf '%s sshd[%d]: Accepted publickey for %s from 192.0.2.7 port 1 ssh2: ED25519 SHA256:x\n' "$(stamp 5)" "$1" "$2"; }
+events() { coffer events "$STORE" --json --source sshd "$@"; }
+logins() { events --type login | jsonl '" ".join(e["signer"] for e in j)'; }
+read_log() { coffer import-events --source sshd "$STORE" "$LOG" "$@"; }
+
+make_store audit
+mount_archive
+
+say "lines become events, with kind, actor, place and time; what no rule fits is named"
+{ login 1 alice; echo "$(stamp 6) sshd[2]: something that nobody has heard of"; echo "$(stamp 6) cron[3]: other"
+    echo "$(stamp 7) sshd[2]: Failed password for bob from 192.0.2.8 port 2 ssh2"; } > "$LOG"
+coffer import-events --try --json --source sshd "$STORE" "$LOG" > "$W/try"
+same "tried" "event,no rule,other program,event" "$(jsonl '",".join(e["verdict"] for e in j)' < "$W/try")"
+same "nothing recorded" 0 "$(events | wc -l)"
+read_log > "$W/said" 2> "$W/named"
+grep -q '^4 lines of sshd: 2 events recorded, 1 passed over, 1 that no rule fits' "$W/said" || fail "said: $(cat "$W/said")"
+grep -q "$LOG:2: no rule fits" "$W/named" || fail "named: $(cat "$W/named")"
+same "login" "A.16.2 success alice 192.0.2.7 2031-01-02T03:04:05" "$(events --type login |
+    jsonl '" ".join([j[0][k] for k in ("catalogue", "outcome", "signer", "place", "claimed_time")])[:50]')"
+same "failure" "A.16.2 failure warning bob 4" "$(events --type login-failed |
+    jsonl '" ".join([j[0][k] for k in ("catalogue", "outcome", "severity", "signer")] + [str(j[0]["read"]["line"])])')"
+same "report" "4 2 1 1 True" "$(events --type source-read |
+    jsonl '" ".join(str(v) for v in list(j[-1]["counts"].values())[:4] + [j[-1]["detail"].endswith("auth.log:2")])')"
+
+say "again: nothing twice, in a new mount too"
+read_log | grep -q '^0 lines' || fail "lines were read twice"
+umount_archive
+mount_archive
+read_log | grep -q '^0 lines' || fail "lines were read twice after a mount"
+same "logins" alice "$(logins)"
+
+say "followed: as they come, over a rotation, a kill of the reader and a kill of the daemon"
+coffer import-events --follow --report 1s --source sshd "$STORE" "$LOG" & reader=$!
+child $reader
+login 2 carol >> "$LOG"
+came() { [[ $(logins) == *"$1"* ]]; }
+has() { [ "$(logins)" = "$1" ]; }
+await 10 "carol" has "alice carol"
+mv "$LOG" "$LOG.1"
+login 3 dave >> "$LOG.1"
+login 4 erin > "$LOG"
+await 10 "dave and erin" has "alice carol dave erin"
+kill -9 $reader
+wait $reader || :
+login 5 frank >> "$LOG"
+mv "$LOG.1" "$LOG.2"
+mv "$LOG" "$LOG.1"
+login 6 grace > "$LOG"
+expect_code 0 coffer import-events --source sshd "$STORE" "$LOG"
+same "nothing lost in between" "alice carol dave erin frank grace" "$(logins)"
+for i in 1 2 3 4 5 6 7 8 9; do login $i "u$i" >> "$LOG"; done
+coffer import-events --follow --report 1s --source sshd "$STORE" "$LOG" & reader=$!
+child $reader
+await 10 "some of them" came u9
+kill_daemon
+umount -l "$MNT"
+login 7 heidi >> "$LOG"
+wait $reader && fail "the reader goes on without a daemon"
+mount_archive
+read_log > /dev/null
+same "each once" "alice carol dave erin frank grace u1 u2 u3 u4 u5 u6 u7 u8 u9 heidi" "$(logins)"
+
+say "two readers of one file: the second is refused"
+coffer import-events --follow --report 1s --source sshd "$STORE" "$LOG" & reader=$!
+child $reader
+login 8 ivan >> "$LOG"
+await 10 "ivan" came ivan
+kill -STOP $reader
+login 9 judy >> "$LOG"
+read_log > /dev/null
+kill -CONT $reader
+code=0
+wait $reader || code=$?
+same "the one that comes late" 1 $code
+same "once" 1 "$(events --type login | grep -c judy)"
+
+say "lines that are gone are told"
+rm "$LOG".*
+login 1 mallory > "$LOG"
+read_log > /dev/null 2>&1
+same "lost" A.17.1 "$(events --type source-lost | jsonl 'j[-1]["catalogue"]')"
+
+say "a reader that has stopped shows, live and as a gap"
+silent() { events --type silence | grep -q 'its reader reported nothing'; }
+await 20 "the silence of sshd" silent
+expect_code 10 coffer gaps "$STORE" --json
+same "the gap" True "$(jsonl 'any(e["kind"] == "silent" and e.get("source") == "sshd" for e in j)' < "$W/out")"
+umount_archive
+verify_intact
+ok import
