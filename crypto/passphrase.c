@@ -81,17 +81,24 @@ static int read_line(int tty, char *out, size_t *ret_n, struct cof_diag *diag)
 	}
 	if (n > 0 && out[n - 1] == '\n')
 		n--;
-	if (n == 0)
-		return cof_fail(diag, -EINVAL, "no passphrase was given");
 	*ret_n = n;
 	return 0;
 }
 
+/* store NULL: a line that may be empty. */
 static int prompt(int tty, const char *what, const char *store, char *out, size_t *ret_n,
 		  struct cof_diag *diag)
 {
-	dprintf(tty, "%s %s: ", what, store);
-	return read_line(tty, out, ret_n, diag);
+	size_t n = 0;
+	int r;
+
+	dprintf(tty, "%s%s%s: ", what, store ? " " : "", store ? store : "");
+	r = read_line(tty, out, &n, diag);
+	if (r == 0 && !n && store)
+		return cof_fail(diag, -EINVAL, "no passphrase was given");
+	if (r == 0)
+		*ret_n = n;
+	return r;
 }
 
 static int ask(int tty, const char *what, const char *store, bool twice, char *out, size_t *ret_n,
@@ -128,7 +135,7 @@ static int ask_for(const char *what, const char *store, bool twice, char *out, s
 	int r;
 
 	if (tty < 0 || tcgetattr(tty, &old) < 0)
-		return cof_fail(diag, -ENOTTY, "there is no terminal to ask for the passphrase");
+		return cof_fail(diag, -ENOTTY, "there is no terminal to ask for %s", store ? "the passphrase" : "it");
 	silent = old;
 	silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
 	silent.c_lflag |= ICANON | ISIG | ECHONL;
@@ -152,4 +159,9 @@ int cof_passphrase_ask(const char *store, bool twice, char *out, size_t *ret_n,
 int cof_pin_ask(const char *store, bool twice, char *out, size_t *ret_n, struct cof_diag *diag)
 {
 	return ask_for("PIN of the TPM's seal of", store, twice, out, ret_n, diag);
+}
+
+int cof_line_ask(const char *what, char *out, size_t *ret_n, struct cof_diag *diag)
+{
+	return ask_for(what, NULL, false, out, ret_n, diag);
 }

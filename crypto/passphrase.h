@@ -18,5 +18,7 @@ int cof_passphrase_ask(const char *store, bool twice, char *out, size_t *ret_n,
 		       struct cof_diag *diag);
 /* The same for the PIN of a TPM's seal. */
 int cof_pin_ask(const char *store, bool twice, char *out, size_t *ret_n, struct cof_diag *diag);
+/* One line of another secret, as the words of a share; "what: " is the prompt. May be empty. */
+int cof_line_ask(const char *what, char *out, size_t *ret_n, struct cof_diag *diag);
 
 #endif

@@ -34,7 +34,7 @@ ARROWS = {
     "tools/import": ["fs/rules", "crypto"],
     # the programs
     "fs": ["fs/mount", "fs/control", "fs/guard", "fs/sshsig", "fs/archive", "fs/rules", "fs/log", "fs/index", "fs/io", "crypto"],
-    "tools": ["tools/import", "fs/mount", "fs/control", "fs/guard", "fs/sshsig", "fs/archive", "fs/rules", "fs/log", "fs/index", "fs/io", "crypto"],
+    "tools": ["tools/import", "escrow", "fs/mount", "fs/control", "fs/guard", "fs/sshsig", "fs/archive", "fs/rules", "fs/log", "fs/index", "fs/io", "crypto"],
 }
 
 # Headers that other folders may include; every other header is its folder's own.
