@@ -12,7 +12,7 @@ import struct
 import subprocess
 import tempfile
 
-CLOCK, POLICY, PEOPLE, REQUEST, APPROVAL, SHELF = 26, 18, 19, 20, 21, 29
+CLOCK, POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, EVENT = 26, 18, 19, 20, 21, 29, 15
 APPROVE, REFUSE, DONE, FAILED = 1, 2, 3, 4
 EXCLUSIVE = "auditor+operator auditor+officer auditor+custodian"
 LINE = re.compile(r'([A-Za-z0-9._@+][A-Za-z0-9._@+-]{0,62}) +(?:((?:cert-authority|(?:namespaces|valid-after|valid-before)="[^"\\]*")'
@@ -126,7 +126,7 @@ class Judge:
     def __init__(self, archive_id, root):
         self.archive, self.root = archive_id.hex(), root
         self.people, self.requests, self.policies, self.profile = None, {}, {}, {}
-        self.proven, self.not_permitted, self.signatures = 0, [], 0
+        self.proven, self.not_permitted, self.signatures, self.forms = 0, [], 0, {}
 
     def take(self, f, record, pairs):
         """pairs: tag and value of each field of the public part; record: the frame's record time."""
@@ -137,7 +137,7 @@ class Judge:
         for tag, value in pairs:
             one.setdefault(tag, value)
         act = {PEOPLE: self.set_people, REQUEST: self.request, APPROVAL: self.approval, SHELF: self.shelf,
-               POLICY: self.policy, CLOCK: self.clock}.get(f.type)
+               POLICY: self.policy, CLOCK: self.clock, EVENT: self.event}.get(f.type)
         if not act:
             return
         try:
@@ -261,6 +261,19 @@ class Judge:
         q = self.permits(one, "profile-set")
         want(not q or q.doc["profile"].encode() == one[27], "another profile was approved")
         self.profile = {k: self.key(one[27], k) for k in KEYS.values()}
+
+    def event(self, f, one, signatures):
+        """What a person signed: the form is public, once, of this archive."""
+        if 148 not in one and 147 not in one:
+            return
+        raw = one[148]
+        doc = json.loads(raw)
+        want(self.people, "there are no people")
+        want(canonical(doc) in (raw, raw.rstrip(b"\n")), "a form that is not canonical")
+        want(doc["archive"] == self.archive and doc["version"] == 1, "a form for another archive")
+        want(raw not in self.forms, "a form that is there already")
+        self.forms[raw] = f.sequence
+        self.verify(self.people, doc["signer"].encode() + b"\0" + one[147], "coffer-event", raw)
 
     def clock(self, f, one, signatures):
         self.permits(one, "clock-catch-up")

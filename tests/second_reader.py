@@ -209,6 +209,10 @@ class Store:
         elif f.type in (CREATE, RENAME, REMOVE, ATTR, EVENT):
             v = fields(plain, f.where, *REQUIRED.get(f.type, ()))
             self.events += f.type == EVENT
+            if f.type == EVENT and 118 in v:
+                form = json.loads(dict(split_fields(f.rest(), f.where))[148])
+                need(sha256(v[118]).hex() == form["sheet"], f.where, "has another sheet than its form names")
+                need((v[32].decode(), v[144].decode()) == (form["event"], form["signer"]), f.where, "says another thing than its form")
             if f.type == EVENT and v[32] == b"policies" and 84 in v:
                 need(v[84] == sha256(b"".join(struct.pack("<Q", i) + p for i, p in sorted(self.policies.items()))),
                      f.where, "has another digest of the policies in force")
@@ -250,7 +254,7 @@ class Store:
 
     def judge_people(self, f):
         """Section 9, from the public part alone."""
-        if f.type in (POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, CLOCK):
+        if f.type in (POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, CLOCK, EVENT):
             self.people.proven = max(0, self.proven)
             self.people.take(f, f.record, list(split_fields(f.rest(), f.where)))
 

@@ -77,6 +77,8 @@ static int write_frame(struct cof_archive *a, const struct cof_event *e, const s
 	put_fields(&fields, e, m);
 	if (e->request)
 		cof_field_put(&public_part, TAG_REQUEST, e->request, COF_HASH);
+	if (e->public_len)
+		cof_buf_add(&public_part, e->public_fields, e->public_len);
 	if (fields.failed || public_part.failed)
 		return -ENOMEM;
 	d.plain = fields.data;

@@ -23,6 +23,8 @@ struct cof_event { /* what is NULL or 0 does not apply, or is the type's */
 	uint64_t count;	      /* that often, between first and last; 0: once, now */
 	int64_t first, last;
 	const uint8_t *request; /* 32 bytes: of which approved request it is the effect (tag 112) */
+	const void *public_fields; /* of the public part, beside the request */
+	size_t public_len;
 	const void *fields;   /* further fields of the private part, as cof_field_put makes them */
 	size_t fields_len;
 	bool alarm;	      /* people are told at once, whatever the type says */

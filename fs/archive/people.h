@@ -54,6 +54,10 @@ int cof_request_vote(struct cof_archive *a, const struct cof_who *who, const str
 		     struct cof_diag *diag);
 int cof_request_list(struct cof_archive *a, const struct cof_json *args, cof_show_fn fn, void *user, struct cof_diag *diag);
 
+/* human.c: an event that a person signed. */
+int cof_human_event(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
+		    struct cof_diag *diag);
+
 /* A string of args that is base64: -EINVAL with a sentence. */
 int cof_people_bytes(const struct cof_json *args, const char *key, size_t max, struct cof_buf *ret, struct cof_diag *diag);
 /* principal NUL armored, as field 115. principal NULL: by the key that signed. -EINVAL */

@@ -523,7 +523,7 @@ int cof_request_list(struct cof_archive *a, const struct cof_json *args, cof_sho
 
 /* ---- all of them ---- */
 
-static const char *const verbs[] = {"people", "people-set", "people-first", "request-make", "request", "approve", "requests", "policy", "policy-set"};
+static const char *const verbs[] = {"people", "people-set", "people-first", "request-make", "request", "approve", "requests", "event-put", "policy", "policy-set"};
 
 bool cof_archive_people_verb(const char *verb)
 {
@@ -554,6 +554,7 @@ static int one_verb(struct cof_archive *a, const struct cof_who *who, const char
 	    : !strcmp(verb, "people-set") ? set_people(a, args, o, diag)
 	    : !strcmp(verb, "people-first") ? put_first(a, who, args, o, diag)
 	    : !strcmp(verb, "request-make") ? cof_request_make(a, args, o, diag)
+	    : !strcmp(verb, "event-put")    ? cof_human_event(a, who, args, o, diag)
 	    : !strcmp(verb, "request")	    ? cof_request_put(a, who, args, o, diag)
 					    : cof_request_vote(a, who, args, o, diag);
 	return r < 0 ? r : fn(user, o);

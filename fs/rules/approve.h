@@ -51,6 +51,7 @@ void cof_approval_rule_merge(struct cof_approval_rule *r, const struct cof_appro
 #define COF_SIGN_REQUEST "coffer-request"
 #define COF_SIGN_APPROVE "coffer-approve"
 #define COF_SIGN_REFUSE "coffer-refuse"
+#define COF_SIGN_EVENT "coffer-event" /* of what a person did */
 #define COF_SIGN_PEOPLE "coffer-people" /* the officers, of the first people */
 
 #define COF_SIGNATURE_MAX 16384
