@@ -127,30 +127,16 @@ static int check_new(struct cof_archive *a, const struct form *f, const struct c
 
 /* ---- on record ---- */
 
-static int check_signature(struct cof_archive *a, const struct form *f, const struct cof_buf *text,
-			   const struct cof_buf *armored, struct cof_diag *diag)
+/* As whoever verifies the chain will judge it. */
+static int check_signature(struct cof_archive *a, const struct cof_buf *text, const struct cof_buf *armored,
+			   struct cof_diag *diag)
 {
-	const struct cof_people *people = cof_judge_people(cof_people_judge(a));
-	struct cof_signature s = {.principal = f->signer,
-				  .purpose = COF_SIGN_EVENT,
-				  .document = text->data,
-				  .document_len = text->len,
-				  .armored = (const char *)armored->data,
-				  .armored_len = armored->len,
-				  .time = cof_now(CLOCK_REALTIME)};
-	struct cof_diag why = {""};
-	int r;
+	cof_autobuf struct cof_buf fields = {0};
+	struct cof_judgement w;
 
-	if (!people || !cof_people_find(people, f->signer))
-		return cof_fail(diag, -EPERM, "%.63s is nobody in the people file", f->signer);
-	s.people = people->text;
-	s.people_len = people->text_len;
-	s.revoked = people->revoked;
-	s.revoked_len = people->revoked_len;
-	r = a->p.verify_signature(a->p.verify_user, &s, &why);
-	return r < 0 ? cof_fail(diag, r == -ENOMEM ? r : -EPERM, "the signature does not hold: %s",
-				why.text[0] ? why.text : strerror(-r))
-		     : 0;
+	cof_field_put(&fields, COF_T_FORM, text->data, text->len);
+	cof_field_put(&fields, COF_T_EVENT_SIGNATURE, armored->data, armored->len);
+	return cof_people_ask(a, COF_EVENT, &fields, &w, diag);
 }
 
 static int put(struct cof_archive *a, const struct cof_who *who, const struct form *f, const struct cof_buf *text,
@@ -199,7 +185,7 @@ static int check(struct cof_archive *a, struct form *f, const struct cof_buf *te
 	if (r == 0)
 		r = check_sheet(f, sheet, diag);
 	if (r == 0)
-		r = check_signature(a, f, text, armored, diag);
+		r = check_signature(a, text, armored, diag);
 	return r == 0 ? check_new(a, f, text, diag) : r;
 }
 

@@ -66,6 +66,7 @@ static bool is_judged(unsigned type)
 	case COF_HOLD:
 	case COF_CLOCK:
 	case COF_SHELF:
+	case COF_EVENT:
 		return true;
 	default:
 		return false;

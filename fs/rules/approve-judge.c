@@ -316,6 +316,8 @@ static int one(struct cof_judge *j, const struct cof_judge_frame *f, bool apply,
 	case TYPE_CREATE:
 	case TYPE_RENAME:
 		return judge_place(j, f, apply);
+	case TYPE_EVENT:
+		return judge_event(j, f, ret);
 	case TYPE_HOLD:
 		return judge_hold(j, f, apply, ret);
 	default:
