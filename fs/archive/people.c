@@ -115,12 +115,17 @@ static uint64_t log_size(struct cof_archive *a)
 	return st.size;
 }
 
-/* Each checkpoint flushes the tiles up to its size, and heads in requests are those of checkpoints. */
+/* Each checkpoint flushes the tiles up to its size, and heads in requests are those of checkpoints. After an unclean
+ * end those behind what recovery trusted were cut, and are stored again only with the next one. */
 static int head_of(void *user, uint64_t size, uint8_t ret[32])
 {
 	struct cof_archive *a = user;
+	int r = size > log_size(a) ? -ENOENT : cof_tree_head(a->io, size, ret);
 
-	return size > log_size(a) ? -ENOENT : cof_tree_head(a->io, size, ret);
+	if (r != -ENOENT || !size || size > log_size(a))
+		return r;
+	r = cof_archive_checkpoint(a);
+	return r < 0 ? r : cof_tree_head(a->io, size, ret);
 }
 
 /* ---- the chain's frames ---- */

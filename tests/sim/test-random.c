@@ -7,11 +7,10 @@
  * it. COFFER_SEED=N runs that one seed, COFFER_SEEDS=N-M those, COFFER_LONG=1 many more.
  */
 #include <stdio.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 
 #include "tests/sim/audit.h"
 #include "tests/sim/clocks.h"
+#include "tests/sim/seeds.h"
 #include "tests/sim/stale-index.h"
 #include "tests/sim/world.h"
 
@@ -409,17 +408,6 @@ static void play(uint64_t seed, unsigned rounds)
 	free(p);
 }
 
-static uint64_t first_seed = 1, seeds = SEEDS;
-static uint8_t *done; /* of each seed; shared with the children that play */
-
-START_TEST(random_rounds)
-{
-	/* a test each, so that a failure does not hide the others */
-	play(first_seed + (uint64_t)_i, 8);
-	done[_i] = 1;
-}
-END_TEST
-
 /* What would see a nonce that is used twice does see one. */
 START_TEST(audit_sees)
 {
@@ -442,69 +430,13 @@ START_TEST(audit_sees)
 }
 END_TEST
 
-static void choose_seeds(void)
+static void play_seed(uint64_t seed)
 {
-	const char *one = getenv("COFFER_SEED"), *range = getenv("COFFER_SEEDS"),
-		   *many = getenv("COFFER_LONG");
-	char *end;
-
-	if (many && !strcmp(many, "1"))
-		seeds = SEEDS_LONG;
-	if (range) {
-		first_seed = strtoull(range, &end, 10);
-		seeds = *end == '-' ? strtoull(end + 1, NULL, 10) - first_seed + 1 : 1;
-	}
-	if (one) {
-		first_seed = strtoull(one, NULL, 10);
-		seeds = 1;
-	}
-}
-
-static int play_all(int from, int to)
-{
-	Suite *suite = suite_create("sim-random");
-	SRunner *runner = srunner_create(suite);
-	TCase *c = tcase_create("random");
-	int failed;
-
-	tcase_set_timeout(c, 120);
-	tcase_add_loop_test(c, random_rounds, from, to);
-	tcase_add_test(c, audit_sees); /* the last: it leaves a repeat */
-	suite_add_tcase(suite, c);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
-/* Halves beside each other. */
-static int play_halves(void)
-{
-	int half = (int)(seeds / 2), failed, status = 0;
-	pid_t pid = seeds > 20 ? fork() : -1;
-
-	if (pid < 0)
-		return play_all(0, (int)seeds);
-	if (pid == 0)
-		exit(play_all(half, (int)seeds));
-	failed = play_all(0, half);
-	if (waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status))
-		failed = EXIT_FAILURE;
-	return failed;
+	play(seed, 8);
 }
 
 int main(int argc COF_UNUSED, char **argv)
 {
-	int failed;
-
-	choose_seeds();
-	done = mmap(NULL, seeds, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (done == MAP_FAILED)
-		return EXIT_FAILURE;
-	failed = play_halves();
-	for (uint64_t i = 0; i < seeds; i++)
-		if (!done[i])
-			printf("To repeat this: COFFER_SEED=%llu %s\n",
-			       (unsigned long long)(first_seed + i), argv[0]);
-	return failed;
+	/* audit_sees is the last: it leaves a repeat */
+	return seeds_main(&(struct seeds){"sim-random", play_seed, SEEDS, SEEDS_LONG, audit_sees}, argv);
 }
