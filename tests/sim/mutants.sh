@@ -3,7 +3,8 @@
 # Bugs planted on purpose, each of another class, kept as patches in mutants/: the simulation has to fail with each of them.
 # A copy of the tree is built once, unchanged it has to pass; then each patch is applied, built, run, and taken back. A patch
 # that no longer applies fails the script: the bug has to be planted anew.
-#   mutants.sh [NAME …]   only these; COFFER_LONG=1 all; otherwise three
+# Those of rules have names that begin with rules-, and are for the simulation of rules to see.
+#   mutants.sh [NAME …]   only these; COFFER_LONG=1 all; otherwise three of each
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/coffer-mutants.XXXXXX")
@@ -15,7 +16,7 @@ mutants=("$@")
 if [ $# = 0 ] && [ -n "${COFFER_LONG:-}" ]; then
     for patch in "$top"/tests/sim/mutants/*.patch; do mutants+=("$(basename "$patch" .patch)"); done
 elif [ $# = 0 ]; then
-    mutants=(no-fsync salt-kept refusal-dropped)
+    mutants=(no-fsync salt-kept refusal-dropped rules-shortened rules-author-approves rules-expired)
 fi
 
 mkdir "$work/tree"
@@ -24,14 +25,16 @@ find "$top" -mindepth 1 -maxdepth 1 -type d ! -name 'build*' ! -name '.*' -exec 
 meson setup "$work/build" "$work/tree" -Dbuildtype=debug -Doptimization=0 > "$work/setup" 2>&1 ||
     { tail -n 20 "$work/setup"; fail "meson setup"; }
 build() {
-    ninja -C "$work/build" tests/sim/test-sim-random > "$work/ninja" 2>&1 ||
+    ninja -C "$work/build" tests/sim/test-sim-random tests/sim/test-sim-rules > "$work/ninja" 2>&1 ||
         { tail -n 30 "$work/ninja"; fail "$1 does not build"; }
 }
 # The first seeds that the ordinary run has.
-play() { timeout 300 env -u COFFER_LONG TMPDIR="$scratch" COFFER_SEEDS="1-$1" "$work/build/tests/sim/test-sim-random" > "$work/out" 2>&1; }
+play() { timeout 300 env -u COFFER_LONG TMPDIR="$scratch" COFFER_SEEDS="1-$1" "$work/build/tests/sim/test-sim-$which" > "$work/out" 2>&1; }
 
 build "the copy"
-play 10 || { tail -n 20 "$work/out"; fail "the simulation fails without a planted bug"; }
+for which in random rules; do
+    play 10 || { tail -n 20 "$work/out"; fail "the simulation fails without a planted bug"; }
+done
 
 for name in "${mutants[@]}"; do
     patch=$top/tests/sim/mutants/$name.patch
@@ -39,6 +42,8 @@ for name in "${mutants[@]}"; do
     (cd "$work/tree" && patch -p1 -F 2 --no-backup-if-mismatch) < "$patch" > "$work/patched" 2>&1 ||
         { cat "$work/patched"; fail "$name no longer applies: plant it anew"; }
     build "$name"
+    which=random
+    [[ $name != rules-* ]] || which=rules
     seeds=10
     while play $seeds; do
         [ $seeds -lt 160 ] || fail "$name is not seen in $seeds seeds: $(head -n 1 "$patch")"
