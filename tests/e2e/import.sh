@@ -95,6 +95,21 @@ silent() { events --type silence | grep -q 'its reader reported nothing'; }
 await 20 "the silence of sshd" silent
 expect_code 10 coffer gaps "$STORE" --json
 same "the gap" True "$(jsonl 'any(e["kind"] == "silent" and e.get("source") == "sshd" for e in j)' < "$W/out")"
+
+say "coverage: a source that is tested and read covers its kinds, one whose reader has stopped does not"
+state() { coffer coverage "$STORE" --level 4 --json > "$W/cover" || [ $? = 10 ]; jsonl "[e['state'] + ' ' + e.get('by', '-') for e in j if e['kind'] == '$1'][0]" < "$W/cover"; }
+same "before a test" "missing -" "$(state A.16.2)"
+coffer coverage "$STORE" --test sshd | grep -q 'all as expected' || fail "the test of sshd"
+same "of a reader that has stopped" "silent sshd" "$(state A.16.2)"
+coffer import-events --follow --report 1min --source sshd "$STORE" "$LOG" & reader=$!
+child $reader
+covered() { [ "$(state A.16.2)" = "source sshd" ]; }
+await 10 "a live source" covered
+same "what Coffer recorded itself" "source coffer" "$(state A.14.6)"
+same "all of level 4" 60 "$(wc -l < "$W/cover")"
+expect_code 10 coffer coverage "$STORE" --level 1
+kill $reader
+wait $reader
 umount_archive
 verify_intact
 ok import
