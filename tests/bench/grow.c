@@ -72,7 +72,7 @@ static uint64_t new_object(struct cof_archive *a, const char *kind)
 	uint64_t shelf = 0;
 
 	must("shelf", cof_archive_resolve(a, "bench", &shelf), "");
-	snprintf(name, sizeof(name), "%s-%ld", kind, (long)time(NULL));
+	snprintf(name, sizeof(name), "%s-%ld-%d", kind, (long)time(NULL), (int)getpid());
 	return create(a, shelf, name, !strcmp(kind, "lines") ? COF_KIND_FILE : COF_KIND_DIR);
 }
 
