@@ -24,7 +24,7 @@ import sys
 E = os.environ
 HEADER = 128
 CHUNK = 65536 + 16
-APPEND, CHECKPOINT = 7, 16
+APPEND, HOLE, CHECKPOINT = 7, 8, 16
 BLOCK = 131072
 
 
@@ -217,6 +217,7 @@ KINDS = ["header", "header", "payload", "payload", "large", "note", "checkpoint"
 class Flip:
     def __init__(self, store, seed, number):
         r = self.rng = random.Random("%s/%d" % (seed, number))
+        self.root = store.root
         self.kind = KINDS[number % len(KINDS)]
         self.frame = None
         covered = [f for f in store.frames if f.sequence < store.covered]
@@ -281,6 +282,11 @@ class Flip:
     def hurt(self):
         """(inode, (from, to, must be EIO, where)) of what cannot be read any more"""
         f = self.frame
+        if f and f.type == HOLE:
+            with open("%s/%s" % (self.root, f.file), "rb") as log:
+                log.seek(f.off + HEADER)
+                end = f.position + int.from_bytes(log.read(8), "little")
+            return f.object, (f.position, end, self.at < HEADER, f.position)
         if not f or f.type != APPEND:
             return None, None
         end = f.position + f.length
