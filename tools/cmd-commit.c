@@ -7,6 +7,7 @@
 #include "tools/coffer.h"
 #include "tools/item.h"
 #include "tools/output.h"
+#include "tools/people.h"
 #include "tools/store.h"
 #include "tools/when.h"
 
@@ -15,7 +16,18 @@
 #include <stdio.h>
 #include <sys/xattr.h>
 
-enum { OPT_UNTIL, OPT_FOR, OPT_INFINITE, OPT_JSON, OPT_EVENT };
+enum {
+	OPT_UNTIL,
+	OPT_FOR,
+	OPT_INFINITE,
+	OPT_JSON,
+	OPT_EVENT,
+	OPT_AS, /* from here on declare's */
+	OPT_HAPPENED,
+	OPT_REASON,
+	OPT_KEY,
+	OPT_DIR
+};
 
 static const struct tool_option options[] = {
     [OPT_UNTIL] = {"until", "DATE",
@@ -35,6 +47,11 @@ static const struct tool_option retain_options[] = {
     [OPT_INFINITE] = {"infinite", NULL, "keeps it for ever"},
     [OPT_JSON] = {"json", NULL, "one JSON object a line instead of text"},
     [OPT_EVENT] = {"event", "NAME", RETAIN_MORE},
+    [OPT_AS] = {"as", "NAME", "declare: who requests it, as in the people file"},
+    [OPT_HAPPENED] = {"happened", "TIME", "declare: when the event happened (RFC 3339, retention time); else now"},
+    [OPT_REASON] = {"reason", "TEXT", "declare: why; stands in the sheet"},
+    [OPT_KEY] = {"key", "FILE", "declare: signs with this key by ssh-keygen, and submits at once", true},
+    [OPT_DIR] = {"output", "DIR", "declare: where ID.request and ID.sheet are written (default: here)", true, .letter = 'o'},
     {0},
 };
 
@@ -42,6 +59,7 @@ struct committing {
 	bool extend, json; /* extend: coffer retain */
 	const char *event; /* NULL: none */
 	struct end_args end;
+	struct declaring declare; /* coffer retain declare */
 };
 
 /* ---- one file ---- */
@@ -218,13 +236,42 @@ static void tell_failure(const struct committing *c, const char *path, int r,
 
 /* ---- the verbs ---- */
 
+/* coffer retain declare EVENT PATH... -1: it is not asked for. */
+static int declare_asked(struct committing *c, const struct verb *self, int argc, char **argv)
+{
+	struct declaring *d = &c->declare;
+	struct cof_diag diag = {""};
+	uint64_t failed;
+
+	if (!c->extend || strcmp(argv[optind], "declare"))
+		return d->as || d->happened || d->reason || d->key || d->dir
+			   ? misuse("--as, --happened, --reason, --key and --output are declare's")
+			   : -1;
+	if (!operands_within(self, argc, argv, 3, -1))
+		return EXIT_USAGE;
+	if (c->event || c->end.until || c->end.span || c->end.infinite)
+		return misuse("declare takes no end: the shelf's policy counts from the event");
+	if (!d->as)
+		return misuse("who requests it? --as NAME, as in the people file");
+	d->event = argv[optind + 1];
+	d->paths = argv + optind + 2;
+	d->n_paths = (size_t)(argc - optind - 2);
+	d->json = c->json;
+	if (request_declare(d, &failed, &diag) < 0)
+		return failure(&diag);
+	return failed ? EXIT_FAILED : EXIT_OK;
+}
+
 static int take_options(const struct verb *self, int argc, char **argv, struct committing *c)
 {
 	const char *conflict;
-	int option;
+	const char **to[] = {&c->declare.as, &c->declare.happened, &c->declare.reason, &c->declare.key, &c->declare.dir};
+	int option, code;
 
 	while ((option = option_next(self, argc, argv)) >= 0) {
-		if (option == OPT_UNTIL)
+		if (option >= OPT_AS)
+			*to[option - OPT_AS] = optarg; /* in the options' order */
+		else if (option == OPT_UNTIL)
 			c->end.until = optarg;
 		else if (option == OPT_FOR)
 			c->end.span = optarg;
@@ -239,6 +286,9 @@ static int take_options(const struct verb *self, int argc, char **argv, struct c
 		return option_exit(option);
 	if (!operands_within(self, argc, argv, 1, -1))
 		return EXIT_USAGE;
+	code = declare_asked(c, self, argc, argv);
+	if (code >= 0)
+		return code;
 	conflict = end_conflict(&c->end);
 	if (*conflict)
 		return misuse("%s", conflict);
@@ -302,7 +352,7 @@ const struct verb verb_commit = {
 
 const struct verb verb_retain = {
     .name = "retain",
-    .args = "FILE...",
+    .args = "FILE... | declare EVENT PATH...",
     .summary = "keeps committed files longer",
     .text =
 	"Extends the retention of each FILE, which is committed and lies on a mounted archive. A "
@@ -313,10 +363,14 @@ const struct verb verb_retain = {
 	"  coffer retain --infinite /mnt/store/audit/charter.pdf\n"
 	"  coffer retain --event contract-end /mnt/store/contracts/0815.pdf\n"
 	"\n"
-	"An event is declared by approval: coffer request event-declare.\n"
+	"declare EVENT PATH... requests that an event counts as happened for all files of each PATH, a file or a "
+	"directory with all below it, that wait for it: from then on their retention runs, so others approve it "
+	"(coffer approve). It tells how many files were named, skipped because they do not wait for it, and failed.\n"
+	"  coffer retain declare contract-end /mnt/store/contracts/0815 --as alice\n"
 	"\n"
-	"Exit code: 0 all are kept that long, 1 at least one is not, 2 wrong usage.",
+	"Exit code: 0 all are kept that long, or requested, 1 at least one is not, 2 wrong usage.",
     .options = retain_options,
     .run = run,
     .takes_files = true,
+    .actions = "declare",
 };

@@ -108,20 +108,6 @@ static int on_list(void *user, struct cof_json *o)
 
 /* ---- asking ---- */
 
-/* As the archive names it, below the mount point. */
-static int path_within(const struct mount_line *m, const char *path, char **ret, struct cof_diag *diag)
-{
-	cof_autofree char *real = realpath(path, NULL);
-	size_t n = strlen(m->point);
-
-	if (!real)
-		return cof_fail(diag, -errno, "cannot look at %s: %s", path, strerror(errno));
-	if (strncmp(real, m->point, n) || (real[n] && real[n] != '/'))
-		return cof_fail(diag, -EXDEV, "%s is not below %s", path, m->point);
-	*ret = strdup(real[n] ? real + n + 1 : "");
-	return *ret ? 0 : -ENOMEM;
-}
-
 static int add_path(const struct mount_line *of, const char *path, struct cof_json *list, struct cof_diag *diag)
 {
 	struct mount_line m = {0};
@@ -131,7 +117,7 @@ static int add_path(const struct mount_line *of, const char *path, struct cof_js
 	if (r == 0 && strcmp(m.source, of->source))
 		r = cof_fail(diag, -EXDEV, "%s lies in another archive: a hold is one archive's", path);
 	if (r == 0)
-		r = path_within(&m, path, &within, diag);
+		r = mount_within(&m, path, &within, diag);
 	if (r == 0)
 		cof_json_append(list, cof_json_new_str(within));
 	mount_line_done(&m);

@@ -6,6 +6,7 @@
 #include "tools/people.h"
 
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #define WORD_MAX 65536
@@ -90,6 +91,14 @@ static int submit(struct asking *a, const char *document, struct cof_diag *diag)
 
 /* ---- making ---- */
 
+static void say_next(const char *path)
+{
+	printf("%s is written, with its sheet. Its author signs:\n"
+	       "  ssh-keygen -Y sign -n " COF_SIGN_REQUEST " -f KEY %s\n"
+	       "Then: coffer request submit STORE %s\n",
+	       path, path, path);
+}
+
 static int add_word(struct cof_json *words, const char *word, struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf text = {0};
@@ -145,11 +154,111 @@ static int make(struct asking *a, const char *action, char **words, int n, struc
 	}
 	if (a->json)
 		return print_json(o, false) == -ENOMEM ? -ENOMEM : 0;
-	printf("%s is written, with its sheet. Its author signs:\n"
-	       "  ssh-keygen -Y sign -n " COF_SIGN_REQUEST " -f KEY %s\n"
-	       "Then: coffer request submit STORE %s\n",
-	       path, path, path);
+	say_next(path);
 	return 0;
+}
+
+/* ---- an event that retentions wait for: what coffer retain declare does ---- */
+
+static int add_declared(const struct mount_line *of, const char *path, struct cof_json *words, struct cof_diag *diag)
+{
+	struct mount_line m = {0};
+	cof_autofree char *within = NULL;
+	int r = archive_of(path, &m, NULL, diag);
+
+	if (r == 0 && strcmp(m.source, of->source))
+		r = cof_fail(diag, -EXDEV, "%s lies in another archive: a request is one archive's", path);
+	if (r == 0)
+		r = mount_within(&m, path, &within, diag);
+	if (r == 0)
+		cof_json_append(words, cof_json_new_str(within));
+	mount_line_done(&m);
+	return r;
+}
+
+/* What the document that was written names and leaves out. */
+static int tell_declared(const struct declaring *d, const char *path, uint64_t failed, struct cof_diag *diag)
+{
+	cof_autobuf struct cof_buf text = {0};
+	cof_autojson struct cof_json *doc = NULL, *o = cof_json_object();
+	uint64_t processed = 0, first, count;
+	int64_t skipped = 0;
+	int r = file_load(path, COF_REQUEST_MAX, &text, diag);
+
+	if (r == 0 && cof_json_parse((const char *)text.data, text.len, &doc) < 0)
+		r = cof_fail(diag, -EPROTO, "%s is no request", path);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; cof_request_range(doc, i, &first, &count) == 0; i++)
+		processed += count;
+	(void)cof_json_int(doc, "skipped", &skipped);
+	if (!d->json) {
+		printf("event %s: %" PRIu64 " file%s named, %" PRId64 " skipped, %" PRIu64 " failed\n", d->event, processed,
+		       plural(processed), skipped, failed);
+		return 0;
+	}
+	cof_json_set_str(o, "event", d->event);
+	cof_json_set_str(o, "request", path);
+	cof_json_set_uint(o, "processed", processed);
+	cof_json_set_int(o, "skipped", skipped);
+	cof_json_set_uint(o, "failed", failed);
+	return print_json(o, false) == -ENOMEM ? -ENOMEM : 0;
+}
+
+static int ask_declared(struct asking *a, const struct declaring *d, const char *store, struct cof_json *words, uint64_t failed,
+			struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *args = cof_json_object(), *o = NULL;
+	cof_autofree char *path = NULL;
+	int r;
+
+	cof_json_set(args, "words", words);
+	cof_json_set_str(args, "action", "event-declare");
+	cof_json_set_str(args, "author", d->as);
+	cof_json_set_bool(args, "waiting", true);
+	if (d->reason)
+		cof_json_set_str(args, "reason", d->reason);
+	r = people_open(&a->ask, store, diag);
+	if (r == 0)
+		r = people_ask_one(&a->ask, "request-make", args, &o, diag);
+	if (r == 0)
+		r = people_save(o, a->dir, &path, diag);
+	if (r == 0)
+		r = tell_declared(d, path, failed, diag);
+	if (r == 0 && a->key)
+		r = submit(a, path, diag);
+	else if (r == 0 && !a->json)
+		say_next(path);
+	return people_close(&a->ask, r, diag);
+}
+
+int request_declare(const struct declaring *d, uint64_t *ret_failed, struct cof_diag *diag)
+{
+	struct asking a = {.ask = PEOPLE_ASKING_INIT, .as = d->as, .key = d->key, .dir = d->dir ? d->dir : ".", .json = d->json};
+	struct cof_json *words = cof_json_array();
+	struct mount_line m = {0};
+	int r = 0;
+
+	*ret_failed = 0;
+	cof_json_append(words, cof_json_new_str(d->event));
+	cof_json_append(words, cof_json_new_str(d->happened ? d->happened : "now"));
+	for (size_t i = 0; i < d->n_paths; i++) {
+		r = m.source ? 0 : archive_of(d->paths[i], &m, NULL, diag);
+		if (r == 0)
+			r = add_declared(&m, d->paths[i], words, diag);
+		if (r < 0) { /* one that is not there hinders no other */
+			(void)failure(diag);
+			++*ret_failed;
+		}
+	}
+	if (*ret_failed == d->n_paths) {
+		cof_json_free(words);
+		r = cof_fail(diag, r, "for nothing of it can the event be declared");
+	} else {
+		r = ask_declared(&a, d, m.source, words, *ret_failed, diag);
+	}
+	mount_line_done(&m);
+	return r;
 }
 
 /* ---- approving ---- */

@@ -33,4 +33,17 @@ int people_sign(const char *document, const char *purpose, const char *key, stru
 char *people_sheet_of(const char *request);
 void people_say_request(const struct cof_json *o);
 
+/* ---- cmd-request.c, for coffer retain declare ---- */
+
+struct declaring {
+	const char *event, *happened; /* NULL: now */
+	const char *as, *reason, *key, *dir; /* all but the first may be NULL */
+	char **paths; /* on a mounted archive, files or trees */
+	size_t n_paths;
+	bool json;
+};
+/* Requests the declaration for what waits for the event, and tells the counts. *ret_failed: paths that were told as
+ * failed. */
+int request_declare(const struct declaring *d, uint64_t *ret_failed, struct cof_diag *diag);
+
 #endif

@@ -158,3 +158,16 @@ int store_keep_last(void *user, struct cof_json *entry)
 	*ret = NULL;
 	return text ? cof_json_parse(text, strlen(text), ret) : -ENOMEM;
 }
+
+int mount_within(const struct mount_line *m, const char *path, char **ret, struct cof_diag *diag)
+{
+	cof_autofree char *real = realpath(path, NULL);
+	size_t n = strlen(m->point);
+
+	if (!real)
+		return cof_fail(diag, -errno, "cannot look at %s: %s", path, strerror(errno));
+	if (strncmp(real, m->point, n) || (real[n] && real[n] != '/'))
+		return cof_fail(diag, -EXDEV, "%s is not below %s", path, m->point);
+	*ret = strdup(real[n] ? real + n + 1 : "");
+	return *ret ? 0 : -ENOMEM;
+}

@@ -47,6 +47,8 @@ int mount_named(const char *path, struct mount_line *ret, struct cof_diag *diag)
 /* The mount that path lies on. -ENOENT: not on an archive; -ENOTCONN: the daemon there is dead
  * (ret is filled all the same). ret_ino may be NULL. */
 int mount_of(const char *path, struct mount_line *ret, uint64_t *ret_ino, struct cof_diag *diag);
+/* How the archive itself names path, which lies below the mount point; the caller's. -EXDEV */
+int mount_within(const struct mount_line *m, const char *path, char **ret, struct cof_diag *diag);
 /* As mount_of; what is on no archive is told how it would be mounted. */
 int archive_of(const char *path, struct mount_line *ret, uint64_t *ret_ino, struct cof_diag *diag);
 

@@ -184,6 +184,8 @@ struct naming {
 	uint64_t *dir; /* still to be looked into */
 	size_t n_dirs;
 	struct cof_buf *sheet;
+	const char *event; /* only committed files that wait for it; NULL: any */
+	uint64_t skipped;
 };
 
 static int add(uint64_t **list, size_t *n, uint64_t v)
@@ -202,11 +204,30 @@ static int add(uint64_t **list, size_t *n, uint64_t v)
 	return 0;
 }
 
+static int is_wanted(struct naming *w, uint64_t ino, bool *ret)
+{
+	struct cof_object view;
+	struct cof_node node;
+	int r;
+
+	*ret = true;
+	if (!w->event)
+		return 0;
+	r = look(w->a, ino, &view, &node);
+	*ret = r == 0 && view.event_due && !strcmp(view.event, w->event);
+	w->skipped += r == 0 && !*ret;
+	return r;
+}
+
 static int add_file(struct naming *w, uint64_t ino)
 {
 	cof_autobuf struct cof_buf path = {0};
-	int r = cof_archive_path(w->a, ino, &path);
+	bool wanted;
+	int r = is_wanted(w, ino, &wanted);
 
+	if (r < 0 || !wanted)
+		return r;
+	r = cof_archive_path(w->a, ino, &path);
 	if (r == 0)
 		cof_buf_printf(w->sheet, "inode %llu  %s\n", (unsigned long long)ino, path.data ? (const char *)path.data : "");
 	return r == 0 ? add(&w->ino, &w->n, ino) : r;
@@ -236,18 +257,40 @@ static int add_path(struct naming *w, const char *path, struct cof_diag *diag)
 	return r < 0 ? cof_fail(diag, r, "%s: %s", path, strerror(-r)) : 0;
 }
 
-int cof_action_add_paths(struct cof_archive *a, const struct cof_json *args, size_t first_word, struct cof_json *doc,
-			 struct cof_buf *sheet, struct cof_diag *diag)
+static int add_all(struct naming *w, const struct cof_json *args, size_t first_word, struct cof_json *doc, struct cof_diag *diag)
 {
-	struct naming w = {.a = a, .sheet = sheet};
 	const char *path;
 	int r = 0;
 
 	for (size_t i = first_word; r == 0 && (path = cof_action_word(args, i)) != NULL; i++)
-		r = add_path(&w, path, diag);
+		r = add_path(w, path, diag);
+	if (r == 0 && !w->n)
+		r = w->event ? cof_fail(diag, -EINVAL, "none of these waits for the event %s", w->event)
+			     : cof_fail(diag, -EINVAL, "no file is named");
 	if (r == 0)
-		r = w.n ? cof_action_set_objects(a, w.ino, w.n, doc, diag) : cof_fail(diag, -EINVAL, "no file is named");
-	free(w.ino);
-	free(w.dir);
+		r = cof_action_set_objects(w->a, w->ino, w->n, doc, diag);
+	free(w->ino);
+	free(w->dir);
 	return r;
+}
+
+int cof_action_add_paths(struct cof_archive *a, const struct cof_json *args, size_t first_word, struct cof_json *doc,
+			 struct cof_buf *sheet, struct cof_diag *diag)
+{
+	struct naming w = {.a = a, .sheet = sheet};
+
+	return add_all(&w, args, first_word, doc, diag);
+}
+
+int cof_action_add_waiting(struct cof_archive *a, const struct cof_json *args, size_t first_word, const char *event,
+			   struct cof_json *doc, struct cof_buf *sheet, struct cof_diag *diag)
+{
+	struct naming w = {.a = a, .sheet = sheet, .event = event};
+	int r = add_all(&w, args, first_word, doc, diag);
+
+	if (r == 0) {
+		cof_json_set_uint(doc, "skipped", w.skipped);
+		cof_buf_printf(sheet, "files beside these that do not wait for it: %llu\n", (unsigned long long)w.skipped);
+	}
+	return r == 0 && sheet->failed ? -ENOMEM : r;
 }

@@ -158,6 +158,8 @@ static int fill_event(struct cof_archive *a, const struct cof_json *args, struct
 		return r;
 	cof_json_set_str(doc, "event", name);
 	cof_buf_printf(sheet, "the event %s happened at %s for:\n", name, cof_json_str(doc, "happened"));
+	if (cof_json_bool(args, "waiting"))
+		return cof_action_add_waiting(a, args, 2, name, doc, sheet, diag);
 	return cof_action_add_paths(a, args, 2, doc, sheet, diag);
 }
 

@@ -51,6 +51,10 @@ const struct cof_action *cof_action_find(const char *name);
  * trees is set), their shelves and their state, and a line each in the sheet. */
 int cof_action_add_paths(struct cof_archive *a, const struct cof_json *args, size_t first_word,
 			 struct cof_json *doc, struct cof_buf *sheet, struct cof_diag *diag);
+/* As cof_action_add_paths, of committed files only those that wait for this event; how many others there are goes
+ * into the document ("skipped") and the sheet. */
+int cof_action_add_waiting(struct cof_archive *a, const struct cof_json *args, size_t first_word, const char *event,
+			   struct cof_json *doc, struct cof_buf *sheet, struct cof_diag *diag);
 /* Sets objects (in ascending order, ranges made), shelves and before from inode numbers. */
 int cof_action_set_objects(struct cof_archive *a, const uint64_t *ino, size_t n, struct cof_json *doc,
 			   struct cof_diag *diag);

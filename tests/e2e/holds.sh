@@ -240,6 +240,19 @@ state "$MNT/waits/f" committed || fail "over with the event"
 forward 11
 await 10 "the end that counts from the event" state "$MNT/waits/f" expired
 state "$MNT/waits/g" committed || fail "an event that was not declared for it"
+mkdir "$MNT/waits/more"
+file "$MNT/waits/more/h"
+echo open > "$MNT/waits/more/open"
+rm -f "$W"/r/*
+expect_code 2 coffer retain declare contract-end "$MNT/waits/more"
+expect_fail "none of these waits" coffer retain declare merger "$MNT/waits/more" --as alice -o "$W/r"
+expect_code 1 coffer retain declare contract-end "$MNT/waits/more" "$MNT/waits/f" "$MNT/waits/nothing" --as alice --key "$W/k/alice" -o "$W/r"
+grep -q "event contract-end: 1 file named, 2 skipped, 1 failed" "$W/out" || fail "retain declare: $(cat "$W/out")"
+R=$(echo "$W"/r/*.request)
+grep -q "do not wait for it: 2" "${R%.request}.sheet" || fail "the sheet: $(cat "${R%.request}.sheet")"
+same "until it is approved" infinite "$(attr "$MNT/waits/more/h" retain_until)"
+done_by bob
+[ "$(attr "$MNT/waits/more/h" retain_until)" != infinite ] || fail "it does not count from the event"
 
 for round in remount index; do
     umount_archive
