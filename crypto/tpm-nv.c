@@ -50,9 +50,9 @@ static int find(struct cof_tpm *t, uint32_t index, ESYS_TR *ret, TPMS_NV_PUBLIC 
 	if (cof_tpm_is(rc, TPM2_RC_HANDLE))
 		return cof_tpm_because(
 		    t, COF_TPM_NO_INDEX, diag,
-		    "the TPM at %s has no NV index 0x%08x: it was removed or the TPM was cleared, and "
-		    "what was sealed with it is dead; if nobody can say why, treat the host as "
-		    "compromised: coffer recover STORE",
+		    "the TPM at %s has no NV index 0x%08x: it was removed, the TPM was cleared, or it is another "
+		    "TPM. If it is another one, put the archive's own back; else what was sealed with it is "
+		    "dead, and if nobody can say why, treat the host as compromised: coffer recover STORE",
 		    t->where, index);
 	if (rc != TSS2_RC_SUCCESS)
 		return cof_tpm_rc(t, rc, "an NV index cannot be read", diag);
@@ -521,4 +521,44 @@ int cof_tpm_store_read(struct cof_tpm *t, uint32_t index, const uint8_t auth[COF
 	if (!n || n > STORE_MAX)
 		return cof_fail(diag, -EINVAL, "an NV store has 1 to %d bytes", STORE_MAX);
 	return cof_tpm_round(t, store_read_round, &a, true, diag);
+}
+
+/* ---- which TPM it is ---- */
+
+/* The session's key has the index's authorisation in it, so that nobody without it answers for the TPM. What is
+ * read is the store's beginning, encrypted on the way, and forgotten. */
+static int prove_round(struct cof_tpm *t, void *arg, struct cof_diag *diag)
+{
+	struct store_args *a = arg;
+	TPM2B_MAX_NV_BUFFER *data = NULL;
+	bool written = false;
+	ESYS_TR session = ESYS_TR_NONE, nv = ESYS_TR_NONE;
+	int r = store_get(t, a, &session, &nv, &written, diag);
+
+	if (r == 0 && !written)
+		r = cof_tpm_because(t, COF_TPM_FOREIGN, diag, "NV index 0x%08x of the TPM at %s was removed and defined anew",
+				    a->index, t->where);
+	if (r == 0)
+		r = cof_tpm_session_crypt(t, session, false, true, diag);
+	if (r == 0)
+		r = store_rc(t,
+			     Esys_NV_Read(t->esys, nv, nv, session, ESYS_TR_NONE, ESYS_TR_NONE, 1, 0, &data),
+			     a->index, "an NV index cannot be read", diag);
+	if (nv != ESYS_TR_NONE)
+		forget_auth(t, nv);
+	cof_tpm_scrub(t, a->auth, COF_TPM_AUTH);
+	if (data)
+		cof_wipe(data, sizeof(*data));
+	Esys_Free(data);
+	return r;
+}
+
+int cof_tpm_store_prove(struct cof_tpm *t, uint32_t index, const uint8_t auth[COF_TPM_AUTH], size_t n,
+			struct cof_diag *diag)
+{
+	struct store_args a = {.index = index, .auth = auth, .n = n};
+
+	if (!n || n > STORE_MAX)
+		return cof_fail(diag, -EINVAL, "an NV store has 1 to %d bytes", STORE_MAX);
+	return cof_tpm_round(t, prove_round, &a, true, diag);
 }

@@ -120,6 +120,10 @@ int cof_tpm_store_write(struct cof_tpm *t, uint32_t index, const uint8_t auth[CO
 /* out: secure memory. Before the first write: -ENODATA. */
 int cof_tpm_store_read(struct cof_tpm *t, uint32_t index, const uint8_t auth[COF_TPM_AUTH],
 		       void *out, size_t n, struct cof_diag *diag);
+/* Whether this is the TPM that has the store: its answer is authenticated with auth, which only that one knows.
+ * n: as defined. Failures as of reading; another TPM, or a cleared one: COF_TPM_NO_INDEX, COF_TPM_FOREIGN. */
+int cof_tpm_store_prove(struct cof_tpm *t, uint32_t index, const uint8_t auth[COF_TPM_AUTH], size_t n,
+			struct cof_diag *diag);
 
 /* ---- sealing ---- */
 

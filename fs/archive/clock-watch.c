@@ -6,19 +6,88 @@
 #include <stdio.h>
 
 #include "fs/archive/internal.h"
+#include "fs/archive/keys-nv.h"
+#include "fs/archive/note.h"
 
 #define SILENT 3 /* readings that fail in a row before it is a fault: a TPM may be busy once */
+#define PROVEN_FOR (10 * COF_NSEC) /* as often as the anchor asks the same */
+#define JUMP (2 * COF_NSEC)
+#define MSEC INT64_C(1000000)
 
 /* ---- the TPM's clock ---- */
 
-/* -ENOTSUP: no opener of this archive is a TPM. */
-int cof_clock_tpm(struct cof_archive *a, struct cof_tpm_clock *ret, struct cof_diag *diag)
+struct reading {
+	const struct cof_archive *a;
+	const struct cof_pace *pace;
+	struct cof_tpm_clock *now;
+	bool doubted; /* the last use of the TPM, whosever it was, failed */
+	bool proven;  /* that the TPM is the archive's was seen with this reading */
+};
+
+/* Against the boot-time clock: one that was started earlier, say. */
+static bool jumped(const struct reading *g)
+{
+	int64_t boot = cof_clock_boottime(&g->a->clock) - g->pace->last_boot;
+	int64_t ms = (int64_t)(COF_MIN(g->now->time_ms - g->pace->last.time_ms, (uint64_t)INT64_MAX / MSEC));
+
+	return ms * MSEC > boot + JUMP || ms * MSEC < boot - JUMP;
+}
+
+/* Between two proofs lie seconds of readings that go on as one clock does, while nothing else fails; else it is
+ * proven at once. */
+static bool to_be_proven(const struct reading *g)
+{
+	const struct cof_clock *c = &g->a->clock;
+	enum cof_pace_event event = COF_PACE_ANEW;
+
+	if (g->pace->seen)
+		(void)cof_pace_passed(&g->pace->last, g->now, &event);
+	if (event == COF_PACE_GOES_ON && jumped(g))
+		event = COF_PACE_FORWARD;
+	return event != COF_PACE_GOES_ON || g->doubted || c->silent ||
+	       cof_now(CLOCK_MONOTONIC) - c->proven_tpm >= PROVEN_FOR;
+}
+
+/* On one connection: the clock, then whose it is. */
+static int reading_use(struct cof_tpm *t, void *arg, struct cof_diag *diag)
+{
+	struct reading *g = arg;
+	int r = cof_tpm_clock_read(t, g->now, diag);
+
+	if (r < 0 || !to_be_proven(g))
+		return r;
+	r = cof_nv_prove(g->a->keys, t, diag);
+	g->proven = r == 0;
+	return r;
+}
+
+/* -ENOTSUP: no opener of this archive is a TPM. *ret_other: the TPM that answers is not the archive's. */
+static int read_clock(struct cof_archive *a, struct cof_tpm_clock *ret, bool *ret_other, struct cof_diag *diag)
 {
 	const struct cof_clock_source *s = a->p.tpm_clock;
+	struct reading g = {.a = a, .pace = &a->clock.pace, .now = ret};
+	enum cof_tpm_cause cause = COF_TPM_OK;
+	struct cof_diag before;
+	int r;
 
+	*ret_other = false;
 	if (s)
 		return s->read(s->user, ret, diag);
-	return a->tpm ? cof_tpm_link_clock(a->tpm, ret, diag) : -ENOTSUP;
+	if (!a->tpm)
+		return -ENOTSUP;
+	g.doubted = cof_tpm_link_said(a->tpm, &before) < 0;
+	r = cof_tpm_link_use(a->tpm, reading_use, &g, &cause, diag);
+	if (g.proven)
+		a->clock.proven_tpm = cof_now(CLOCK_MONOTONIC);
+	*ret_other = r < 0 && (cause == COF_TPM_NO_INDEX || cause == COF_TPM_FOREIGN);
+	return r;
+}
+
+int cof_clock_tpm(struct cof_archive *a, struct cof_tpm_clock *ret, struct cof_diag *diag)
+{
+	bool other;
+
+	return read_clock(a, ret, &other, diag);
 }
 
 static void tell(struct cof_archive *a, enum cof_pace_event event)
@@ -30,9 +99,9 @@ static void tell(struct cof_archive *a, enum cof_pace_event event)
 			     "it.");
 		break;
 	case COF_PACE_ANEW:
-		cof_fault(a, "The TPM's clock went back: the TPM was cleared, or another one is in its "
-			     "place. Retention time goes on from where it was, with that clock. Find out "
-			     "who did it (coffer clock, coffer seal show).");
+		cof_fault(a, "The TPM's clock went back, though it is the archive's TPM: it lost its power, or an "
+			     "old state of a virtual TPM was put back. Retention time goes on from where it was, "
+			     "with that clock. Find out who did it (coffer clock, coffer seal show).");
 		break;
 	case COF_PACE_FORWARD:
 		cof_fault(a, "The TPM's clock was set forward, which ends no retention: retention time "
@@ -43,22 +112,47 @@ static void tell(struct cof_archive *a, enum cof_pace_event event)
 	}
 }
 
+/* Another TPM, or a cleared one: once for each time that it happens. */
+static void tell_other(struct cof_archive *a, const struct cof_diag *why)
+{
+	static const char said[] = "The TPM that answers is not the archive's, or was cleared: retention time stands "
+				   "still until the archive's own is back";
+	cof_autobuf struct cof_buf detail = {0};
+	struct cof_event e = {.type = "clock", .quiet = true}; /* the fault tells people */
+	uint64_t sequence = 0;
+	int r;
+
+	cof_buf_printf(&detail, "%s. %.400s", said, why->text);
+	e.detail = detail.failed ? said : (const char *)detail.data;
+	cof_gate_enter(a);
+	r = cof_event_emit(a, &e, &sequence);
+	cof_gate_leave(a);
+	cof_fault(a, "%s, so nothing expires meanwhile (%.400s)%s%s.", said, why->text,
+		  r < 0 ? "; this could not be recorded: " : "", r < 0 ? strerror(-r) : "");
+}
+
 void cof_clock_watch_tpm(struct cof_archive *a)
 {
 	struct cof_tpm_clock now;
 	struct cof_diag why = {""};
-	unsigned silent = a->clock.silent; /* only this thread changes it once the archive is open */
+	struct cof_clock *c = &a->clock;
+	unsigned silent = c->silent; /* only this thread changes it once the archive is open */
+	bool other, was_other = c->other;
 
-	if (!a->log || !a->clock.by_tpm || atomic_load(&a->failed))
+	if (!a->log || !c->by_tpm || atomic_load(&a->failed))
 		return;
-	if (cof_clock_tpm(a, &now, &why) == 0) {
-		tell(a, cof_clock_take(&a->clock, &now, NULL));
-		if (silent >= SILENT)
+	if (read_clock(a, &now, &other, &why) == 0) {
+		c->other = false;
+		tell(a, cof_clock_take(c, &now, NULL));
+		if (silent >= SILENT || was_other)
 			cof_alarm(a, "The TPM's clock answers again: retention time goes on.");
 		return;
 	}
-	(void)cof_clock_take(&a->clock, NULL, &why);
-	if (silent + 1 == SILENT)
+	(void)cof_clock_take(c, NULL, &why);
+	if (other && !was_other)
+		tell_other(a, &why);
+	c->other |= other;
+	if (silent + 1 == SILENT && !c->other)
 		cof_fault(a,
 			  "The TPM's clock cannot be read (%.300s): retention time stands still until it "
 			  "can, so nothing expires meanwhile. If that TPM is gone for good: unmount, take "

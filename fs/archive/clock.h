@@ -30,7 +30,7 @@ struct cof_pace {
 enum cof_pace_event { /* what a reading shows beside the time */
 	COF_PACE_GOES_ON,
 	COF_PACE_RESET,	  /* it was reset (a power cut, or somebody's command): the time since the last reading is lost */
-	COF_PACE_ANEW,	  /* it was cleared or is another one, or its clock went back: likewise */
+	COF_PACE_ANEW,	  /* its clock went back, or it is another one, which is proven apart: likewise */
 	COF_PACE_FORWARD, /* its clock was set forward: of no effect */
 };
 /* What passed between two readings in ns: the least of its settable clock and its time since reset.
@@ -64,6 +64,8 @@ struct cof_clock {
 	bool deviates;		    /* keeper only: the fault was raised */
 	unsigned silent;	    /* readings that failed since the last one that did not */
 	struct cof_diag why;	    /* the last failure's sentence */
+	int64_t proven_tpm;	    /* the thread that reads the TPM's clock only: monotonic, of the last proof that it is the archive's TPM */
+	bool other;		    /* that thread only: it was not, which was said */
 	bool testing;		    /* an archive made with a test clock, and a build that has one */
 	atomic_int_fast64_t test_ns; /* what is added to the boot-time clock then; never less */
 };

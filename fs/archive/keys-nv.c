@@ -87,6 +87,11 @@ int cof_nv_read(struct cof_keys *k, struct cof_tpm *t, struct cof_diag *diag)
 	return read_epoch(k, t, &k->next, diag);
 }
 
+int cof_nv_prove(const struct cof_keys *k, struct cof_tpm *t, struct cof_diag *diag)
+{
+	return cof_tpm_store_prove(t, k->nv.seal, k->nv.auth, NV_LEN, diag);
+}
+
 /* ---- defining ---- */
 
 static int define_anchor(struct cof_keys *k, struct cof_tpm *t, struct cof_diag *diag)

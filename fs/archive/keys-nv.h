@@ -19,6 +19,9 @@ void cof_nv_undefine(struct cof_keys *k, struct cof_tpm *t);
 /* -ENOENT, -EUCLEAN: the index is gone, or not what was defined: said. Into k->next. */
 int cof_nv_read(struct cof_keys *k, struct cof_tpm *t, struct cof_diag *diag);
 
+/* Whether this TPM holds them: its answer to a question about the seal's index is authenticated. */
+int cof_nv_prove(const struct cof_keys *k, struct cof_tpm *t, struct cof_diag *diag);
+
 static inline bool cof_keys_nv_here(const struct cof_keys *k)
 {
 	return k->nv.here;

@@ -30,6 +30,15 @@ write_on() { # WORD: acknowledged and durable, whatever the TPM does
     echo "$1" >> "$MNT/audit/log"
     sync "$MNT/audit/log"
 }
+retention() { coffer clock "$STORE" --json | json "j['retention_time']"; }
+later() { [ "$(coffer clock "$STORE" --json | json "j['boot_time_ms']")" -gt $(($1 + 2500)) ]; }
+stands_still() { # several readings of the clock that is there later
+    local before boot
+    boot=$(coffer clock "$STORE" --json | json "j['boot_time_ms']")
+    before=$(retention)
+    await 20 "time to pass" later "$boot"
+    same "retention time stands still" "$before" "$(retention)"
+}
 refused_mount() { # WORDS …: each of them is said
     expect_code 32 mount.coffer "$STORE" "$MNT" < /dev/null
     for words in "$@"; do
@@ -45,13 +54,18 @@ write_on first
 tpm_stop
 tpm_start "$W/other"
 write_on second
-await 20 "status to tell of the other TPM" says "is not raised: the TPM at" "has no NV index" "coffer recover"
+await 20 "status to tell of the other TPM" says "is not raised: the TPM at" "has no NV index" "it is another TPM" "coffer recover"
+await 20 "status to tell of the other TPM's clock" says "is not the archive's, or was cleared: retention time stands still"
+stands_still
 write_on third
 umount_archive
 refused_mount "not the one"
 tpm_stop
 tpm_start "$W/here"
 mount.coffer "$STORE" "$MNT" -o anchor_interval=1 > "$W/said" 2>&1 || { cat "$W/said"; fail "not mounted with its own TPM again"; }
+going() { [ "$(retention)" != "$1" ]; }
+await 20 "retention time to go on" going "$(retention)"
+same "on record" 1 "$(coffer log "$STORE" --events --json | grep '"event":"clock"' | grep -c "stands still")"
 same "what was written meanwhile" "first second third" "$(tr '\n' ' ' < "$MNT/audit/log" | sed 's/ $//')"
 ok "a TPM exchanged under a mount"
 
@@ -60,6 +74,7 @@ write_on fourth
 tpm2_clear
 write_on fifth
 await 20 "status to tell of the clear" says "is not raised: the TPM at" "has no NV index" "the TPM was cleared"
+await 20 "status to tell of the cleared TPM's clock" says "is not the archive's, or was cleared: retention time stands still"
 write_on sixth
 umount_archive
 refused_mount "cleared" "coffer recover"
