@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer recover: an archive whose opener is lost gets another one, from its recovery envelope. */
 #include "tools/coffer.h"
+#include "tools/mount-say.h"
 #include "tools/opener.h"
 #include "tools/output.h"
 #include "tools/owner.h"
@@ -99,16 +100,18 @@ static int not_mounted(const struct recovery_run *r, struct cof_diag *diag)
 	char holder[256] = "";
 
 	if (r->store.mount)
-		return cof_fail(diag, -EBUSY, "%s is mounted on %s: what is open needs no recovery",
-				r->store.path, r->store.mount);
+		return cof_fail(diag, -EBUSY, "%s is mounted on %s: what is open needs no recovery. If it has to be: umount %s, then "
+				"this command again",
+				r->store.path, r->store.mount, r->store.mount);
 	if (cof_io_locked(r->store.io, holder, sizeof(holder)) > 0)
-		return cof_fail(diag, -EBUSY, "%s is in use by %s", r->store.path, holder);
+		return cof_fail(diag, -EBUSY, "%s is in use by %s: end that, or wait for it, then this command again",
+				r->store.path, holder);
 	return 0;
 }
 
 static void say(const struct recovery_run *r, const struct cof_recovered_keys *k)
 {
-	cof_autofree char *store = shell_word(r->store.path);
+	cof_autofree char *store = shell_word(r->store.path), *mount = mount_command(&r->open, r->store.path);
 
 	printf("The keys of %s are recovered: %s%" PRIu32 " mount%s of its log %s written under them",
 	       r->store.path, k->mounts == 1 ? "the " : "all ", k->mounts, plural(k->mounts), k->mounts == 1 ? "was" : "were");
@@ -122,10 +125,10 @@ static void say(const struct recovery_run *r, const struct cof_recovered_keys *k
 	       "\n"
 	       "The seal begins anew with the next mount (lineage %" PRIu32 "): an auditor secret from before "
 	       "checks it\nup to there. Next:\n"
-	       "  mount the archive, which puts the recovery on record\n"
+	       "  %s   # the mount puts the recovery on record\n"
 	       "  coffer verify %s\n"
 	       "  coffer seal recovery-renew %s --recovery age1...   # this envelope has been opened\n",
-	       k->lineage, store ? store : "STORE", store ? store : "STORE");
+	       k->lineage, mount ? mount : "mount -t coffer STORE DIR", store ? store : "STORE", store ? store : "STORE");
 	if (!r->auditors.n)
 		printf("Warning: nobody holds the auditor secret of the new lineage (--auditor age1...).\n");
 }

@@ -330,10 +330,10 @@ static int run(const struct verb *self, int argc, char **argv)
 		r = load_ca(&v, tsa, &diag);
 	if (r == 0)
 		r = prepare(&v, argv[optind], auditor, &diag);
-	if (r == 0) {
-		anchor_ask(&v.anchor, v.store.io);
+	if (r == 0)
+		r = anchor_ask(&v.anchor, v.store.io, &diag);
+	if (r == 0)
 		r = verify(&v, &diag);
-	}
 	if (r == 0)
 		judge_people(&v);
 	if (r == 0)

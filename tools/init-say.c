@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What coffer init says: the verifier key, what to keep where, and the next command. */
 #include "tools/init.h"
+#include "tools/mount-say.h"
 #include "tools/output.h"
 
 #include <ctype.h>
@@ -30,44 +31,11 @@ char *default_origin(const char *host, const char *store)
 	return (char *)b.data;
 }
 
-/* The mount point that is proposed: /mnt and the store's name. */
-static char *proposed_point(const char *store)
-{
-	const char *slash = strrchr(store, '/');
-	char *out = NULL;
-
-	if (asprintf(&out, "/mnt/%s", slash && slash[1] ? slash + 1 : "archive") < 0)
-		return NULL;
-	return out;
-}
-
-/* What -o says of the opener; *ret may be empty. */
-static int mount_option(const struct init *in, const char *key, char **ret)
-{
-	const struct opener_args *a = &in->opener_args;
-	const char *tpm = !in->tpm2 ? NULL : a->tpm ? a->tpm : secure_getenv("COFFER_TPM");
-	char *out = NULL;
-	int n = asprintf(&out, "%s%s%s%s%s%s", tpm ? "tpm=" : "", tpm ? tpm : "",
-			 tpm && a->credential ? "," : "", in->tpm2 && a->credential ? "seal=tpm2," : "",
-			 a->credential ? "credential=" : "", a->credential ? a->credential : "");
-
-	if (n < 0)
-		return -ENOMEM;
-	if (!*out && key) {
-		free(out);
-		n = asprintf(&out, "key-file=%s", key);
-		if (n < 0)
-			return -ENOMEM;
-	}
-	*ret = out;
-	return 0;
-}
-
 static void say_mount(const struct init *in)
 {
 	const struct opener_args *a = &in->opener_args;
 	const char *key = a->new_key_file ? a->new_key_file : a->key_file;
-	cof_autofree char *point = proposed_point(in->store),
+	cof_autofree char *point = mount_point_of(in->store),
 			  *real = key ? realpath(key, NULL) : NULL;
 	cof_autofree char *option = NULL;
 	cof_autofree char *store_word = shell_word(in->store), *point_word = NULL,
@@ -75,7 +43,7 @@ static void say_mount(const struct init *in)
 	cof_autofree char *store_tab = fstab_word(in->store), *point_tab = NULL, *option_tab = NULL;
 	bool by_hand = in->tpm2 ? a->pin && !a->credential : !real && !a->credential;
 
-	if (mount_option(in, real, &option) < 0 || !point)
+	if (mount_option(a, in->tpm2, real, &option) < 0 || !point)
 		return;
 	point_word = shell_word(point);
 	point_tab = fstab_word(point);
@@ -156,7 +124,7 @@ static void say_auditor(const struct init *in)
 
 void init_say(const struct init *in, const struct cof_conf *conf)
 {
-	cof_autofree char *store = escaped(in->store), *point = proposed_point(in->store);
+	cof_autofree char *store = escaped(in->store), *point = mount_point_of(in->store);
 	char vkey[COF_VKEY_MAX];
 
 	cof_vkey_text(&conf->vkey, vkey);

@@ -3,10 +3,27 @@
 #include "tools/verify-anchor.h"
 
 #include "crypto/tpm.h"
+#include "fs/archive/archive.h"
 
 #include <stdio.h>
 
-void anchor_ask(struct anchor_asked *a, struct cof_io *io)
+static bool has_tpm_opener(struct cof_io *io)
+{
+	cof_autojson struct cof_json *list = cof_json_array();
+	struct cof_diag quiet;
+	bool yes = false;
+
+	if (!list || cof_store_seal_show(io, list, &quiet) < 0)
+		return true; /* not known: it is asked, and judged */
+	for (size_t i = 0; i < cof_json_count(list); i++) {
+		const char *kind = cof_json_str(cof_json_at(list, i), "kind");
+
+		yes |= kind && !strcmp(kind, "tpm2");
+	}
+	return yes;
+}
+
+int anchor_ask(struct anchor_asked *a, struct cof_io *io, struct cof_diag *diag)
 {
 	cof_autotpm struct cof_tpm *t = NULL;
 	struct cof_tpm_clock clock = {0};
@@ -15,10 +32,16 @@ void anchor_ask(struct anchor_asked *a, struct cof_io *io)
 	int r;
 
 	if (!a->tpm)
-		return;
+		return 0;
 	r = cof_conf_load(io, &conf, &why);
 	if (r == 0)
 		r = cof_anchored_last(io, &conf, &a->before);
+	if (r == 0 && !a->before.there && !has_tpm_opener(io))
+		return cof_fail(diag, -ENODATA,
+				"%s has no opener that is a TPM, and its log names no anchor, so that there is nothing "
+				"to ask a TPM: verify it without --tpm. If it had one, the log was cut off before it, or "
+				"it is another archive's: compare with a checkpoint from elsewhere (--since)",
+				cof_io_where(io));
 	if (r == 0 && !a->before.there) {
 		cof_fail(&why, 0, "the log names no anchor: no opener of it was a TPM, or it was never mounted since");
 		r = -ENODATA;
@@ -33,6 +56,7 @@ void anchor_ask(struct anchor_asked *a, struct cof_io *io)
 	a->err = r;
 	if (r < 0)
 		cof_fail(&a->text, r, "%s", why.text[0] ? why.text : strerror(-r));
+	return 0;
 }
 
 static void say(struct anchor_asked *a, enum cof_verdict verdict, const char *text)

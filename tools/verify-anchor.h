@@ -17,8 +17,9 @@ struct anchor_asked {
 	bool decides;	 /* graver than what the log alone says */
 };
 
-/* Before the log is verified, so that a daemon beside us cannot be ahead of what is read. */
-void anchor_ask(struct anchor_asked *a, struct cof_io *io);
+/* Before the log is verified, so that a daemon beside us cannot be ahead of what is read. -ENODATA: nothing here has or
+ * had a TPM, so that there is nothing to ask; said. Whatever else goes wrong is for anchor_judge. */
+int anchor_ask(struct anchor_asked *a, struct cof_io *io, struct cof_diag *diag);
 /* Judges, and raises the verdict where it has to be graver. */
 void anchor_judge(struct anchor_asked *a, struct cof_verified *v);
 

@@ -234,6 +234,8 @@ static int record(struct cof_archive *a, const struct cof_who *who, struct cof_b
 
 	if (detail->failed)
 		return -ENOMEM;
+	if (detail->len && detail->data[detail->len - 1] == '\n') /* lines in a file end so; a text does not */
+		detail->data[detail->len - 1] = 0;
 	e.detail = (const char *)detail->data;
 	cof_gate_enter(a);
 	r = cof_event_emit(a, &e, ret_sequence);

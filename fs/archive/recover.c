@@ -182,9 +182,9 @@ int cof_keys_recovered_check(struct cof_io *io, struct cof_diag *diag)
 	int r = unfinished(io);
 
 	return r > 0 ? cof_fail(diag, -EAGAIN,
-				"a recovery of %s was not finished: mount it to be written to, or run coffer "
-				"recover again",
-				cof_io_where(io))
+				"a recovery of %s was not finished: mount it to be written to, which finishes it (mount "
+				"-t coffer %s DIR, without -o ro), or run coffer recover %s again",
+				cof_io_where(io), cof_io_where(io), cof_io_where(io))
 		     : r;
 }
 

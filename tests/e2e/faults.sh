@@ -616,6 +616,7 @@ acknowledged() { # what went wrong is shown, over remounts, until somebody says 
     coffer status --acknowledge "$STORE" | grep -q "^1 fault acknowledged" || fail "not acknowledged"
     same "faults" 0 "$(coffer status "$STORE" --json | json 'len(j["faults"])')"
     coffer log "$STORE" --json | grep '"acknowledged"' | grep -q "not closed cleanly" || fail "it is not on record"
+    coffer log "$STORE" --json | grep '"acknowledged"' | grep -q '\\n"' && fail "its text ends with a newline"
     finish
     same "faults after it" 0 "$(coffer status "$STORE" --json | json 'len(j["faults"])')"
 }

@@ -101,6 +101,7 @@ log=$(sum "$STORE/log")
 coffer recover "$STORE" --identity "$W/one" --new-key-file "$KEY" > "$W/said"
 grep -q "all 3 mounts of its log" "$W/said" || fail "it said: $(cat "$W/said")"
 grep -q "recovery-renew" "$W/said" || fail "it does not say what to do next"
+grep -qF "mount -t coffer $STORE /mnt/$(basename "$STORE") -o key-file=$KEY" "$W/said" || fail "no command that mounts it: $(cat "$W/said")"
 same "the log" "$log" "$(sum "$STORE/log")"
 expect_fail "wrong key file" mount.coffer "$STORE" "$MNT" -o "keyfile=$W/lost"
 mount_archive

@@ -165,6 +165,12 @@ ok "counter raised, TPM cleared, PIN, lockout"
 
 verify=0; coffer verify "$STORE" > "$W/out" 2>&1 || verify=$?
 [ $verify = 0 ] || { cat "$W/out"; fail "verify says $verify"; }
+expect_code 11 coffer verify "$STORE" --tpm "$W/nobody"
+grep -q "its end could not be compared with the anchor" "$W/out" || { cat "$W/out"; fail "no TPM there"; }
+coffer init "$W/plain" --new-key-file "$W/plain.key" --shelf audit > /dev/null
+expect_code 1 coffer verify "$W/plain" --tpm "$COFFER_TPM"
+grep -q "plain has no opener that is a TPM.*verify it without --tpm" "$W/out" || { cat "$W/out"; fail "no TPM's opener"; }
+expect_code 0 coffer verify "$W/plain"
 ok "verify"
 
 # the second reader, by a key file, of a store whose seal lies in a TPM; it mounts by the key file too
