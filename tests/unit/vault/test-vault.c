@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sessions between a host and a vault: everything arrives and verifies; a line that is cut, lies, or a disk that dies
+ * loses nothing that was cosigned and makes nothing whole that is not; a fork and an old state are told apart.
+ */
+#include "pair.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+static struct world w;
+static struct far far;
+
+static void put_some(unsigned from, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		ck_assert_int_eq(world_put(&w, from + i, (from + i) % 5 == 4 ? 30000 : 700 + 13 * i, false, NULL), 0);
+	ck_assert_int_eq(cof_log_checkpoint(w.log), 0);
+}
+
+static void begin(void)
+{
+	ck_assert_int_eq(world_begin(&w, 5), 0);
+	put_some(1, 12);
+	far_begin(&far, &w);
+}
+
+static void end(void)
+{
+	far_end(&far);
+	world_end(&w);
+}
+
+static uint64_t newest(void)
+{
+	struct cof_log_status s;
+
+	cof_log_status(w.log, &s);
+	return s.checkpoint_size;
+}
+
+/* A session that has to work; gives what was sent. */
+static struct vault_sent sync_all(void)
+{
+	struct vault_sent sent;
+	struct cof_diag d = {""};
+	struct cof_verified v;
+	struct cof_note note;
+	int r = far_sync(&far, w.io, NULL, &sent, &d);
+
+	ck_assert_msg(r == 0, "%s; vault: %s", d.text, far.diag.text);
+	ck_assert_int_eq(far.err, 0);
+	ck_assert_int_eq(cof_note_open(sent.note, strlen(sent.note), &far.vkey, 1, &note), 0);
+	ck_assert_uint_eq(note.time[0], far.time - 1);
+	ck_assert_int_eq(far_verify(&far, &v), COF_INTACT);
+	ck_assert_uint_eq(v.frames, newest());
+	vault_sent_done(&sent);
+	return sent;
+}
+
+static void same_log(void)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		const uint8_t *here, *there;
+		size_t n = 0, m = 0;
+		char path[32];
+
+		snprintf(path, sizeof(path), "log/%08x.seg", i);
+		if (cof_sim_peek(far.sim, path, &there, &m) < 0)
+			continue;
+		ck_assert_int_eq(cof_sim_peek(w.sim, path, &here, &n), 0);
+		ck_assert_uint_le(m, n);
+		ck_assert_mem_eq(here, there, m);
+	}
+}
+
+START_TEST(everything_arrives)
+{
+	struct vault_sent sent;
+	uint64_t before;
+
+	begin();
+	before = newest();
+	sent = sync_all();
+	ck_assert_uint_eq(sent.frames, before);
+	ck_assert(!sent.nothing);
+	same_log();
+	sent = sync_all();
+	ck_assert(sent.nothing);
+	ck_assert_uint_eq(sent.bytes, 0);
+	put_some(100, 9);
+	sent = sync_all();
+	ck_assert_uint_eq(sent.frames, newest() - before);
+	same_log();
+	end();
+}
+END_TEST
+
+/* Cut after each number of bytes: what had arrived is not sent again, and nothing half counts. */
+START_TEST(a_cut_line)
+{
+	uint64_t all;
+
+	begin();
+	{
+		struct line line = {0};
+		struct vault_sent sent;
+		struct cof_diag d = {""};
+
+		ck_assert_int_eq(far_sync(&far, w.io, &line, &sent, &d), 0);
+		vault_sent_done(&sent);
+		all = line.bytes;
+	}
+	far_end(&far);
+	for (uint64_t cut = 1; cut < all; cut += 1 + cut % 1009) {
+		struct line line = {.cut = cut};
+		struct vault_sent sent;
+		struct cof_diag d = {""};
+		int r;
+
+		far_begin(&far, &w);
+		r = far_sync(&far, w.io, &line, &sent, &d);
+		vault_sent_done(&sent);
+		ck_assert_int_lt(r, 0);
+		ck_assert(d.text[0]);
+		ck_assert_uint_eq(far_head(&far), 0);
+		sent = sync_all();
+		same_log();
+		/* at the byte: all that had come of the log is kept; HELLO's and HEAD's bytes are not of it */
+		ck_assert_uint_le(sent.bytes + cut, all + 800);
+		far_end(&far);
+	}
+	world_end(&w);
+}
+END_TEST
+
+/* A byte changes on the way: it is refused, or it was of no weight; never is something wrong taken for whole. */
+START_TEST(a_line_that_lies)
+{
+	uint64_t all;
+	unsigned harmless = 0, flips = 0;
+
+	begin();
+	{
+		struct line line = {0};
+		struct vault_sent sent;
+		struct cof_diag d = {""};
+
+		ck_assert_int_eq(far_sync(&far, w.io, &line, &sent, &d), 0);
+		vault_sent_done(&sent);
+		all = line.bytes;
+	}
+	far_end(&far);
+	for (uint64_t flip = 1; flip <= all; flip += 1 + flip % 997) {
+		/* a length that grew would be waited for, so the line ends behind what it carried */
+		struct line line = {.flip = flip, .cut = all};
+		struct vault_sent sent;
+		struct cof_diag d = {""};
+		int r;
+
+		far_begin(&far, &w);
+		r = far_sync(&far, w.io, &line, &sent, &d);
+		vault_sent_done(&sent);
+		ck_assert_int_lt(r, 0); /* it was not told of the end, at least */
+		flips++;
+		if (far_head(&far)) { /* of the size that HEAD gives for the progress */
+			harmless++;
+			ck_assert_uint_eq(far_head(&far), newest());
+			ck_assert_int_eq(far_verify(&far, NULL), COF_INTACT);
+		}
+		(void)sync_all();
+		same_log();
+		far_end(&far);
+	}
+	ck_assert_uint_gt(flips, 100);
+	ck_assert_uint_le(harmless, 8);
+	world_end(&w);
+}
+END_TEST
+
+static void crash_at(uint64_t op, enum cof_sim_loss loss)
+{
+	struct vault_sent sent;
+	struct cof_diag d = {""};
+	uint64_t seen;
+	int r;
+
+	far_begin(&far, &w);
+	far.sim = far.sim;
+	cof_sim_plan(far.sim, COF_SIM_CRASH, cof_sim_ops(far.sim) + op);
+	r = far_sync(&far, w.io, NULL, &sent, &d);
+	seen = r == 0 ? sent.size : 0;
+	vault_sent_done(&sent);
+	cof_io_free(far.io);
+	cof_sim_reboot(far.sim, loss);
+	ck_assert_int_eq(cof_sim_open(far.sim, &far.io), 0);
+	if (seen)
+		ck_assert_uint_eq(far_head(&far), seen); /* what was cosigned is there */
+	(void)sync_all();
+	far_end(&far);
+}
+
+START_TEST(a_vault_that_dies)
+{
+	uint64_t ops;
+
+	begin();
+	ops = cof_sim_ops(far.sim);
+	(void)sync_all();
+	ops = cof_sim_ops(far.sim) - ops;
+	far_end(&far);
+	ck_assert_uint_gt(ops, 20);
+	for (uint64_t op = 1; op <= ops; op++) {
+		crash_at(op, COF_SIM_KEEP);
+		crash_at(op, COF_SIM_LOSE);
+		crash_at(op, COF_SIM_TEAR);
+	}
+	world_end(&w);
+}
+END_TEST
+
+START_TEST(two_histories)
+{
+	struct cof_sim *other;
+	struct cof_io *io = NULL;
+	struct vault_sent sent;
+	struct cof_diag d = {""};
+	uint64_t head;
+
+	begin();
+	(void)sync_all();
+	other = cof_sim_clone(w.sim);
+	put_some(200, 5);
+	(void)sync_all();
+	head = far_head(&far);
+
+	/* put back to an older state: behind, and nothing else */
+	ck_assert_int_eq(cof_sim_open(other, &io), 0);
+	ck_assert_int_eq(far_sync(&far, io, NULL, &sent, &d), -ESTALE);
+	ck_assert_uint_eq(sent.refusal, VAULT_R_STALE);
+	ck_assert_ptr_nonnull(sent.note); /* the vault's, with which it can be told */
+	vault_sent_done(&sent);
+
+	/* and written on: a fork */
+	cof_io_free(io);
+	{
+		struct world twin = w;
+		struct cof_log_params p;
+
+		twin.sim = other;
+		ck_assert_int_eq(cof_sim_open(other, &twin.io), 0);
+		p = world_params(&twin);
+		ck_assert_int_eq(cof_log_open(&p, &twin.secrets, &twin.log, &twin.rec, &d), 0);
+		ck_assert_int_eq(world_mount(&twin), 0);
+		for (unsigned i = 0; i < 40; i++)
+			ck_assert_int_eq(world_put(&twin, 900 + i, 100, false, NULL), 0);
+		ck_assert_int_eq(cof_log_checkpoint(twin.log), 0);
+		ck_assert_int_lt(far_sync(&far, twin.io, NULL, &sent, &d), 0);
+		ck_assert_uint_eq(sent.refusal, VAULT_R_FORK);
+		ck_assert_uint_eq(far.refused, VAULT_R_FORK);
+		vault_sent_done(&sent);
+		cof_log_abandon(twin.log);
+		cof_io_free(twin.io);
+	}
+	cof_sim_free(other);
+	ck_assert_uint_eq(far_head(&far), head);
+	ck_assert_int_eq(far_verify(&far, NULL), COF_INTACT);
+	put_some(300, 3);
+	(void)sync_all();
+	end();
+}
+END_TEST
+
+START_TEST(a_quota)
+{
+	struct vault_sent sent;
+	struct cof_diag d = {""};
+
+	begin();
+	far.quota = 20000;
+	ck_assert_int_eq(far_sync(&far, w.io, NULL, &sent, &d), -ECONNABORTED);
+	ck_assert_uint_eq(sent.refusal, VAULT_R_QUOTA);
+	ck_assert_ptr_nonnull(strstr(d.text, "20000"));
+	vault_sent_done(&sent);
+	ck_assert_uint_eq(far_head(&far), 0);
+	end();
+}
+END_TEST
+
+/* Stored hashes of a copy are derived: without them it is read through. */
+START_TEST(a_copy_without_tiles)
+{
+	const uint8_t *p;
+	size_t n;
+
+	begin();
+	(void)sync_all();
+	ck_assert_int_eq(cof_sim_peek(far.sim, "tile/0", &p, &n), 0);
+	ck_assert_int_eq(cof_sim_flip(far.sim, "tile/0", 3 * COF_HASH + 1, 2), 0);
+	ck_assert_uint_eq(far_head(&far), newest());
+	put_some(400, 4);
+	(void)sync_all();
+	end();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("vault");
+	TCase *t = tcase_create("sessions");
+	SRunner *runner = srunner_create(s);
+	struct cof_diag d = {""};
+	int failed;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (cof_crypto_init(1u << 20, &d) < 0) {
+		fprintf(stderr, "%s\n", d.text);
+		return 1;
+	}
+	tcase_set_timeout(t, 120);
+	tcase_add_test(t, everything_arrives);
+	tcase_add_test(t, a_cut_line);
+	tcase_add_test(t, a_line_that_lies);
+	tcase_add_test(t, a_vault_that_dies);
+	tcase_add_test(t, two_histories);
+	tcase_add_test(t, a_quota);
+	tcase_add_test(t, a_copy_without_tiles);
+	suite_add_tcase(s, t);
+	srunner_set_fork_status(runner, CK_NOFORK);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A copy is made, opened, recovered. What was finished is trusted as far as the stored hashes give its head; what lies
+ * behind was on its way when a session ended, and is looked at again frame by frame. Nothing of it counts before the
+ * next head proves it.
+ */
+#include <stdio.h>
+
+#include "tools/vault/internal.h"
+
+int vault_copy_create(struct cof_io *io, const void *conf, size_t n, struct cof_diag *diag)
+{
+	struct cof_conf c;
+	int r = cof_conf_parse(conf, n, &c, diag);
+
+	if (r < 0)
+		return r;
+	r = cof_io_mkdir(io, "log");
+	if (r == 0 || r == -EEXIST)
+		r = cof_io_mkdir(io, "tile");
+	if (r == 0 || r == -EEXIST)
+		r = cof_io_sync_dir(io, "");
+	if (r == 0)
+		r = cof_io_replace(io, "archive.conf", conf, n);
+	if (r < 0)
+		return cof_fail(diag, r, "%s: a copy cannot be made: %s", cof_io_where(io), strerror(-r));
+	return 0;
+}
+
+/* ---- going back ---- */
+
+struct later {
+	uint64_t from; /* segments */
+	struct cof_io *io;
+};
+
+static int remove_later(void *user, const char *name)
+{
+	const struct later *l = user;
+	char *end = NULL, path[32];
+	unsigned long long number = strtoull(name, &end, 16);
+
+	if (end != name + 8 || strcmp(end, ".seg") || number < l->from)
+		return 0;
+	copy_segment_path(number, path);
+	return cof_io_unlink(l->io, path);
+}
+
+int copy_back_to(struct vault_copy *c, uint64_t size, uint64_t address)
+{
+	uint64_t number = address / c->conf.segment_size, offset = address % c->conf.segment_size;
+	struct later later = {.from = offset ? number + 1 : number, .io = c->io};
+	cof_autofile struct cof_file *f = NULL;
+	char path[32];
+	int r;
+
+	cof_io_close(c->segment);
+	c->segment = NULL;
+	c->part_len = c->part_want = 0;
+	c->unproven = 0;
+	cof_reader_free(c->reader); /* it may have files open that go */
+	c->reader = NULL;
+	r = cof_reader_new(c->io, &c->conf, &c->reader);
+	if (r == 0)
+		r = cof_io_list(c->io, "log", remove_later, &later);
+	copy_segment_path(number, path);
+	if (r == 0 && offset) {
+		r = cof_io_open(c->io, path, COF_IO_RDWR, &f);
+		if (r == 0)
+			r = cof_io_truncate(f, offset);
+		if (r == 0)
+			r = cof_io_sync(f);
+	}
+	if (r == 0)
+		r = copy_tree_back(&c->tree, size);
+	if (r == 0 && size)
+		r = copy_tree_leaf(&c->tree, size - 1, c->previous);
+	if (r < 0)
+		return r;
+	if (!size)
+		memset(c->previous, 0, COF_HASH);
+	c->boundary = address;
+	c->proven = size;
+	c->proven_end = address;
+	return 0;
+}
+
+/* ---- what lies there ---- */
+
+enum scanned { SCAN_WHOLE, SCAN_PART, SCAN_END, SCAN_WRONG };
+
+/* The frame at the boundary, taken when it is whole and right. */
+static int scan_one(struct vault_copy *c, struct cof_file *f, enum scanned *ret)
+{
+	uint64_t offset = c->boundary % c->conf.segment_size, bytes;
+	struct cof_frame frame;
+	size_t n = 0, want = COF_FRAME_HEADER;
+	int r = cof_io_size(f, &bytes);
+
+	*ret = SCAN_END;
+	if (r < 0 || bytes <= offset)
+		return r;
+	r = cof_io_read(f, c->part, want, offset, &n);
+	if (r < 0)
+		return r;
+	if (n == want) {
+		*ret = SCAN_WRONG;
+		if (copy_judge_header(c, c->part, &frame, NULL) < 0)
+			return 0;
+		want += frame.stored;
+		c->part_want = want;
+		r = cof_io_read(f, c->part, want, offset, &n);
+		if (r < 0)
+			return r;
+	}
+	if (n < want) {
+		*ret = SCAN_PART;
+		c->part_len = n;
+		return 0;
+	}
+	c->part_want = 0;
+	r = copy_take_frame(c, c->part, NULL);
+	*ret = r < 0 ? SCAN_WRONG : SCAN_WHOLE;
+	return r == -EBADMSG || r == -EUCLEAN ? 0 : r;
+}
+
+/* From the boundary on; ends where nothing whole and right follows. limit: frames, or UINT64_MAX. */
+static int scan(struct vault_copy *c, uint64_t limit, enum scanned *ret)
+{
+	uint64_t size = c->conf.segment_size, number = UINT64_MAX;
+	cof_autofile struct cof_file *f = NULL;
+	int r = 0;
+
+	*ret = SCAN_END;
+	while (r == 0 && c->tree.frontier.size < limit) {
+		char path[32];
+
+		if (number != c->boundary / size) {
+			cof_io_closep(&f);
+			f = NULL;
+			number = c->boundary / size;
+			copy_segment_path(number, path);
+			r = cof_io_open(c->io, path, COF_IO_RDONLY, &f);
+			if (r == -ENOENT)
+				return 0;
+			if (r < 0)
+				return r;
+		}
+		r = scan_one(c, f, ret);
+		if (r < 0 || *ret == SCAN_PART || *ret == SCAN_WRONG)
+			return r;
+		if (*ret == SCAN_END && c->boundary % size == 0)
+			return 0;
+		if (*ret == SCAN_END) {
+			copy_segment_path(number + 1, path);
+			if (cof_io_exists(c->io, path) != 1)
+				return 0;
+			c->boundary = (number + 1) * size;
+		}
+	}
+	return r;
+}
+
+static int load_head(struct vault_copy *c, struct cof_diag *diag)
+{
+	cof_autofree uint8_t *note = NULL;
+	size_t n = 0;
+	int r = cof_io_load(c->io, "checkpoint", COF_NOTE_MAX, &note, &n);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0)
+		r = cof_checkpoint_open(note, n, &c->conf.vkey, &c->head);
+	if (r < 0)
+		return cof_fail(diag, r == -EIO || r == -ENOMEM ? r : -EUCLEAN,
+				"%s/checkpoint is damaged: it is not signed with the archive's key", cof_io_where(c->io));
+	c->note = (char *)note;
+	note = NULL;
+	return 0;
+}
+
+/* Where the head's frames end, by the stored hashes; all of the log is read where they do not give its root. */
+static int find_head(struct vault_copy *c, struct cof_diag *diag)
+{
+	uint8_t root[COF_HASH] = {0};
+	struct cof_frame f;
+	enum scanned how;
+	uint64_t at = 0;
+	int r = copy_tree_back(&c->tree, c->head.size);
+
+	if (r == 0)
+		cof_frontier_root(&c->tree.frontier, root);
+	if (r == 0 && c->head.size && cof_equal(root, c->head.root, COF_HASH)) {
+		r = cof_reader_find(c->reader, c->head.size - 1, &at, diag);
+		if (r == 0)
+			r = cof_reader_header(c->reader, at, &f, NULL, diag);
+		if (r == 0)
+			r = copy_tree_leaf(&c->tree, c->head.size - 1, c->previous);
+		if (r < 0)
+			return cof_fail(diag, -EUCLEAN, "%s: the last frames that were confirmed are not there",
+					cof_io_where(c->io));
+		c->boundary = at + COF_FRAME_HEADER + f.stored;
+	} else if (c->head.size) {
+		r = copy_tree_back(&c->tree, 0);
+		if (r == 0)
+			r = scan(c, c->head.size, &how);
+		cof_frontier_root(&c->tree.frontier, root);
+		if (r < 0 || c->tree.frontier.size != c->head.size || !cof_equal(root, c->head.root, COF_HASH))
+			return cof_fail(diag, -EUCLEAN,
+					"%s: of %llu frames that were confirmed only %llu are there and right",
+					cof_io_where(c->io), (unsigned long long)c->head.size,
+					(unsigned long long)c->tree.frontier.size);
+	}
+	c->head_end = c->proven_end = c->boundary;
+	c->proven = c->head.size;
+	return 0;
+}
+
+static int recover(struct vault_copy *c, struct cof_diag *diag)
+{
+	enum scanned how = SCAN_END;
+	uint64_t size, end;
+	int r = find_head(c, diag);
+
+	if (r < 0)
+		return r;
+	r = scan(c, UINT64_MAX, &how);
+	if (r == 0 && how == SCAN_WRONG) {
+		size = c->tree.frontier.size;
+		end = c->boundary;
+		r = copy_back_to(c, size, end);
+	}
+	/* nothing behind the head is proven yet */
+	c->proven = c->head.size;
+	c->proven_end = c->head_end;
+	if (r < 0)
+		return cof_fail(diag, r, "%s cannot be read: %s", cof_io_where(c->io), strerror(-r));
+	return 0;
+}
+
+int vault_copy_open(struct cof_io *io, struct vault_copy **ret, struct cof_diag *diag)
+{
+	struct vault_copy *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return cof_fail(diag, -ENOMEM, "out of memory");
+	c->io = io;
+	c->part = malloc(FRAME_MAX);
+	r = c->part ? cof_conf_load(io, &c->conf, diag) : -ENOMEM;
+	if (r == 0)
+		r = cof_reader_new(io, &c->conf, &c->reader);
+	if (r == 0)
+		r = copy_tree_open(&c->tree, io, diag);
+	if (r == 0)
+		r = load_head(c, diag);
+	if (r == 0)
+		r = recover(c, diag);
+	if (r < 0) {
+		vault_copy_free(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+void vault_copy_free(struct vault_copy *c)
+{
+	if (!c)
+		return;
+	cof_io_close(c->segment);
+	copy_tree_done(&c->tree);
+	cof_reader_free(c->reader);
+	free(c->note);
+	free(c->part);
+	free(c);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sender of a session: says what its newest checkpoint is, proves that it extends what the receiver has, sends what
+ * is missing, and a proof whenever the receiver has taken so much that it could not believe more.
+ */
+#include <stdio.h>
+
+#include "tools/vault/internal.h"
+
+#define PROVE_EVERY (16u << 20) /* bytes: far below VAULT_UNPROVEN */
+
+struct sending {
+	struct vault_wire *w;
+	struct vault_source *s;
+	const struct vault_progress *progress;
+	struct vault_sent *ret;
+	struct cof_diag *diag;
+	struct cof_checkpoint head;
+	uint64_t have, address, head_size; /* of the receiver: frames, next byte, finished head */
+	uint8_t head_root[COF_HASH];
+	uint8_t hashes[2][COF_PROOF_MAX][COF_HASH];
+};
+
+void vault_sent_done(struct vault_sent *s)
+{
+	free(s->note);
+	s->note = NULL;
+}
+
+static int told(struct sending *t, enum vault_message type, struct cof_buf *body)
+{
+	return vault_expect(t->w, type, body, &t->ret->refusal, t->diag);
+}
+
+static int gone(struct sending *t, int r)
+{
+	cof_autobuf struct cof_buf body = {0};
+
+	if (r != -EPIPE)
+		return cof_fail(t->diag, r, "sending to the other side: %s", strerror(-r));
+	/* it may have said why before it went */
+	if (told(t, VAULT_REFUSED, &body) == -ECONNABORTED)
+		return -ECONNABORTED;
+	if (body.len > 2) {
+		t->ret->refusal = cof_get_le16(body.data);
+		return cof_fail(t->diag, -ECONNABORTED, "%.*s", (int)COF_MIN(body.len - 2, 700),
+				(const char *)body.data + 2);
+	}
+	return cof_fail(t->diag, -EPIPE, "the other side ended: the connection was cut");
+}
+
+static int get_state(struct sending *t)
+{
+	cof_autobuf struct cof_buf body = {0};
+	int r = told(t, VAULT_STATE, &body);
+
+	if (r < 0)
+		return r;
+	if (body.len < VAULT_STATE_FIXED)
+		return cof_fail(t->diag, -EPROTO, "STATE is malformed");
+	t->head_size = cof_get_le64(body.data);
+	t->have = cof_get_le64(body.data + 8);
+	t->address = cof_get_le64(body.data + 16);
+	memcpy(t->head_root, body.data + 24, COF_HASH);
+	t->ret->note = strndup((const char *)body.data + VAULT_STATE_FIXED, body.len - VAULT_STATE_FIXED);
+	return t->ret->note ? 0 : cof_fail(t->diag, -ENOMEM, "out of memory");
+}
+
+/* Behind what the receiver has: was this store restored from a backup, or does it have another history? */
+static int behind(struct sending *t)
+{
+	t->ret->refusal = VAULT_R_STALE;
+	return cof_fail(t->diag, -ESTALE, "this archive has %llu frames, and the vault has seen %llu: it was put back to an "
+					  "older state. Take what is missing from the vault (coffer restore) before anything "
+					  "is written; what was written since is another history",
+			(unsigned long long)t->head.size, (unsigned long long)t->head_size);
+}
+
+static int send_head(struct sending *t)
+{
+	uint8_t fixed[12];
+	struct vault_proof from_head = {.hash = t->hashes[0]}, from_here = {.hash = t->hashes[1]};
+	const char *note = vault_source_note(t->s, &t->head);
+	int r;
+
+	if (t->head_size > t->head.size)
+		return behind(t);
+	r = vault_source_proof(t->s, t->head_size, &from_head, t->diag);
+	if (r == 0 && t->have <= t->head.size)
+		r = vault_source_proof(t->s, t->have, &from_here, t->diag);
+	if (r < 0)
+		return r;
+	cof_put_le64(fixed, vault_source_end(t->s));
+	cof_put_le16(fixed + 8, (uint16_t)from_head.n);
+	cof_put_le16(fixed + 10, (uint16_t)from_here.n);
+	r = vault_send(t->w, VAULT_HEAD,
+		       (struct iovec[]){{.iov_base = fixed, .iov_len = sizeof(fixed)},
+					{.iov_base = from_head.hash, .iov_len = from_head.n * COF_HASH},
+					{.iov_base = from_here.hash, .iov_len = from_here.n * COF_HASH},
+					{.iov_base = (void *)(uintptr_t)note, .iov_len = strlen(note)}},
+		       4);
+	return r < 0 ? gone(t, r) : 0;
+}
+
+static int get_resume(struct sending *t)
+{
+	cof_autobuf struct cof_buf body = {0};
+	int r = told(t, VAULT_RESUME, &body);
+
+	if (r < 0)
+		return r;
+	if (body.len != 16)
+		return cof_fail(t->diag, -EPROTO, "RESUME is malformed");
+	t->have = cof_get_le64(body.data);
+	t->address = cof_get_le64(body.data + 8);
+	return vault_source_seek(t->s, t->have, t->address, t->diag);
+}
+
+static int send_proof(struct sending *t, uint64_t size)
+{
+	struct vault_proof proof = {.hash = t->hashes[0]};
+	uint8_t fixed[8];
+	int r = vault_source_proof(t->s, size, &proof, t->diag);
+
+	if (r < 0)
+		return r;
+	cof_put_le64(fixed, size);
+	r = vault_send(t->w, VAULT_PROOF,
+		       (struct iovec[]){{.iov_base = fixed, .iov_len = sizeof(fixed)},
+					{.iov_base = proof.hash, .iov_len = proof.n * COF_HASH}},
+		       2);
+	return r < 0 ? gone(t, r) : 0;
+}
+
+static int send_bytes(struct sending *t)
+{
+	cof_autofree uint8_t *buf = malloc(VAULT_DATA);
+	uint64_t end = vault_source_end(t->s), from = t->address, unproven = 0;
+	struct vault_piece piece = {.whole = t->have};
+	uint8_t fixed[8];
+	int r = buf ? 0 : -ENOMEM;
+
+	while (r == 0) {
+		r = vault_source_read(t->s, buf, VAULT_DATA, &piece, t->diag);
+		if (r < 0 || !piece.n)
+			break;
+		cof_put_le64(fixed, piece.address);
+		r = vault_send(t->w, VAULT_DATA_IS,
+			       (struct iovec[]){{.iov_base = fixed, .iov_len = sizeof(fixed)},
+						{.iov_base = buf, .iov_len = piece.n}},
+			       2);
+		if (r < 0)
+			return gone(t, r);
+		t->ret->bytes += piece.n;
+		unproven += piece.n;
+		if (t->progress && t->progress->fn)
+			t->progress->fn(t->progress->user, piece.address + piece.n - from, end - from);
+		if (unproven >= PROVE_EVERY) {
+			r = send_proof(t, piece.whole);
+			unproven = 0;
+		}
+	}
+	if (r == -ENOMEM)
+		return cof_fail(t->diag, r, "out of memory");
+	t->ret->frames = piece.whole - t->have;
+	return r < 0 || !unproven ? r : send_proof(t, t->head.size);
+}
+
+static int finish(struct sending *t, const void *envelope, size_t len)
+{
+	cof_autobuf struct cof_buf body = {0};
+	int r = 0;
+
+	if (envelope && len <= VAULT_ENVELOPE_MAX)
+		r = vault_send(t->w, VAULT_ENVELOPE,
+			       &(struct iovec){.iov_base = (void *)(uintptr_t)envelope, .iov_len = len}, 1);
+	if (r == 0)
+		r = vault_send(t->w, VAULT_END, NULL, 0);
+	if (r < 0)
+		return gone(t, r);
+	r = told(t, VAULT_DONE, &body);
+	if (r < 0)
+		return r;
+	free(t->ret->note);
+	t->ret->note = strndup((const char *)body.data, body.len);
+	return t->ret->note ? 0 : cof_fail(t->diag, -ENOMEM, "out of memory");
+}
+
+int vault_send_log(struct vault_wire *w, struct vault_source *s, const void *envelope, size_t envelope_len,
+		   const struct vault_progress *progress, struct vault_sent *ret, struct cof_diag *diag)
+{
+	struct sending t = {.w = w, .s = s, .progress = progress, .ret = ret, .diag = diag};
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	vault_source_note(s, &t.head);
+	ret->size = t.head.size;
+	r = get_state(&t);
+	if (r == 0)
+		r = send_head(&t);
+	if (r == 0)
+		r = get_resume(&t);
+	if (r == 0) {
+		ret->nothing = t.have == t.head.size;
+		r = send_bytes(&t);
+	}
+	if (r == 0)
+		r = finish(&t, envelope, envelope_len);
+	return r;
+}

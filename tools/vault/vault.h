@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tools/vault: vaults far away. A vault keeps copies of archives' logs, byte for byte, and says with a key of its
+ * own what it has seen and when. docs/vault-protocol.md specifies what is spoken.
+ *
+ * A copy is a store without keys: archive.conf, log/, tile/, checkpoint (docs/format.md), so everything that verifies a
+ * store verifies a copy. Sender and receiver are roles of one session: a host sends to its vault, a vault sends to
+ * whoever restores.
+ *
+ * Not thread-safe: one thread for each object.
+ */
+#ifndef COFFER_VAULT_H
+#define COFFER_VAULT_H
+
+#include "fs/log/log.h"
+
+/* ---- messages over a byte stream (wire.c): docs/vault-protocol.md 2 ---- */
+
+#define VAULT_BODY_MAX (1u << 20) /* bytes of a message behind its head */
+#define VAULT_DATA 262144u	  /* bytes of the log in one message */
+#define VAULT_UNPROVEN (64u << 20) /* bytes that a receiver takes before it asks for a proof */
+#define VAULT_ENVELOPE_MAX 524288u
+
+enum vault_message {
+	VAULT_HELLO = 1, VAULT_STATE, VAULT_HEAD, VAULT_RESUME, VAULT_DATA_IS, VAULT_PROOF, VAULT_ENVELOPE,
+	VAULT_END, VAULT_DONE, VAULT_REFUSED,
+};
+
+enum vault_refusal { /* in REFUSED, and the exit codes of coffer sync are made of it */
+	VAULT_R_MALFORMED = 1, /* not what the protocol says */
+	VAULT_R_VERSION,       /* of the protocol */
+	VAULT_R_UNKNOWN,       /* an archive that this vault, or this key, does not take */
+	VAULT_R_BUSY,	       /* another session writes to this copy */
+	VAULT_R_STALE,	       /* the head is behind what the vault has: behind or restored from a backup */
+	VAULT_R_FORK,	       /* the head does not extend what the vault has: both are kept */
+	VAULT_R_DATA,	       /* bytes that are not of the head */
+	VAULT_R_QUOTA,
+	VAULT_R_FAILED,	       /* of the vault itself: disk full, damage */
+};
+const char *vault_refusal_name(unsigned code);
+
+struct vault_wire {
+	int in, out;
+	int timeout_ms;	 /* without a byte: -ETIMEDOUT; negative: for ever */
+	uint64_t limit;	 /* bytes a second that are sent; 0: as many as go */
+	uint64_t sent, received;
+	int64_t pause_from; /* of the limit */
+	uint64_t since_pause;
+};
+/* Writes head and body; -EPIPE: the other side is gone. */
+int vault_send(struct vault_wire *w, enum vault_message type, const struct iovec *iov, int count);
+/* The next message. -ENOTCONN: the other side ended between two messages · -EPIPE within one, of which body has what
+ * came · -EPROTO with the reason · -ETIMEDOUT. */
+int vault_receive(struct vault_wire *w, uint8_t *ret_type, struct cof_buf *body, struct cof_diag *diag);
+/* A message of this type. REFUSED instead gives -ECONNABORTED with its text, and *ret_code (may be NULL). */
+int vault_expect(struct vault_wire *w, enum vault_message type, struct cof_buf *body, unsigned *ret_code,
+		 struct cof_diag *diag);
+int vault_refuse(struct vault_wire *w, enum vault_refusal code, const char *text);
+
+/* ---- a copy of a log (copy.c): what a receiver has ---- */
+
+struct vault_copy;
+
+struct vault_copy_state {
+	struct cof_conf conf;
+	struct cof_checkpoint head; /* the newest that was finished; size 0: none */
+	uint64_t size;		    /* frames that are there, those behind the head included */
+	uint64_t address;	    /* of the next byte: behind them, and behind what is there of the next frame */
+	uint64_t bytes;		    /* of the log */
+	uint64_t unproven;	    /* bytes that no proof covers yet */
+};
+
+/* Makes it in an empty directory. conf: the text of archive.conf. */
+int vault_copy_create(struct cof_io *io, const void *conf, size_t n, struct cof_diag *diag);
+/*
+ * Opens and recovers it: what is behind the newest head is looked at again, whole frames stay. -ENOENT: there is none ·
+ * -EUCLEAN: it is damaged, diag says what (a scrub tells all of it).
+ */
+int vault_copy_open(struct cof_io *io, struct vault_copy **ret, struct cof_diag *diag);
+void vault_copy_free(struct vault_copy *c); /* NULL is fine */
+void vault_copy_state(const struct vault_copy *c, struct vault_copy_state *ret);
+/* The note of the newest finished head, with its signatures; "" without one. */
+const char *vault_copy_note(const struct vault_copy *c);
+
+/*
+ * The head that comes: note, signed by the archive's key. from_head proves that it extends the newest finished head,
+ * from_here that it extends what is there. -ESTALE: it is behind · -ENOTUNIQ: it does not extend the finished head, a
+ * fork · -EBADMSG: not signed by this archive · -EUCLEAN malformed. What is there but not of this head is dropped.
+ */
+struct vault_proof {
+	uint8_t (*hash)[COF_HASH];
+	size_t n;
+};
+int vault_copy_head(struct vault_copy *c, const void *note, size_t len, const struct vault_proof *from_head,
+		    const struct vault_proof *from_here, struct cof_diag *diag);
+/* Bytes of the log from the next address on: any number, frames may be cut anywhere. -EUCLEAN, -EBADMSG: not the log;
+ * nothing of a wrong frame counts. -EFBIG: more than VAULT_UNPROVEN bytes without a proof. */
+int vault_copy_feed(struct vault_copy *c, uint64_t address, const void *p, size_t n, struct cof_diag *diag);
+/* All whole frames so far are of the coming head. -EBADMSG: they are not, and are dropped. */
+int vault_copy_prove(struct vault_copy *c, const struct vault_proof *proof, struct cof_diag *diag);
+/* All of it is there: makes it durable. Then the head is finished once the note with more signatures is kept. */
+int vault_copy_sync(struct vault_copy *c, struct cof_diag *diag);
+int vault_copy_finish(struct vault_copy *c, const void *note, size_t len, struct cof_diag *diag);
+
+/* ---- what a sender has (source.c) ---- */
+
+struct vault_source;
+
+/* A store or a copy, as it lies there; its daemon may go on. The newest checkpoint is what will be sent. */
+int vault_source_open(struct cof_io *io, struct vault_source **ret, struct cof_diag *diag);
+void vault_source_free(struct vault_source *s);
+const struct cof_conf *vault_source_conf(const struct vault_source *s);
+const char *vault_source_conf_text(const struct vault_source *s);
+const char *vault_source_note(const struct vault_source *s, struct cof_checkpoint *ret);
+/* Where the frames of the newest checkpoint end. */
+uint64_t vault_source_end(const struct vault_source *s);
+/* -ERANGE: older is no prefix of it by size. proof->hash: COF_PROOF_MAX places, the caller's. */
+int vault_source_proof(struct vault_source *s, uint64_t older, struct vault_proof *proof, struct cof_diag *diag);
+/* The root that this log had at a size. */
+int vault_source_root(struct vault_source *s, uint64_t size, uint8_t ret[COF_HASH], struct cof_diag *diag);
+/* What is read next: from an address within frame `size`, or where it begins. -ERANGE: it does not lie there. */
+int vault_source_seek(struct vault_source *s, uint64_t size, uint64_t address, struct cof_diag *diag);
+struct vault_piece {
+	uint64_t address;
+	size_t n;	/* bytes; 0: the end of the newest checkpoint */
+	uint64_t whole; /* frames that are whole with them: all of a smaller sequence */
+};
+/* The next bytes, of one segment and at most n. */
+int vault_source_read(struct vault_source *s, void *buf, size_t n, struct vault_piece *ret, struct cof_diag *diag);
+
+/* ---- sessions (send.c, take.c) ---- */
+
+struct vault_progress {
+	void (*fn)(void *user, uint64_t done, uint64_t total); /* bytes of this session; may be NULL */
+	void *user;
+};
+
+struct vault_sent {
+	uint64_t size, frames, bytes; /* of the head; frames and bytes that were missing */
+	bool nothing;		      /* was missing */
+	unsigned refusal;	      /* enum vault_refusal; 0: none */
+	char *note;		      /* with the vault's cosignature, or of the vault where it refused; malloc'ed, or NULL */
+};
+void vault_sent_done(struct vault_sent *s);
+/* As sender, behind HELLO: STATE is what comes next. envelope may be NULL. */
+int vault_send_log(struct vault_wire *w, struct vault_source *s, const void *envelope, size_t envelope_len,
+		   const struct vault_progress *progress, struct vault_sent *ret, struct cof_diag *diag);
+
+/* Called once all of a head is durable: adds what the receiver says to the note. 0 or -errno. */
+typedef int (*vault_sign_fn)(void *user, struct cof_buf *note, struct cof_diag *diag);
+struct vault_taking {
+	struct cof_io *io; /* of the copy */
+	uint64_t quota;	   /* bytes of the log; 0: none */
+	vault_sign_fn sign; /* NULL: nothing is added */
+	/* An envelope came: kept as the receiver likes. NULL: dropped. */
+	int (*envelope)(void *user, const void *p, size_t n, struct cof_diag *diag);
+	/* A head was refused as stale or as a fork. May be NULL. */
+	void (*refused)(void *user, unsigned code, const void *note, size_t len);
+	void *user;
+	struct vault_progress progress;
+};
+/* As receiver, from STATE on. The copy is opened before. Tells the other side what is wrong; -errno then. */
+int vault_take_log(struct vault_wire *w, struct vault_copy *c, const struct vault_taking *t, struct cof_diag *diag);
+
+/* ---- HELLO ---- */
+
+enum vault_role { VAULT_SENDS = 1, VAULT_FETCHES = 2 };
+struct vault_hello {
+	enum vault_role role; /* of whoever says hello */
+	uint8_t id[16], session[16];
+	const char *conf; /* archive.conf, NUL-terminated, within the body; of VAULT_SENDS */
+	size_t conf_len;
+};
+int vault_hello_send(struct vault_wire *w, enum vault_role role, const uint8_t id[16], const char *conf,
+		     uint8_t ret_session[16]);
+int vault_hello_read(const struct cof_buf *body, struct vault_hello *ret, unsigned *ret_code, struct cof_diag *diag);
+
+#endif
