@@ -9,7 +9,8 @@
 #define LEVELS 8u
 #define LEVEL_BUFFER 512u /* hashes of a level that are written at once */
 
-#define VAULT_STATE_FIXED (8 + 8 + 8 + COF_HASH) /* STATE: bytes before the note */
+#define VAULT_STATE_FIXED (8 + 8 + 8 + COF_HASH + 2) /* STATE: bytes before about ‖ note */
+#define VAULT_ABOUT_MAX 1024u
 
 /* ---- the tree of a copy (copy-tree.c): the frontier, and tile/0 to tile/7 ---- */
 

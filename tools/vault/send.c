@@ -24,7 +24,8 @@ struct sending {
 void vault_sent_done(struct vault_sent *s)
 {
 	free(s->note);
-	s->note = NULL;
+	free(s->about);
+	s->note = s->about = NULL;
 }
 
 static int told(struct sending *t, enum vault_message type, struct cof_buf *body)
@@ -49,20 +50,33 @@ static int gone(struct sending *t, int r)
 	return cof_fail(t->diag, -EPIPE, "the other side ended: the connection was cut");
 }
 
+int vault_state_about(const struct cof_buf *state, char **ret)
+{
+	size_t n = state->len < VAULT_STATE_FIXED ? SIZE_MAX : cof_get_le16(state->data + VAULT_STATE_FIXED - 2);
+
+	if (n > VAULT_ABOUT_MAX || state->len < VAULT_STATE_FIXED + n || memchr(state->data + VAULT_STATE_FIXED, 0, n))
+		return -EPROTO;
+	*ret = strndup((const char *)state->data + VAULT_STATE_FIXED, n);
+	return *ret ? 0 : -ENOMEM;
+}
+
 static int get_state(struct sending *t)
 {
 	cof_autobuf struct cof_buf body = {0};
+	size_t used;
 	int r = told(t, VAULT_STATE, &body);
 
 	if (r < 0)
 		return r;
-	if (body.len < VAULT_STATE_FIXED)
-		return cof_fail(t->diag, -EPROTO, "STATE is malformed");
+	r = vault_state_about(&body, &t->ret->about);
+	if (r < 0)
+		return cof_fail(t->diag, r, "STATE is malformed");
+	used = VAULT_STATE_FIXED + strlen(t->ret->about);
 	t->head_size = cof_get_le64(body.data);
 	t->have = cof_get_le64(body.data + 8);
 	t->address = cof_get_le64(body.data + 16);
 	memcpy(t->head_root, body.data + 24, COF_HASH);
-	t->ret->note = strndup((const char *)body.data + VAULT_STATE_FIXED, body.len - VAULT_STATE_FIXED);
+	t->ret->note = strndup((const char *)body.data + used, body.len - used);
 	return t->ret->note ? 0 : cof_fail(t->diag, -ENOMEM, "out of memory");
 }
 

@@ -52,18 +52,20 @@ static int send_state(struct taking *t)
 {
 	struct vault_copy_state s;
 	uint8_t fixed[VAULT_STATE_FIXED];
-	const char *note = vault_copy_note(t->c);
+	const char *note = vault_copy_note(t->c), *about = t->p->about ? t->p->about : "";
 
 	vault_copy_state(t->c, &s);
 	cof_put_le64(fixed, s.head.size);
 	cof_put_le64(fixed + 8, s.size);
 	cof_put_le64(fixed + 16, s.address);
 	memcpy(fixed + 24, s.head.root, COF_HASH);
+	cof_put_le16(fixed + VAULT_STATE_FIXED - 2, (uint16_t)strlen(about));
 	t->from = s.address;
 	return vault_send(t->w, VAULT_STATE,
 			  (struct iovec[]){{.iov_base = fixed, .iov_len = sizeof(fixed)},
+					   {.iov_base = (void *)(uintptr_t)about, .iov_len = strlen(about)},
 					   {.iov_base = (void *)(uintptr_t)note, .iov_len = strlen(note)}},
-			  2);
+			  3);
 }
 
 static int malformed(struct taking *t, const char *what)

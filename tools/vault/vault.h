@@ -135,10 +135,14 @@ struct vault_progress {
 	void *user;
 };
 
+/* What STATE says of who sent it: malloc'ed. -EPROTO */
+int vault_state_about(const struct cof_buf *state, char **ret);
+
 struct vault_sent {
 	uint64_t size, frames, bytes; /* of the head; frames and bytes that were missing */
 	bool nothing;		      /* was missing */
 	unsigned refusal;	      /* enum vault_refusal; 0: none */
+	char *about;		      /* what the receiver says of itself; malloc'ed, or NULL */
 	char *note;		      /* with the vault's cosignature, or of the vault where it refused; malloc'ed, or NULL */
 };
 void vault_sent_done(struct vault_sent *s);
@@ -152,6 +156,7 @@ struct vault_taking {
 	struct cof_io *io; /* of the copy */
 	uint64_t quota;	   /* bytes of the log; 0: none */
 	vault_sign_fn sign; /* NULL: nothing is added */
+	const char *about;  /* for STATE, or NULL: who takes */
 	/* An envelope came: kept as the receiver likes. NULL: dropped. */
 	int (*envelope)(void *user, const void *p, size_t n, struct cof_diag *diag);
 	/* A head was refused as stale or as a fork. May be NULL. */
@@ -161,6 +166,51 @@ struct vault_taking {
 };
 /* As receiver, from STATE on. The copy is opened before. Tells the other side what is wrong; -errno then. */
 int vault_take_log(struct vault_wire *w, struct vault_copy *c, const struct vault_taking *t, struct cof_diag *diag);
+
+/* ---- a vault: a directory of copies (place.c) ---- */
+
+struct vault_place {
+	struct cof_io *io;
+	struct cof_vkey vkey; /* cosignature/v1; its name is the vault's */
+	uint8_t *seed;	      /* secure memory */
+	char place[128];      /* "LAT,LON,NAME", or "" */
+	char jurisdiction[8]; /* ISO 3166 letters, or "" */
+	int64_t created;
+};
+/* Makes one in an empty or new directory: -EEXIST. name: as a key's (crypto/note.h). */
+int vault_place_init(const char *dir, const char *name, const char *place, const char *jurisdiction, struct cof_diag *diag);
+int vault_place_open(const char *dir, struct vault_place *ret, struct cof_diag *diag); /* -ENOENT: none */
+void vault_place_close(struct vault_place *v);
+/* "LAT,LON,NAME" in degrees: -EINVAL with the reason. */
+int vault_place_check(const char *place, struct cof_diag *diag);
+/* The directory of an archive's copy. conf NULL: it has to be there, -ENOENT; else it is made. */
+int vault_place_archive(const struct vault_place *v, const uint8_t id[16], const void *conf, size_t n,
+			struct cof_io **ret, struct cof_diag *diag);
+typedef int (*vault_place_fn)(void *user, const uint8_t id[16]);
+int vault_place_list(const struct vault_place *v, vault_place_fn fn, void *user);
+/* What STATE says of a vault: lines of vkey, place, jurisdiction. */
+void vault_place_about(const struct vault_place *v, struct cof_buf *ret);
+
+struct vault_serve {
+	const uint8_t *only; /* the one archive of this connection; NULL: any */
+	bool no_new;	     /* archives that are not there are refused */
+	uint64_t quota;	     /* bytes of each archive's log; 0: none */
+	void (*told)(void *user, const char *line); /* what an operator should know; may be NULL */
+	void *user;
+};
+/* One session, as the other side of coffer sync or coffer restore. */
+int vault_serve(const struct vault_place *v, struct vault_wire *w, const struct vault_serve *p, struct cof_diag *diag);
+
+/* ---- the way to a vault (transport.c) ---- */
+
+struct vault_line {
+	pid_t pid; /* of the process that carries it; 0: none */
+	struct vault_wire wire;
+};
+int vault_url_check(const char *url, struct cof_diag *diag); /* -EINVAL */
+/* url: ssh://[USER@]HOST[:PORT]/DIR, with ssh or what COFFER_SSH names; dir:/DIR. */
+int vault_line_open(const char *url, struct vault_line *ret, struct cof_diag *diag);
+int vault_line_close(struct vault_line *l); /* the process's exit status */
 
 /* ---- HELLO ---- */
 

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* coffer sync: brings an archive's vaults up to date. */
+#include "tools/coffer.h"
+#include "tools/output.h"
+#include "tools/vaults.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#define SECURE_BYTES (1u << 20)
+
+enum { OPT_LIMIT, OPT_JSON };
+enum { EXIT_BEHIND = 3, EXIT_FORK = 4 };
+
+static const struct tool_option options[] = {
+    [OPT_LIMIT] = {"limit", "SIZE", "at most so many bytes a second, such as 20M"},
+    [OPT_JSON] = {"json", NULL, "one JSON object for each vault, a line each"},
+    {0},
+};
+
+struct syncing {
+	uint64_t limit;
+	bool json;
+	struct store store;
+	char **name; /* those that are wanted; n 0: all */
+	int n;
+	int code; /* the worst */
+	unsigned met;
+	uint8_t *envelope;
+	size_t envelope_len;
+	struct progress progress;
+};
+
+static void progressed(void *user, uint64_t done, uint64_t total)
+{
+	struct syncing *s = user;
+
+	progress_update(&s->progress, done, total);
+}
+
+static void say(const struct syncing *s, const struct vault_entry *e, const struct vault_sent *sent)
+{
+	char when[32], size[24];
+
+	cof_time_text((int64_t)e->time * COF_NSEC, when);
+	cof_size_text(sent->bytes, size);
+	if (s->json) {
+		cof_autojson struct cof_json *o = cof_json_object();
+
+		cof_json_set_str(o, "vault", e->name);
+		cof_json_set_uint(o, "size", e->size);
+		cof_json_set_uint(o, "frames", sent->frames);
+		cof_json_set_uint(o, "bytes", sent->bytes);
+		cof_json_set_str(o, "confirmed", when);
+		print_json(o, false);
+	} else if (sent->nothing) {
+		printf("%s has all %" PRIu64 " frames; confirmed at %s.\n", e->name, e->size, when);
+	} else {
+		printf("%s took %" PRIu64 " frames (%s) and has %" PRIu64 "; confirmed at %s.\n", e->name, sent->frames, size, e->size,
+		       when);
+	}
+}
+
+static int session(struct syncing *s, struct vault_entry *e, struct vault_sent *sent, struct cof_diag *diag)
+{
+	struct vault_progress progress = {.fn = progressed, .user = s};
+	struct vault_source *source = NULL;
+	struct vault_line line = {.pid = 0};
+	struct vault_entry is = {.time = 0};
+	int r = vault_source_open(s->store.io, &source, diag);
+
+	if (r == 0)
+		r = vault_hello_to(&s->store, e->url, &line, diag);
+	line.wire.limit = s->limit;
+	if (r == 0)
+		r = vault_send_log(&line.wire, source, s->envelope, s->envelope_len, &progress, sent, diag);
+	progress_clear(&s->progress);
+	vault_line_close(&line);
+	vault_source_free(source);
+	if (r < 0)
+		return r;
+	if (vault_about_read(sent->about, &is) == 0 && (strcmp(is.place, e->place) || strcmp(is.jurisdiction, e->jurisdiction)))
+		complain("vault %s says now that it stands at '%s' (%s); it was '%s' (%s) when it was added", e->name, is.place,
+			 is.jurisdiction, e->place, e->jurisdiction);
+	return vault_entry_note(&s->store, e, sent->note, diag);
+}
+
+static bool wanted(const struct syncing *s, const char *name)
+{
+	for (int i = 0; i < s->n; i++)
+		if (!strcmp(s->name[i], name))
+			return true;
+	return !s->n;
+}
+
+/* One that fails does not keep the others from being brought up to date. */
+static int one(void *user, struct vault_entry *e)
+{
+	struct syncing *s = user;
+	struct vault_sent sent = {.size = 0};
+	struct cof_diag diag = {""};
+	int code = EXIT_OK;
+
+	if (!wanted(s, e->name))
+		return 0;
+	s->met++;
+	if (session(s, e, &sent, &diag) < 0) {
+		cof_autofree char *shown = escaped(diag.text);
+
+		complain("vault %s: %s", e->name, shown ? shown : "out of memory");
+		code = sent.refusal == VAULT_R_STALE ? EXIT_BEHIND : sent.refusal == VAULT_R_FORK ? EXIT_FORK : EXIT_FAILED;
+	} else {
+		say(s, e, &sent);
+	}
+	s->code = COF_MAX(s->code, code);
+	vault_sent_done(&sent);
+	return 0;
+}
+
+static int act(struct syncing *s, const char *arg, struct cof_diag *diag)
+{
+	int r = cof_crypto_init(SECURE_BYTES, diag);
+
+	if (r == 0)
+		r = store_open(arg, &s->store, diag);
+	for (int i = 0; r == 0 && i < s->n; i++) {
+		struct vault_entry e = {.time = 0};
+
+		r = vault_entry_load(&s->store, s->name[i], &e, diag);
+		vault_entry_done(&e);
+	}
+	if (r == 0) {
+		r = cof_io_load(s->store.io, "seal/recovery.age", VAULT_ENVELOPE_MAX, &s->envelope, &s->envelope_len);
+		if (r < 0 && r != -ENOENT)
+			return cof_fail(diag, r, "%s/seal/recovery.age cannot be read: %s", s->store.path, strerror(-r));
+		r = vault_entries(&s->store, one, s, diag);
+	}
+	if (r == 0 && !s->met)
+		r = cof_fail(diag, -ENOENT, "%s has no vault yet: coffer vault add %s NAME URL", s->store.path, s->store.path);
+	return r;
+}
+
+static int run(const struct verb *self, int argc, char **argv)
+{
+	struct syncing s = {.progress = PROGRESS_INIT};
+	struct cof_diag diag = {""};
+	int option, r;
+
+	while ((option = option_next(self, argc, argv)) >= 0) {
+		if (option == OPT_JSON)
+			s.json = true;
+		else if (cof_size_parse(optarg, &s.limit) < 0 || !s.limit)
+			return misuse("--limit wants a size, such as 20M");
+	}
+	if (option != OPTION_END)
+		return option_exit(option);
+	if (argc <= optind)
+		return misuse("STORE is missing");
+	s.name = argv + optind + 1;
+	s.n = argc - optind - 1;
+	r = act(&s, argv[optind], &diag);
+	free(s.envelope);
+	store_close(&s.store);
+	return r < 0 ? failure(&diag) : s.code;
+}
+
+const struct verb verb_sync = {
+    .name = "sync",
+    .args = "STORE [VAULT...]",
+    .summary = "brings an archive's vaults up to date",
+    .text = "Sends to each vault what it lacks of the log, up to the newest checkpoint, and keeps what the vault signs for it. The archive may "
+	    "be mounted. A session that was cut goes on at the byte. The recovery envelope goes along; keys do not.\n"
+	    "\n"
+	    "A vault that has more than this store (it was put back to an older state), or another history (a fork), refuses; it keeps both "
+	    "heads of a fork.\n"
+	    "\n"
+	    "Exit code: 0 all are up to date, 1 failed, 2 wrong usage, 3 this store is behind a vault, 4 fork.",
+    .options = options,
+    .run = run,
+    .takes_files = true,
+};

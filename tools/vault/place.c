@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A vault's directory: vault.conf, its key, and archives/ID for each copy. */
+#include <math.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "tools/vault/internal.h"
+
+#define CONF_MAX 4096
+
+int vault_place_check(const char *place, struct cof_diag *diag)
+{
+	char *end = NULL;
+	double lat, lon;
+
+	if (!*place)
+		return 0;
+	lat = strtod(place, &end);
+	if (end == place || *end != ',' || !(fabs(lat) <= 90))
+		return cof_fail(diag, -EINVAL, "a place is LAT,LON,NAME in degrees, such as 22.62,120.30,Kaohsiung");
+	place = end + 1;
+	lon = strtod(place, &end);
+	if (end == place || *end != ',' || !(fabs(lon) <= 180) || !end[1])
+		return cof_fail(diag, -EINVAL, "a place is LAT,LON,NAME in degrees, such as 22.62,120.30,Kaohsiung");
+	if (strlen(place) > 100 || strpbrk(place, "\n\r;#\""))
+		return cof_fail(diag, -EINVAL, "a place's name is at most 80 bytes without line ends, ; # and quotes");
+	return 0;
+}
+
+static int check_jurisdiction(const char *j, struct cof_diag *diag)
+{
+	size_t n = strspn(j, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-0123456789");
+
+	if (j[n] || n > 6 || n == 1)
+		return cof_fail(diag, -EINVAL, "a jurisdiction is a code of ISO 3166, such as TW or US-CA");
+	return 0;
+}
+
+static int write_conf(struct cof_io *io, const struct cof_vkey *vkey, const char *place, const char *jurisdiction)
+{
+	cof_autobuf struct cof_buf b = {0};
+	char text[COF_VKEY_MAX], now[32];
+
+	cof_vkey_text(vkey, text);
+	cof_time_text(cof_now(CLOCK_REALTIME), now);
+	cof_buf_printf(&b, "[vault]\nformat = 1\nvkey = %s\nplace = %s\njurisdiction = %s\ncreated = %s\n", text, place,
+		       jurisdiction, now);
+	return b.failed ? -ENOMEM : cof_io_replace(io, "vault.conf", b.data, b.len);
+}
+
+int vault_place_init(const char *dir, const char *name, const char *place, const char *jurisdiction, struct cof_diag *diag)
+{
+	uint8_t *seed cof_autosecret = cof_secret_alloc(COF_KEY);
+	struct cof_io *io = NULL;
+	struct cof_vkey vkey;
+	uint8_t pub[32];
+	int r = vault_place_check(place, diag);
+
+	if (r == 0)
+		r = check_jurisdiction(jurisdiction, diag);
+	if (r < 0)
+		return r;
+	if (!seed)
+		return cof_fail(diag, -ENOMEM, "out of secure memory");
+	cof_random(seed, COF_KEY);
+	r = cof_ed25519_public(seed, pub);
+	if (r == 0 && cof_vkey_make(name, COF_NOTE_COSIG, pub, &vkey) < 0)
+		return cof_fail(diag, -EINVAL, "'%s' is no name of a vault: no blank, no plus sign, such as vault.example/b", name);
+	if (r == 0 && mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return cof_fail(diag, -errno, "cannot make %s: %s", dir, strerror(errno));
+	if (r == 0)
+		r = cof_io_plain(dir, &io, diag);
+	if (r < 0)
+		return r;
+	if (cof_io_exists(io, "vault.conf") != 0 || cof_io_exists(io, "key") != 0) {
+		cof_io_free(io);
+		return cof_fail(diag, -EEXIST, "%s is a vault already: coffer-vault status %s", dir, dir);
+	}
+	r = cof_io_mkdir(io, "archives");
+	if (r == -EEXIST)
+		r = 0;
+	if (r == 0)
+		r = cof_io_replace(io, "key", seed, COF_KEY);
+	if (r == 0)
+		r = write_conf(io, &vkey, place, jurisdiction);
+	cof_io_free(io);
+	return r < 0 ? cof_fail(diag, r, "cannot write in %s: %s", dir, strerror(-r)) : 0;
+}
+
+static int take_key(void *user, const char *section, const char *key, const char *value, int line)
+{
+	struct vault_place *v = user;
+
+	(void)line;
+	if (strcmp(section, "vault"))
+		return 0;
+	if (!strcmp(key, "format"))
+		return strcmp(value, "1") ? -EUCLEAN : 0;
+	if (!strcmp(key, "vkey"))
+		return cof_vkey_parse(value, &v->vkey);
+	if (!strcmp(key, "place"))
+		return snprintf(v->place, sizeof(v->place), "%s", value) < (int)sizeof(v->place) ? 0 : -EUCLEAN;
+	if (!strcmp(key, "jurisdiction"))
+		return snprintf(v->jurisdiction, sizeof(v->jurisdiction), "%s", value) < (int)sizeof(v->jurisdiction) ? 0
+														    : -EUCLEAN;
+	if (!strcmp(key, "created"))
+		return cof_time_parse(value, &v->created);
+	return 0;
+}
+
+static int load_key(struct vault_place *v, struct cof_diag *diag)
+{
+	cof_autofile struct cof_file *f = NULL;
+	uint8_t pub[32];
+	size_t n = 0;
+	int r = cof_io_open(v->io, "key", COF_IO_RDONLY, &f);
+
+	v->seed = cof_secret_alloc(COF_KEY);
+	if (!v->seed)
+		return cof_fail(diag, -ENOMEM, "out of secure memory");
+	if (r == 0)
+		r = cof_io_read(f, v->seed, COF_KEY, 0, &n);
+	if (r == 0 && n != COF_KEY)
+		r = -EUCLEAN;
+	if (r == 0)
+		r = cof_ed25519_public(v->seed, pub);
+	if (r < 0)
+		return cof_fail(diag, r, "%s/key cannot be read: %s", cof_io_where(v->io), strerror(-r));
+	if (!cof_equal(pub, v->vkey.public_key, 32))
+		return cof_fail(diag, -EKEYREJECTED, "%s/key is not the key that vault.conf names", cof_io_where(v->io));
+	return 0;
+}
+
+int vault_place_open(const char *dir, struct vault_place *ret, struct cof_diag *diag)
+{
+	struct vault_place v = {.io = NULL};
+	cof_autofree uint8_t *text = NULL;
+	struct cof_diag why = {""};
+	size_t n = 0;
+	int r = cof_io_plain(dir, &v.io, diag);
+
+	if (r < 0)
+		return r;
+	r = cof_io_load(v.io, "vault.conf", CONF_MAX, &text, &n);
+	if (r == -ENOENT)
+		r = cof_fail(diag, r, "%s is no vault: coffer-vault init %s --name NAME makes one", dir, dir);
+	else if (r == 0 && (cof_ini_parse((const char *)text, n, take_key, &v, &why) < 0 ||
+			    v.vkey.algorithm != COF_NOTE_COSIG))
+		r = cof_fail(diag, -EUCLEAN, "%s/vault.conf is damaged%s%s", dir, *why.text ? ": " : "", why.text);
+	else if (r < 0)
+		r = cof_fail(diag, r, "%s/vault.conf cannot be read: %s", dir, strerror(-r));
+	if (r == 0)
+		r = load_key(&v, diag);
+	if (r < 0) {
+		vault_place_close(&v);
+		return r;
+	}
+	*ret = v;
+	return 0;
+}
+
+void vault_place_close(struct vault_place *v)
+{
+	cof_secret_free(v->seed);
+	cof_io_free(v->io);
+	memset(v, 0, sizeof(*v));
+}
+
+void vault_place_about(const struct vault_place *v, struct cof_buf *ret)
+{
+	char text[COF_VKEY_MAX];
+
+	cof_vkey_text(&v->vkey, text);
+	cof_buf_printf(ret, "%s\n%s\n%s\n", text, v->place, v->jurisdiction);
+}
+
+static void archive_path(const uint8_t id[16], char ret[48])
+{
+	char hex[33];
+
+	cof_hex(id, 16, hex);
+	snprintf(ret, 48, "archives/%s", hex);
+}
+
+int vault_place_archive(const struct vault_place *v, const uint8_t id[16], const void *conf, size_t n,
+			struct cof_io **ret, struct cof_diag *diag)
+{
+	cof_autofree char *dir = NULL;
+	struct cof_io *io = NULL;
+	char path[48];
+	int r;
+
+	archive_path(id, path);
+	if (asprintf(&dir, "%s/%s", cof_io_where(v->io), path) < 0) {
+		dir = NULL;
+		return cof_fail(diag, -ENOMEM, "out of memory");
+	}
+	r = cof_io_exists(v->io, path);
+	if (r == 0 && !conf)
+		return cof_fail(diag, -ENOENT, "this vault has no copy of archive %s", path + 9);
+	if (r == 0) {
+		r = cof_io_mkdir(v->io, path);
+		if (r == 0)
+			r = cof_io_sync_dir(v->io, "archives");
+	}
+	if (r < 0)
+		return cof_fail(diag, r, "%s cannot be made: %s", dir, strerror(-r));
+	r = cof_io_plain(dir, &io, diag);
+	if (r == 0 && conf && cof_io_exists(io, "archive.conf") == 0)
+		r = vault_copy_create(io, conf, n, diag);
+	if (r < 0) {
+		cof_io_free(io);
+		return r;
+	}
+	*ret = io;
+	return 0;
+}
+
+struct listing {
+	vault_place_fn fn;
+	void *user;
+};
+
+static int one_name(void *user, const char *name)
+{
+	const struct listing *l = user;
+	uint8_t id[16];
+
+	return strlen(name) == 32 && cof_unhex(name, 32, id) == 0 ? l->fn(l->user, id) : 0;
+}
+
+int vault_place_list(const struct vault_place *v, vault_place_fn fn, void *user)
+{
+	return cof_io_list(v->io, "archives", one_name, &(struct listing){fn, user});
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One session at a vault. Who may come is decided before, by the transport (for SSH: which key may start which
+ * command); what may happen is decided here. A cosignature says that at this time this is the largest tree seen, and is
+ * in the copy and in the list of what was received before it leaves.
+ */
+#include <stdio.h>
+#include <time.h>
+
+#include "tools/vault/internal.h"
+
+#define KEPT 64u /* envelopes, and heads of forks, of one archive */
+
+struct serving {
+	const struct vault_place *v;
+	struct vault_wire *w;
+	const struct vault_serve *p;
+	struct cof_diag *diag;
+	struct vault_hello hello;
+	struct cof_io *io;
+	char id[33];
+};
+
+static void tell(const struct serving *s, const char *what)
+{
+	char line[1024];
+
+	if (!s->p->told)
+		return;
+	snprintf(line, sizeof(line), "archive %s: %s", s->id, what);
+	s->p->told(s->p->user, line);
+}
+
+/* ---- cosigning ---- */
+
+/* Appends to received: when, how much, which root. */
+static int remember(struct serving *s, uint64_t time, const struct cof_checkpoint *head)
+{
+	cof_autofile struct cof_file *f = NULL;
+	char hex[2 * COF_HASH + 1], when[32], line[256];
+	uint64_t at = 0;
+	int r = cof_io_open(s->io, "received", COF_IO_RDWR, &f), n;
+
+	if (r == -ENOENT) {
+		r = cof_io_create(s->io, "received", &f);
+		if (r == 0)
+			r = cof_io_sync_dir(s->io, "");
+	}
+	if (r == 0)
+		r = cof_io_size(f, &at);
+	cof_hex(head->root, COF_HASH, hex);
+	cof_time_text((int64_t)time * COF_NSEC, when);
+	n = snprintf(line, sizeof(line), "{\"time\":\"%s\",\"size\":%llu,\"root\":\"%s\"}\n", when,
+		     (unsigned long long)head->size, hex);
+	if (r == 0)
+		r = cof_io_write(f, line, (size_t)n, at);
+	return r < 0 ? r : cof_io_sync(f);
+}
+
+/* Never before the cosignature before: a clock that was set back shows as times that stand still. */
+static uint64_t time_now(struct serving *s)
+{
+	cof_autofree uint8_t *note = NULL;
+	uint64_t now = (uint64_t)(cof_now(CLOCK_REALTIME) / COF_NSEC);
+	struct cof_note before;
+	size_t n;
+
+	if (cof_io_load(s->io, "checkpoint", COF_NOTE_MAX, &note, &n) == 0 &&
+	    cof_note_open(note, n, &s->v->vkey, 1, &before) == 0 && before.time[0] > now) {
+		tell(s, "the clock of this vault is behind its last cosignature");
+		return before.time[0];
+	}
+	return now;
+}
+
+static int sign(void *user, struct cof_buf *note, struct cof_diag *diag)
+{
+	struct serving *s = user;
+	struct cof_checkpoint head;
+	struct cof_conf conf;
+	uint64_t now = time_now(s);
+	int r = cof_conf_load(s->io, &conf, diag);
+
+	if (r == 0)
+		r = cof_checkpoint_open(note->data, note->len, &conf.vkey, &head);
+	if (r == 0)
+		r = remember(s, now, &head);
+	if (r == 0)
+		r = cof_note_cosign(note, &s->v->vkey, s->v->seed, now);
+	return r < 0 ? cof_fail(diag, r, "this vault cannot cosign: %s", strerror(-r)) : 0;
+}
+
+/* ---- what is kept beside the log ---- */
+
+static int count_one(void *user, const char *name)
+{
+	(void)name;
+	++*(unsigned *)user;
+	return 0;
+}
+
+/* A file in a directory of the copy that may hold so many; one that is there stays. */
+static int keep(struct serving *s, const char *dir, const char *name, const void *p, size_t n)
+{
+	unsigned count = 0;
+	char path[160];
+	int r = cof_io_mkdir(s->io, dir);
+
+	if (r == 0)
+		r = cof_io_sync_dir(s->io, "");
+	if (r < 0 && r != -EEXIST)
+		return r;
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	r = cof_io_exists(s->io, path);
+	if (r)
+		return r < 0 ? r : 0;
+	r = cof_io_list(s->io, dir, count_one, &count);
+	if (r == 0 && count >= KEPT)
+		return -EDQUOT;
+	return r < 0 ? r : cof_io_replace(s->io, path, p, n);
+}
+
+/* By its digest, and never replaced: a host that was taken over cannot spoil the one before. */
+static int envelope(void *user, const void *p, size_t n, struct cof_diag *diag)
+{
+	struct serving *s = user;
+	uint8_t digest[COF_HASH];
+	char name[2 * COF_HASH + 8];
+	int r;
+
+	cof_sha256(p, n, digest);
+	cof_hex(digest, COF_HASH, name);
+	strcpy(name + (size_t)2 * COF_HASH, ".age");
+	r = keep(s, "recovery", name, p, n);
+	if (r == 0)
+		r = cof_io_replace(s->io, "recovery/newest", name, strlen(name));
+	if (r == -EDQUOT) {
+		tell(s, "too many recovery envelopes came: the newest was not kept");
+		return 0;
+	}
+	return r < 0 ? cof_fail(diag, r, "the recovery envelope cannot be kept: %s", strerror(-r)) : 0;
+}
+
+static void refused(void *user, unsigned code, const void *note, size_t n)
+{
+	struct serving *s = user;
+	uint8_t digest[COF_HASH];
+	char name[2 * COF_HASH + 8];
+
+	if (code == VAULT_R_STALE) {
+		tell(s, "a host came that is behind what this vault has: it was put back to an older state");
+		return;
+	}
+	cof_sha256(note, n, digest);
+	cof_hex(digest, COF_HASH, name);
+	strcpy(name + (size_t)2 * COF_HASH, ".note");
+	tell(s, "FORK: a head came that is signed by the archive's key and does not extend what this vault has; both are kept");
+	if (keep(s, "forks", name, note, n) < 0)
+		tell(s, "the head of the fork could not be written");
+}
+
+/* ---- sessions ---- */
+
+static int say_no(struct serving *s, enum vault_refusal code, int r)
+{
+	if (vault_refuse(s->w, code, s->diag->text) < 0)
+		return r;
+	return r;
+}
+
+static int same_conf(struct serving *s)
+{
+	cof_autofree uint8_t *conf = NULL;
+	size_t n = 0;
+	int r = cof_io_load(s->io, "archive.conf", 65536, &conf, &n);
+
+	if (r < 0)
+		return cof_fail(s->diag, r, "archive.conf of the copy cannot be read: %s", strerror(-r));
+	if (n != s->hello.conf_len || memcmp(conf, s->hello.conf, n))
+		return cof_fail(s->diag, -EXDEV, "another archive with this id is known here: its archive.conf differs");
+	return 0;
+}
+
+static int take(struct serving *s)
+{
+	cof_autobuf struct cof_buf about = {0};
+	struct vault_taking t = {.io = s->io, .quota = s->p->quota, .sign = sign, .envelope = envelope,
+				 .refused = refused, .user = s};
+	struct vault_copy *c = NULL;
+	int r = same_conf(s);
+
+	if (r < 0)
+		return say_no(s, VAULT_R_UNKNOWN, r);
+	r = cof_io_lock(s->io, "coffer-vault", s->diag);
+	if (r < 0)
+		return say_no(s, VAULT_R_BUSY, r);
+	r = vault_copy_open(s->io, &c, s->diag);
+	vault_place_about(s->v, &about);
+	if (r < 0) {
+		tell(s, s->diag->text);
+		r = say_no(s, VAULT_R_FAILED, r);
+	} else {
+		t.about = (const char *)about.data;
+		r = vault_take_log(s->w, c, &t, s->diag);
+	}
+	vault_copy_free(c);
+	cof_io_unlock(s->io);
+	return r;
+}
+
+/* The one that came last; the others stay for who has to take one by hand. */
+static void load_envelope(struct serving *s, uint8_t **ret, size_t *ret_n)
+{
+	cof_autofree uint8_t *name = NULL;
+	char path[2 * COF_HASH + 32];
+	size_t n = 0;
+
+	if (cof_io_load(s->io, "recovery/newest", (size_t)2 * COF_HASH + 8, &name, &n) < 0)
+		return;
+	snprintf(path, sizeof(path), "recovery/%s", (const char *)name);
+	if (cof_io_load(s->io, path, VAULT_ENVELOPE_MAX, ret, ret_n) < 0)
+		tell(s, "the recovery envelope cannot be read");
+}
+
+static int give(struct serving *s)
+{
+	struct vault_source *source = NULL;
+	struct vault_sent sent = {0};
+	cof_autofree uint8_t *age = NULL;
+	uint8_t session[16];
+	size_t n = 0;
+	int r = vault_source_open(s->io, &source, s->diag);
+
+	if (r < 0)
+		return say_no(s, VAULT_R_FAILED, r);
+	load_envelope(s, &age, &n);
+	r = vault_hello_send(s->w, VAULT_SENDS, s->hello.id, vault_source_conf_text(source), session);
+	if (r == 0)
+		r = vault_send_log(s->w, source, age, n, NULL, &sent, s->diag);
+	vault_sent_done(&sent);
+	vault_source_free(source);
+	if (r == 0)
+		tell(s, "all of it was given to who restores it");
+	return r;
+}
+
+int vault_serve(const struct vault_place *v, struct vault_wire *w, const struct vault_serve *p, struct cof_diag *diag)
+{
+	struct cof_diag own = {""};
+	struct serving s = {.v = v, .w = w, .p = p, .diag = diag ? diag : &own};
+	cof_autobuf struct cof_buf body = {0};
+	unsigned code = VAULT_R_MALFORMED;
+	struct cof_conf conf;
+	int r = vault_expect(w, VAULT_HELLO, &body, NULL, s.diag);
+
+	if (r == 0)
+		r = vault_hello_read(&body, &s.hello, &code, s.diag);
+	if (r == 0 && s.hello.role == VAULT_SENDS) {
+		r = cof_conf_parse(s.hello.conf, s.hello.conf_len, &conf, s.diag);
+		if (r == 0 && memcmp(conf.id, s.hello.id, 16))
+			r = cof_fail(s.diag, -EPROTO, "HELLO names another archive than its archive.conf");
+	}
+	if (r < 0)
+		return r == -ENOTCONN || r == -EPIPE ? r : say_no(&s, code, r);
+	cof_hex(s.hello.id, 16, s.id);
+	if (p->only && memcmp(p->only, s.hello.id, 16)) {
+		tell(&s, "was asked for over a connection that is another archive's");
+		return say_no(&s, VAULT_R_UNKNOWN, cof_fail(s.diag, -EACCES, "this connection is for another archive than %s", s.id));
+	}
+	r = vault_place_archive(v, s.hello.id, s.hello.role == VAULT_SENDS && !p->no_new ? s.hello.conf : NULL,
+				s.hello.conf_len, &s.io, s.diag);
+	if (r < 0)
+		return say_no(&s, r == -ENOENT ? VAULT_R_UNKNOWN : VAULT_R_FAILED, r);
+	r = s.hello.role == VAULT_SENDS ? take(&s) : give(&s);
+	cof_io_free(s.io);
+	return r;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The way to a vault: ssh, or a vault on this host's own disks, each as a process that speaks on its standard input
+ * and output. No shell comes near it.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "tools/vault/internal.h"
+
+#define WORDS 32
+#define IDLE_MS 120000
+
+struct words {
+	char *word[WORDS + 1];
+	size_t n;
+	bool failed;
+};
+
+static void add(struct words *w, const char *word)
+{
+	if (w->n == WORDS || !(w->word[w->n] = strdup(word)))
+		w->failed = true;
+	else
+		w->n++;
+}
+
+static void words_done(struct words *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		free(w->word[i]);
+}
+
+/* The program beside this one, as it is when it was not installed; else by its name. */
+static void add_program(struct words *w)
+{
+	char path[4096];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 16);
+	char *slash;
+
+	if (n > 0) {
+		path[n] = 0;
+		slash = strrchr(path, '/');
+		if (slash) {
+			strcpy(slash + 1, "coffer-vault");
+			if (access(path, X_OK) == 0) {
+				add(w, path);
+				return;
+			}
+		}
+	}
+	add(w, "coffer-vault");
+}
+
+/* ssh as an operator has it; COFFER_SSH: another program and its options, with blanks between. */
+static void add_ssh(struct words *w)
+{
+	const char *own = getenv("COFFER_SSH");
+	cof_autofree char *copy = strdup(own && *own ? own : "ssh");
+	char *rest = copy, *word;
+
+	while (copy && (word = strsep(&rest, " ")))
+		if (*word)
+			add(w, word);
+	if (!copy)
+		w->failed = true;
+	add(w, "-T");
+	add(w, "-o");
+	add(w, "BatchMode=yes");
+}
+
+/* A path as the remote user's shell takes it: in single quotes. */
+static void add_quoted(struct words *w, const char *before, const char *path)
+{
+	cof_autobuf struct cof_buf b = {0};
+
+	cof_buf_printf(&b, "%s'", before);
+	for (; *path; path++)
+		cof_buf_printf(&b, *path == '\'' ? "'\\''" : "%c", *path);
+	cof_buf_add(&b, "'", 1);
+	if (b.failed)
+		w->failed = true;
+	else
+		add(w, (const char *)b.data);
+}
+
+static int bad_url(const char *url, struct cof_diag *diag)
+{
+	return cof_fail(diag, -EINVAL, "'%s' is no way to a vault: ssh://[USER@]HOST[:PORT]/DIR or dir:/DIR", url);
+}
+
+static int ssh_words(struct words *w, const char *url, struct cof_diag *diag)
+{
+	const char *host = url + 6, *path = strchr(host, '/');
+	cof_autofree char *name = path ? strndup(host, (size_t)(path - host)) : NULL;
+	char *port = name ? strrchr(name, ':') : NULL;
+
+	if (!name || !*name || *name == '-' || !path[1] || strchr(name, '\''))
+		return bad_url(url, diag);
+	if (port && port[1] && port[strspn(port + 1, "0123456789") + 1] == 0 && port[-1 + (port == name)] != ':')
+		*port++ = 0;
+	else
+		port = NULL;
+	add_ssh(w);
+	if (port) {
+		add(w, "-p");
+		add(w, port);
+	}
+	add(w, "--");
+	add(w, name);
+	add_quoted(w, "coffer-vault serve ", path);
+	return 0;
+}
+
+static int words_for(struct words *w, const char *url, struct cof_diag *diag)
+{
+	if (!strncmp(url, "ssh://", 6)) {
+		int r = ssh_words(w, url, diag);
+
+		if (r < 0)
+			return r;
+	} else if (!strncmp(url, "dir:/", 5)) {
+		add_program(w);
+		add(w, "serve");
+		add(w, "--");
+		add(w, url + 4);
+	} else {
+		return bad_url(url, diag);
+	}
+	return w->failed ? cof_fail(diag, -E2BIG, "the way to the vault has too many words") : 0;
+}
+
+int vault_url_check(const char *url, struct cof_diag *diag)
+{
+	struct words w = {.n = 0};
+	int r = words_for(&w, url, diag);
+
+	words_done(&w);
+	return r;
+}
+
+int vault_line_open(const char *url, struct vault_line *ret, struct cof_diag *diag)
+{
+	struct words w = {.n = 0};
+	int down[2] = {-1, -1}, up[2] = {-1, -1}, r = words_for(&w, url, diag);
+	pid_t pid = -1;
+
+	if (r == 0 && (pipe2(down, O_CLOEXEC) < 0 || pipe2(up, O_CLOEXEC) < 0 || (pid = fork()) < 0))
+		r = cof_fail(diag, -errno, "cannot start %s: %s", w.word[0], strerror(errno));
+	if (r == 0 && pid == 0) {
+		signal(SIGPIPE, SIG_DFL);
+		if (dup2(down[0], 0) == 0 && dup2(up[1], 1) == 1)
+			execvp(w.word[0], w.word);
+		dprintf(2, "%s cannot be started: %s\n", w.word[0], strerror(errno));
+		_exit(127);
+	}
+	words_done(&w);
+	if (down[0] >= 0)
+		close(down[0]);
+	if (up[1] >= 0)
+		close(up[1]);
+	if (r < 0) {
+		if (down[1] >= 0)
+			close(down[1]);
+		if (up[0] >= 0)
+			close(up[0]);
+		return r;
+	}
+	*ret = (struct vault_line){.pid = pid, .wire = {.in = up[0], .out = down[1], .timeout_ms = IDLE_MS}};
+	return 0;
+}
+
+int vault_line_close(struct vault_line *l)
+{
+	int status = 0;
+
+	if (l->pid <= 0)
+		return 0;
+	close(l->wire.out);
+	close(l->wire.in);
+	while (waitpid(l->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	l->pid = 0;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/vaults.h"
+#include "tools/owner.h"
+
+#include <stdio.h>
+
+bool vault_name_ok(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	return n && !name[n] && n < 48 && name[0] != '-';
+}
+
+void vault_entry_done(struct vault_entry *e)
+{
+	free(e->note);
+	e->note = NULL;
+}
+
+static int piece(const char **text, char *out, size_t cap)
+{
+	size_t n = strcspn(*text, "\n");
+
+	if ((*text)[n] != '\n' || n >= cap)
+		return -EUCLEAN;
+	memcpy(out, *text, n);
+	out[n] = 0;
+	*text += n + 1;
+	return 0;
+}
+
+int vault_about_read(const char *about, struct vault_entry *ret)
+{
+	char vkey[COF_VKEY_MAX];
+
+	if (piece(&about, vkey, sizeof(vkey)) < 0 || piece(&about, ret->place, sizeof(ret->place)) < 0 ||
+	    piece(&about, ret->jurisdiction, sizeof(ret->jurisdiction)) < 0 || *about ||
+	    cof_vkey_parse(vkey, &ret->vkey) < 0 || ret->vkey.algorithm != COF_NOTE_COSIG)
+		return -EUCLEAN;
+	return vault_place_check(ret->place, NULL);
+}
+
+static int take_key(void *user, const char *section, const char *key, const char *value, int line)
+{
+	struct vault_entry *e = user;
+	struct {
+		const char *key;
+		char *to;
+		size_t cap;
+	} text[] = {{"url", e->url, sizeof(e->url)},
+		    {"place", e->place, sizeof(e->place)},
+		    {"jurisdiction", e->jurisdiction, sizeof(e->jurisdiction)}};
+
+	(void)line;
+	if (strcmp(section, "vault"))
+		return 0;
+	if (!strcmp(key, "vkey"))
+		return cof_vkey_parse(value, &e->vkey);
+	for (size_t i = 0; i < COF_COUNT(text); i++)
+		if (!strcmp(key, text[i].key))
+			return snprintf(text[i].to, text[i].cap, "%s", value) < (int)text[i].cap ? 0 : -EUCLEAN;
+	return 0;
+}
+
+static void path_of(const char *name, const char *what, char out[80])
+{
+	snprintf(out, 80, "vaults/%s.%s", name, what);
+}
+
+static int read_note(const struct store *s, struct vault_entry *e)
+{
+	struct cof_vkey keys[2] = {s->conf.vkey, e->vkey};
+	struct cof_checkpoint head;
+	struct cof_note n;
+
+	if (cof_note_open(e->note, strlen(e->note), keys, 2, &n) < 0 || n.verified != 3 ||
+	    cof_checkpoint_parse(n.text, n.text_len, &head) < 0)
+		return -EBADMSG;
+	e->size = head.size;
+	e->time = n.time[1];
+	return 0;
+}
+
+int vault_entry_load(const struct store *s, const char *name, struct vault_entry *ret, struct cof_diag *diag)
+{
+	struct vault_entry e = {.time = 0};
+	cof_autofree uint8_t *text = NULL, *note = NULL;
+	char path[80];
+	size_t n = 0;
+	int r = vault_name_ok(name) ? 0 : -ENOENT;
+
+	path_of(name, "conf", path);
+	if (r == 0)
+		r = cof_io_load(s->io, path, 4096, &text, &n);
+	if (r == -ENOENT)
+		return cof_fail(diag, r, "%s has no vault '%s': coffer vault list %s shows them", s->path, name, s->path);
+	snprintf(e.name, sizeof(e.name), "%s", name);
+	if (r == 0)
+		r = cof_ini_parse((const char *)text, n, take_key, &e, NULL);
+	if (r == 0 && (!*e.url || e.vkey.algorithm != COF_NOTE_COSIG))
+		r = -EUCLEAN;
+	if (r < 0)
+		return cof_fail(diag, r, "%s/%s is damaged or cannot be read; coffer vault add makes it anew", s->path, path);
+	path_of(name, "note", path);
+	r = cof_io_load(s->io, path, COF_NOTE_MAX, &note, &n);
+	if (r == 0) {
+		e.note = (char *)note;
+		note = NULL;
+		if (read_note(s, &e) < 0) { /* of no weight: the next session brings one */
+			free(e.note);
+			e.note = NULL;
+		}
+	}
+	*ret = e;
+	return 0;
+}
+
+/* As the store's owner, whoever runs this. */
+static int replace(const struct store *s, const char *path, const void *p, size_t n, struct cof_diag *diag)
+{
+	int r = owner_take(s->path, diag);
+
+	if (r < 0)
+		return r;
+	r = cof_io_mkdir(s->io, "vaults");
+	if (r == 0)
+		r = cof_io_sync_dir(s->io, "");
+	if (r == 0 || r == -EEXIST)
+		r = cof_io_replace(s->io, path, p, n);
+	if (r < 0)
+		cof_fail(diag, r, "%s/%s cannot be written: %s", s->path, path, strerror(-r));
+	if (owner_leave() < 0 && r == 0)
+		r = cof_fail(diag, -EPERM, "this is no longer root's process");
+	return r;
+}
+
+int vault_entry_save(const struct store *s, const struct vault_entry *e, struct cof_diag *diag)
+{
+	cof_autobuf struct cof_buf b = {0};
+	char vkey[COF_VKEY_MAX], path[80];
+
+	cof_vkey_text(&e->vkey, vkey);
+	path_of(e->name, "conf", path);
+	cof_buf_printf(&b, "[vault]\nurl = %s\nvkey = %s\nplace = %s\njurisdiction = %s\n", e->url, vkey, e->place,
+		       e->jurisdiction);
+	return b.failed ? cof_fail(diag, -ENOMEM, "out of memory") : replace(s, path, b.data, b.len, diag);
+}
+
+int vault_entry_note(const struct store *s, struct vault_entry *e, const char *note, struct cof_diag *diag)
+{
+	char path[80];
+
+	free(e->note);
+	e->note = strdup(note);
+	if (!e->note)
+		return cof_fail(diag, -ENOMEM, "out of memory");
+	if (read_note(s, e) < 0)
+		return cof_fail(diag, -EBADMSG, "what vault %s sent back is not signed with the key that was seen when it was "
+						"added: is it another vault?",
+				e->name);
+	path_of(e->name, "note", path);
+	return replace(s, path, note, strlen(note), diag);
+}
+
+struct names {
+	char (*name)[64];
+	size_t n;
+};
+
+static int one_name(void *user, const char *file)
+{
+	struct names *l = user;
+	size_t n = strlen(file);
+	void *grown;
+
+	if (n < 6 || n > 60 || strcmp(file + n - 5, ".conf"))
+		return 0;
+	grown = realloc(l->name, (l->n + 1) * sizeof(*l->name));
+	if (!grown)
+		return -ENOMEM;
+	l->name = grown;
+	snprintf(l->name[l->n++], sizeof(*l->name), "%.*s", (int)(n - 5), file);
+	return 0;
+}
+
+int vault_entries(const struct store *s, int (*fn)(void *user, struct vault_entry *e), void *user, struct cof_diag *diag)
+{
+	struct names l = {.n = 0};
+	int r = cof_io_list(s->io, "vaults", one_name, &l);
+
+	if (r == -ENOENT)
+		r = 0;
+	else if (r < 0)
+		cof_fail(diag, r, "%s/vaults cannot be read: %s", s->path, strerror(-r));
+	for (size_t i = 0; r == 0 && i < l.n; i++) {
+		struct vault_entry e;
+
+		r = vault_entry_load(s, l.name[i], &e, diag);
+		if (r == 0) {
+			r = fn(user, &e);
+			vault_entry_done(&e);
+		}
+	}
+	free(l.name);
+	return r;
+}
+
+int vault_hello_to(const struct store *s, const char *url, struct vault_line *line, struct cof_diag *diag)
+{
+	cof_autofree uint8_t *conf = NULL;
+	uint8_t session[16];
+	size_t n = 0;
+	int r = cof_io_load(s->io, "archive.conf", 65536, &conf, &n);
+
+	if (r < 0)
+		return cof_fail(diag, r, "%s/archive.conf cannot be read: %s", s->path, strerror(-r));
+	r = vault_line_open(url, line, diag);
+	if (r < 0)
+		return r;
+	r = vault_hello_send(&line->wire, VAULT_SENDS, s->conf.id, (const char *)conf, session);
+	if (r < 0) {
+		vault_line_close(line);
+		return cof_fail(diag, r, "%s does not answer: its program, or ssh, said on standard error why", url);
+	}
+	return 0;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The vaults of an archive, as its store names them: STORE/vaults/NAME.conf, and NAME.note, what each said last. */
+#ifndef COFFER_VAULTS_H
+#define COFFER_VAULTS_H
+
+#include "tools/store.h"
+#include "tools/vault/vault.h"
+
+struct vault_entry {
+	char name[64]; /* a-z, 0-9, '-' */
+	char url[512], place[128], jurisdiction[8];
+	struct cof_vkey vkey;
+	char *note;	/* what it said last, or NULL */
+	uint64_t size;	/* of that */
+	uint64_t time;	/* seconds; 0: it said nothing yet */
+};
+bool vault_name_ok(const char *name);
+/* What STATE said of a vault: its key, place and jurisdiction. -EUCLEAN */
+int vault_about_read(const char *about, struct vault_entry *ret);
+int vault_entry_load(const struct store *s, const char *name, struct vault_entry *ret, struct cof_diag *diag); /* -ENOENT */
+int vault_entry_save(const struct store *s, const struct vault_entry *e, struct cof_diag *diag);
+/* Judges and keeps a note that came back: signed by archive and vault, of this head or a later one. */
+int vault_entry_note(const struct store *s, struct vault_entry *e, const char *note, struct cof_diag *diag);
+void vault_entry_done(struct vault_entry *e);
+/* In the order of their names. */
+int vault_entries(const struct store *s, int (*fn)(void *user, struct vault_entry *e), void *user, struct cof_diag *diag);
+/* The session's first messages, up to what the vault says of itself. */
+int vault_hello_to(const struct store *s, const char *url, struct vault_line *line, struct cof_diag *diag);
+
+#endif
