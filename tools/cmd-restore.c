@@ -164,9 +164,10 @@ static int run(const struct verb *self, int argc, char **argv)
 		return EXIT_USAGE;
 	if (!r.archive || strlen(r.archive) != 32 || cof_unhex(r.archive, 32, r.id) < 0)
 		return misuse("--archive ID is wanted: 32 hex digits, as coffer-vault status shows them");
-	if ((r.vkey && cof_vkey_parse(r.vkey, &r.vault) < 0) || (r.log_vkey && cof_vkey_parse(r.log_vkey, &r.log) < 0))
-		return misuse("a key that was given is none: NAME+ID+BASE64");
 	err = cof_crypto_init(SECURE_BYTES, &diag);
+	if (err == 0 &&
+	    ((r.vkey && cof_vkey_parse(r.vkey, &r.vault) < 0) || (r.log_vkey && cof_vkey_parse(r.log_vkey, &r.log) < 0)))
+		return misuse("a key that was given is none: NAME+ID+BASE64");
 	if (err == 0)
 		err = fetch(&r, argv[optind], argv[optind + 1], &diag);
 	if (err == 0)
@@ -186,7 +187,7 @@ const struct verb verb_restore = {
 	    "\n"
 	    "The store that comes back has no keys: coffer recover opens the recovery envelope, on a host with another TPM as well.\n"
 	    "\n"
-	    "  coffer restore ssh://vault@vault.example/srv/vault /srv/ledger --archive 0f3a...\n"
+	    "  coffer restore ssh://vault@b.example/srv/vault /srv/ledger --archive ID\n"
 	    "\n"
 	    "Exit code: 0 restored, 1 failed, 2 wrong usage.",
     .options = options,

@@ -62,27 +62,46 @@ static void say(const struct syncing *s, const struct vault_entry *e, const stru
 	}
 }
 
+struct meeting {
+	const struct vault_entry *e;
+};
+
+/* Before anything leaves: is it the vault that was met, and does it stand where it did? */
+static int meet(void *user, const char *about, struct cof_diag *diag)
+{
+	const struct vault_entry *e = ((const struct meeting *)user)->e;
+	struct vault_entry is = {.time = 0};
+
+	if (vault_about_read(about, &is) < 0 || !cof_equal(is.vkey.public_key, e->vkey.public_key, 32) ||
+	    strcmp(is.vkey.name, e->vkey.name))
+		return cof_fail(diag, -EKEYREJECTED, "another vault answers there than the one that was added: its key is not the same. "
+						     "Nothing was sent");
+	if (strcmp(is.place, e->place) || strcmp(is.jurisdiction, e->jurisdiction))
+		return cof_fail(diag, -EXDEV, "the vault says now that it stands at '%s' (%s); it was '%s' (%s) when it was added. Nothing "
+					      "was sent; if that is right: coffer vault add",
+				is.place, is.jurisdiction, e->place, e->jurisdiction);
+	return 0;
+}
+
 static int session(struct syncing *s, struct vault_entry *e, struct vault_sent *sent, struct cof_diag *diag)
 {
-	struct vault_progress progress = {.fn = progressed, .user = s};
+	struct meeting meeting = {.e = e};
+	struct vault_sending p = {.envelope = s->envelope, .envelope_len = s->envelope_len, .meet = meet, .user = &meeting,
+				  .progress = {progressed, s}};
 	struct vault_source *source = NULL;
 	struct vault_line line = {.pid = 0};
-	struct vault_entry is = {.time = 0};
 	int r = vault_source_open(s->store.io, &source, diag);
 
 	if (r == 0)
 		r = vault_hello_to(&s->store, e->url, &line, diag);
 	line.wire.limit = s->limit;
 	if (r == 0)
-		r = vault_send_log(&line.wire, source, s->envelope, s->envelope_len, &progress, sent, diag);
+		r = vault_send_log(&line.wire, source, &p, sent, diag);
 	progress_clear(&s->progress);
 	vault_line_close(&line);
 	vault_source_free(source);
 	if (r < 0)
 		return r;
-	if (vault_about_read(sent->about, &is) == 0 && (strcmp(is.place, e->place) || strcmp(is.jurisdiction, e->jurisdiction)))
-		complain("vault %s says now that it stands at '%s' (%s); it was '%s' (%s) when it was added", e->name, is.place,
-			 is.jurisdiction, e->place, e->jurisdiction);
 	return vault_entry_note(&s->store, e, sent->note, diag);
 }
 

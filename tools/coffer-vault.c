@@ -110,7 +110,8 @@ static int serve(const struct args *a, struct cof_diag *diag)
 		return fail_with(diag);
 	r = vault_serve(&v, &w, &p, diag);
 	vault_place_close(&v);
-	return r < 0 ? fail_with(diag) : 0;
+	/* a host that only asks which vault this is goes before it says what it has */
+	return r < 0 && r != -ENOTCONN ? fail_with(diag) : 0;
 }
 
 /* ---- status and scrub ---- */

@@ -140,9 +140,10 @@ int vault_place_open(const char *dir, struct vault_place *ret, struct cof_diag *
 	size_t n = 0;
 	int r = cof_io_plain(dir, &v.io, diag);
 
-	if (r < 0)
+	if (r < 0 && r != -ENOENT)
 		return r;
-	r = cof_io_load(v.io, "vault.conf", CONF_MAX, &text, &n);
+	if (r == 0)
+		r = cof_io_load(v.io, "vault.conf", CONF_MAX, &text, &n);
 	if (r == -ENOENT)
 		r = cof_fail(diag, r, "%s is no vault: coffer-vault init %s --name NAME makes one", dir, dir);
 	else if (r == 0 && (cof_ini_parse((const char *)text, n, take_key, &v, &why) < 0 ||

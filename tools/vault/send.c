@@ -12,7 +12,7 @@
 struct sending {
 	struct vault_wire *w;
 	struct vault_source *s;
-	const struct vault_progress *progress;
+	const struct vault_sending *p;
 	struct vault_sent *ret;
 	struct cof_diag *diag;
 	struct cof_checkpoint head;
@@ -167,8 +167,8 @@ static int send_bytes(struct sending *t)
 			return gone(t, r);
 		t->ret->bytes += piece.n;
 		unproven += piece.n;
-		if (t->progress && t->progress->fn)
-			t->progress->fn(t->progress->user, piece.address + piece.n - from, end - from);
+		if (t->p->progress.fn)
+			t->p->progress.fn(t->p->progress.user, piece.address + piece.n - from, end - from);
 		if (unproven >= PROVE_EVERY) {
 			r = send_proof(t, piece.whole);
 			unproven = 0;
@@ -180,14 +180,14 @@ static int send_bytes(struct sending *t)
 	return r < 0 || !unproven ? r : send_proof(t, t->head.size);
 }
 
-static int finish(struct sending *t, const void *envelope, size_t len)
+static int finish(struct sending *t)
 {
 	cof_autobuf struct cof_buf body = {0};
 	int r = 0;
 
-	if (envelope && len <= VAULT_ENVELOPE_MAX)
+	if (t->p->envelope && t->p->envelope_len <= VAULT_ENVELOPE_MAX)
 		r = vault_send(t->w, VAULT_ENVELOPE,
-			       &(struct iovec){.iov_base = (void *)(uintptr_t)envelope, .iov_len = len}, 1);
+			       &(struct iovec){.iov_base = (void *)(uintptr_t)t->p->envelope, .iov_len = t->p->envelope_len}, 1);
 	if (r == 0)
 		r = vault_send(t->w, VAULT_END, NULL, 0);
 	if (r < 0)
@@ -200,16 +200,18 @@ static int finish(struct sending *t, const void *envelope, size_t len)
 	return t->ret->note ? 0 : cof_fail(t->diag, -ENOMEM, "out of memory");
 }
 
-int vault_send_log(struct vault_wire *w, struct vault_source *s, const void *envelope, size_t envelope_len,
-		   const struct vault_progress *progress, struct vault_sent *ret, struct cof_diag *diag)
+int vault_send_log(struct vault_wire *w, struct vault_source *s, const struct vault_sending *p, struct vault_sent *ret,
+		   struct cof_diag *diag)
 {
-	struct sending t = {.w = w, .s = s, .progress = progress, .ret = ret, .diag = diag};
+	struct sending t = {.w = w, .s = s, .p = p, .ret = ret, .diag = diag};
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
 	vault_source_note(s, &t.head);
 	ret->size = t.head.size;
 	r = get_state(&t);
+	if (r == 0 && p->meet)
+		r = p->meet(p->user, ret->about, diag);
 	if (r == 0)
 		r = send_head(&t);
 	if (r == 0)
@@ -219,6 +221,6 @@ int vault_send_log(struct vault_wire *w, struct vault_source *s, const void *env
 		r = send_bytes(&t);
 	}
 	if (r == 0)
-		r = finish(&t, envelope, envelope_len);
+		r = finish(&t);
 	return r;
 }

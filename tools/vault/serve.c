@@ -226,17 +226,22 @@ static int give(struct serving *s)
 {
 	struct vault_source *source = NULL;
 	struct vault_sent sent = {0};
+	struct vault_sending sending = {.envelope = NULL};
 	cof_autofree uint8_t *age = NULL;
 	uint8_t session[16];
-	size_t n = 0;
 	int r = vault_source_open(s->io, &source, s->diag);
 
+	if (r == -ENOENT)
+		return say_no(s, VAULT_R_UNKNOWN, cof_fail(s->diag, r, "this vault has no copy of archive %s yet: nothing of it was "
+									 "ever confirmed",
+						      s->id));
 	if (r < 0)
 		return say_no(s, VAULT_R_FAILED, r);
-	load_envelope(s, &age, &n);
+	load_envelope(s, &age, &sending.envelope_len);
+	sending.envelope = age;
 	r = vault_hello_send(s->w, VAULT_SENDS, s->hello.id, vault_source_conf_text(source), session);
 	if (r == 0)
-		r = vault_send_log(s->w, source, age, n, NULL, &sent, s->diag);
+		r = vault_send_log(s->w, source, &sending, &sent, s->diag);
 	vault_sent_done(&sent);
 	vault_source_free(source);
 	if (r == 0)
@@ -260,8 +265,10 @@ int vault_serve(const struct vault_place *v, struct vault_wire *w, const struct 
 		if (r == 0 && memcmp(conf.id, s.hello.id, 16))
 			r = cof_fail(s.diag, -EPROTO, "HELLO names another archive than its archive.conf");
 	}
+	if (r == -ENOTCONN || r == -EPIPE)
+		return -EPIPE; /* nobody is there, or nobody who speaks this */
 	if (r < 0)
-		return r == -ENOTCONN || r == -EPIPE ? r : say_no(&s, code, r);
+		return say_no(&s, code, r);
 	cof_hex(s.hello.id, 16, s.id);
 	if (p->only && memcmp(p->only, s.hello.id, 16)) {
 		tell(&s, "was asked for over a connection that is another archive's");

@@ -217,6 +217,10 @@ int vault_take_log(struct vault_wire *w, struct vault_copy *c, const struct vaul
 		r = cof_fail(t.diag, r, "sending to the other side: %s", strerror(-r));
 	if (r == 0)
 		r = vault_expect(w, VAULT_HEAD, &t.body, NULL, t.diag);
+	if (r == -ENOTCONN) { /* whoever only asked who is here */
+		cof_buf_done(&t.body);
+		return r;
+	}
 	if (r == 0)
 		r = take_head(&t);
 	if (r == 0)

@@ -146,9 +146,17 @@ struct vault_sent {
 	char *note;		      /* with the vault's cosignature, or of the vault where it refused; malloc'ed, or NULL */
 };
 void vault_sent_done(struct vault_sent *s);
-/* As sender, behind HELLO: STATE is what comes next. envelope may be NULL. */
-int vault_send_log(struct vault_wire *w, struct vault_source *s, const void *envelope, size_t envelope_len,
-		   const struct vault_progress *progress, struct vault_sent *ret, struct cof_diag *diag);
+struct vault_sending {
+	const void *envelope; /* NULL: none */
+	size_t envelope_len;
+	/* Who takes it, before anything of the archive is sent: an error ends the session. May be NULL. */
+	int (*meet)(void *user, const char *about, struct cof_diag *diag);
+	void *user;
+	struct vault_progress progress;
+};
+/* As sender, behind HELLO: STATE is what comes next. */
+int vault_send_log(struct vault_wire *w, struct vault_source *s, const struct vault_sending *p, struct vault_sent *ret,
+		   struct cof_diag *diag);
 
 /* Called once all of a head is durable: adds what the receiver says to the note. 0 or -errno. */
 typedef int (*vault_sign_fn)(void *user, struct cof_buf *note, struct cof_diag *diag);

@@ -129,7 +129,7 @@ int far_sync(struct far *f, struct cof_io *from, struct line *line, struct vault
 	memset(ret, 0, sizeof(*ret));
 	r = vault_source_open(from, &s, diag);
 	ck_assert_msg(r == 0, "source: %s", diag->text);
-	r = vault_send_log(&w, s, NULL, 0, NULL, ret, diag);
+	r = vault_send_log(&w, s, &(struct vault_sending){.envelope = NULL}, ret, diag);
 	vault_source_free(s);
 	shutdown(host[0], SHUT_RDWR);
 	for (int i = 0; i < 3; i++)

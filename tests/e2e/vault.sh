@@ -1,0 +1,151 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Vaults for real: one on other disks, one behind OpenSSH's sshd and a forced command; a burnt host comes back from a vault and
+# the recovery envelope; an old state, a fork, a cut line, a vault that is not the one that was met.
+. "$(dirname "$0")/lib.sh"
+command -v age-keygen > /dev/null || skip "age is not installed"
+
+age-keygen -o "$W/officer" 2> /dev/null
+make_store audit -- --recovery "$(age-keygen -y "$W/officer")" --segment-size 64K
+coffer init "$W/foreign" --new-key-file "$W/foreignkey" --shelf audit > /dev/null
+ID=$(coffer status "$STORE" --json | json 'j["archive_id"]')
+
+# ---- a vault, and what it is told ----
+coffer-vault | grep -q "forced command" || fail "coffer-vault alone does not help"
+expect_code 2 coffer-vault init "$W/b"
+expect_fail "LAT,LON,NAME" coffer-vault init "$W/b" --name vault.example/b --place Kaohsiung
+expect_fail "ISO 3166" coffer-vault init "$W/b" --name vault.example/b --jurisdiction taiwan
+[ ! -e "$W/b" ] || fail "an init that failed left something behind"
+coffer-vault init "$W/b" --name vault.example/b --place 22.62,120.30,Kaohsiung --jurisdiction TW > "$W/init.out"
+VKEY=$(grep -o 'vault.example/b+[^ ]*' "$W/init.out" | head -n 1)
+expect_fail "a vault already" coffer-vault init "$W/b" --name vault.example/b
+same "mode of the key" 600 "$(stat -c %a "$W/b/key")"
+expect_fail "coffer vault add" coffer sync "$STORE"
+expect_fail "no way to a vault" coffer vault add "$STORE" b http://vault.example/
+expect_fail "no name for a vault" coffer vault add "$STORE" ../b "dir:$W/b"
+expect_fail "is no vault" coffer vault add "$STORE" b "dir:$W/none"
+expect_fail "not the one that was given" coffer vault add "$STORE" b "dir:$W/b" --vkey "$(sed 's/+[0-9a-f]*+.*//' <<< "$VKEY")+$(coffer-vault init "$W/other" --name vault.example/b | grep -o 'b+[^ ]*' | head -n 1 | cut -d+ -f2-)"
+coffer vault add "$STORE" b "dir:$W/b" --vkey "$VKEY" > "$W/out"
+grep -q Kaohsiung "$W/out" || fail "add does not tell the place: $(cat "$W/out")"
+coffer vault list "$STORE" | grep -q "nothing confirmed yet" || fail "list: $(coffer vault list "$STORE")"
+ok "a vault is made, met and named"
+
+# ---- beside a mount ----
+mount_archive
+head -c 400000 /dev/urandom > "$W/data"
+cp "$W/data" "$MNT/audit/data"
+for i in $(seq 200); do echo "line $i"; done > "$MNT/audit/log"
+coffer commit "$MNT/audit/data" > /dev/null
+await 20 "a checkpoint of all" sh -c "coffer sync '$STORE' b --json > '$W/sync' && coffer vault list '$STORE' --json |
+    python3 -c 'import json,sys; v=json.load(sys.stdin)[0]; sys.exit(v[\"size\"] < 20 or v[\"behind\"] > 0)'"
+umount_archive
+coffer sync "$STORE" b --json > "$W/sync"
+jsonl 'j[0]["vault"] == "b" and j[0]["frames"] > 0 or sys.exit("sync says " + str(j))' < "$W/sync" > /dev/null
+coffer sync "$STORE" | grep -q "has all" || fail "a second sync found something missing"
+same "behind" 0 "$(coffer vault list "$STORE" --json | json 'j[0]["behind"]')"
+coffer verify "$W/b/archives/$ID" > "$W/out" || { cat "$W/out"; fail "the copy does not verify"; }
+coffer-vault status "$W/b" | grep -q "$ID" || fail "status of the vault"
+same "scrub" 0 "$(coffer-vault scrub "$W/b" > "$W/out"; echo $?)"
+same "received" 1 "$(tail -n 1 "$W/b/archives/$ID/received" | jsonl 'len(j)')"
+for s in "$W/b/archives/$ID"/log/*.seg; do
+    cmp -n "$(stat -c %s "$s")" "$s" "$STORE/log/$(basename "$s")" || fail "$(basename "$s") differs"
+done
+if grep -rqF "line 17" "$W/b"; then fail "the vault has plaintext"; fi
+ok "a sync beside a mount; the copy verifies without any key"
+
+# ---- over ssh: a key that may do nothing else ----
+sshd=$(command -v sshd || true)
+if [ -z "$sshd" ] && mkdir "$W/deb" && (cd "$W/deb" && timeout 120 apt-get download openssh-server libwrap0 > "$W/apt.out" 2>&1); then
+    for p in "$W/deb"/*.deb; do dpkg -x "$p" "$W/openssh"; done
+    [ ! -x "$W/openssh/usr/sbin/sshd" ] || sshd=$W/openssh/usr/sbin/sshd
+fi
+private() { LD_LIBRARY_PATH=${W}/openssh/usr/lib/x86_64-linux-gnu:${W}/openssh/lib/x86_64-linux-gnu "$@"; }
+if [ -n "$sshd" ] && private "$sshd" -V 2>&1 | grep -qi openssh; then
+    mkdir -p /run/sshd
+    ssh-keygen -q -t ed25519 -N '' -f "$W/hostkey"
+    ssh-keygen -q -t ed25519 -N '' -f "$W/userkey"
+    echo "command=\"$BUILD/tools/coffer-vault serve $W/c --archive $ID\",restrict $(cat "$W/userkey.pub")" > "$W/authorized"
+    cat > "$W/sshd.conf" << END
+HostKey $W/hostkey
+AuthorizedKeysFile $W/authorized
+StrictModes no
+UsePAM no
+PidFile none
+PermitRootLogin forced-commands-only
+END
+    cat > "$W/ssh.conf" << END
+Host vault.example
+    User root
+    IdentityFile $W/userkey
+    IdentitiesOnly yes
+    UserKnownHostsFile $W/known
+    StrictHostKeyChecking accept-new
+    ProxyCommand env LD_LIBRARY_PATH=$W/openssh/usr/lib/x86_64-linux-gnu:$W/openssh/lib/x86_64-linux-gnu $sshd -i -f $W/sshd.conf
+END
+    export COFFER_SSH="ssh -F $W/ssh.conf"
+    coffer-vault init "$W/c" --name vault.example/c > /dev/null
+    coffer vault add "$STORE" far ssh://root@vault.example/anything > "$W/out" 2>&1 || { cat "$W/out"; fail "add over ssh"; }
+    coffer sync "$STORE" far > "$W/out" 2>&1 || { cat "$W/out"; fail "sync over ssh"; }
+    coffer verify "$W/c/archives/$ID" > /dev/null || fail "the copy behind ssh does not verify"
+    # nothing else can be done with that key, nor for another archive
+    expect_fail "" ssh -F "$W/ssh.conf" vault.example touch "$W/intruded" < /dev/null
+    [ ! -e "$W/intruded" ] || fail "the key did something else"
+    expect_fail "for another archive" coffer vault add "$W/foreign" far ssh://root@vault.example/anything
+    ok "over sshd with a forced command"
+else
+    say "left out: openssh-server is not installed and could not be unpacked"
+fi
+
+# ---- what is not an extension ----
+cp -a "$STORE" "$W/older"
+mount_archive
+echo more >> "$MNT/audit/log"
+umount_archive
+coffer sync "$STORE" b > /dev/null
+expect_code 3 coffer sync "$W/older" b
+grep -q "older state" "$W/out" || fail "behind: $(cat "$W/out")"
+(STORE=$W/older; mount_archive; for i in 1 2 3 4 5 6 7 8 9; do echo "another history $i" >> "$MNT/audit/log"; done; umount_archive)
+expect_code 4 coffer sync "$W/older" b
+grep -q "two histories" "$W/out" || fail "fork: $(cat "$W/out")"
+same "heads of forks kept" 1 "$(find "$W/b/archives/$ID/forks" -name '*.note' | wc -l)"
+coffer-vault status "$W/b" | grep -q FORKED || fail "the vault's status does not tell of the fork"
+same "the vault's copy" 0 "$(coffer verify "$W/b/archives/$ID" > /dev/null; echo $?)"
+mv "$W/b" "$W/b.away" && mv "$W/other" "$W/b"
+expect_fail "another vault" coffer sync "$STORE" b
+mv "$W/b" "$W/other" && mv "$W/b.away" "$W/b"
+coffer sync "$STORE" b > /dev/null
+ok "an old state, a fork, another vault"
+
+# ---- damage at the vault is seen, and names the archive ----
+cp -a "$W/b" "$W/hurt"
+python3 - "$W/hurt/archives/$ID/log/00000000.seg" << 'PY'
+import sys
+with open(sys.argv[1], "r+b") as f:
+    f.seek(3000); b = f.read(1); f.seek(3000); f.write(bytes([b[0] ^ 1]))
+PY
+expect_code 13 coffer-vault scrub "$W/hurt"
+grep -q tampered "$W/out" || fail "scrub: $(cat "$W/out")"
+ok "scrub"
+
+# ---- the host burns ----
+digest=$(sha256sum < "$W/data")
+expect_fail "no copy of archive" coffer restore "dir:$W/other" "$W/new" --archive "$ID"
+rm -rf "$W/new"
+LOGKEY=$(coffer status "$STORE" --json | json 'j["vkey"]')
+rm -rf "$STORE" "$KEY"
+expect_fail "another key" coffer restore "dir:$W/b" "$W/new" --archive "$ID" --log-vkey "$(sed -n 's/^vkey = //p' "$W/foreign/archive.conf")"
+rm -rf "$W/new"
+coffer restore "dir:$W/b" "$STORE" --archive "$ID" --vkey "$VKEY" --log-vkey "$LOGKEY" > "$W/out" 2>&1 || { cat "$W/out"; fail "restore"; }
+grep -q "coffer recover" "$W/out" || fail "restore does not tell what is next"
+coffer verify "$STORE" > /dev/null || fail "what was restored does not verify"
+expect_fail "" coffer restore "dir:$W/other" "$STORE" --archive "$ID"
+coffer recover "$STORE" --identity "$W/officer" --new-key-file "$KEY" > "$W/out" 2>&1 || { cat "$W/out"; fail "recover"; }
+mount_archive
+same "the file that came back" "$digest" "$(sha256sum < "$MNT/audit/data")"
+tail -n 1 "$MNT/audit/log" | grep -q more || fail "the last line is not there"
+echo "after the fire" >> "$MNT/audit/log"
+umount_archive
+coffer vault add "$STORE" b "dir:$W/b" --vkey "$VKEY" > /dev/null
+coffer sync "$STORE" b > /dev/null || fail "the restored archive does not go on at its vault"
+expect_fail "is an archive already" coffer restore "dir:$W/b" "$STORE" --archive "$ID"
+ok "a burnt host comes back, and goes on"
