@@ -368,7 +368,7 @@ const struct verb verb_retain = {
 	"(coffer approve). It tells how many files were named, skipped because they do not wait for it, and failed.\n"
 	"  coffer retain declare contract-end /mnt/store/contracts/0815 --as alice\n"
 	"\n"
-	"Exit code: 0 all are kept that long, or requested, 1 at least one is not, 2 wrong usage.",
+	"Exit code: 0 all are kept so or requested, 1 at least one is not, 2 wrong usage.",
     .options = retain_options,
     .run = run,
     .takes_files = true,

@@ -397,7 +397,7 @@ static int run(const struct verb *self, int argc, char **argv)
 const struct verb verb_share = {
     .name = "share",
     .args = "check|prove|combine",
-    .summary = "a custodian's share: checks it, proves it, brings it together",
+    .summary = "a custodian's share: check, prove, bring together",
     .text = "For whoever holds a share of an escrow's epoch. No archive and no network are needed. Words are typed without "
 	    "echo, one by one or several in a line; four letters of each suffice, a lone '-' takes back the last. What "
 	    "is no word of the list is said at once, and never put right by guessing.\n"
