@@ -73,6 +73,50 @@ same "what the second reader sees" "[True, 3, 'opener-added']" \
     "$(second_reader_json | json '[j["locked"] > 0, j["failures"], j["pending"][-1]["event"]]')"
 ok "locked"
 
+# ---- the door itself attacked, on copies of the locked store ----
+copy() { rm -rf "$W/door"; cp -a "$STORE" "$W/door"; }
+right_is_out() { expect_fail "$1" coffer log "$W/door" --passphrase-fd 3 3< "$W/right"; }
+copy # what a link leads to is neither believed nor written
+coffer status "$W/door" --json > /dev/null
+mv "$W/door/seal/attempts" "$W/elsewhere"
+printf 'not of this archive' > "$W/victim"
+ln -s "$W/victim" "$W/door/seal/attempts"
+right_is_out "seal/attempts cannot be read: Too many levels of symbolic links"
+same "what it led to" "not of this archive" "$(cat "$W/victim")"
+copy
+mv "$W/door/seal" "$W/away"
+ln -s "$W/away" "$W/door/seal"
+before=$(sha256sum < "$W/away/attempts")
+if coffer log "$W/door" --passphrase-fd 3 3< "$W/right" > "$W/out" 2>&1; then fail "seal/ behind a link was believed"; fi
+same "seal/ behind a link" "$before" "$(sha256sum < "$W/away/attempts")"
+rm -rf "$W/away"
+copy # a hard link or a copy made of it does not follow what is counted, and gives nothing by being there
+ln "$W/door/seal/attempts" "$W/linked"
+cp --reflink=auto "$W/door/seal/attempts" "$W/reflinked"
+before=$(sha256sum < "$W/linked")
+right_is_out "is locked for passphrases"
+same "the hard link's content" "$before" "$(sha256sum < "$W/linked")"
+[ "$before" != "$(sha256sum < "$W/door/seal/attempts")" ] || fail "the try is not noted beside the link"
+rm "$W/linked"
+cp -a "$W/reflinked" "$W/door/seal/attempts" # put back: what was counted since is gone, the lock is not
+right_is_out "is locked for passphrases"
+python3 -c 'import sys; p = sys.argv[1]; b = bytearray(open(p, "rb").read()); b[40] ^= 1; open(p, "wb").write(b)' "$W/door/seal/attempts"
+coffer log "$W/door" --passphrase-fd 3 3< "$W/right" > /dev/null || fail "a damaged count locks"
+rm -rf "$W/door" "$W/reflinked" "$W/elsewhere"
+# who has no rights on the store counts nothing, locks nothing
+copy
+coffer unlock "$W/door" --key-file "$W/key2" > /dev/null
+before=$(find "$W/door" -printf '%p %m %u %T@\n' | sort | sha256sum)
+chmod 755 "$W"
+chmod 644 "$W/wrong"
+for _ in 1 2 3 4; do
+    expect_fail "Permission denied" as_user "$BUILD/tools/coffer" log "$W/door" --passphrase-fd 3 3< "$W/wrong"
+done
+same "by who has no rights" "$before" "$(find "$W/door" -printf '%p %m %u %T@\n' | sort | sha256sum)"
+coffer log "$W/door" --passphrase-fd 3 3< "$W/right" > /dev/null || fail "somebody without rights locked it"
+rm -rf "$W/door"
+ok "the door attacked"
+
 # ---- the wait, and a wrong one after it ----
 waited 900
 expect_fail "locked for passphrases and PINs now" coffer unlock "$STORE" --passphrase-fd 3 3< "$W/wrong"
