@@ -129,3 +129,34 @@ umount_archive
 coffer log "$STORE" --events --json > "$W/events"
 jsonl '[e["event"] for e in j]' < "$W/events" | grep -q "'seal-renewed'.*'opener-added'.*'seal-renewed'" || fail "events: $(cat "$W/events")"
 ok "a changed PCR, and nothing weaker by itself"
+
+# ---- the log of a running mount put back to an earlier state of it: the secret of the next mount was mixed later ----
+(umask 077; head -c 32 /dev/urandom > "$KEY")
+STORE=$W/filed
+coffer init "$STORE" --key-file "$KEY" --no-recovery --shelf s > /dev/null
+filed() { mount.coffer "$STORE" "$MNT" -o "keyfile=$KEY,seal-interval=0" > "$W/said" 2>&1; }
+mixed_over() { [ "$(coffer status "$STORE" --json | json 'j["mixed"]["mixings"]')" -gt "$1" ]; }
+filed
+echo first >> "$MNT/s/log"
+await 10 "a mixing" mixed_over 0
+n=$(coffer status "$STORE" --json | json 'j["mixed"]["mixings"]')
+cp -a "$STORE/log" "$W/log-then"
+cp "$STORE/checkpoint" "$W/checkpoint-then"
+echo second >> "$MNT/s/log"
+await 10 "another mixing" mixed_over "$n"
+kill_daemon
+umount -l "$MNT"
+cp -a "$STORE" "$W/true"
+rm -rf "$STORE/log" "$STORE/index"
+cp -a "$W/log-then" "$STORE/log"
+cp "$W/checkpoint-then" "$STORE/checkpoint"
+filed || { cat "$W/said"; fail "not even mounted to be read"; }
+grep -q "Mounted read-only.*keys/epoch was mixed at frame [0-9]* of mount 2, and the log ends with frame" "$W/said" || fail "it said: $(cat "$W/said")"
+expect_fail "Read-only" sh -c "echo more >> '$MNT/s/log'"
+umount_archive
+rm -rf "$STORE"
+cp -a "$W/true" "$STORE"
+filed || { cat "$W/said"; fail "the true one"; }
+! grep -q "read-only" "$W/said" || fail "the true one: $(cat "$W/said")"
+umount_archive
+ok "a log that ends before its last mixing"
