@@ -92,8 +92,11 @@ int cof_epoch_session_add(struct cof_epoch_session *s, const char *words, size_t
 {
 	cof_autosecret struct cof_slip39_share *share = cof_secret_alloc(sizeof(*share));
 	unsigned holder = UINT32_MAX;
-	int r = share ? cof_slip39_read(words, n, share, diag) : cof_fail(diag, -ENOMEM, "no secure memory is left");
+	int r;
 
+	if (!share)
+		return cof_fail(diag, -ENOMEM, "no secure memory is left");
+	r = cof_slip39_read(words, n, share, diag);
 	if (r == 0)
 		r = identify(s->epoch, share, &holder, diag);
 	if (r == 0)

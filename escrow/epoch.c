@@ -200,7 +200,7 @@ static int read_all(const void *text, size_t n, struct cof_epoch *e, struct cof_
 	if (r < 0)
 		return r;
 	/* So that names, groups, numbers, "valid", and every byte besides are checked at once. */
-	if (again.len != n || memcmp(again.data, text, n) != 0)
+	if (again.len != n || !again.data || memcmp(again.data, text, n) != 0)
 		return wrong(diag, "it is not as Coffer writes it: something in it is more, less, or contradicts the rest");
 	return 0;
 }

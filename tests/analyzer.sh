@@ -16,7 +16,7 @@ analyze() {
     local said
     # shellcheck disable=SC2086
     if said=$(clang-19 --analyze -Xclang -analyzer-output=text -std=gnu11 -D_GNU_SOURCE -DFUSE_USE_VERSION=314 \
-        -DCOFFER_VERSION='"0"' -DCOFFER_LIBEXEC='"/usr/libexec"' -DCOFFER_TSS2='"0"' -DCOFFER_PROFILE_DIR='"/usr/share"' -I. $cflags -o /dev/null "$1" 2>&1); then
+        -DCOFFER_VERSION='"0"' -DCOFFER_LIBEXEC='"/usr/libexec"' -DCOFFER_TSS2='"0"' -DCOFFER_PROFILE_DIR='"/usr/share"' -DCOFFER_SOURCE_DIR='"/usr/share"' -I. $cflags -o /dev/null "$1" 2>&1); then
         said=$(grep -E 'warning: ' <<< "$said" | grep -Ev "$dropped")
     else
         said="$1: not analyzed: $said"

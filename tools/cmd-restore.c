@@ -67,7 +67,7 @@ static int judge_note(void *user, struct cof_buf *note, struct cof_diag *diag)
 static int get_identity(struct restoring *r, struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf body = {0};
-	struct vault_hello hello;
+	struct vault_hello hello = {.role = 0};
 	struct cof_conf conf;
 	uint8_t session[16];
 	unsigned code;

@@ -147,7 +147,7 @@ static int follow(struct importer *im, struct import_file *f, struct cof_diag *d
 
 static int begin(struct importer *im, struct import_file **ret, struct cof_diag *diag)
 {
-	enum import_found found;
+	enum import_found found = IMPORT_GOES_ON;
 	int r = im->trying ? 0 : import_ask_place(im, diag);
 
 	if (r == 0)

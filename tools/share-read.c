@@ -88,9 +88,11 @@ static int from_terminal(const char *prompt, char *words, struct cof_diag *diag)
 	struct typed t = {.words = words};
 	struct cof_diag why = {""};
 	char ask[96];
-	int r = line ? 0 : cof_fail(diag, -ENOMEM, "no secure memory is left");
+	int r = 0;
 
 	words[0] = 0;
+	if (!line)
+		return cof_fail(diag, -ENOMEM, "no secure memory is left");
 	while (r == 0) {
 		size_t n = 0;
 

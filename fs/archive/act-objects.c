@@ -56,8 +56,8 @@ static int look(struct cof_archive *a, uint64_t ino, struct cof_object *view, st
 static int digest_one(void *user, uint64_t ino)
 {
 	struct digesting *d = user;
-	struct cof_object view;
-	struct cof_node n;
+	struct cof_object view = {.holds = 0};
+	struct cof_node n = {.state = 0};
 	uint8_t b[8 + 1 + 8 + 8 + 4];
 	int r;
 

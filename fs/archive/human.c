@@ -37,7 +37,7 @@ static int parse_canonical(const struct cof_buf *text, const char *what, struct 
 	/* One newline stands behind it, so that it is a text. */
 	if (r == 0 && (!again.len || again.data[again.len - 1] != '\n'))
 		cof_buf_add(&again, "\n", 1);
-	if (r < 0 || again.failed || again.len != text->len || memcmp(again.data, text->data, text->len) != 0)
+	if (r < 0 || again.failed || again.len != text->len || !again.data || memcmp(again.data, text->data, text->len) != 0)
 		return cof_fail(diag, -EINVAL, "the %s is not in canonical form: bring it as coffer event add wrote it", what);
 	*ret = o;
 	o = NULL;

@@ -274,7 +274,7 @@ int cof_archive_import_state(struct cof_archive *a, const struct cof_json *args,
 			     struct cof_diag *diag)
 {
 	struct batch b = {.a = a, .args = args, .diag = diag};
-	struct cof_imported *f;
+	struct cof_imported *f = NULL;
 	int r = names(&b);
 
 	if (r == 0 && !*b.path)
@@ -283,7 +283,7 @@ int cof_archive_import_state(struct cof_archive *a, const struct cof_json *args,
 		return r;
 	pthread_mutex_lock(&a->imports->lock);
 	r = find(a, b.source, b.path, &f, diag);
-	if (r == 0)
+	if (r == 0 && f)
 		write_place(&f->place, into);
 	pthread_mutex_unlock(&a->imports->lock);
 	return r;
@@ -293,7 +293,7 @@ static int goes_on(struct batch *b)
 {
 	struct cof_import_place after;
 
-	if (!read_place(cof_json_get(b->args, "after"), &after))
+	if (!b->file || !read_place(cof_json_get(b->args, "after"), &after))
 		return wrong(b, "after");
 	if (after.end != b->file->place.end || (after.end && memcmp(after.digest, b->file->place.digest, 32) != 0))
 		return cof_fail(b->diag, -ESTALE, "%.300s is read by somebody else as %s at the same time", b->path, b->source);

@@ -183,7 +183,7 @@ static int load_head(struct vault_copy *c, struct cof_diag *diag)
 static int find_head(struct vault_copy *c, struct cof_diag *diag)
 {
 	uint8_t root[COF_HASH] = {0};
-	struct cof_frame f;
+	struct cof_frame f = {.stored = 0};
 	enum scanned how;
 	uint64_t at = 0;
 	int r = copy_tree_back(&c->tree, c->head.size);

@@ -147,6 +147,8 @@ int vault_line_open(const char *url, struct vault_line *ret, struct cof_diag *di
 	int down[2] = {-1, -1}, up[2] = {-1, -1}, r = words_for(&w, url, diag);
 	pid_t pid = -1;
 
+	if (r == 0 && !w.n)
+		r = cof_fail(diag, -EINVAL, "no program carries this");
 	if (r == 0 && (pipe2(down, O_CLOEXEC) < 0 || pipe2(up, O_CLOEXEC) < 0 || (pid = fork()) < 0))
 		r = cof_fail(diag, -errno, "cannot start %s: %s", w.word[0], strerror(errno));
 	if (r == 0 && pid == 0) {
