@@ -141,23 +141,28 @@ int vault_url_check(const char *url, struct cof_diag *diag)
 	return r;
 }
 
+static void become(const struct words *w, int in, int out)
+{
+	const char *program = w->word[0];
+
+	signal(SIGPIPE, SIG_DFL);
+	if (program && dup2(in, 0) == 0 && dup2(out, 1) == 1) {
+		execvp(program, (char *const *)w->word);
+		dprintf(2, "%s cannot be started: %s\n", program, strerror(errno));
+	}
+	_exit(127);
+}
+
 int vault_line_open(const char *url, struct vault_line *ret, struct cof_diag *diag)
 {
 	struct words w = {.n = 0};
 	int down[2] = {-1, -1}, up[2] = {-1, -1}, r = words_for(&w, url, diag);
 	pid_t pid = -1;
 
-	if (r == 0 && !w.n)
-		r = cof_fail(diag, -EINVAL, "no program carries this");
 	if (r == 0 && (pipe2(down, O_CLOEXEC) < 0 || pipe2(up, O_CLOEXEC) < 0 || (pid = fork()) < 0))
 		r = cof_fail(diag, -errno, "cannot start %s: %s", w.word[0], strerror(errno));
-	if (r == 0 && pid == 0) {
-		signal(SIGPIPE, SIG_DFL);
-		if (dup2(down[0], 0) == 0 && dup2(up[1], 1) == 1)
-			execvp(w.word[0], w.word);
-		dprintf(2, "%s cannot be started: %s\n", w.word[0], strerror(errno));
-		_exit(127);
-	}
+	if (r == 0 && pid == 0)
+		become(&w, down[0], up[1]);
 	words_done(&w);
 	if (down[0] >= 0)
 		close(down[0]);
