@@ -69,6 +69,17 @@ same "on record" 1 "$(coffer log "$STORE" --events --json | grep '"event":"clock
 same "what was written meanwhile" "first second third" "$(tr '\n' ' ' < "$MNT/audit/log" | sed 's/ $//')"
 ok "a TPM exchanged under a mount"
 
+# ---- the anchor's counter raised by somebody else ----
+index=$(coffer status "$STORE" --json | json "j['anchor']['index']")
+for _ in 1 2 3; do tpm2_nvincrement -C "$index" "$index"; done # one alone is what the anchor itself does next
+write_on raised
+await 20 "status to tell of the raise" says "Somebody else raised the anchor's counter $index"
+value() { [ "$(coffer status "$STORE" --json | json "j['anchor']['value']")" -gt "$1" ]; }
+before=$(coffer status "$STORE" --json | json "j['anchor']['value']")
+write_on "and on"
+await 20 "the anchor to go on" value "$before"
+ok "an anchor that jumped"
+
 # ---- cleared ----
 write_on fourth
 tpm2_clear
