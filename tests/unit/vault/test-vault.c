@@ -186,7 +186,6 @@ static void crash_at(uint64_t op, enum cof_sim_loss loss)
 	int r;
 
 	far_begin(&far, &w);
-	far.sim = far.sim;
 	cof_sim_plan(far.sim, COF_SIM_CRASH, cof_sim_ops(far.sim) + op);
 	r = far_sync(&far, w.io, NULL, &sent, &d);
 	seen = r == 0 ? sent.size : 0;
@@ -210,7 +209,8 @@ START_TEST(a_vault_that_dies)
 	ops = cof_sim_ops(far.sim) - ops;
 	far_end(&far);
 	ck_assert_uint_gt(ops, 20);
-	for (uint64_t op = 1; op <= ops; op++) {
+	/* the last round: it dies once all of it was confirmed */
+	for (uint64_t op = 1; op <= ops + 1; op++) {
 		crash_at(op, COF_SIM_KEEP);
 		crash_at(op, COF_SIM_LOSE);
 		crash_at(op, COF_SIM_TEAR);
@@ -271,6 +271,70 @@ START_TEST(two_histories)
 }
 END_TEST
 
+/* A host that does not look at what the vault has before it sends. */
+START_TEST(an_old_head)
+{
+	cof_autofree char *old = NULL;
+	struct vault_copy *c = NULL;
+	struct vault_proof none = {.n = 0};
+	struct cof_diag d = {""};
+	struct cof_log_status s;
+
+	begin();
+	cof_log_status(w.log, &s);
+	old = strdup(s.checkpoint);
+	put_some(500, 3);
+	(void)sync_all();
+	ck_assert_int_eq(vault_copy_open(far.io, &c, &d), 0);
+	ck_assert_int_eq(vault_copy_head(c, old, strlen(old), &none, &none, &d), -ESTALE);
+	ck_assert_int_eq(vault_copy_feed(c, 0, "x", 1, &d), -EUCLEAN);
+	vault_copy_free(c);
+	end();
+}
+END_TEST
+
+/* Frames that are right by themselves, under a head that they are not of. */
+START_TEST(a_liar_with_a_log_of_its_own)
+{
+	static uint8_t bytes[VAULT_DATA], hashes[COF_PROOF_MAX][COF_HASH];
+	struct world twin;
+	struct vault_source *true_one = NULL, *other = NULL;
+	struct vault_copy *c = NULL;
+	struct vault_copy_state state;
+	struct vault_proof none = {.n = 0}, proof = {.hash = hashes};
+	struct vault_piece piece;
+	const char *note;
+	struct cof_diag d = {""};
+
+	begin();
+	ck_assert_int_eq(world_begin(&twin, 6), 0);
+	for (unsigned i = 0; i < 6; i++)
+		ck_assert_int_eq(world_put(&twin, 700 + i, 900, false, NULL), 0);
+	ck_assert_int_eq(cof_log_checkpoint(twin.log), 0);
+	ck_assert_int_eq(vault_source_open(w.io, &true_one, &d), 0);
+	ck_assert_int_eq(vault_source_open(twin.io, &other, &d), 0);
+	ck_assert_int_eq(vault_copy_open(far.io, &c, &d), 0);
+	note = vault_source_note(true_one, NULL);
+	ck_assert_int_eq(vault_copy_head(c, note, strlen(note), &none, &none, &d), 0);
+	ck_assert_int_eq(vault_source_seek(other, 0, 0, &d), 0);
+	ck_assert_int_eq(vault_source_read(other, bytes, sizeof(bytes), &piece, &d), 0);
+	ck_assert_uint_gt(piece.whole, 3);
+	ck_assert_int_eq(vault_copy_feed(c, piece.address, bytes, piece.n, &d), 0);
+	ck_assert_int_eq(vault_source_proof(true_one, piece.whole, &proof, &d), 0);
+	ck_assert_int_eq(vault_copy_prove(c, &proof, &d), -EBADMSG);
+	vault_copy_state(c, &state);
+	ck_assert_uint_eq(state.size, 0);
+	ck_assert_uint_eq(state.address, 0);
+	ck_assert_int_eq(vault_copy_sync(c, &d), -EUCLEAN);
+	vault_copy_free(c);
+	vault_source_free(true_one);
+	vault_source_free(other);
+	(void)sync_all();
+	world_end(&twin);
+	end();
+}
+END_TEST
+
 START_TEST(a_quota)
 {
 	struct vault_sent sent;
@@ -323,6 +387,8 @@ int main(void)
 	tcase_add_test(t, a_line_that_lies);
 	tcase_add_test(t, a_vault_that_dies);
 	tcase_add_test(t, two_histories);
+	tcase_add_test(t, an_old_head);
+	tcase_add_test(t, a_liar_with_a_log_of_its_own);
 	tcase_add_test(t, a_quota);
 	tcase_add_test(t, a_copy_without_tiles);
 	suite_add_tcase(s, t);
