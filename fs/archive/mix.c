@@ -58,13 +58,21 @@ void cof_mix_free(struct cof_mix *x)
 	free(x);
 }
 
+/* An interval of for ever stays one. */
+static void set_due(struct cof_mix *x, int64_t interval)
+{
+	int64_t now = cof_now(CLOCK_MONOTONIC);
+
+	x->due = interval > INT64_MAX - now ? INT64_MAX : now + interval;
+}
+
 void cof_mix_begun(struct cof_mix *x, uint64_t sequence)
 {
 	if (!x)
 		return;
 	x->at = sequence;
 	x->covered = sequence + 1;
-	x->due = cof_now(CLOCK_MONOTONIC) + x->interval;
+	set_due(x, x->interval);
 	pthread_mutex_lock(&x->lock);
 	x->when = cof_now(CLOCK_REALTIME);
 	x->writes = x->a->keys->next.writes;
@@ -119,7 +127,7 @@ static int replace(struct cof_mix *x)
 		if (r == -ESTALE) /* an answer that came too late to be heard, or somebody else: from there on */
 			x->at = found;
 	}
-	x->due = cof_now(CLOCK_MONOTONIC) + (r == 0 ? x->interval : COF_MIN(x->interval, RETRY));
+	set_due(x, r == 0 ? x->interval : COF_MIN(x->interval, RETRY));
 	return r;
 }
 
