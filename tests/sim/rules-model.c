@@ -257,7 +257,7 @@ void rm_remember(const struct rm *m, struct rm_request *q)
 /* What it was about is as it was: nothing happened to it in between, though it may look the same again. */
 static bool unchanged(const struct rm *m, const struct rm_request *q)
 {
-	const struct rm_policy *p = &m->policy[q->object[0]], *b = &q->policy_before;
+	const struct rm_policy *p = &m->policy[q->act == RM_POLICY ? q->object[0] : 0], *b = &q->policy_before;
 
 	if (q->act == RM_POLICY)
 		return p->governance == b->governance && p->cooling == b->cooling && p->kept == b->kept &&
