@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Certificate shelves through a mount: what is committed there is kept until it ends and found by what it says, through the
-# daemon and without it; shelves that follow; what a policy would lock; what ends when.
+# daemon and without it; shelves that follow.
 # COFFER_LONG=1: 100,000 certificates, and how long each search takes.
 . "$(dirname "$0")/lib.sh"
 python3 -c 'import cryptography' 2> /dev/null || skip "no python3-cryptography"
