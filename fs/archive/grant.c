@@ -34,9 +34,26 @@ const struct cof_action *cof_action_find(const char *name)
 
 /* ---- whether it may be ---- */
 
+struct since {
+	struct cof_archive *a;
+	uint64_t head;
+};
+
+/* As the judge without keys sees it: not what it looks like, but whether anything happened to it since. */
+static int is_older(void *user, uint64_t ino)
+{
+	const struct since *s = user;
+	uint64_t last = 0;
+	int r;
+
+	COF_GATED(s->a, r, cof_ix(s->a, cof_index_node_since(s->a->ix, ino, &last)));
+	return r < 0 ? r : last >= s->head ? -ESTALE : 0;
+}
+
 static int check_before(struct cof_archive *a, const struct cof_action *action, const struct cof_request *q,
 			struct cof_diag *diag)
 {
+	struct since since = {a, q->head};
 	uint8_t now[32];
 	int r;
 
@@ -45,8 +62,10 @@ static int check_before(struct cof_archive *a, const struct cof_action *action, 
 	r = action->state ? action->state(a, q->doc, now, diag) : cof_action_objects_state(a, q->doc, now, diag);
 	if (r < 0)
 		return r;
-	return memcmp(now, q->before, sizeof(now)) == 0
-		       ? 0
+	r = memcmp(now, q->before, sizeof(now)) != 0 ? -ESTALE
+	    : action->state ? 0 : cof_action_each_object(q->doc, is_older, &since);
+	return r != -ESTALE
+		       ? r
 		       : cof_fail(diag, -ESTALE, "what it would change is no longer as it was when the request was made: make a new one");
 }
 
