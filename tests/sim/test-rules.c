@@ -14,7 +14,7 @@
 #ifdef __SANITIZE_ADDRESS__
 #define SEEDS 40
 #else
-#define SEEDS 140 /* some 12 s of processor time */
+#define SEEDS 130 /* some 12 s of processor time */
 #endif
 #define SEEDS_LONG 5000
 #define ROUNDS 4
