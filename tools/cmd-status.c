@@ -5,6 +5,7 @@
 #include "tools/output.h"
 #include "tools/recovery.h"
 #include "tools/store.h"
+#include "tools/vaults.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -62,6 +63,17 @@ static int acknowledge(const char *arg, struct cof_json **ret, struct cof_diag *
 	return r;
 }
 
+/* What cannot be read of them is told in their place: the rest of the status stands. */
+static void add_vaults(const struct store *s, struct cof_json *status)
+{
+	struct cof_json *vaults = cof_json_array();
+	struct cof_diag diag = {""};
+
+	if (vault_entries_json(s, vaults, &diag) < 0)
+		cof_json_set_str(status, "vaults_error", diag.text);
+	cof_json_set(status, "vaults", vaults);
+}
+
 static int get_status(const char *arg, struct cof_json **ret, struct cof_diag *diag)
 {
 	autostore struct store s = {0};
@@ -88,6 +100,7 @@ static int get_status(const char *arg, struct cof_json **ret, struct cof_diag *d
 		return r;
 	}
 	cof_json_set_str(status, "store", s.path);
+	add_vaults(&s, status);
 	if (dead)
 		cof_json_set_str(status, "dead_mount", s.mount);
 	if (mute)
@@ -241,6 +254,26 @@ static void say_seal(const struct cof_json *o)
 		       number(who, "recipients"), plural(number(who, "recipients")), number(who, "lineage"));
 }
 
+static void say_vaults(const struct cof_json *o)
+{
+	const struct cof_json *list = cof_json_get(o, "vaults");
+
+	for (size_t i = 0; i < cof_json_count(list); i++) {
+		const struct cof_json *v = cof_json_at(list, i);
+		const char *when = cof_json_str(v, "confirmed"), *place = cof_json_str(v, "place");
+		cof_autofree char *shown = escaped(place ? place : "");
+
+		printf("%-12s %s%s%s: ", "Vault", cof_json_str(v, "vault"), shown && *shown ? " at " : "", shown ? shown : "");
+		if (when)
+			printf("confirmed %" PRIu64 " frames at %s, %" PRIu64 " behind\n", number(v, "size"), when, number(v, "behind"));
+		else
+			printf("nothing confirmed yet (coffer sync)\n");
+	}
+	if (!cof_json_count(list))
+		line("Vaults", "none: no copy elsewhere is known (coffer vault add)");
+	line("Vaults", cof_json_str(o, "vaults_error"));
+}
+
 static void warn_dead(const char *point, const char *store)
 {
 	cof_autofree char *text = NULL;
@@ -324,6 +357,7 @@ static void say(const struct cof_json *o)
 	}
 	say_openers(o);
 	say_seal(o);
+	say_vaults(o);
 	line("vkey", cof_json_str(o, "vkey"));
 	say_faults(o);
 	say_warnings(o);

@@ -23,8 +23,6 @@ struct args {
 	const char *vkey;
 	bool json;
 	struct store store;
-	struct cof_json *all;
-	uint64_t newest;
 };
 
 static void take_option(struct args *a, int option)
@@ -96,52 +94,33 @@ static int add(struct args *a, char **operand, struct cof_diag *diag)
 
 /* ---- list ---- */
 
-static int row(void *user, struct vault_entry *e)
+static void say(const struct store *s, const struct cof_json *v)
 {
-	struct args *a = user;
-	uint64_t behind = a->newest > e->size ? a->newest - e->size : 0;
-	char when[32] = "";
+	const char *name = cof_json_str(v, "vault"), *url = cof_json_str(v, "url"), *place = cof_json_str(v, "place"),
+		   *when = cof_json_str(v, "confirmed");
+	int64_t size = 0, behind = 0;
 
-	if (e->time)
-		cof_time_text((int64_t)e->time * COF_NSEC, when);
-	if (a->all) {
-		struct cof_json *o = cof_json_object();
-
-		cof_json_set_str(o, "vault", e->name);
-		cof_json_set_str(o, "url", e->url);
-		cof_json_set_str(o, "place", e->place);
-		cof_json_set_str(o, "jurisdiction", e->jurisdiction);
-		cof_json_set_uint(o, "size", e->size);
-		cof_json_set_uint(o, "behind", behind);
-		if (*when)
-			cof_json_set_str(o, "confirmed", when);
-		cof_json_append(a->all, o);
-		return 0;
-	}
-	printf("%-12s %s%s%s\n", e->name, e->url, *e->place ? "  at " : "", e->place);
-	if (*when)
-		printf("%-12s confirmed %" PRIu64 " frames at %s; %" PRIu64 " behind\n", "", e->size, when, behind);
+	printf("%-12s %s%s%s\n", name, url, place && *place ? "  at " : "", place ? place : "");
+	if (when && cof_json_int(v, "size", &size) == 0 && cof_json_int(v, "behind", &behind) == 0)
+		printf("%-12s confirmed %" PRId64 " frames at %s; %" PRId64 " behind\n", "", size, when, behind);
 	else
-		printf("%-12s nothing confirmed yet: coffer sync %s %s\n", "", a->store.path, e->name);
-	return 0;
+		printf("%-12s nothing confirmed yet: coffer sync %s %s\n", "", s->path, name);
 }
 
 static int list(struct args *a, struct cof_diag *diag)
 {
-	cof_autofree uint8_t *note = NULL;
-	struct cof_checkpoint head;
-	size_t n = 0;
-	int r;
+	cof_autojson struct cof_json *all = cof_json_array();
+	int r = vault_entries_json(&a->store, all, diag);
 
-	if (cof_io_load(a->store.io, "checkpoint", COF_NOTE_MAX, &note, &n) == 0 &&
-	    cof_checkpoint_open(note, n, &a->store.conf.vkey, &head) == 0)
-		a->newest = head.size;
-	a->all = a->json ? cof_json_array() : NULL;
-	r = vault_entries(&a->store, row, a, diag);
-	if (r == 0 && a->json && print_json(a->all, true) < 0)
-		r = cof_fail(diag, -ENOMEM, "out of memory");
-	cof_json_free(a->all);
-	return r;
+	if (r < 0)
+		return r;
+	if (a->json)
+		return print_json(all, true) == -ENOMEM ? cof_fail(diag, -ENOMEM, "out of memory") : 0;
+	for (size_t i = 0; i < cof_json_count(all); i++)
+		say(&a->store, cof_json_at(all, i));
+	if (!cof_json_count(all))
+		printf("%s has no vault: coffer vault add %s NAME URL\n", a->store.path, a->store.path);
+	return 0;
 }
 
 static int run(const struct verb *self, int argc, char **argv)

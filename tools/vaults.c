@@ -205,6 +205,44 @@ int vault_entries(const struct store *s, int (*fn)(void *user, struct vault_entr
 	return r;
 }
 
+struct adding {
+	struct cof_json *array;
+	uint64_t newest;
+};
+
+static int add_json(void *user, struct vault_entry *e)
+{
+	struct adding *a = user;
+	struct cof_json *o = cof_json_object();
+	char when[32];
+
+	cof_json_set_str(o, "vault", e->name);
+	cof_json_set_str(o, "url", e->url);
+	cof_json_set_str(o, "place", e->place);
+	cof_json_set_str(o, "jurisdiction", e->jurisdiction);
+	cof_json_set_uint(o, "size", e->size);
+	cof_json_set_uint(o, "behind", a->newest > e->size ? a->newest - e->size : 0);
+	if (e->time) {
+		cof_time_text((int64_t)e->time * COF_NSEC, when);
+		cof_json_set_str(o, "confirmed", when);
+	}
+	cof_json_append(a->array, o);
+	return 0;
+}
+
+int vault_entries_json(const struct store *s, struct cof_json *array, struct cof_diag *diag)
+{
+	cof_autofree uint8_t *note = NULL;
+	struct adding a = {.array = array};
+	struct cof_checkpoint head;
+	size_t n = 0;
+
+	if (cof_io_load(s->io, "checkpoint", COF_NOTE_MAX, &note, &n) == 0 &&
+	    cof_checkpoint_open(note, n, &s->conf.vkey, &head) == 0)
+		a.newest = head.size;
+	return vault_entries(s, add_json, &a, diag);
+}
+
 int vault_hello_to(const struct store *s, const char *url, struct vault_line *line, struct cof_diag *diag)
 {
 	cof_autofree uint8_t *conf = NULL;

@@ -24,6 +24,8 @@ int vault_entry_note(const struct store *s, struct vault_entry *e, const char *n
 void vault_entry_done(struct vault_entry *e);
 /* In the order of their names. */
 int vault_entries(const struct store *s, int (*fn)(void *user, struct vault_entry *e), void *user, struct cof_diag *diag);
+/* Appends an object for each: vault, url, place, jurisdiction, size, behind (frames), confirmed (when; missing: never). */
+int vault_entries_json(const struct store *s, struct cof_json *array, struct cof_diag *diag);
 /* The session's first messages, up to what the vault says of itself. */
 int vault_hello_to(const struct store *s, const char *url, struct vault_line *line, struct cof_diag *diag);
 

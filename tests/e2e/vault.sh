@@ -20,6 +20,7 @@ coffer-vault init "$W/b" --name vault.example/b --place 22.62,120.30,Kaohsiung -
 VKEY=$(grep -o 'vault.example/b+[^ ]*' "$W/init.out" | head -n 1)
 expect_fail "a vault already" coffer-vault init "$W/b" --name vault.example/b
 same "mode of the key" 600 "$(stat -c %a "$W/b/key")"
+coffer status "$STORE" | grep -q "^Vaults *none" || fail "status does not tell that there is no vault"
 expect_fail "coffer vault add" coffer sync "$STORE"
 expect_fail "no way to a vault" coffer vault add "$STORE" b http://vault.example/
 expect_fail "no name for a vault" coffer vault add "$STORE" ../b "dir:$W/b"
@@ -27,6 +28,7 @@ expect_fail "is no vault" coffer vault add "$STORE" b "dir:$W/none"
 expect_fail "not the one that was given" coffer vault add "$STORE" b "dir:$W/b" --vkey "$(sed 's/+[0-9a-f]*+.*//' <<< "$VKEY")+$(coffer-vault init "$W/other" --name vault.example/b | grep -o 'b+[^ ]*' | head -n 1 | cut -d+ -f2-)"
 coffer vault add "$STORE" b "dir:$W/b" --vkey "$VKEY" > "$W/out"
 grep -q Kaohsiung "$W/out" || fail "add does not tell the place: $(cat "$W/out")"
+coffer status "$STORE" | grep -q "^Vault *b .*nothing confirmed" || fail "status does not name the vault"
 coffer vault list "$STORE" | grep -q "nothing confirmed yet" || fail "list: $(coffer vault list "$STORE")"
 ok "a vault is made, met and named"
 
@@ -41,6 +43,7 @@ await 20 "a checkpoint of all" sh -c "coffer sync '$STORE' b --json > '$W/sync' 
 umount_archive
 coffer sync "$STORE" b --json > "$W/sync"
 jsonl 'j[0]["vault"] == "b" and j[0]["frames"] > 0 or sys.exit("sync says " + str(j))' < "$W/sync" > /dev/null
+coffer status "$STORE" | grep -q "^Vault *b at 22.62,120.30,Kaohsiung: confirmed [0-9]* frames at .*, 0 behind" || fail "status: $(coffer status "$STORE")"
 coffer sync "$STORE" | grep -q "has all" || fail "a second sync found something missing"
 same "behind" 0 "$(coffer vault list "$STORE" --json | json 'j[0]["behind"]')"
 coffer verify "$W/b/archives/$ID" > "$W/out" || { cat "$W/out"; fail "the copy does not verify"; }
