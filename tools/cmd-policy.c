@@ -129,11 +129,55 @@ static int one_change(void *user, const struct cof_profile_change *c)
 	return 0;
 }
 
+/* The value of a key in a policy's canonical text, a line each: its length, or 0. */
+static size_t value_of(const char *text, const char *key, size_t key_len, const char **ret)
+{
+	for (; *text; text += strcspn(text, "\n"), text += *text == '\n') {
+		if (!strncmp(text, key, key_len) && !strncmp(text + key_len, " = ", 3)) {
+			*ret = text + key_len + 3;
+			return strcspn(*ret, "\n");
+		}
+	}
+	*ret = "";
+	return 0;
+}
+
+struct comparing {
+	struct policing *p;
+	const char *shelf, *why; /* why: how it is weaker, beginning with the key, or "" */
+	bool told;		 /* of that key */
+};
+
+/* A row for each key of `text` that differs; missing: only those that `other` does not have. */
+static int rows_of(struct comparing *c, const char *text, const char *other, bool missing)
+{
+	for (const char *at = text; *at; at += strcspn(at, "\n"), at += *at == '\n') {
+		size_t n = strcspn(at, " \n"), here_len, there_len;
+		const char *here, *there;
+		cof_autofree char *key = strndup(at, n), *a = NULL, *b = NULL;
+		bool weaker;
+
+		here_len = value_of(text, at, n, &here);
+		there_len = value_of(other, at, n, &there);
+		if (missing ? there_len != 0 : here_len == there_len && !memcmp(here, there, here_len))
+			continue;
+		a = strndup(there, there_len);
+		b = strndup(here, here_len);
+		if (!key || !a || !b)
+			return -ENOMEM;
+		weaker = !strncmp(c->why, key, n) && (c->why[n] == ' ' || !c->why[n]);
+		c->told |= weaker;
+		row(c->p, c->shelf, key, missing ? b : a, missing ? a : b, weaker);
+	}
+	return 0;
+}
+
 /* A shelf's policy is compared as a whole: whether it is weaker is the rules' to say. */
 static int compare_shelf(struct policing *p, const struct cof_profile_shelf *s, const struct cof_json *have,
 			 bool *ret_changed, bool *ret_weaker)
 {
 	const char *text = cof_json_str(have, "policy"), *why = "";
+	struct comparing c = {.p = p, .shelf = s->name};
 	cof_autobuf struct cof_buf then = {0}, now = {0};
 	struct cof_policy old;
 	int r = cof_policy_text(&s->policy, &then);
@@ -154,8 +198,13 @@ static int compare_shelf(struct policing *p, const struct cof_profile_shelf *s, 
 		return r;
 	*ret_changed = true;
 	*ret_weaker = !cof_policy_is_stronger(&old, &s->policy, &why);
-	row(p, s->name, *ret_weaker ? why : "(policy)", "", "others", *ret_weaker);
-	return 0;
+	c.why = *ret_weaker ? why : "";
+	r = rows_of(&c, (const char *)then.data, (const char *)now.data, false);
+	if (r == 0)
+		r = rows_of(&c, (const char *)now.data, (const char *)then.data, true);
+	if (r == 0 && *ret_weaker && !c.told)
+		row(p, s->name, why, "", "", true);
+	return r;
 }
 
 static int apply_archive(struct policing *p, struct cof_diag *diag)

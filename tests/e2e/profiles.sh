@@ -52,6 +52,13 @@ coffer policy diff "$STORE" "$W/mine.ini" > "$W/out"
 grep -q "^deviation  *5s -> 2s$" "$W/out" || fail "diff: $(cat "$W/out")"
 coffer policy apply "$STORE" "$W/mine.ini" > "$W/out"
 [ -d "$MNT/minutes" ] || fail "the new shelf was not made"
+sed -e 's/^retention = 3y$/retention = 4y\nstrict = yes/' "$W/mine.ini" > "$W/longer.ini"
+coffer policy diff "$STORE" "$W/longer.ini" > "$W/out"
+grep -q "^\[shelf minutes\] retention  *3y -> 4y$" "$W/out" && grep -q "^\[shelf minutes\] strict  *(none) -> yes" "$W/out" ||
+    fail "diff of a shelf: $(cat "$W/out")"
+sed -e 's/^retention = 3y$/retention = 2y/' "$W/mine.ini" > "$W/shorter.ini"
+expect_code 1 coffer policy diff "$STORE" "$W/shorter.ini"
+grep -q "^\[shelf minutes\] retention  *3y -> 2y   weaker" "$W/out" || fail "diff of a weaker shelf: $(cat "$W/out")"
 events policy-set | grep -q "deviation: was '5s', is '2s'" || fail "no event with old and new values: $(events policy-set)"
 same "the limit in force" 2000 "$(coffer clock "$STORE" --json | json 'j["deviation_limit_ms"]')"
 expect_code 1 coffer policy apply "$STORE" gpki-2
