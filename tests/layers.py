@@ -41,7 +41,7 @@ ARROWS = {
 # Headers that other folders may include; every other header is its folder's own.
 PUBLIC = {
     "base": ["base.h", "json.h"],
-    "crypto": ["age.h", "cert.h", "crypto.h", "keytree.h", "leaves.h", "merkle.h", "note.h", "passphrase.h", "seal.h", "stamp.h", "tpm.h"],
+    "crypto": ["age.h", "cert.h", "crypto.h", "keytree.h", "leaves.h", "merkle.h", "note.h", "passphrase.h", "private-key.h", "seal.h", "stamp.h", "tpm.h"],
     "fs/io": ["io.h"],
     "fs/log": ["log.h"],
     "fs/index": ["index.h"],
@@ -49,7 +49,7 @@ PUBLIC = {
     "fs/sshsig": ["sshsig.h"],
     "fs/leak": ["leak.h"],
     "fs/archive": ["archive.h"],
-    "escrow": ["epoch.h", "proof.h", "scheme.h", "slip39.h"],
+    "escrow": ["epoch.h", "intake.h", "proof.h", "scheme.h", "slip39.h"],
     "fs/control": ["control.h"],
     "fs/guard": ["guard.h"],
     "fs/mount": ["attach.h", "mount.h", "point.h"],
@@ -83,6 +83,10 @@ VENDORS = [  # header, home
 VENDORS_AWAY = {
     "crypto/stamp.c": "crypto/stamp.c",
     "crypto/cert.c": "crypto/stamp.c",
+    "crypto/private-key.c": "crypto/stamp.c",
+    "crypto/private-key-ssh.c": "crypto/stamp.c",
+    "crypto/private-key-ssh.h": "crypto/stamp.c",
+    "crypto/public-use.c": "crypto/stamp.c",
     "crypto/stamp-asn.c": "crypto/stamp-asn.c",
     "crypto/asn1-array.c": "crypto/stamp-asn.c",  # run while building
     "tools/http.c": "tools/http.c",

@@ -24,6 +24,7 @@ int main(int argc, char **argv)
 	if (!escrow_official) {
 		suite_add_tcase(s, scheme_case());
 		suite_add_tcase(s, epoch_case());
+		suite_add_tcase(s, intake_case());
 	}
 	r = srunner_create(s);
 	srunner_set_fork_status(r, CK_NOFORK); /* secure memory does not survive a fork */
