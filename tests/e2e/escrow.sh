@@ -41,7 +41,8 @@ grep -q "the epoch is valid" out || fail "$(cat out)"
 ok "an epoch"
 
 say "sealed, tried, and opened by a quorum again; no byte of the key anywhere beside its file"
-mkdir away && mv key.pem away/
+mkdir away
+mv key.pem away/
 coffer escrow seal away/key.pem "${fine[@]}" --epoch kit/epoch.json -o key.age --json > record.json
 same "the record" "True 3 RSA 2048 encrypt $(sha256sum < key.age | cut -d' ' -f1)" \
     "$(json 'j["permitted"], j["epoch"], j["algorithm"], j["bits"], j["usage"], j["sha256"]' < record.json | tr -d "(),'")"
@@ -60,7 +61,8 @@ coffer escrow seal locked.pem "${fine[@]}" --epoch kit/epoch.json -o locked.age 
 grep -q "On an SSD" out || fail "what wiping means is not said: $(cat out)"
 [ ! -e locked.pem ] || fail "the input is still there"
 coffer share combine --epoch kit/epoch.json --decrypt locked.age -o back.der --share-fd 3 --share-fd 4 3< <(words bob) 4< <(words alice) 2> /dev/null
-openssl pkey -inform DER -in back.der -out back2.pem && cmp back2.pem away/key.pem
+openssl pkey -inform DER -in back.der -out back2.pem
+cmp back2.pem away/key.pem
 ok "a passphrase"
 
 say "what the rules refuse, each by its name"
@@ -70,7 +72,8 @@ refused() { # refused RULE ARGS...
     expect_code 1 coffer escrow check "$@"
     grep -qF "refused ($rule)" "$W/out" || fail "$*: not refused for $rule: $(cat "$W/out")"
 }
-openssl genpkey -algorithm ED25519 -out ed.pem && openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ec.pem 2> /dev/null
+openssl genpkey -algorithm ED25519 -out ed.pem
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ec.pem 2> /dev/null
 head -c 32 /dev/urandom > raw
 S=(--owner subscriber --level 2) CA=(--owner ca --level 3)
 refused signing-key away/key.pem --cert sig.crt "${S[@]}"
