@@ -63,7 +63,7 @@ struct taking {
 static int load_secret(struct taking *t, struct cof_diag *diag)
 {
 	cof_autoclose int fd = open(t->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	struct stat st;
+	struct stat st = {0};
 	int r = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
 
 	if (r == 0 && !S_ISREG(st.st_mode))
@@ -207,7 +207,9 @@ static int seal(const struct taking *t, struct cof_buf *ret, struct cof_diag *di
 	cof_autosecret uint8_t *file_key = cof_secret_alloc(COF_AGE_FILE_KEY);
 	uint8_t recipient[1][COF_AGE_KEY];
 	cof_autoclose int fd = -1;
-	int r = file_key ? cof_age_recipient_parse(t->epoch.recipient, strlen(t->epoch.recipient), recipient[0]) : -ENOMEM;
+	int r = !t->output ? -EINVAL
+		: file_key ? cof_age_recipient_parse(t->epoch.recipient, strlen(t->epoch.recipient), recipient[0])
+			   : -ENOMEM;
 
 	if (r == 0)
 		r = cof_age_encrypt((const uint8_t(*)[COF_AGE_KEY])recipient, 1, t->content, t->content_n, file_key, ret);

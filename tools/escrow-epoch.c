@@ -34,7 +34,7 @@ static const char *on_paper(const struct cof_scheme *s)
 
 static int check_scheme(const struct cof_buf *text, struct cof_diag *diag)
 {
-	struct cof_scheme s;
+	struct cof_scheme s = {0};
 	const char *paper;
 	int r = cof_scheme_parse((const char *)text->data, text->len, &s, diag);
 
@@ -97,7 +97,7 @@ int escrow_epoch_make(const struct epoch_asked *a, struct cof_json *into, struct
 	    .number = a->number, .created = cof_now(CLOCK_REALTIME), .exponent = COF_EPOCH_EXPONENT, .rehearsal = a->rehearsal};
 	cof_autobuf struct cof_buf text = {0};
 	struct cof_epoch_shares *shares = NULL;
-	struct cof_epoch e;
+	struct cof_epoch e = {0};
 	int r = file_load(a->scheme, SCHEME_MAX, &text, diag);
 
 	if (r == 0 && !text.len)
@@ -152,7 +152,7 @@ int escrow_epoch_confirm(const char *path, const char *name, const char *challen
 			 struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf text = {0}, again = {0};
-	struct cof_epoch e;
+	struct cof_epoch e = {0};
 	int holder, r = file_load(path, COF_EPOCH_MAX, &text, diag);
 
 	if (r == 0)
