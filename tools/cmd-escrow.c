@@ -22,7 +22,7 @@ enum { OPT_OWNER, OPT_LEVEL, OPT_BACKUP, OPT_CERT, OPT_USAGE, OPT_RAW, OPT_WRAPP
 
 static const struct tool_option options[] = {
     [OPT_OWNER] = {"owner", "ca|subscriber", "whose key it is"},
-    [OPT_LEVEL] = {"level", "1|2|3|4", "the assurance level that it is used at"},
+    [OPT_LEVEL] = {"level", "N", "the assurance level that it is used at, 1 to 4"},
     [OPT_BACKUP] = {"backup", NULL, "kept for its owner's own recovery: the only way for a CA's key"},
     [OPT_CERT] = {"cert", "FILE", "its certificate, or its request (PKCS#10): has to be of the same key, and says its use", true},
     [OPT_USAGE] = {"usage", "sign|encrypt", "somebody's decision on its use, where neither certificate nor algorithm says it"},
@@ -527,7 +527,7 @@ static int run(const struct verb *self, int argc, char **argv)
 
 const struct verb verb_escrow = {
     .name = "escrow",
-    .args = "epoch | confirm NAME NONCE PROOF | check|seal KEY",
+    .args = "epoch|confirm|check|seal [NAME NONCE PROOF|KEY]",
     .summary = "epochs of escrow; keys checked, and sealed for custodians",
     .text = "epoch makes a new epoch of a scheme whose custodians all have age recipients: a share for each, tried in every minimal "
 	    "subset before it is written, and the document. Do it on a host that is offline.\n"
