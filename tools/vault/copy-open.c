@@ -179,28 +179,39 @@ static int load_head(struct vault_copy *c, struct cof_diag *diag)
 	return 0;
 }
 
-/* Where the head's frames end, by the stored hashes; all of the log is read where they do not give its root. */
+/* By the stored hashes and the last frame of the head: false where they do not lead there. */
+static bool find_quickly(struct vault_copy *c)
+{
+	uint8_t root[COF_HASH];
+	struct cof_frame f = {.stored = 0};
+	uint64_t at = 0;
+
+	if (copy_tree_back(&c->tree, c->head.size) < 0)
+		return false;
+	cof_frontier_root(&c->tree.frontier, root);
+	if (!cof_equal(root, c->head.root, COF_HASH) || cof_reader_find(c->reader, c->head.size - 1, &at, NULL) < 0 ||
+	    cof_reader_header(c->reader, at, &f, NULL, NULL) < 0 ||
+	    copy_tree_leaf(&c->tree, c->head.size - 1, c->previous) < 0)
+		return false;
+	c->boundary = at + COF_FRAME_HEADER + f.stored;
+	return true;
+}
+
+/*
+ * Where the head's frames end. All of the log is read where stored hashes are missing, or where a session ended within
+ * the first header of a segment, which no search by sequence gets past.
+ */
 static int find_head(struct vault_copy *c, struct cof_diag *diag)
 {
-	uint8_t root[COF_HASH] = {0};
-	struct cof_frame f = {.stored = 0};
+	uint8_t root[COF_HASH];
 	enum scanned how;
-	uint64_t at = 0;
-	int r = copy_tree_back(&c->tree, c->head.size);
+	int r = 0;
 
-	if (r == 0)
-		cof_frontier_root(&c->tree.frontier, root);
-	if (r == 0 && c->head.size && cof_equal(root, c->head.root, COF_HASH)) {
-		r = cof_reader_find(c->reader, c->head.size - 1, &at, diag);
-		if (r == 0)
-			r = cof_reader_header(c->reader, at, &f, NULL, diag);
-		if (r == 0)
-			r = copy_tree_leaf(&c->tree, c->head.size - 1, c->previous);
-		if (r < 0)
-			return cof_fail(diag, -EUCLEAN, "%s: the last frames that were confirmed are not there",
-					cof_io_where(c->io));
-		c->boundary = at + COF_FRAME_HEADER + f.stored;
-	} else if (c->head.size) {
+	if (!c->head.size) {
+		r = copy_tree_back(&c->tree, 0);
+	} else if (!find_quickly(c)) {
+		memset(c->previous, 0, COF_HASH);
+		c->boundary = 0;
 		r = copy_tree_back(&c->tree, 0);
 		if (r == 0)
 			r = scan(c, c->head.size, &how);
@@ -211,6 +222,8 @@ static int find_head(struct vault_copy *c, struct cof_diag *diag)
 					cof_io_where(c->io), (unsigned long long)c->head.size,
 					(unsigned long long)c->tree.frontier.size);
 	}
+	if (r < 0)
+		return cof_fail(diag, r, "%s/tile cannot be written: %s", cof_io_where(c->io), strerror(-r));
 	c->head_end = c->proven_end = c->boundary;
 	c->proven = c->head.size;
 	return 0;

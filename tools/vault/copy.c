@@ -258,6 +258,26 @@ int vault_copy_prove(struct vault_copy *c, const struct vault_proof *proof, stru
 	return 0;
 }
 
+/* All that came since the head, also in sessions that ended before they could. */
+static int sync_segments(struct vault_copy *c)
+{
+	uint64_t size = c->conf.segment_size;
+	int r = 0;
+
+	for (uint64_t n = c->head_end / size; r == 0 && n <= c->boundary / size; n++) {
+		cof_autofile struct cof_file *f = NULL;
+		char path[32];
+
+		copy_segment_path(n, path);
+		r = cof_io_open(c->io, path, COF_IO_RDWR, &f);
+		if (r == 0)
+			r = cof_io_sync(f);
+		else if (r == -ENOENT && n * size == c->boundary)
+			r = 0; /* the last one ended with its segment */
+	}
+	return r;
+}
+
 int vault_copy_sync(struct vault_copy *c, struct cof_diag *diag)
 {
 	int r = 0;
@@ -266,7 +286,9 @@ int vault_copy_sync(struct vault_copy *c, struct cof_diag *diag)
 		return cof_fail(diag, -EUCLEAN, "the head is of %llu frames, and %llu are there and proven",
 				(unsigned long long)c->coming.size, (unsigned long long)c->proven);
 	if (c->segment)
-		r = cof_io_sync(c->segment);
+		r = cof_io_sync(c->segment); /* what failed before is told by the file that it failed in */
+	if (r == 0)
+		r = sync_segments(c);
 	if (r == 0)
 		r = cof_io_sync_dir(c->io, "log");
 	if (r == 0)

@@ -134,6 +134,60 @@ START_TEST(a_cut_line)
 }
 END_TEST
 
+/* The same behind a head that was confirmed: it is found again whatever came behind it. */
+START_TEST(a_cut_line_later)
+{
+	uint64_t head;
+
+	begin();
+	(void)sync_all();
+	head = newest();
+	for (unsigned round = 0; round < 40; round++) {
+		struct line line = {.cut = 500 + (uint64_t)round * 331};
+		struct vault_sent sent;
+		struct cof_diag d = {""};
+
+		put_some(1000 + 10 * round, 7);
+		ck_assert_int_lt(far_sync(&far, w.io, &line, &sent, &d), 0);
+		vault_sent_done(&sent);
+		ck_assert_uint_eq(far_head(&far), head);
+		if (round % 4 != 3)
+			continue;
+		(void)sync_all();
+		same_log();
+		head = newest();
+	}
+	end();
+}
+END_TEST
+
+/* All had come, and the end had not: what is confirmed then is on the disk, whoever wrote it. */
+START_TEST(an_end_that_came_later)
+{
+	struct line line = {0};
+	struct vault_sent sent;
+	struct cof_diag d = {""};
+
+	begin();
+	ck_assert_int_eq(far_sync(&far, w.io, &line, &sent, &d), 0);
+	vault_sent_done(&sent);
+	far_end(&far);
+	far_begin(&far, &w);
+	line = (struct line){.cut = line.bytes - 8};
+	ck_assert_int_lt(far_sync(&far, w.io, &line, &sent, &d), 0);
+	vault_sent_done(&sent);
+	ck_assert_uint_eq(far_head(&far), 0);
+	sent = sync_all();
+	ck_assert_uint_eq(sent.bytes, 0);
+	cof_io_free(far.io);
+	cof_sim_reboot(far.sim, COF_SIM_LOSE);
+	ck_assert_int_eq(cof_sim_open(far.sim, &far.io), 0);
+	ck_assert_uint_eq(far_head(&far), newest());
+	ck_assert_int_eq(far_verify(&far, NULL), COF_INTACT);
+	end();
+}
+END_TEST
+
 /* A byte changes on the way: it is refused, or it was of no weight; never is something wrong taken for whole. */
 START_TEST(a_line_that_lies)
 {
@@ -384,6 +438,8 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, everything_arrives);
 	tcase_add_test(t, a_cut_line);
+	tcase_add_test(t, a_cut_line_later);
+	tcase_add_test(t, an_end_that_came_later);
 	tcase_add_test(t, a_line_that_lies);
 	tcase_add_test(t, a_vault_that_dies);
 	tcase_add_test(t, two_histories);
