@@ -187,6 +187,14 @@ static int take(struct vault_copy *c, const uint8_t *p, size_t n, struct cof_dia
 	return r;
 }
 
+/* After a sync that failed nothing that it was for is certain, and a later one may say that it is: those bytes go, to
+ * come again. What cannot be dropped either is found wanting when it is opened. */
+static int sync_failed(struct vault_copy *c, int err, struct cof_diag *diag)
+{
+	(void)copy_back_to(c, c->head.size, c->head_end);
+	return cof_fail(diag, err, "%s cannot be made durable: %s", cof_io_where(c->io), strerror(-err));
+}
+
 static int segment_for(struct vault_copy *c, uint64_t address, struct cof_diag *diag)
 {
 	uint64_t number = address / c->conf.segment_size;
@@ -197,11 +205,12 @@ static int segment_for(struct vault_copy *c, uint64_t address, struct cof_diag *
 		return 0;
 	if (c->segment)
 		r = cof_io_sync(c->segment);
+	if (r < 0)
+		return sync_failed(c, r, diag);
 	cof_io_close(c->segment);
 	c->segment = NULL;
 	copy_segment_path(number, path);
-	if (r == 0)
-		r = cof_io_open(c->io, path, COF_IO_RDWR, &c->segment);
+	r = cof_io_open(c->io, path, COF_IO_RDWR, &c->segment);
 	if (r == -ENOENT)
 		r = cof_io_create(c->io, path, &c->segment);
 	if (r < 0)
@@ -293,9 +302,7 @@ int vault_copy_sync(struct vault_copy *c, struct cof_diag *diag)
 		r = cof_io_sync_dir(c->io, "log");
 	if (r == 0)
 		r = copy_tree_sync(&c->tree);
-	if (r < 0)
-		return cof_fail(diag, r, "%s cannot be made durable: %s", cof_io_where(c->io), strerror(-r));
-	return 0;
+	return r < 0 ? sync_failed(c, r, diag) : 0;
 }
 
 int vault_copy_finish(struct vault_copy *c, const void *note, size_t len, struct cof_diag *diag)
