@@ -39,6 +39,8 @@ static int remember(struct serving *s, uint64_t time, const struct cof_checkpoin
 	cof_autofile struct cof_file *f = NULL;
 	char hex[2 * COF_HASH + 1], when[32], line[256];
 	uint64_t at = 0;
+	size_t got = 0;
+	char last = '\n'; /* else the line before was torn, and ends here */
 	int r = cof_io_open(s->io, "received", COF_IO_RDWR, &f), n;
 
 	if (r == -ENOENT) {
@@ -48,9 +50,11 @@ static int remember(struct serving *s, uint64_t time, const struct cof_checkpoin
 	}
 	if (r == 0)
 		r = cof_io_size(f, &at);
+	if (r == 0 && at)
+		r = cof_io_read(f, &last, 1, at - 1, &got);
 	cof_hex(head->root, COF_HASH, hex);
 	cof_time_text((int64_t)time * COF_NSEC, when);
-	n = snprintf(line, sizeof(line), "{\"time\":\"%s\",\"size\":%llu,\"root\":\"%s\"}\n", when,
+	n = snprintf(line, sizeof(line), "%s{\"time\":\"%s\",\"size\":%llu,\"root\":\"%s\"}\n", last == '\n' ? "" : "\n", when,
 		     (unsigned long long)head->size, hex);
 	if (r == 0)
 		r = cof_io_write(f, line, (size_t)n, at);

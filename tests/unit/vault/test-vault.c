@@ -307,6 +307,26 @@ START_TEST(a_sync_that_fails)
 }
 END_TEST
 
+START_TEST(a_full_disk)
+{
+	struct vault_sent sent;
+	struct cof_diag d = {""};
+
+	begin();
+	for (uint64_t limit = 1000; limit < 60000; limit += 7001) {
+		cof_sim_limit(far.sim, limit);
+		ck_assert_int_lt(far_sync(&far, w.io, NULL, &sent, &d), 0);
+		vault_sent_done(&sent);
+		ck_assert_ptr_nonnull(strstr(far.diag.text, "No space left"));
+		ck_assert_uint_eq(far_head(&far), 0);
+	}
+	cof_sim_limit(far.sim, 0);
+	(void)sync_all();
+	same_log();
+	end();
+}
+END_TEST
+
 START_TEST(two_histories)
 {
 	struct cof_sim *other;
@@ -477,6 +497,7 @@ int main(void)
 	tcase_add_test(t, a_line_that_lies);
 	tcase_add_test(t, a_vault_that_dies);
 	tcase_add_test(t, a_sync_that_fails);
+	tcase_add_test(t, a_full_disk);
 	tcase_add_test(t, two_histories);
 	tcase_add_test(t, an_old_head);
 	tcase_add_test(t, a_liar_with_a_log_of_its_own);
