@@ -78,7 +78,9 @@ static void choices(const struct verb *v)
 
 static void verb_line(const struct verb *v)
 {
-	printf("    %s)", v->name);
+	bool two = strchr(v->name, ' ') != NULL;
+
+	printf(two ? "    \"%s\")" : "    %s)", v->name);
 	words("options", v, ALL);
 	words("valued", v, VALUED);
 	words("filed", v, FILES);
@@ -99,10 +101,16 @@ static void print_bash(void)
 	fputs(head, stdout);
 	printf("    verbs=\"");
 	for (const struct verb *const *v = verbs; *v; v++)
-		printf("%s%s", v == verbs ? "" : " ", (*v)->name);
+		if (!strchr((*v)->name, ' '))
+			printf("%s%s", v == verbs ? "" : " ", (*v)->name);
 	printf("\"\n    case ${COMP_WORDS[1]} in\n");
 	for (const struct verb *const *v = verbs; *v; v++)
-		verb_line(*v);
+		if (!strchr((*v)->name, ' '))
+			verb_line(*v);
+	printf("    esac\n    [ \"$COMP_CWORD\" -lt 3 ] || case \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n");
+	for (const struct verb *const *v = verbs; *v; v++)
+		if (strchr((*v)->name, ' '))
+			verb_line(*v);
 	printf("    esac\n");
 	fputs(tail, stdout);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* coffer escrow: epochs made and confirmed; whether a key may be taken in, and the age file of it. Needs no archive. */
+/* coffer escrow: whether a key may be taken in, and the age file of it. Needs no archive. */
 #include "tools/coffer.h"
-#include "tools/escrow-epoch.h"
 #include "tools/file.h"
 #include "tools/opener.h"
 #include "tools/output.h"
 
 #include "base/json.h"
 #include "crypto/passphrase.h"
+#include "escrow/epoch.h"
 #include "escrow/intake.h"
 
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #define SECURE_BYTES (8u << 20)
 
 enum { OPT_OWNER, OPT_LEVEL, OPT_BACKUP, OPT_CERT, OPT_USAGE, OPT_RAW, OPT_WRAPPED, OPT_TOKEN, OPT_REASON, OPT_EPOCH, OPT_OUTPUT,
-       OPT_WIPE, OPT_PASSPHRASE_FD, OPT_SCHEME, OPT_NUMBER, OPT_REHEARSAL, OPT_JSON };
+       OPT_WIPE, OPT_PASSPHRASE_FD, OPT_JSON };
 
 static const struct tool_option options[] = {
     [OPT_OWNER] = {"owner", "ca|subscriber", "whose key it is"},
@@ -30,13 +30,10 @@ static const struct tool_option options[] = {
     [OPT_WRAPPED] = {"wrapped", NULL, "KEY is what a hardware module wrapped: kept as it is. Takes --token and --reason"},
     [OPT_TOKEN] = {"token", "NAME", "wrapped: the module's entry in the inventory"},
     [OPT_REASON] = {"reason", "recovery|rekey|replacement", "wrapped: why it left its module"},
-    [OPT_EPOCH] = {"epoch", "FILE", "the epoch's document, for seal and confirm; check tells by it how few persons suffice", true},
-    [OPT_OUTPUT] = {"output", "PATH", "seal: the age file, a new one, mode 0400. epoch: the directory, a new one", true, 'o'},
+    [OPT_EPOCH] = {"epoch", "FILE", "the epoch's document, for seal; check tells by it how few persons suffice", true},
+    [OPT_OUTPUT] = {"output", "PATH", "seal: the age file, a new one, mode 0400", true, 'o'},
     [OPT_WIPE] = {"wipe", NULL, "seal: overwrites KEY and removes it, once the age file was tried"},
     [OPT_PASSPHRASE_FD] = {"passphrase-fd", "N", "reads KEY's own passphrase from descriptor N instead of the terminal"},
-    [OPT_SCHEME] = {"scheme", "FILE", "epoch: groups, thresholds and custodians (docs/escrow.md)", true},
-    [OPT_NUMBER] = {"number", "N", "epoch: its number (1)"},
-    [OPT_REHEARSAL] = {"rehearsal", NULL, "epoch: made to practise, and says so everywhere"},
     [OPT_JSON] = {"json", NULL, "prints one JSON object"},
     {0},
 };
@@ -44,7 +41,6 @@ static const struct tool_option options[] = {
 struct taking {
 	const char *path, *cert_path, *epoch_path, *output;
 	int passphrase_fd;
-	struct epoch_asked asked;
 	bool raw, wrapped, wipe, json, sealing;
 	struct cof_intake in;
 	struct cof_private_key key;
@@ -348,17 +344,6 @@ static int take_word(struct taking *t, int option)
 	return t->in.decided ? EXIT_OK : misuse("--usage is sign or encrypt");
 }
 
-static int take_number(struct taking *t)
-{
-	char *end;
-	unsigned long v = strtoul(optarg, &end, 10);
-
-	if (*optarg < '1' || *optarg > '9' || *end || v > INT32_MAX)
-		return misuse("--number is a number from 1 on");
-	t->asked.number = (uint32_t)v;
-	return EXIT_OK;
-}
-
 static int take(void *user, int option)
 {
 	struct taking *t = user;
@@ -370,19 +355,12 @@ static int take(void *user, int option)
 		return take_word(t, option);
 	case OPT_PASSPHRASE_FD:
 		return opener_take_fd("--passphrase-fd", &t->passphrase_fd);
-	case OPT_NUMBER:
-		return take_number(t);
-	case OPT_SCHEME:
-		t->asked.scheme = optarg;
-		return EXIT_OK;
 	case OPT_BACKUP:
-	case OPT_REHEARSAL:
 	case OPT_RAW:
 	case OPT_WRAPPED:
 	case OPT_WIPE:
 	case OPT_JSON:
 		*(option == OPT_BACKUP	  ? &t->in.backup
-		  : option == OPT_REHEARSAL ? &t->asked.rehearsal
 		  : option == OPT_RAW	  ? &t->raw
 		  : option == OPT_WRAPPED ? &t->wrapped
 		  : option == OPT_WIPE	  ? &t->wipe
@@ -398,16 +376,8 @@ static int take(void *user, int option)
 	}
 }
 
-static bool about_key(const struct taking *t)
-{
-	return t->in.owner || t->in.level || t->in.backup || t->in.decided || t->raw || t->wrapped || t->in.token || t->in.reason ||
-	       t->cert_path || t->wipe || t->passphrase_fd >= 0;
-}
-
 static int conflict(const struct taking *t)
 {
-	if (t->asked.scheme || t->asked.number || t->asked.rehearsal)
-		return misuse("--scheme, --number and --rehearsal go with epoch");
 	if (!t->in.owner || !t->in.level)
 		return misuse("whose key is it, and at which level? --owner ca|subscriber --level N");
 	if (t->raw && t->wrapped)
@@ -421,78 +391,17 @@ static int conflict(const struct taking *t)
 	return EXIT_OK;
 }
 
-/* ---- epochs ---- */
-
-static void say_names(const struct cof_json *list)
-{
-	for (size_t i = 0; i < cof_json_count(list); i++)
-		printf("%s %s", i ? "," : "", cof_json_value_str(cof_json_at(list, i)));
-}
-
-static void say_challenge(void *user, const char *name, const char *text)
-{
-	printf("  %s: %s.age, and to confirm: coffer share prove --nonce %s\n", name, name, text);
-	(void)user;
-}
-
-static int make_epoch(struct taking *t, struct cof_diag *diag)
-{
-	cof_autojson struct cof_json *o = cof_json_object();
-	int r;
-
-	t->asked.dir = t->output;
-	t->asked.number = t->asked.number ? t->asked.number : 1;
-	r = escrow_epoch_make(&t->asked, o, diag);
-	if (r < 0 || t->json)
-		return r < 0 ? r : print_json(o, true);
-	printf("Epoch %u%s is made, in %s: %s\n", t->asked.number, t->asked.rehearsal ? ", a rehearsal," : "", t->output,
-	       cof_json_str(o, "recipient"));
-	cof_json_each(cof_json_get(o, "challenges"), say_challenge, NULL);
-	if (!cof_json_bool(o, "dispersed"))
-		printf("It is not dispersed: one person, organisation, place or medium has shares that suffice (--json names it).\n");
-	printf("It is valid once each of them has confirmed: coffer escrow confirm --epoch %s/epoch.json NAME NONCE PROOF\n", t->output);
-	return 0;
-}
-
-static int confirm_epoch(const struct taking *t, char **words, struct cof_diag *diag)
-{
-	cof_autojson struct cof_json *o = cof_json_object();
-	int r = escrow_epoch_confirm(t->epoch_path, words[0], words[1], words[2], o, diag);
-
-	if (r < 0 || t->json)
-		return r < 0 ? r : print_json(o, true);
-	printf("%s has shown to have the share.", words[0]);
-	if (cof_json_bool(o, "valid"))
-		printf(" All have: the epoch is valid");
-	else
-		printf(" Still missing:");
-	say_names(cof_json_get(o, "missing"));
-	printf(".\n");
-	return 0;
-}
-
 /* ---- which action ---- */
 
 /* EXIT_OK and what to do is clear; else the exit code. */
 static int choose(struct taking *t, const struct verb *self, int argc, char **argv)
 {
 	const char *action = optind < argc ? argv[optind] : "";
-	bool epoch = !strcmp(action, "epoch"), confirm = !strcmp(action, "confirm");
 
 	t->sealing = !strcmp(action, "seal");
-	if (!epoch && !confirm && !t->sealing && strcmp(action, "check") != 0)
-		return misuse("the actions are epoch, confirm, check and seal");
-	if (!operands_are(self, argc, argv, epoch ? 1 : confirm ? 4 : 2))
-		return EXIT_USAGE;
-	if (!epoch && !confirm)
-		return conflict(t);
-	if (about_key(t))
-		return misuse("%s is not about a key: those options go with check and seal", action);
-	if (epoch && (!t->asked.scheme || !t->output || t->epoch_path))
-		return misuse("epoch needs --scheme FILE and --output DIR");
-	if (confirm && (!t->epoch_path || t->output || t->asked.scheme || t->asked.number || t->asked.rehearsal))
-		return misuse("confirm needs --epoch FILE, and takes --json");
-	return EXIT_OK;
+	if (!t->sealing && strcmp(action, "check") != 0)
+		return misuse("the actions are check and seal, and those of which coffer escrow --help tells at its end");
+	return operands_are(self, argc, argv, 2) ? conflict(t) : EXIT_USAGE;
 }
 
 static int run(const struct verb *self, int argc, char **argv)
@@ -514,9 +423,7 @@ static int run(const struct verb *self, int argc, char **argv)
 	t.path = argv[optind + 1];
 	r = cof_crypto_init(SECURE_BYTES, &diag);
 	if (r == 0)
-		r = !strcmp(argv[optind], "epoch")     ? make_epoch(&t, &diag)
-		    : !strcmp(argv[optind], "confirm") ? confirm_epoch(&t, argv + optind + 1, &diag)
-						       : act(&t, &diag);
+		r = act(&t, &diag);
 	if (r < 0 && !*diag.text)
 		(void)cof_fail(&diag, r, "%s", strerror(-r));
 	cof_secret_free(t.file);
@@ -527,14 +434,9 @@ static int run(const struct verb *self, int argc, char **argv)
 
 const struct verb verb_escrow = {
     .name = "escrow",
-    .args = "epoch|confirm|check|seal [NAME NONCE PROOF|KEY]",
-    .summary = "epochs of escrow; keys checked, and sealed for custodians",
-    .text = "epoch makes a new epoch of a scheme whose custodians all have age recipients: a share for each, tried in every minimal "
-	    "subset before it is written, and the document. Do it on a host that is offline.\n"
-	    "\n"
-	    "confirm takes a custodian's proof (coffer share prove) into the document. Once all have confirmed, the epoch is valid.\n"
-	    "\n"
-	    "check tells whether KEY may be kept for escrow or backup, by owner, level, form, strength, certificate and use; a "
+    .args = "check|seal KEY",
+    .summary = "keys checked, and sealed for custodians; epochs",
+    .text = "check tells whether KEY may be kept for escrow or backup, by owner, level, form, strength, certificate and use; a "
 	    "refusal names its rule and clause. KEY is PKCS#8, PKCS#1, SEC1, PKCS#12, OpenSSH's own form without a passphrase, "
 	    "raw bytes (--raw) or what a module wrapped (--wrapped). It is read by a process of its own without rights.\n"
 	    "\n"

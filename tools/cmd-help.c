@@ -32,6 +32,20 @@ static void option_help(struct cof_buf *b, const char *name, const char *arg, co
 	wrap(b, help, column, OPTION_COLUMN, WIDTH);
 }
 
+/* Verbs of two words whose first this is. */
+static void more_help(struct cof_buf *b, const char *first)
+{
+	size_t n = strlen(first), listed = 0;
+
+	for (const struct verb *const *v = verbs; *v; v++) {
+		if (strncmp((*v)->name, first, n) != 0 || (*v)->name[n] != ' ')
+			continue;
+		if (!listed++)
+			cof_buf_printf(b, "\nMore, each with its own --help and page:\n");
+		cof_buf_printf(b, "  coffer %-18s %s\n", (*v)->name, (*v)->summary);
+	}
+}
+
 void help_print(const struct verb *v)
 {
 	const struct tool_option *o;
@@ -46,6 +60,7 @@ void help_print(const struct verb *v)
 	for (size_t i = 0; (o = option_at(v, i)) != NULL; i++)
 		option_help(&b, o->name, o->arg, o->help);
 	option_help(&b, "help", NULL, "print this and end");
+	more_help(&b, v->name);
 	print(&b);
 }
 
@@ -57,7 +72,8 @@ void help_overview(void)
 		       "coffer %s: archives that only grow, encrypted, chained and verifiable\n\n",
 		       COF_VERSION);
 	for (const struct verb *const *v = verbs; *v; v++)
-		cof_buf_printf(&b, "  coffer %-11s %s\n", (*v)->name, (*v)->summary);
+		if (!strchr((*v)->name, ' '))
+			cof_buf_printf(&b, "  coffer %-11s %s\n", (*v)->name, (*v)->summary);
 	cof_buf_printf(&b,
 		       "\nA first archive:\n"
 		       "  coffer init /srv/store --shelf audit --new-key-file /root/store.key\n"
@@ -70,6 +86,7 @@ void help_overview(void)
 static int run(const struct verb *self, int argc, char **argv)
 {
 	const struct verb *v;
+	char two[32];
 	int option = option_next(self, argc, argv);
 
 	if (option != OPTION_END)
@@ -78,8 +95,14 @@ static int run(const struct verb *self, int argc, char **argv)
 		help_overview();
 		return EXIT_OK;
 	}
-	if (argc - optind > 1 && !operands_are(self, argc, argv, 1))
-		return EXIT_USAGE;
+	if (argc - optind > 1) {
+		(void)snprintf(two, sizeof(two), "%.15s %.15s", argv[optind], argv[optind + 1]);
+		v = verb_find(two);
+		if (argc - optind > 2 || !v)
+			return operands_are(self, argc, argv, 1) ? EXIT_OK : EXIT_USAGE;
+		help_print(v);
+		return EXIT_OK;
+	}
 	v = verb_find(argv[optind]);
 	if (!v) {
 		const char *near = nearest_verb(argv[optind]);

@@ -8,7 +8,7 @@
 
 const struct verb *const verbs[] = {
     &verb_init,       &verb_status,  &verb_verify,     &verb_log,     &verb_events, &verb_event, &verb_gaps, &verb_import_events, &verb_coverage, &verb_blame, &verb_ls,
-    &verb_find_files, &verb_commit,  &verb_retain,     &verb_explain, &verb_shelf, &verb_hold, &verb_clock, &verb_policy, &verb_due, &verb_compliance, &verb_people, &verb_request, &verb_approve, &verb_refuse, &verb_requests, &verb_seal, &verb_escrow, &verb_share,
+    &verb_find_files, &verb_commit,  &verb_retain,     &verb_explain, &verb_shelf, &verb_hold, &verb_clock, &verb_policy, &verb_due, &verb_compliance, &verb_people, &verb_request, &verb_approve, &verb_refuse, &verb_requests, &verb_seal, &verb_escrow, &verb_escrow_epoch, &verb_escrow_confirm, &verb_share,
     &verb_unlock,     &verb_recover,    &verb_vault, &verb_sync, &verb_restore, &verb_self_check,   &verb_conform,    &verb_help,       &verb_version, &verb_completion, NULL,
 };
 
@@ -91,9 +91,18 @@ static int before_verb(const char *option)
 		      !strncmp(option, "--", 2) ? option : "[OPTION]");
 }
 
+/* "escrow" and "sheet": a verb of two words has its own options, help and page. NULL: there is none. */
+static const struct verb *verb_find_two(const char *first, const char *second)
+{
+	char name[32];
+	int n = snprintf(name, sizeof(name), "%s %s", first, second);
+
+	return n > 0 && n < (int)sizeof(name) ? verb_find(name) : NULL;
+}
+
 static int run(int argc, char **argv)
 {
-	const struct verb *v;
+	const struct verb *v, *two;
 
 	if (argc < 2) {
 		help_overview();
@@ -101,6 +110,11 @@ static int run(int argc, char **argv)
 	}
 	if (argv[1][0] == '-')
 		return before_verb(argv[1]);
+	two = argc > 2 ? verb_find_two(argv[1], argv[2]) : NULL;
+	if (two) {
+		arg_verb = two->name;
+		return two->run(two, argc - 2, argv + 2);
+	}
 	v = verb_find(argv[1]);
 	if (!v)
 		return unknown(argv[1]);

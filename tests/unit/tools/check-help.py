@@ -50,19 +50,24 @@ overview = help_of()
 verbs = re.findall(r"^  coffer ([a-z-]+) {2,}\S", overview, re.M)
 check(f"verbs are missing in the overview: {verbs}", len(verbs) >= 20 and "self-check" in verbs)
 check("--help and help differ from coffer alone", help_of("--help") == overview and help_of("help") == overview)
+for verb in list(verbs):  # those of two words are in the help of the first
+    verbs += re.findall(rf"^  coffer ({verb} [a-z-]+) {{2,}}\S", help_of(verb, "--help"), re.M)
+check(f"no verbs of two words: {verbs}", "escrow epoch" in verbs)
 main_page = (pages / "coffer.1.scd").read_text()
 
 for verb in verbs:
-    text = help_of(verb, "--help")
-    check(f"{verb}: -h and help {verb} differ from --help", help_of(verb, "-h") == text == help_of("help", verb))
+    words = verb.split()
+    text = help_of(*words, "--help")
+    check(f"{verb}: -h and help {verb} differ from --help", help_of(*words, "-h") == text == help_of("help", *words))
     check(f"{verb}: no usage line", text.startswith(f"usage: coffer {verb}"))
-    check(f"{verb}: not in coffer(1)", re.search(rf"^\*{verb}\*", main_page, re.M))
-    r = run(verb, "--no-such-option")
+    check(f"{verb}: not in coffer(1)", len(words) == 2 or re.search(rf"^\*{verb}\*", main_page, re.M))
+    r = run(*words, "--no-such-option")
     check(f"{verb}: an unknown option gives {r.returncode}", r.returncode == 2)
     check(f"{verb}: an unknown option is not named", "--no-such-option" in r.stderr and r.stdout == "")
     options = options_of_help(text)
     check(f"{verb}: --help is not among its options", "help" in options)
-    page = pages / f"coffer-{verb}.1.scd"
+    page_name = "coffer-" + "-".join(words)
+    page = pages / f"{page_name}.1.scd"
     if not page.exists():
         check(f"{verb}: has options but no manual page", set(options) == {"help"})
         continue
@@ -77,7 +82,7 @@ for verb in verbs:
     codes = set(re.findall(r"^ +(\d+)  ", text, re.M)) or set(re.findall(r"(?<![\d-])(\d+) [a-z]", text.split("Exit code:", 1)[-1].split("Options:")[0]))
     page_codes = set(re.findall(r"^\*(\d+)\*$", page_text, re.M))
     check(f"{verb}: exit codes {sorted(codes)} in help, {sorted(page_codes)} in the page", codes and codes == page_codes)
-    check(f"{verb}: coffer(1) does not refer to its page", f"*coffer-{verb}*(1)" in main_page)
+    check(f"{verb}: coffer(1) does not refer to its page", f"*{page_name}*(1)" in main_page)
 
 r = run("stauts")
 check("an unknown verb suggests the nearest, with exit code 2", r.returncode == 2 and "did you mean 'status'" in r.stderr)
