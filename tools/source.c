@@ -2,6 +2,9 @@
 /* Asks the daemon, or reads the store itself: an index in memory is built from the log for that. */
 #include "tools/source.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+
 #define SECURE_BYTES (4u << 20)
 
 int source_open(struct source *s, const char *arg, struct cof_diag *diag)
@@ -65,6 +68,76 @@ int source_shelves(struct source *s, cof_show_fn fn, void *user, struct cof_diag
 	int r = ask(s, request, "shelves", fn, user, diag);
 
 	return told(r > 0 ? cof_archive_shelves(s->archive, fn, user) : r, diag);
+}
+
+static int take_policy(const struct cof_json *o, struct cof_profile *ret, bool *ret_set, struct cof_diag *diag)
+{
+	const char *text = cof_json_str(o, "policy");
+	struct cof_profile_file file;
+	int r = text ? cof_profile_parse(text, strlen(text), &file, diag) : -EUCLEAN;
+
+	if (r < 0)
+		return r;
+	*ret = file.archive;
+	*ret_set = cof_json_bool(o, "set");
+	cof_profile_file_done(&file);
+	return 0;
+}
+
+int source_policy(struct source *s, struct cof_profile *ret, bool *ret_set, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *request = cof_json_object(), *answer = NULL;
+	int r = ask(s, request, "policy", store_keep_last, &answer, diag);
+
+	if (r > 0)
+		r = cof_archive_people(s->archive, &(struct cof_who){.daemon = true}, "policy", request, store_keep_last,
+				       &answer, diag);
+	return told(r < 0 ? r : take_policy(answer, ret, ret_set, diag), diag);
+}
+
+/* ---- content ---- */
+
+static int keep_mount(void *user, struct cof_json *status)
+{
+	const char *point = cof_json_str(status, "mountpoint");
+	char **ret = user;
+
+	free(*ret);
+	*ret = point ? strdup(point) : NULL;
+	return 0;
+}
+
+static int read_mounted(struct source *s, const char *path, void *buf, size_t cap, size_t *ret_n)
+{
+	cof_autojson struct cof_json *request = cof_json_object();
+	cof_autofree char *whole = NULL;
+	cof_autoclose int fd = -1;
+	int r = 0;
+
+	cof_json_set_str(request, "verb", "status");
+	if (!s->store.mount)
+		r = store_ask(&s->store, request, keep_mount, &s->store.mount, NULL);
+	if (r < 0 || !s->store.mount)
+		return r < 0 ? r : -ENOENT;
+	if (asprintf(&whole, "%s/%s", s->store.mount, path) < 0) {
+		whole = NULL;
+		return -ENOMEM;
+	}
+	fd = open(whole, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	return fd < 0 ? -errno : cof_read_all(fd, buf, cap, ret_n);
+}
+
+int source_content(struct source *s, uint64_t ino, const char *path, void *buf, size_t cap, size_t *ret_n)
+{
+	struct cof_attr attr;
+	int r;
+
+	if (!s->archive)
+		return read_mounted(s, path, buf, cap, ret_n);
+	r = cof_archive_getattr(s->archive, COF_INDEX_NOW, ino, &attr);
+	if (r < 0 || attr.size > cap)
+		return r < 0 ? r : -EFBIG;
+	return cof_archive_read(s->archive, COF_INDEX_NOW, ino, buf, cap, 0, ret_n);
 }
 
 /* ---- every object ---- */

@@ -24,5 +24,10 @@ int source_certs(struct source *s, struct cof_json *args, cof_show_fn fn, void *
 /* cof_archive_info of every object below the root, in no order. */
 int source_objects(struct source *s, cof_show_fn fn, void *user, struct cof_diag *diag);
 int source_shelves(struct source *s, cof_show_fn fn, void *user, struct cof_diag *diag);
+/* The policy of the archive in force; *ret_set: one was set. */
+int source_policy(struct source *s, struct cof_profile *ret, bool *ret_set, struct cof_diag *diag);
+/* What cof_archive_read gives, of a file that is small: -EFBIG where it has more than cap bytes. A mounted one is read
+ * through its mount, as anybody would: where its shelf has read_events that is on record, so leave it. */
+int source_content(struct source *s, uint64_t ino, const char *path, void *buf, size_t cap, size_t *ret_n);
 
 #endif
