@@ -63,6 +63,13 @@ void cof_sha256_final(struct cof_sha256 *h, uint8_t out[COF_HASH]); /* may be re
 void cof_sha256_reset(struct cof_sha256 *h);
 void cof_sha256_free(struct cof_sha256 *h);
 
+/* MD5: never for security. S3 wants it beside what is sent (Content-MD5), and names objects' versions by it. */
+struct cof_md5;
+struct cof_md5 *cof_md5_new(void); /* NULL: out of memory, or the library is in a mode without it */
+void cof_md5_update(struct cof_md5 *h, const void *p, size_t n);
+void cof_md5_final(struct cof_md5 *h, uint8_t out[16]);
+void cof_md5_free(struct cof_md5 *h);
+
 /* key: any length. At most 8 vectors. */
 void cof_hmac(const void *key, size_t key_len, const struct iovec *iov, int count,
 	      uint8_t out[COF_HASH]);

@@ -102,6 +102,44 @@ void cof_sha256_free(struct cof_sha256 *h)
 	free(h);
 }
 
+/* ---- MD5, for protocols that compare bytes by it ---- */
+
+struct cof_md5 {
+	gcry_md_hd_t md;
+};
+
+struct cof_md5 *cof_md5_new(void)
+{
+	struct cof_md5 *h = calloc(1, sizeof(*h));
+
+	if (h && gcry_md_open(&h->md, GCRY_MD_MD5, 0)) {
+		free(h);
+		return NULL;
+	}
+	return h;
+}
+
+void cof_md5_update(struct cof_md5 *h, const void *p, size_t n)
+{
+	gcry_md_write(h->md, p, n);
+}
+
+void cof_md5_final(struct cof_md5 *h, uint8_t out[16])
+{
+	const uint8_t *digest = gcry_md_read(h->md, GCRY_MD_MD5);
+
+	assert(digest);
+	memcpy(out, digest, 16);
+}
+
+void cof_md5_free(struct cof_md5 *h)
+{
+	if (!h)
+		return;
+	gcry_md_close(h->md);
+	free(h);
+}
+
 /* ---- HMAC, HKDF ---- */
 
 /* The library's hash state lay in frames below ours and is not wiped there. */

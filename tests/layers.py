@@ -33,9 +33,10 @@ ARROWS = {
     "escrow": ["crypto"],
     "tools/import": ["fs/rules", "crypto"],
     "tools/vault": ["fs/log", "fs/io", "crypto"],
+    "tools/s3": ["tools/vault", "fs/log", "fs/io", "crypto"],
     # the programs
     "fs": ["fs/mount", "fs/control", "fs/guard", "fs/sshsig", "fs/archive", "fs/rules", "fs/log", "fs/index", "fs/io", "crypto"],
-    "tools": ["tools/import", "tools/vault", "escrow", "fs/mount", "fs/control", "fs/guard", "fs/sshsig", "fs/archive", "fs/rules", "fs/log", "fs/index", "fs/io", "crypto"],
+    "tools": ["tools/import", "tools/s3", "tools/vault", "escrow", "fs/mount", "fs/control", "fs/guard", "fs/sshsig", "fs/archive", "fs/rules", "fs/log", "fs/index", "fs/io", "crypto"],
 }
 
 # Headers that other folders may include; every other header is its folder's own.
@@ -55,6 +56,7 @@ PUBLIC = {
     "fs/mount": ["attach.h", "mount.h", "point.h"],
     "tools/import": ["import.h"],
     "tools/vault": ["vault.h"],
+    "tools/s3": ["copy.h", "s3.h"],
 }
 PUBLIC_TO_TESTS = {"fs/io": ["sim.h"], "fs/mount": ["uring.h"]}
 
@@ -70,6 +72,7 @@ VENDORS = [  # header, home
     (r"gnutls/.*\.h", "crypto/stamp.c"),
     (r"libtasn1\.h", "crypto/stamp-asn.c"),
     (r"curl/.*\.h", "tools/http.c"),
+    (r"expat\.h", "tools/s3/xml.c"),
     (r"pcre2\.h", "tools/import"),
     (r"sqlite3(ext)?\.h", "fs/index"),
     (r"(fuse3?/)?(fuse|fuse_lowlevel|fuse_common|fuse_opt)\.h", "fs/mount"),
@@ -90,6 +93,8 @@ VENDORS_AWAY = {
     "crypto/stamp-asn.c": "crypto/stamp-asn.c",
     "crypto/asn1-array.c": "crypto/stamp-asn.c",  # run while building
     "tools/http.c": "tools/http.c",
+    "tools/s3/request.c": "tools/http.c",  # a client that signs, and streams
+    "tools/s3/xml.c": "tools/s3/xml.c",
     "fs/mount/uring-queue.c": "fs/mount/uring-queue.c",  # requests over io_uring
     # programs of tests that stand beside the product, not on it
     "tests/bench/nullfs.c": "fs/mount",  # a null filesystem to compare with
