@@ -2,7 +2,6 @@
 #include "leak-logs.h"
 
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -239,13 +238,13 @@ static void web(struct line *t)
 	put(t, " - - [25/Nov/2026:%02u:%02u:%02u +0000] \"%s %s", below(t, 24), below(t, 60),
 	    below(t, 60), below(t, 4) ? "GET" : "POST", PICK(t, paths));
 	uuid(t);
-	if (below(t, 2)) {
+	if (!t->l->plain && below(t, 2)) {
 		put(t, "?sid=");
 		chars(t, LOGS_BASE64URL, 43);
 	}
 	put(t, " HTTP/1.1\" %u %u \"https://www.example.com/\" \"Mozilla/5.0 (X11; Linux x86_64; rv:153.0) "
 	       "Gecko/20100101 Firefox/153.0\"", 200 + below(t, 300), below(t, 100000));
-	if (below(t, 3) == 0) {
+	if (!t->l->plain && below(t, 3) == 0) {
 		put(t, " cookie=session=");
 		chars(t, LOGS_BASE64, 43);
 		put(t, "=");
@@ -348,9 +347,12 @@ size_t logs_line(struct logs *l, char out[LOGS_LINE])
 							audit, web, web, web, web, lookalike,
 							lookalike, json, json, certificate, dump,
 							letter, letter, listing, korean};
+	static void (*const plain[])(struct line *t) = {sshd, daemons, audit, web};
 	struct line t = {l, out, 0};
 
-	if (l->left)
+	if (l->plain)
+		PICK(&t, plain)(&t);
+	else if (l->left)
 		certificate(&t);
 	else
 		PICK(&t, kinds)(&t);

@@ -6,12 +6,14 @@
 #ifndef LEAK_LOGS_H
 #define LEAK_LOGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct logs {
 	uint64_t state;
 	unsigned left; /* lines of a certificate under way */
+	bool plain; /* set behind init: only what syslog, auditd and a web server's Combined Log Format write */
 	char host[4][16];
 };
 
