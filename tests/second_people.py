@@ -12,14 +12,15 @@ import struct
 import subprocess
 import tempfile
 
-CLOCK, POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, EVENT = 26, 18, 19, 20, 21, 29, 15
+CLOCK, POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, EVENT, ESCROW = 26, 18, 19, 20, 21, 29, 15, 30
 APPROVE, REFUSE, DONE, FAILED = 1, 2, 3, 4
 EXCLUSIVE = "auditor+operator auditor+officer auditor+custodian"
 LINE = re.compile(r'([A-Za-z0-9._@+][A-Za-z0-9._@+-]{0,62}) +(?:((?:cert-authority|(?:namespaces|valid-after|valid-before)="[^"\\]*")'
                   r'(?:,(?:cert-authority|(?:namespaces|valid-after|valid-before)="[^"\\]*"))*) +)?((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+) +([A-Za-z0-9+/=]+)(?: +(.*))?')
 KEYS = {"people-set": "approve_people", "profile-set": "approve_profile", "clock-catch-up": "approve_clock"}
 SHELF_KEYS = {"shelf-set": "approve_policy", "hold-end": "approve_hold_end", "remove": "approve_remove",
-              "retention-end": "approve_retention_end", "event-declare": "approve_retention_end"}
+              "retention-end": "approve_retention_end", "event-declare": "approve_retention_end",
+              "escrow-accept": "approve_escrow", "escrow-release": "approve_escrow"}
 DEFAULT = {"approve_remove": "2 auditor", "approve_clock": "2 officer"}
 
 
@@ -137,7 +138,7 @@ class Judge:
         for tag, value in pairs:
             one.setdefault(tag, value)
         act = {PEOPLE: self.set_people, REQUEST: self.request, APPROVAL: self.approval, SHELF: self.shelf,
-               POLICY: self.policy, CLOCK: self.clock, EVENT: self.event}.get(f.type)
+               POLICY: self.policy, CLOCK: self.clock, EVENT: self.event, ESCROW: self.escrow}.get(f.type)
         if not act:
             return
         try:
@@ -277,3 +278,17 @@ class Judge:
 
     def clock(self, f, one, signatures):
         self.permits(one, "clock-catch-up")
+
+    def escrow(self, f, one, signatures):
+        """docs/format.md 10.1: which records need a request, and that they do what it says."""
+        what, shelf = one[190][0], struct.unpack("<Q", one[191])[0]
+        names = {3: "epoch-valid", 4: "custodian", 5: "custodian-revoked", 12: "revoked"}
+        if what not in names and what != 7:
+            want(112 not in one, "a request that permits nothing of that kind")
+            return
+        if what == 3 and 112 not in one and one.get(197, bytes(8))[4] & 2:
+            return
+        q = self.permits(one, "escrow-release" if what == 7 else "escrow-accept")
+        want(q and q.doc["shelves"][0] == shelf, "not approved for this shelf")
+        want((q.doc["key"], q.doc["recipient"]) == (one[194].hex(), one[204].decode()) if what == 7 else
+             (q.doc["record"], q.doc["what"]) == (struct.unpack("<Q", one[199])[0], names[what]), "something else of escrow was approved")

@@ -18,10 +18,11 @@ import sys
 
 import second_people  # beside this file
 from second_format import (
-    ACTOR, APPEND, APPROVAL, ARCHIVE, ATTR, CHECKPOINT, CLOCK, COMMIT, COSIGN, CREATE, Conf, DIRECTORY, EVENT,
+    ACTOR, APPEND, APPROVAL, ARCHIVE, ATTR, CHECKPOINT, CLOCK, COMMIT, COSIGN, CREATE, Conf, DIRECTORY, ESCROW, EVENT,
     EXTEND, FILE, HEARTBEAT, HOLD, HOLE, LIMIT, MOUNT, NEVER, Note, PAD, PEOPLE, POLICY, RECOVERY, REMOVE,
     RENAME, REQUEST, SHELF, STAMP, SYMLINK, Tree, UNMOUNT, Wrong, certificate, fields, frames, hkdf, mac,
     need, read_file, sha256, split_fields, u64, u64_at)
+from second_escrow import Escrow
 from second_keys import Keys, WHAT, attempts, note
 from second_names import Holds, Names
 
@@ -30,7 +31,7 @@ from second_names import Holds, Names
 
 NO_OBJECT = {ARCHIVE, MOUNT, UNMOUNT, RECOVERY, ACTOR, PAD, CHECKPOINT, HEARTBEAT, CLOCK, STAMP, POLICY, PEOPLE, REQUEST, APPROVAL}
 POSITIONED = {ACTOR, APPEND, HOLE, COMMIT, CHECKPOINT, STAMP}
-KNOWN = set(range(1, 18)) | {POLICY, PEOPLE, REQUEST, APPROVAL, CLOCK, STAMP, SHELF}
+KNOWN = set(range(1, 18)) | {POLICY, PEOPLE, REQUEST, APPROVAL, CLOCK, STAMP, SHELF, ESCROW}
 REQUIRED = {CREATE: (1, 2, 3, 4, 5, 6), RENAME: (1, 2, 9, 10), REMOVE: (1, 2), EVENT: (32,)}
 
 
@@ -47,10 +48,9 @@ class Store:
         self.mount, self.salt, self.epoch, self.actors = 0, None, None, 0
         self.lineage, self.anchor = None, (None, 0)
         self.counters, self.committed, self.events, self.salts = {}, set(), 0, {}
-        self.holds, self.waits = Holds(), {}
-        self.policies = {}  # of shelves: SHA-256
+        self.holds, self.waits, self.escrow = Holds(), {}, Escrow()
         self.people = second_people.Judge(self.conf.id, self.tree.root)
-        self.policy_digests = 0  # EVENT frames with a digest of all of them
+        self.policies, self.policy_digests = {}, 0  # of shelves: SHA-256; EVENT frames with a digest of all of them
         self.openers = []  # what EVENT frames say of openers
         self.last_note, self.clean, self.owes_recovery, self.previous = 0, True, False, None
         self.secrets = {1: self.auditor_secret(auditor)} if auditor else {}
@@ -249,12 +249,14 @@ class Store:
             need(n.parent == 1 and n.name == v[2], f.where, "is about another directory")
         elif f.type == HOLD:
             self.holds.take(f, fields(f.rest(), f.where, 96), fields(plain, f.where), self.names)
+        elif f.type == ESCROW:
+            self.escrow.take(f, fields(f.rest(), f.where), fields(plain, f.where), self.names)
         elif f.type != PAD:
             fields(f.rest(), f.where)
 
     def judge_people(self, f):
         """Section 9, from the public part alone."""
-        if f.type in (POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, CLOCK, EVENT):
+        if f.type in (POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, CLOCK, EVENT, ESCROW):
             self.people.proven = max(0, self.proven)
             self.people.take(f, f.record, list(split_fields(f.rest(), f.where)))
 
@@ -427,7 +429,7 @@ def summary(s):
             "frames": s.size, "bytes": s.bytes, "checkpoint": s.note.size,
             "root": s.note.root.hex(), "tail": s.tail, "mounts": s.mount, "events": s.events, "policy_digests": s.policy_digests,
             "opaque": s.opaque, "destroyed": s.destroyed, "stamps": s.stamps, "seal_checked": bool(s.secrets),
-            "requests": len(s.people.requests), "signatures": s.people.signatures, "not_permitted": s.people.not_permitted,
+            "escrow": s.escrow.count(), "requests": len(s.people.requests), "signatures": s.people.signatures, "not_permitted": s.people.not_permitted,
             "files": [describe(path, n, s.names.end(n)) for path, n in s.names.walk()]}
 
 
@@ -451,10 +453,8 @@ def run(args):
         return
     with open(args.key_file, "rb") as f:
         key_file = f.read(4097)
-    auditor = None
-    if args.auditor_secret:
-        with open(args.auditor_secret, "rb") as f:
-            auditor = f.read(4096)
+    with open(args.auditor_secret or os.devnull, "rb") as f:
+        auditor = f.read(4096) or None
     s = Store(args.store, key_file, auditor)
     need(args.vkey in (None, s.conf.vkey), "archive.conf has another vkey than the one given")
     s.read()

@@ -439,6 +439,9 @@ const struct verb verb_request = {
 	    "  event-declare STORE EVENT TIME|now PATH...\n"
 	    "                                       what a retention waits for happened\n"
 	    "  clock-catch-up STORE [TIME]          retention time up to the wall clock\n"
+	    "  escrow-accept STORE SHELF RECORD     what a record of escrow proposes\n"
+	    "  escrow-release STORE SHELF KEY RECIPIENT\n"
+	    "                                       a key may be recovered, once\n"
 	    "A word @FILE stands for the file's content.\n"
 	    "\n"
 	    "Example:\n"
@@ -449,7 +452,7 @@ const struct verb verb_request = {
     .more = opener_options,
     .run = run_request,
     .takes_files = true,
-    .actions = "submit shelf-set people-set clock-catch-up hold-end remove retention-end event-declare profile-set",
+    .actions = "submit shelf-set people-set clock-catch-up hold-end remove retention-end event-declare profile-set escrow-accept escrow-release",
 };
 
 const struct verb verb_approve = {

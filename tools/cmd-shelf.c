@@ -70,6 +70,7 @@ static const struct tool_option options[] = {
     [OPT_KEYS + KEY_APPROVE_RETENTION_END] = {"approve-retention-end", "RULE",
 					      "who ends a retention early, or declares its event"},
     [OPT_KEYS + KEY_APPROVE_POLICY] = {"approve-policy", "RULE", "who makes the policy weaker"},
+    [OPT_KEYS + KEY_APPROVE_ESCROW] = {"approve-escrow", "RULE", "who releases an escrowed key"},
     [OPT_KEYS +
 	KEY_REMOVE] = {"remove", "request|rm", "whether rm of what has expired files a request"},
     [OPT_JSON] = {"json", NULL, "one JSON object a line instead of text"},

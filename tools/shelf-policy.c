@@ -32,6 +32,7 @@ const char *const policy_keys[KEY_COUNT] = {
     [KEY_APPROVE_REMOVE] = "approve_remove",
     [KEY_APPROVE_RETENTION_END] = "approve_retention_end",
     [KEY_APPROVE_POLICY] = "approve_policy",
+    [KEY_APPROVE_ESCROW] = "approve_escrow",
     [KEY_REMOVE] = "remove",
 };
 

@@ -30,6 +30,7 @@ enum policy_key { /* in the order of policy_keys */
 		  KEY_APPROVE_REMOVE,
 		  KEY_APPROVE_RETENTION_END,
 		  KEY_APPROVE_POLICY,
+		  KEY_APPROVE_ESCROW,
 		  KEY_REMOVE,
 		  KEY_COUNT,
 };

@@ -5,6 +5,7 @@
  * is idempotent: a frame applied twice to the state before it leaves the same state.
  */
 #include "fs/archive/certs.h"
+#include "fs/archive/escrow.h"
 #include "fs/archive/people.h"
 
 /* ---- fields ---- */
@@ -468,6 +469,8 @@ int cof_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address
 		return apply_stamp(&p);
 	case COF_HOLD:
 		return cof_apply_hold(&p, on);
+	case COF_ESCROW:
+		return cof_escrow_apply(a, f, address);
 	default:
 		return 0;
 	}

@@ -23,6 +23,7 @@ bool cof_event_frame(unsigned type)
 	case COF_REQUEST:
 	case COF_APPROVAL:
 	case COF_HOLD:
+	case COF_ESCROW:
 		return true;
 	default:
 		return false;

@@ -11,7 +11,7 @@
 /* What is taken over as it is. */
 static const char *const kept[] = {"sequence", "mount", "object", "path", "operation", "errno", "reason", "detail",
 				   "count", "first_time", "last_time", "names", "signer", "place", "claimed_time",
-				   "signature", "form", "about", "read", "counts", "due", "reviewed_to", "request", "case", "hold", "actor", "opaque",
+				   "signature", "form", "about", "read", "counts", "due", "reviewed_to", "request", "case", "hold", "key", "epoch", "to", "actor", "opaque",
 				   "damaged", "malformed"};
 
 static const char *hold_type(const struct cof_json *entry)
@@ -21,6 +21,18 @@ static const char *hold_type(const struct cof_json *entry)
 	if (what && !strcmp(what, "begin"))
 		return "hold-begin";
 	return what && !strcmp(what, "end") ? "hold-end" : NULL; /* lists of what it covers are none */
+}
+
+/* Each kind of record is a type of its own, in the table. */
+static const char *escrow_type(const struct cof_json *entry)
+{
+	const char *what = cof_json_str(entry, "what");
+	const struct cof_event_type *t;
+	char name[40];
+
+	snprintf(name, sizeof(name), "escrow-%.24s", what ? what : "?");
+	t = cof_event_type(name);
+	return t ? t->name : NULL;
 }
 
 static const char *approval_type(const struct cof_json *entry)
@@ -48,6 +60,8 @@ static const char *type_of(const struct cof_json *entry)
 		return event ? event : "unknown"; /* damaged, or without keys */
 	if (!strcmp(type, "hold"))
 		return hold_type(entry);
+	if (!strcmp(type, "escrow"))
+		return escrow_type(entry);
 	if (!strcmp(type, "approval"))
 		return approval_type(entry);
 	for (size_t i = 0; i < COF_COUNT(same); i++)

@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 extern const struct cof_action cof_act_shelf_set, cof_act_people_set, cof_act_clock_catch_up, cof_act_profile_set,
-    cof_act_hold_end, cof_act_retention_end, cof_act_event_declare, cof_act_remove;
+    cof_act_hold_end, cof_act_retention_end, cof_act_event_declare, cof_act_remove, cof_act_escrow_accept, cof_act_escrow_release;
 
 const struct cof_action *const cof_actions[] = {
     &cof_act_shelf_set,
@@ -21,6 +21,8 @@ const struct cof_action *const cof_actions[] = {
     &cof_act_retention_end,
     &cof_act_event_declare,
     &cof_act_remove,
+    &cof_act_escrow_accept,
+    &cof_act_escrow_release,
     NULL,
 };
 

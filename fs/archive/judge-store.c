@@ -106,6 +106,7 @@ static bool is_judged(unsigned type)
 	case COF_REQUEST:
 	case COF_APPROVAL:
 	case COF_HOLD:
+	case COF_ESCROW:
 	case COF_CLOCK:
 	case COF_SHELF:
 	case COF_EVENT:

@@ -72,6 +72,7 @@ static bool reads_payload(unsigned type)
 	case COF_APPROVAL:
 	case COF_POLICY:
 	case COF_HOLD:
+	case COF_ESCROW:
 		return true;
 	default:
 		return false;
@@ -82,7 +83,7 @@ static bool reads_payload(unsigned type)
 static bool is_general(unsigned type)
 {
 	return type == COF_MOUNT || type == COF_STAMP || type == COF_PEOPLE || type == COF_REQUEST ||
-	       type == COF_APPROVAL || type == COF_POLICY || type == COF_HOLD;
+	       type == COF_APPROVAL || type == COF_POLICY || type == COF_HOLD || type == COF_ESCROW;
 }
 
 static bool touches_objects(unsigned type)

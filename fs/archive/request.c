@@ -3,6 +3,7 @@
  * The verbs about people, requests and approvals. What comes in is JSON with documents and signatures that were
  * made elsewhere; what is decided is the judge's (fs/rules/approve.h).
  */
+#include "fs/archive/escrow.h"
 #include "fs/archive/people.h"
 
 #include <stdio.h>
@@ -530,18 +531,20 @@ bool cof_archive_people_verb(const char *verb)
 	for (size_t i = 0; i < COF_COUNT(verbs); i++)
 		if (!strcmp(verbs[i], verb))
 			return true;
-	return false;
+	return cof_escrow_verb(verb);
 }
 
 static int one_verb(struct cof_archive *a, const struct cof_who *who, const char *verb, const struct cof_json *args,
 		    cof_show_fn fn, void *user, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *o = cof_json_object();
-	bool writes = strcmp(verb, "people") != 0 && strcmp(verb, "requests") != 0 && strcmp(verb, "policy") != 0;
+	bool writes = !cof_escrow_verb(verb) && strcmp(verb, "people") != 0 && strcmp(verb, "requests") != 0 && strcmp(verb, "policy") != 0;
 	int r = writes ? cof_people_writable(a, diag) : 0;
 
 	if (r < 0)
 		return r;
+	if (cof_escrow_verb(verb))
+		return cof_escrow_act(a, who, verb, args, fn, user, diag);
 	if (!strcmp(verb, "policy") || !strcmp(verb, "policy-set")) {
 		r = !strcmp(verb, "policy") ? cof_profile_show(a, o) : cof_profile_set(a, who, args, o, diag);
 		return r < 0 ? r : fn(user, o);
@@ -567,6 +570,8 @@ int cof_archive_people(struct cof_archive *a, const struct cof_who *who, const c
 
 	if (!cof_archive_people_verb(verb))
 		return cof_fail(diag, -EOPNOTSUPP, "no such verb");
+	if (cof_escrow_reads(verb))
+		return cof_escrow_act(a, who, verb, args, fn, user, diag);
 	cof_people_lock(a);
 	r = one_verb(a, who, verb, args, fn, user, diag);
 	cof_people_unlock(a);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "fs/archive/certs.h"
+#include "fs/archive/escrow.h"
 #include "fs/archive/show.h"
 #include "fs/rules/approve.h"
 
@@ -340,6 +341,8 @@ static bool set_field(struct cof_json *o, const struct cof_field *f)
 {
 	const struct known *k = &known[f->tag];
 
+	if (f->tag >= COF_T_ESCROW && f->tag <= COF_T_ESCROW_PROOF)
+		return cof_escrow_show(o, f);
 	if (!k->name)
 		return true; /* of a later version: skipped */
 	switch (k->form) {

@@ -194,6 +194,7 @@ static bool has_shown_payload(unsigned type)
 	case COF_REQUEST:
 	case COF_APPROVAL:
 	case COF_HOLD:
+	case COF_ESCROW:
 		return true;
 	default:
 		return false;

@@ -41,6 +41,7 @@ const char *cof_frame_type_name(unsigned type)
 	    [COF_CLOCK] = "clock",
 	    [COF_SHELF] = "shelf",
 	    [COF_HOLD] = "hold",
+	    [COF_ESCROW] = "escrow",
 	};
 
 	if (type >= COF_COUNT(names) || !names[type])

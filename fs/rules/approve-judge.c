@@ -226,6 +226,8 @@ static const struct {
     {"retention-end", OF_SHELVES, COF_APPROVE_RETENTION_END},
     {"event-declare", OF_SHELVES, COF_APPROVE_RETENTION_END},
     {"shelf-set", OF_SHELVES, COF_APPROVE_POLICY},
+    {"escrow-accept", OF_SHELVES, COF_APPROVE_ESCROW},
+    {"escrow-release", OF_SHELVES, COF_APPROVE_ESCROW},
     {"people-set", OF_PEOPLE, 0},
     {"profile-set", OF_PROFILE, 0},
     {"clock-catch-up", OF_CLOCK, 0},
@@ -320,6 +322,8 @@ static int one(struct cof_judge *j, const struct cof_judge_frame *f, bool apply,
 		return judge_event(j, f, ret);
 	case TYPE_HOLD:
 		return judge_hold(j, f, apply, ret);
+	case TYPE_ESCROW:
+		return judge_escrow(j, f, ret);
 	default:
 		return 0;
 	}

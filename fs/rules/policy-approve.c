@@ -16,6 +16,7 @@ static const char *const defaults[COF_APPROVE_COUNT_] = {
     [COF_APPROVE_REMOVE] = "2 auditor",
     [COF_APPROVE_RETENTION_END] = "2",
     [COF_APPROVE_POLICY] = "2",
+    [COF_APPROVE_ESCROW] = "2",
 };
 
 static bool role(const char *text, size_t n, unsigned *ret_bit)

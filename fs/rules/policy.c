@@ -198,6 +198,11 @@ static bool read_approve_policy(struct cof_policy *p, const char *value)
 	return rule_approve_read(p, COF_APPROVE_POLICY, value);
 }
 
+static bool read_approve_escrow(struct cof_policy *p, const char *value)
+{
+	return rule_approve_read(p, COF_APPROVE_ESCROW, value);
+}
+
 static bool read_remove(struct cof_policy *p, const char *value)
 {
 	return word(value, "request", "rm", &p->remove_by_rm);
@@ -234,13 +239,14 @@ static const struct {
     {"approve_remove", read_approve_remove, RULE ", the auditor among them"},
     {"approve_retention_end", read_approve_end, RULE},
     {"approve_policy", read_approve_policy, RULE},
+    {"approve_escrow", read_approve_escrow, RULE},
     {"remove", read_remove, "request or rm"},
 };
 #define KNOWN                                                                                      \
 	"durability, refuse, retention, retention_min, retention_max, strict, autocommit, quota, " \
 	"quota_files, staging, record_kind, mode, cooling_off, retain_event, retain_follows, "      \
 	"certificates, retain_margin, read_events, silence, leak_guard, approve_hold_end, "        \
-	"approve_remove, approve_retention_end, approve_policy and remove"
+	"approve_remove, approve_retention_end, approve_policy, approve_escrow and remove"
 
 static bool seen(const struct reading *p, const char *key)
 {
@@ -346,7 +352,7 @@ static void put_size(struct cof_buf *b, const char *key, uint64_t n)
 static void put_later(const struct cof_policy *p, struct cof_buf *ret)
 {
 	static const char *const approve[] = {"approve_hold_end", "approve_remove",
-					      "approve_retention_end", "approve_policy"};
+					      "approve_retention_end", "approve_policy", "approve_escrow"};
 
 	if (p->mode != COF_COMPLIANCE)
 		cof_buf_printf(ret, "mode = %s\n", modes[p->mode]);

@@ -77,6 +77,7 @@ enum cof_approve {
 	COF_APPROVE_REMOVE,
 	COF_APPROVE_RETENTION_END, /* and the declaration of an event that a retention waits for */
 	COF_APPROVE_POLICY,
+	COF_APPROVE_ESCROW, /* a release of an escrowed key, an epoch, a custodian */
 	COF_APPROVE_COUNT_
 };
 #define COF_APPROVE_TEXT 64
@@ -128,7 +129,7 @@ void cof_policy_default(struct cof_policy *ret);
  *   certificates = yes | no            retain_margin = SPAN
  *   read_events = yes | no             silence = SPAN
  *   leak_guard = off | report | refuse
- *   approve_hold_end, approve_remove, approve_retention_end, approve_policy = N [ROLE...]
+ *   approve_hold_end, approve_remove, approve_retention_end, approve_policy, approve_escrow = N [ROLE...]
  *   remove = request | rm
  * SPAN: a whole number and one of s, min, h, d, w, y (365 d). 0 is "0s".
  */

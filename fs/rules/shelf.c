@@ -33,6 +33,7 @@ enum weaker_key {
 	WEAKER_APPROVE_REMOVE,
 	WEAKER_APPROVE_END,
 	WEAKER_APPROVE_POLICY,
+	WEAKER_APPROVE_ESCROW,
 	WEAKER_REMOVE,
 };
 #define WEAKER(text)                                                                               \
@@ -68,6 +69,7 @@ static const struct rule_weaker weaker[] = {
     [WEAKER_APPROVE_REMOVE] = WEAKER("approve_remove would ask for fewer persons or roles"),
     [WEAKER_APPROVE_END] = WEAKER("approve_retention_end would ask for fewer persons or roles"),
     [WEAKER_APPROVE_POLICY] = WEAKER("approve_policy would ask for fewer persons or roles"),
+    [WEAKER_APPROVE_ESCROW] = WEAKER("approve_escrow would ask for fewer persons or roles"),
     [WEAKER_REMOVE] = WEAKER("remove would let rm file requests"),
 };
 
@@ -107,6 +109,7 @@ const struct rule_weaker *rule_find_weaker(const struct cof_policy *a, const str
 	    [WEAKER_APPROVE_REMOVE] = rule_approve_weaker(a, b, COF_APPROVE_REMOVE),
 	    [WEAKER_APPROVE_END] = rule_approve_weaker(a, b, COF_APPROVE_RETENTION_END),
 	    [WEAKER_APPROVE_POLICY] = rule_approve_weaker(a, b, COF_APPROVE_POLICY),
+	    [WEAKER_APPROVE_ESCROW] = rule_approve_weaker(a, b, COF_APPROVE_ESCROW),
 	    [WEAKER_REMOVE] = b->remove_by_rm && !a->remove_by_rm,
 	};
 

@@ -96,7 +96,7 @@ START_TEST(all_keys)
 	    "retention_max = infinite\nstrict = yes\nautocommit = 90min\n"
 	    "quota = 500G\nquota_files = 1000\nstaging = yes\n"
 	    "record_kind = access log, web\n"
-	    "remove = rm\napprove_policy = 2  officer auditor\napprove_retention_end = 3\n"
+	    "remove = rm\napprove_escrow = 3 custodian\napprove_policy = 2  officer auditor\napprove_retention_end = 3\n"
 	    "approve_remove = 2 auditor\napprove_hold_end = 4 custodian operator\n"
 	    "leak_guard = refuse\nsilence = 60min\nread_events = yes\nretain_margin = 1y\n"
 	    "certificates = yes\nretain_follows = certificates\nretain_event = contract-end\n"
@@ -109,7 +109,7 @@ START_TEST(all_keys)
 	    "retain_follows = certificates\ncertificates = yes\nretain_margin = 1y\n"
 	    "read_events = yes\nsilence = 1h\nleak_guard = refuse\n"
 	    "approve_hold_end = 4 custodian operator\napprove_retention_end = 3\n"
-	    "approve_policy = 2 auditor officer\nremove = rm\n";
+	    "approve_policy = 2 auditor officer\napprove_escrow = 3 custodian\nremove = rm\n";
 	const int64_t day = 86400 * COF_NSEC;
 	cof_autobuf struct cof_buf again = {0}, none = {0};
 	struct cof_policy p;

@@ -94,6 +94,7 @@ static const struct {
     {"approve_remove = 2 auditor officer\n", "", "approve_remove"},
     {"approve_retention_end = 3\n", "approve_retention_end = 2\n", "approve_retention_end"},
     {"approve_policy = 2 officer\n", "", "approve_policy"},
+    {"approve_escrow = 3\n", "approve_escrow = 2\n", "approve_escrow"},
     {"remove = rm\n", "", NULL},
     {"", "remove = rm\n", "remove would"},
 };

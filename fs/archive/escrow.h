@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Private to fs/archive: the records of key escrow, ESCROW frames (docs/format.md 4 and 10.1).
+ *
+ * A shelf of escrow is a shelf like any other; what lies on it are age files, schemes and documents of epochs, each a
+ * committed file, and what they are, and what was done with them, say ESCROW frames. A frame about a file is behind
+ * its COMMIT frame: a file without one is none of escrow's. The archive understands neither schemes nor epochs: it keeps
+ * what it is given, and asks for approved requests where a record weakens something.
+ *
+ * The index has the frames as the stretches of an inode that no file has, as it has those of people.
+ */
+#ifndef COF_ARCHIVE_ESCROW_H
+#define COF_ARCHIVE_ESCROW_H
+
+#include "fs/archive/people.h"
+
+/* Field 190 */
+enum cof_escrow_what {
+	COF_ESC_SCHEME = 1,	  /* file: a scheme */
+	COF_ESC_EPOCH,		  /* file: the document of an epoch that is begun */
+	COF_ESC_EPOCH_VALID,	  /* request: keys go to it from here on; `of`: the EPOCH record */
+	COF_ESC_CUSTODIAN,	  /* request: enrolled */
+	COF_ESC_CUSTODIAN_REVOKED, /* request */
+	COF_ESC_KEY,		  /* file: a key, encrypted to an epoch */
+	COF_ESC_RELEASE,	  /* request: may be recovered once, for `to` */
+	COF_ESC_ATTEMPT,	  /* a recovery begins; `of`: the RELEASE */
+	COF_ESC_RECOVERED,	  /* and was delivered */
+	COF_ESC_FAILED,		  /* and was not */
+	COF_ESC_ROTATED,	  /* file: the same key, encrypted to another epoch */
+	COF_ESC_REVOKED,	  /* request: a key or an epoch is of no use any more */
+	COF_ESC_DRILL, COF_ESC_MEDIUM, COF_ESC_SHEET,
+	COF_ESC_SHARE_DESTROYED,  /* a custodian has destroyed a share of an epoch */
+	COF_ESC_CONFIRMED,	  /* a custodian has shown to have a share */
+	COF_ESC_PROPOSED,	  /* field 205: what it would be once it was approved */
+	COF_ESC_TOKEN,		  /* a hardware module of the inventory */
+	COF_ESC_COUNT_
+};
+const char *cof_escrow_name(uint8_t what); /* "epoch-valid"; "unknown" */
+/* 0: none. What counts only with an approved request. */
+bool cof_escrow_needs_request(uint8_t what);
+
+/* ---- escrow-fields.c ---- */
+
+/* A field of an ESCROW frame into the object. False: its length is not the field's. */
+bool cof_escrow_show(struct cof_json *o, const struct cof_field *f);
+/* From JSON with the names of docs/format.md 10.1: -EINVAL with a sentence; what is not known is refused. */
+int cof_escrow_fields(const struct cof_json *record, struct cof_buf *public_part, struct cof_buf *private_part,
+		      struct cof_diag *diag);
+
+/* ---- escrow.c ---- */
+
+struct cof_escrow_record {
+	uint64_t sequence, object;
+	int64_t time; /* record time */
+	struct cof_buf public_part, private_part;
+};
+void cof_escrow_record_done(struct cof_escrow_record *r);
+uint8_t cof_escrow_what(const struct cof_escrow_record *r); /* 0: malformed */
+
+/* The frame is one: remembered by the index. */
+int cof_escrow_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address);
+/* All in order from a sequence on, until fn returns not 0, which is returned when negative. Outside the gate. */
+typedef int (*cof_escrow_fn)(void *user, const struct cof_escrow_record *r);
+int cof_escrow_each(struct cof_archive *a, uint64_t from, cof_escrow_fn fn, void *user);
+int cof_escrow_get(struct cof_archive *a, uint64_t sequence, struct cof_escrow_record *ret); /* -ENOENT */
+/* Written and durable; the people lock held. request: 32 bytes, or NULL. */
+int cof_escrow_put(struct cof_archive *a, const struct cof_who *who, uint64_t object, struct cof_buf *public_part,
+		   const struct cof_buf *private_part, const uint8_t *request, uint64_t *ret_sequence,
+		   struct cof_diag *diag);
+
+/* ---- escrow-verbs.c: called by cof_archive_people ---- */
+
+bool cof_escrow_verb(const char *verb);
+bool cof_escrow_reads(const char *verb); /* needs no people lock */
+int cof_escrow_act(struct cof_archive *a, const struct cof_who *who, const char *verb, const struct cof_json *args,
+		   cof_show_fn fn, void *user, struct cof_diag *diag);
+
+#endif

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Of the second reader: the records of escrow (docs/format.md 10.1). Who permitted them second_people.py judges."""
+import struct
+
+from second_format import need
+
+WHAT = [None, "scheme", "epoch", "epoch-valid", "custodian", "custodian-revoked", "key", "release", "attempt", "recovered", "failed",
+        "rotated", "revoked", "drill", "medium", "sheet", "share-destroyed", "confirmed", "proposed", "token"]
+SIZES = {190: 1, 191: 8, 192: 4, 193: 32, 194: 16, 195: 32, 196: 32, 197: 8, 198: 32, 199: 8, 200: 1, 205: 1, 206: 8, 207: 8}
+PUBLIC = set(range(190, 201)) | {204, 205, 206, 207, 112}
+PRIVATE = {201, 202, 203, 208, 209}
+WITH_FILE = {"scheme", "epoch", "key", "rotated"}
+
+
+class Escrow:
+    def __init__(self):
+        self.records, self.keys, self.epochs, self.revoked, self.used = {}, {}, set(), set(), set()
+
+    def take(self, f, v, private, names):
+        """v, private: the fields of both parts by tag, as bytes."""
+        need(not set(v) - PUBLIC and not set(private) - PRIVATE, f.where, "has fields of escrow in the wrong part")
+        for tag, n in SIZES.items():
+            need(len(v.get(tag, bytes(n))) == n, f.where, "has field", tag, "of another size")
+        need(190 in v and 191 in v and 0 < v[190][0] < len(WHAT), f.where, "is no record of escrow that is known")
+        what, shelf = WHAT[v[190][0]], struct.unpack("<Q", v[191])[0]
+        need(names.get(shelf, f).parent == 1, f.where, "is on no shelf")
+        need(what == "epoch-valid" or (f.object != 0) == (what in WITH_FILE), f.where, "has a file, or lacks one")
+        if f.object:
+            n = names.get(f.object, f)
+            need(n.state != "open" and n.parent == shelf, f.where, "is about no committed file of its shelf")
+            need(not n.readable or n.digest.digest() == v.get(195), f.where, "says another digest than its file has")
+        of = self.records.get(struct.unpack("<Q", v[199])[0]) if 199 in v else None
+        need(199 not in v or of, f.where, "names a record that is not there")
+        epoch = (shelf, v.get(192), v.get(193))
+        if what == "epoch-valid":
+            need(of and of[190] == b"\x02" and of.get(193) == v.get(193), f.where, "accepts no epoch")
+            self.epochs.add(epoch)
+        if what in ("key", "rotated"):
+            need(epoch in self.epochs and epoch not in self.revoked, f.where, "goes to an epoch that is not in force")
+        if what == "key":
+            need(v[194] == v[195][:16] and v[194] not in self.keys, f.where, "has another number than its file")
+            self.keys[v[194]] = shelf
+        if what in ("rotated", "release", "attempt", "recovered", "failed"):
+            need(self.keys.get(v.get(194)) == shelf, f.where, "is about a key that is not kept")
+        if what in ("attempt", "recovered", "failed"):
+            need(of and of[190] == b"\x07" and of[194] == v[194], f.where, "names no release of its key")
+            need(what == "failed" or v[199] not in self.used, f.where, "uses a release twice")
+            self.used |= {v[199]} if what == "recovered" else set()
+        if what == "revoked" and 194 not in v:
+            self.revoked.add(epoch)
+        self.records[f.sequence] = v
+
+    def count(self):
+        return {"records": len(self.records), "keys": len(self.keys), "epochs": len(self.epochs), "recovered": len(self.used)}
