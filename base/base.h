@@ -165,6 +165,7 @@ int cof_unbase64(const char *s, size_t chars, void *out, size_t cap, size_t *ret
 void cof_time_text(int64_t ns, char out[32]);
 int cof_time_parse(const char *s, int64_t *ret_ns); /* what cof_time_text writes; fraction optional */
 int64_t cof_now(clockid_t clock); /* ns */
+void cof_test_wall(int64_t off); /* only in a build with a test clock: the wall clock that this process sees is off by it */
 void cof_duration_text(int64_t ns, char out[32]); /* "1.250 s", "4 min 10 s", "3 h 20 min", "12 d 4 h" */
 
 /* "64M", "1G", "4096": bytes. -EINVAL */

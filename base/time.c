@@ -2,8 +2,28 @@
 /* Times are nanoseconds since 1970 UTC; their text form is RFC 3339. */
 #include "base/base.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
+
+#ifdef COFFER_TEST_CLOCK
+static atomic_int_fast64_t wall_off;
+
+void cof_test_wall(int64_t off)
+{
+	atomic_store(&wall_off, off);
+}
+
+static int64_t off_of(clockid_t clock)
+{
+	return clock == CLOCK_REALTIME ? atomic_load(&wall_off) : 0;
+}
+#else
+static int64_t off_of(clockid_t clock COF_UNUSED)
+{
+	return 0;
+}
+#endif
 
 int64_t cof_now(clockid_t clock)
 {
@@ -11,7 +31,7 @@ int64_t cof_now(clockid_t clock)
 
 	if (clock_gettime(clock, &ts) < 0)
 		return 0;
-	return (int64_t)ts.tv_sec * COF_NSEC + ts.tv_nsec;
+	return (int64_t)ts.tv_sec * COF_NSEC + ts.tv_nsec + off_of(clock);
 }
 
 void cof_time_text(int64_t ns, char out[32])

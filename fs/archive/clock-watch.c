@@ -186,15 +186,15 @@ static void record_step(struct cof_archive *a)
 		  r < 0 ? ")" : "");
 }
 
-/* A fault each time that it leaves what the policy allows. */
+/* A fault each time that it leaves what the policy allows, and to which side. */
 static void judge_deviation(struct cof_archive *a)
 {
 	int64_t limit = cof_policy_deviation(a);
 	int64_t off = cof_clock_deviation(&a->clock);
-	bool beyond = off > limit || off < -limit;
+	int side = off > limit ? 1 : off < -limit ? -1 : 0;
 	char text[32];
 
-	if (beyond && !a->clock.deviates) {
+	if (side && side != a->clock.deviates) {
 		cof_duration_text(off < 0 ? -off : off, text);
 		cof_fault(a,
 			  "The wall clock is %s %s of where it should be by the time since the mount: it "
@@ -202,7 +202,7 @@ static void judge_deviation(struct cof_archive *a)
 			  "what bounds them.",
 			  text, off < 0 ? "behind" : "ahead");
 	}
-	a->clock.deviates = beyond;
+	a->clock.deviates = side;
 }
 
 void cof_clock_watch(struct cof_archive *a)

@@ -53,28 +53,53 @@ int cof_clock_check(const struct cof_conf *conf, struct cof_clock *c, struct cof
 #endif
 }
 
+#ifdef COFFER_TEST_CLOCK
+/* Up to n numbers of a line. */
+static size_t numbers(const char *text, long long *ret, size_t n)
+{
+	size_t got = 0;
+	char *end;
+
+	for (errno = 0; got < n; got++, text = end) {
+		ret[got] = strtoll(text, &end, 10);
+		if (errno || end == text || (*end && *end != ' ' && *end != '\n'))
+			break;
+	}
+	return got;
+}
+#endif
+
+/* NANOSECONDS [WALL [BOOT]]: ahead of the boot-time clock, by how much the wall clock is off, which boot it is. */
 void cof_clock_look(struct cof_clock *c)
 {
 #ifdef COFFER_TEST_CLOCK
 	const char *path = c->testing ? secure_getenv("COFFER_TEST_CLOCK") : NULL;
 	cof_autoclose int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 	int_fast64_t seen = atomic_load(&c->test_ns);
-	char text[32], *end;
-	long long ns;
+	long long said[3] = {0};
+	char text[80];
 	size_t n = 0;
 
 	if (fd < 0 || cof_read_all(fd, text, sizeof(text) - 1, &n) < 0 || !n)
 		return;
 	text[n] = 0;
-	errno = 0;
-	ns = strtoll(text, &end, 10);
-	if (errno || end == text || (*end && *end != '\n'))
-		return;
-	while (seen < ns && !atomic_compare_exchange_weak(&c->test_ns, &seen, ns))
+	n = numbers(text, said, COF_COUNT(said));
+	while (n && seen < said[0] && !atomic_compare_exchange_weak(&c->test_ns, &seen, said[0]))
 		; /* this clock too only goes forward */
+	if (n > 1)
+		cof_test_wall(said[1]);
+	if (n > 2)
+		c->test_boot = (uint8_t)said[2];
 #else
 	(void)c;
 #endif
+}
+
+static void take_boot_id(struct cof_clock *c)
+{
+	if (cof_boot_id(c->boot_id) < 0)
+		memset(c->boot_id, 0, sizeof(c->boot_id));
+	c->boot_id[0] ^= c->test_boot;
 }
 
 static void start(struct cof_clock *c, int64_t base)
@@ -88,8 +113,7 @@ static void start(struct cof_clock *c, int64_t base)
 
 void cof_clock_start_new(struct cof_clock *c)
 {
-	if (cof_boot_id(c->boot_id) < 0)
-		memset(c->boot_id, 0, sizeof(c->boot_id));
+	take_boot_id(c);
 	start(c, cof_now(CLOCK_REALTIME));
 }
 
@@ -118,8 +142,7 @@ void cof_clock_start(struct cof_clock *c, const struct cof_clock_start *s)
 	enum cof_pace_event event;
 	int64_t base;
 
-	if (cof_boot_id(c->boot_id) < 0)
-		memset(c->boot_id, 0, sizeof(c->boot_id));
+	take_boot_id(c);
 	if (__builtin_add_overflow(s->mount_retention, since_mount(c, s), &base))
 		base = s->last_retention;
 	start(c, COF_MAX(base, s->last_retention));

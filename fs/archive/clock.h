@@ -61,13 +61,14 @@ struct cof_clock {
 	bool proven;		    /* a proof tells what realtime - boottime is: from low to high */
 	int64_t low, high;
 	int64_t floor;		    /* the wall clock is not before it, by the newest proof; INT64_MIN: none */
-	bool deviates;		    /* keeper only: the fault was raised */
+	int deviates;		    /* keeper only: the fault was raised; 1 ahead, -1 behind */
 	unsigned silent;	    /* readings that failed since the last one that did not */
 	struct cof_diag why;	    /* the last failure's sentence */
 	int64_t proven_tpm;	    /* the thread that reads the TPM's clock only: monotonic, of the last proof that it is the archive's TPM */
 	bool other;		    /* that thread only: it was not, which was said */
 	bool testing;		    /* an archive made with a test clock, and a build that has one */
 	atomic_int_fast64_t test_ns; /* what is added to the boot-time clock then; never less */
+	uint8_t test_boot;	     /* and another boot than 0, by this number */
 };
 /* What the last MOUNT frame says, and the last frame. */
 struct cof_clock_start {

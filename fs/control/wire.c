@@ -275,6 +275,8 @@ static int parse_arguments(const struct cof_json *o, struct cof_control_request 
 	case COF_VERB_STAMP:
 		r->token = cof_json_str(o, "token");
 		r->ca = cof_json_str(o, "ca");
+		if (!r->ca && cof_json_get(o, "ca")) /* never taken for none, which makes less of a token */
+			return cof_fail(diag, -EINVAL, "stamp: \"ca\" is no certificate in PEM");
 		return r->token ? 0 : cof_fail(diag, -EINVAL, "stamp: \"token\" is the answer in base64");
 	default:
 		return 0;

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # The two clocks, and who tries to set them: none ends a retention early, none dates a record before the newest
-# proof. About 15 s. The machine's own clock is never set here, since it is not the test's alone: wall clocks that jump by
-# years are in tests/unit/archive/test-clock.c and in the simulation.
+# proof. About 20 s. The machine's own clock is never set here, since it is not the test's alone: a wall clock that jumps by
+# years, under a mount and over a boot (where the RTC sets it), is that of a build with a test clock (COFFER_TESTCLOCK_BUILD).
 . "$(dirname "$0")/lib.sh"
 command -v openssl > /dev/null || skip "openssl is not installed"
 export http_proxy='' https_proxy='' no_proxy=127.0.0.1
@@ -63,7 +63,8 @@ refused "more than" coffer clock "$STORE" --stamp "$URL/large"
 refused "cannot be asked" coffer clock "$STORE" --stamp "$URL/cut"
 refused "cannot be asked" coffer clock "$STORE" --stamp "http://127.0.0.1:1/"
 refused "does not lead to" coffer clock "$STORE" --stamp "$URL/ok" --ca "$TSA/other-ca.pem"
-refused "no certificate in PEM" coffer clock "$STORE" --stamp "$URL/ok" --ca "$KEY"
+printf 'no\0certificate' > "$W/no-ca"
+for ca in "$KEY" "$W/no-ca"; do refused "no certificate in PEM" coffer clock "$STORE" --stamp "$URL/ok" --ca "$ca"; done
 refused "none of the checkpoints" coffer clock "$STORE" --stamp "$URL/old"
 coffer clock "$STORE" --stamp-request "$W/query" > /dev/null
 "$TOP/tests/support/tsa.sh" answer "$TSA" "$W/query" "$W/answer"
@@ -189,3 +190,69 @@ if command -v swtpm > /dev/null && command -v tpm2_setclock > /dev/null; then
 else
     say "no swtpm or tpm2-tools here: TPM clock not tried"
 fi
+
+# ---- the wall clock and the RTC set by ten years, under a mount and over a boot
+
+if [ -z "${COFFER_TESTCLOCK_BUILD:-}" ]; then
+    say "skipped: a wall clock that is set needs COFFER_TESTCLOCK_BUILD"
+    exit 0
+fi
+if [ -n "$(daemon_pid)" ]; then umount_archive; fi
+PATH=$COFFER_TESTCLOCK_BUILD/tools:$COFFER_TESTCLOCK_BUILD/fs:$PATH
+unset COFFER_TPM
+STORE=$W/set AUDITOR=$W/set.auditor
+export COFFER_TEST_CLOCK=$W/test-clock
+ten=315360000 passed=0
+# machine WALL BOOT: by so many seconds the wall clock is off; of another boot, its boot-time clock begins again.
+machine() { echo "$((passed * 1000000000)) $(($1 * 1000000000)) $2" > "$COFFER_TEST_CLOCK"; }
+wall_is() { local off=$(($(seconds "$(clock 'j["wall_clock"]')") - $(date +%s) - $1)); [ ${off#-} -lt 60 ]; }
+events() { coffer log "$STORE" --json | jsonl "len([e for e in j if e['type'] == 'clock'])"; }
+kept() { # what ten years would end is there as before, and nothing but true time passed for it
+    local n
+    same "the state of $1" committed "$(getfattr --only-values -n user.coffer.state "$MNT/audit/$1" 2> /dev/null)"
+    expect_fail EPERM rm -f "$MNT/audit/$1"
+    n=$(($(seconds "$(clock 'j["retention_time"]')") - began - passed))
+    [ $n -ge -60 ] && [ $n -lt 60 ] || fail "$n s of retention that did not pass"
+}
+machine 0 0
+printf 'retention = 10d\n' > "$W/ten-days"
+make_store "audit:$W/ten-days" -- --test-clock
+began=$(date +%s)
+mount_archive
+echo record > "$MNT/audit/record"; chmod 444 "$MNT/audit/record"
+coffer clock "$STORE" --stamp "$URL/ok" --ca "$TSA/ca.pem" > /dev/null
+for off in $ten -$ten; do
+    n=$(events)
+    machine $off 0
+    await 10 "the wall clock to be seen" wall_is $off
+    recorded() { [ "$(events)" -gt "$n" ]; }
+    await 10 "the step to be on record" recorded
+    kept record
+    coffer status "$STORE" --json | json 'str(j["faults"])' | grep -q "The wall clock is .* $([ $off = $ten ] && echo ahead || echo behind)" ||
+        fail "no fault tells of the wall clock"
+done
+# ten years back, and a proof that was chained before: no record behind it is dated before it
+echo back > "$MNT/audit/back"; chmod 444 "$MNT/audit/back"
+[[ "$(bounds "$MNT/audit/back")" =~ \[(.*)/\.\.\] ]] || fail "back: $(bounds "$MNT/audit/back")"
+[ $(($(date +%s) - $(seconds "${BASH_REMATCH[1]}"))) -lt 60 ] || fail "dated before the newest proof: $(bounds "$MNT/audit/back")"
+umount_archive
+ok "the wall clock ten years ahead, and back"
+# a machine that starts with its RTC set: the wall clock is another from the first moment on, and the time since boot is short
+for off in $ten -$ten; do
+    machine $off $((off > 0 ? 1 : 2))
+    mount_archive
+    await 10 "the wall clock to be seen" wall_is $off
+    kept record
+    echo "$off" > "$MNT/audit/boot$off"; chmod 444 "$MNT/audit/boot$off"
+    kept "boot$off"
+    [[ "$(bounds "$MNT/audit/boot$off")" =~ \[(.*)/\.\.\] ]] || fail "$off: $(bounds "$MNT/audit/boot$off")"
+    [ $(($(date +%s) - $(seconds "${BASH_REMATCH[1]}"))) -lt 60 ] || fail "dated before the newest proof: $(bounds "$MNT/audit/boot$off")"
+    coffer status "$STORE" --json | json 'str(j["faults"])' > "$W/faults"
+    [ $off = $ten ] || grep -q "The wall clock is .* behind" "$W/faults" || fail "a wall clock before the newest proof is no fault: $(cat "$W/faults")"
+    umount_archive
+done
+code=0
+coffer verify "$STORE" --auditor-secret "$AUDITOR" --tsa-ca "$TSA/ca.pem" > "$W/out" || code=$?
+same "intact: a host's clock is nobody's crime" 0 $code
+grep -q "frames, this one first, carry a record time before a proof that was chained before" "$W/out" || fail "verify: $(cat "$W/out")"
+ok "an RTC set by ten years over a boot"

@@ -74,20 +74,42 @@ struct answer {
 	size_t n;
 };
 
-static void ask(struct answer *ret)
+static void ask_with(const struct cof_buf *query, struct answer *ret)
 {
-	struct cof_buf query = {0};
 	char path[128];
 	FILE *f;
 
-	ck_assert_msg(cof_archive_stamp_query(s.archive, &query, &diag) == 0, "%s", diag.text);
 	snprintf(path, sizeof(path), "%s/query", dir);
 	f = fopen(path, "we");
-	ck_assert(f && fwrite(query.data, 1, query.len, f) == query.len);
+	ck_assert(f && fwrite(query->data, 1, query->len, f) == query->len);
 	fclose(f);
-	cof_buf_done(&query);
 	run("%s answer %s %s/query %s/answer precise", getenv("COFFER_TSA"), dir, dir, dir);
 	ret->n = load("answer", ret->data, sizeof(ret->data));
+}
+
+static void ask(struct answer *ret)
+{
+	struct cof_buf query = {0};
+
+	ck_assert_msg(cof_archive_stamp_query(s.archive, &query, &diag) == 0, "%s", diag.text);
+	ask_with(&query, ret);
+	cof_buf_done(&query);
+}
+
+/* The checkpoint that was asked about last, by somebody else: another nonce. */
+static void ask_as_another(struct answer *ret)
+{
+	static const uint8_t nonce[COF_STAMP_NONCE] = {0x99};
+	struct cof_buf query = {0};
+	uint8_t imprint[COF_HASH], *note = NULL;
+	size_t n = 0;
+
+	ck_assert_int_eq(cof_io_load(s.io, "checkpoint", COF_NOTE_MAX, &note, &n), 0);
+	cof_sha256(note, n, imprint);
+	ck_assert_int_eq(cof_stamp_query(imprint, nonce, &query), 0);
+	ask_with(&query, ret);
+	cof_buf_done(&query);
+	free(note);
 }
 
 static int give(const struct answer *a, bool trusted, struct cof_stamped *ret)
@@ -188,9 +210,12 @@ START_TEST(refused)
 	ck_assert_int_eq(give(&early, false, &done), -ESTALE);
 	ck_assert_int_eq(give(&late, true, &done), -EEXIST);
 	ck_assert_uint_eq(atomic_load(&s.archive->size), size);
-	/* another nonce: two queries for one checkpoint, one of them forgotten */
+	/* two queries for one checkpoint, and an answer to neither */
 	ask(&early);
 	ask(&other);
+	ask_as_another(&late);
+	ck_assert_int_eq(give(&late, true, &done), -EBADMSG);
+	ck_assert_msg(strstr(diag.text, "the nonce of the query") != NULL, "%s", diag.text);
 	ck_assert_int_eq(cof_stamps_pending(s.io), 3);
 	ck_assert_int_eq(give(&early, true, &done), 0);
 	other.data[other.n - 1] ^= 1;
