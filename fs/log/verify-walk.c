@@ -228,7 +228,7 @@ static void take(struct walk *s, const struct cof_frame *f, const uint8_t *raw)
 
 static void one_place(struct walk *s)
 {
-	struct cof_diag why = {{0}};
+	struct cof_diag why; /* of this place only: to clear all of it costs a twentieth of a line's time */
 	const uint8_t *raw;
 	struct cof_frame f;
 	uint64_t left = s->size - s->off;
@@ -243,6 +243,7 @@ static void one_place(struct walk *s)
 		s->off = s->size;
 		return;
 	}
+	why.text[0] = 0;
 	r = cof_frame_decode(raw, &f, &why);
 	if (r == -ENODATA) {
 		damage(s, true, "behind the last frame of a segment all is zero");
