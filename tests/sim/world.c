@@ -114,16 +114,28 @@ static void look_at_clock(struct world *w)
 	w->rebooted = false;
 }
 
+/* The latest that retention time may be now. */
+static int64_t latest(const struct world *w)
+{
+	if (w->tpm)
+		return w->ret_base + (clocks_passed() - w->passed_base);
+	return w->ret_seen + (w->rebooted ? 0 : clocks_boottime() - w->boot_seen);
+}
+
+/* Its MOUNT frame may be on record, with the time that it was then. */
+static void look_at_failed_open(struct world *w)
+{
+	w->ret_seen = COF_MAX(w->ret_seen, latest(w));
+	w->boot_seen = clocks_boottime();
+}
+
 /* Retention time goes on with the time since boot, over a boot by nothing, and never back behind
  * what is on record: whatever the wall clock did. With a TPM it follows at each reading, and never runs ahead of
  * what truly passed since the last boot, whatever any clock did. */
 static void judge_clock(struct world *w, int64_t least)
 {
 	int64_t now = cof_clock_retention(&w->archive->clock);
-	int64_t most = w->ret_seen + (w->rebooted ? 0 : clocks_boottime() - w->boot_seen);
-
-	if (w->tpm) /* readings are in milliseconds */
-		most = w->ret_base + (clocks_passed() - w->passed_base) + COF_NSEC / 10;
+	int64_t most = latest(w) + (w->tpm ? COF_NSEC / 10 : 0); /* its readings are in milliseconds */
 
 	ck_assert_msg(now >= least && now <= most, "%s: the retention time is %lld, not in %lld to %lld",
 		      world_doing, (long long)now, (long long)least, (long long)most);
@@ -154,6 +166,7 @@ int world_open(struct world *w)
 	if (r < 0) {
 		w->archive = NULL;
 		w->down = true;
+		look_at_failed_open(w);
 		return r;
 	}
 	check_clock(w, w->ret_durable);
