@@ -64,7 +64,9 @@ static int scheme_key(struct reading *r, const char *key, const char *value, uns
 				      : wrong(r, line, "a name is 1 to 31 of a-z, 0-9 and '-'");
 	if (!strcmp(key, "groups"))
 		return number(r, key, value, &r->scheme.threshold, line);
-	return wrong(r, line, "no key '%s' in [scheme]; known are name and groups", key);
+	if (!strcmp(key, "call"))
+		return text(r, key, value, r->scheme.call, sizeof(r->scheme.call), line);
+	return wrong(r, line, "no key '%s' in [scheme]; known are name, groups and call", key);
 }
 
 static int group_key(struct reading *r, unsigned g, const char *key, const char *value, unsigned line)

@@ -26,6 +26,7 @@ struct cof_scheme_group {
 };
 struct cof_scheme {
 	char name[32];
+	char call[COF_SCHEME_TEXT]; /* whom a custodian calls; may be empty */
 	unsigned threshold, n_groups, n_custodians;
 	struct cof_scheme_group group[COF_SLIP39_GROUPS];
 	struct cof_custodian *custodian; /* in order of groups, and in them as members are listed */

@@ -50,7 +50,7 @@ PUBLIC = {
     "fs/sshsig": ["sshsig.h"],
     "fs/leak": ["leak.h"],
     "fs/archive": ["archive.h"],
-    "escrow": ["epoch.h", "intake.h", "proof.h", "scheme.h", "slip39.h"],
+    "escrow": ["epoch.h", "intake.h", "proof.h", "scheme.h", "sheet.h", "slip39.h"],
     "fs/control": ["control.h"],
     "fs/guard": ["guard.h"],
     "fs/mount": ["attach.h", "mount.h", "point.h"],
@@ -74,6 +74,7 @@ VENDORS = [  # header, home
     (r"curl/.*\.h", "tools/http.c"),
     (r"expat\.h", "tools/s3/xml.c"),
     (r"pcre2\.h", "tools/import"),
+    (r"qrencode\.h", "escrow/sheet-qr.c"),
     (r"sqlite3(ext)?\.h", "fs/index"),
     (r"(fuse3?/)?(fuse|fuse_lowlevel|fuse_common|fuse_opt)\.h", "fs/mount"),
     (r"liburing(/.*)?\.h", "fs/mount/uring-queue.c"),
@@ -93,6 +94,7 @@ VENDORS_AWAY = {
     "crypto/stamp-asn.c": "crypto/stamp-asn.c",
     "crypto/asn1-array.c": "crypto/stamp-asn.c",  # run while building
     "tools/http.c": "tools/http.c",
+    "escrow/sheet-qr.c": "escrow/sheet-qr.c",
     "tools/s3/request.c": "tools/http.c",  # a client that signs, and streams
     "tools/s3/xml.c": "tools/s3/xml.c",
     "fs/mount/uring-queue.c": "fs/mount/uring-queue.c",  # requests over io_uring

@@ -2,6 +2,7 @@
 /* coffer escrow epoch, coffer escrow confirm: an epoch made, and confirmed by its custodians. Needs no archive. */
 #include "tools/coffer.h"
 #include "tools/escrow-epoch.h"
+#include "tools/opener.h"
 #include "tools/output.h"
 
 #include <getopt.h>
@@ -17,13 +18,16 @@ static void say_names(const struct cof_json *list)
 
 /* ---- epoch ---- */
 
-enum { OPT_SCHEME, OPT_OUTPUT, OPT_NUMBER, OPT_REHEARSAL, OPT_JSON };
+enum { OPT_SCHEME, OPT_OUTPUT, OPT_NUMBER, OPT_REHEARSAL, OPT_SHEETS, OPT_LANGUAGE, OPT_FORMAT, OPT_JSON };
 
 static const struct tool_option options[] = {
     [OPT_SCHEME] = {"scheme", "FILE", "groups, thresholds and custodians (docs/escrow.md)", true},
     [OPT_OUTPUT] = {"output", "DIR", "the directory that is made", true, 'o'},
     [OPT_NUMBER] = {"number", "N", "its number (1)"},
     [OPT_REHEARSAL] = {"rehearsal", NULL, "made to practise, and says so everywhere"},
+    [OPT_SHEETS] = {"sheets-fd", "N", "the sheets of custodians on paper go to the open descriptor N, a pipe, as one document"},
+    [OPT_LANGUAGE] = {"language", SHEET_LANGUAGES, "of the sheets (en)"},
+    [OPT_FORMAT] = {"format", "pdf|html", "of the sheets; pdf takes the program weasyprint (pdf)"},
     [OPT_JSON] = {"json", NULL, "prints one JSON object"},
     {0},
 };
@@ -47,8 +51,18 @@ static int take_number(struct making *m)
 static int take(void *user, int option)
 {
 	struct making *m = user;
+	int l;
 
 	switch (option) {
+	case OPT_SHEETS:
+		return opener_take_fd("--sheets-fd", &m->asked.sheets_fd);
+	case OPT_LANGUAGE:
+		l = cof_language_find(optarg);
+		m->asked.language = l < 0 ? COF_ENGLISH : (enum cof_language)l;
+		return l < 0 ? misuse("--language is en, zh-Hant or ko") : EXIT_OK;
+	case OPT_FORMAT:
+		m->asked.html = !strcmp(optarg, "html");
+		return m->asked.html || !strcmp(optarg, "pdf") ? EXIT_OK : misuse("--format is pdf or html");
 	case OPT_NUMBER:
 		return take_number(m);
 	case OPT_REHEARSAL:
@@ -65,8 +79,12 @@ static int take(void *user, int option)
 
 static void say_challenge(void *user, const char *name, const char *text)
 {
-	printf("  %s: %s.age, and to confirm: coffer share prove --nonce %s\n", name, name, text);
-	(void)user;
+	const char *dir = user;
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s.age", dir, name);
+	printf("  %s: %s%s, and to confirm: coffer share prove --nonce %s\n", name, access(path, F_OK) == 0 ? name : "a sheet",
+	       access(path, F_OK) == 0 ? ".age" : "", text);
 }
 
 static int make(const struct making *m, struct cof_diag *diag)
@@ -78,7 +96,7 @@ static int make(const struct making *m, struct cof_diag *diag)
 	if (r < 0 || m->json)
 		return r < 0 ? r : print_json(o, true);
 	printf("Epoch %u%s is made, in %s: %s\n", a->number, a->rehearsal ? ", a rehearsal," : "", a->dir, cof_json_str(o, "recipient"));
-	cof_json_each(cof_json_get(o, "challenges"), say_challenge, NULL);
+	cof_json_each(cof_json_get(o, "challenges"), say_challenge, (void *)(uintptr_t)a->dir);
 	if (!cof_json_bool(o, "dispersed"))
 		printf("It is not dispersed: one person, organisation, place or medium has shares that suffice (--json names it).\n");
 	printf("It is valid once each of them has confirmed: coffer escrow confirm --epoch %s/epoch.json NAME NONCE PROOF\n", a->dir);
@@ -87,7 +105,7 @@ static int make(const struct making *m, struct cof_diag *diag)
 
 static int run_epoch(const struct verb *self, int argc, char **argv)
 {
-	struct making m = {.asked = {.number = 1}};
+	struct making m = {.asked = {.number = 1, .sheets_fd = -1}};
 	struct cof_diag diag = {""};
 	int code = options_take(self, argc, argv, take, &m, 0);
 
@@ -95,6 +113,8 @@ static int run_epoch(const struct verb *self, int argc, char **argv)
 		return code;
 	if (!m.asked.scheme || !m.asked.dir)
 		return misuse("--scheme FILE and --output DIR are wanted");
+	if (m.asked.sheets_fd >= 0 && !m.asked.html)
+		sheet_warn_swap();
 	if (cof_crypto_init(SECURE_BYTES, &diag) < 0 || make(&m, &diag) < 0)
 		return failure(&diag);
 	return EXIT_OK;
@@ -106,10 +126,10 @@ const struct verb verb_escrow_epoch = {
     .summary = "a new epoch: a key pair in custodians' shares",
     .text = "Makes a key pair whose secret exists as shares only, one for each custodian of the scheme, tried in every minimal "
 	    "subset before anything is written. DIR gets NAME.age for each custodian with an age recipient, and last epoch.json, "
-	    "which is public. The secret and all shares are in this process for that moment: do it on a host that is offline.\n"
+	    "which is public; those on paper get sheets (--sheets-fd). The secret and all shares are in this process for that moment: do it on a host that is offline.\n"
 	    "\n"
 	    "Example:\n"
-	    "  coffer escrow epoch --scheme scheme.ini -o kit\n"
+	    "  coffer escrow epoch --scheme scheme.ini -o kit --sheets-fd 3 3> >(lp)\n"
 	    "\n"
 	    "Exit code: 0 done, 1 failed or refused, 2 wrong usage.",
     .options = options,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An epoch is made in this process: its secret and its shares are in secure memory, and only ciphertexts reach a disk.
+ * An epoch is made in this process: its secret and its shares are in secure memory, and only ciphertexts reach a disk;
+ * sheets of custodians on paper go to a pipe.
  * The document comes last: a directory without one is of an epoch that was never made.
  */
 #include "tools/escrow-epoch.h"
@@ -32,7 +33,7 @@ static const char *on_paper(const struct cof_scheme *s)
 	return NULL;
 }
 
-static int check_scheme(const struct cof_buf *text, struct cof_diag *diag)
+static int check_scheme(const struct epoch_asked *a, const struct cof_buf *text, struct cof_diag *diag)
 {
 	struct cof_scheme s = {0};
 	const char *paper;
@@ -41,35 +42,61 @@ static int check_scheme(const struct cof_buf *text, struct cof_diag *diag)
 	if (r < 0)
 		return r;
 	paper = on_paper(&s);
-	if (paper)
-		r = cof_fail(diag, -EOPNOTSUPP, "%s has paper as medium: share sheets are not made yet. Give an age recipient", paper);
+	if (paper && a->sheets_fd < 0)
+		r = cof_fail(diag, -EINVAL, "%s has no age recipient but paper: say where the sheets go (--sheets-fd 3 3> >(lp))", paper);
+	if (!paper && a->sheets_fd >= 0)
+		r = cof_fail(diag, -EINVAL, "--sheets-fd: no custodian of this scheme has paper as recipient");
 	cof_scheme_done(&s);
 	return r;
 }
 
-static int hand_out(const struct cof_epoch *e, struct cof_epoch_shares *shares, int dir, struct cof_json *challenges)
+struct handing { /* one challenge, and room for one sheet, for each custodian */
+	char challenge[COF_CUSTODIANS_MAX][COF_PROOF_CHALLENGE];
+	struct cof_sheet sheet[COF_CUSTODIANS_MAX];
+};
+
+static int print_sheets(const struct epoch_asked *a, const struct cof_epoch *e, const struct handing *h, size_t n, struct cof_diag *diag)
 {
-	int r = 0;
+	const struct sheet_job job = {
+	    .epoch = e, .sheets = h->sheet, .n = n, .language = a->language, .html = a->html, .fd = a->sheets_fd};
+
+	return n ? sheet_print(&job, diag) : 0;
+}
+
+static int hand_out(const struct epoch_asked *a, const struct cof_epoch *e, struct cof_epoch_shares *shares, int dir,
+		    struct cof_json *challenges, struct cof_diag *diag)
+{
+	cof_autofree struct handing *h = calloc(1, sizeof(*h));
+	size_t sheets = 0;
+	int r = h ? 0 : -ENOMEM;
 
 	for (unsigned i = 0; r == 0 && i < e->scheme.n_custodians; i++) {
 		const char *name = e->scheme.custodian[i].name;
-		char challenge[COF_PROOF_CHALLENGE], file[64];
+		char file[64];
 		cof_autobuf struct cof_buf sealed = {0};
 
+		cof_proof_challenge(COF_PROOF_CONFIRM, h->challenge[i]);
+		cof_json_set_str(challenges, name, h->challenge[i]);
 		r = cof_epoch_seal_share(e, shares, i, &sealed);
+		if (r == -ENOENT) {
+			h->sheet[sheets++] =
+			    (struct cof_sheet){.holder = i, .words = cof_epoch_words(shares, i), .challenge = h->challenge[i]};
+			r = 0;
+			continue;
+		}
 		cof_epoch_forget(shares, i);
 		snprintf(file, sizeof(file), "%s.age", name);
 		if (r == 0)
 			r = put(dir, file, sealed.data, sealed.len);
-		cof_proof_challenge(COF_PROOF_CONFIRM, challenge);
-		cof_json_set_str(challenges, name, challenge);
 	}
-	return r;
+	return r == 0 ? print_sheets(a, e, h, sheets, diag) : r;
 }
 
-static int write_all(const struct cof_epoch *e, struct cof_epoch_shares *shares, const char *path, struct cof_json *into,
+static int write_all(const struct epoch_asked *a, const struct cof_epoch *e, struct cof_epoch_shares *shares, struct cof_json *into,
 		     struct cof_diag *diag)
 {
+	const char *path = a->dir;
+	struct cof_diag why = {""};
 	struct cof_json *challenges = cof_json_object();
 	cof_autobuf struct cof_buf doc = {0};
 	cof_autoclose int dir = -1;
@@ -80,7 +107,7 @@ static int write_all(const struct cof_epoch *e, struct cof_epoch_shares *shares,
 		return cof_fail(diag, r, "%s cannot be made: %s", path, strerror(-r));
 	}
 	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	r = dir < 0 ? -errno : hand_out(e, shares, dir, challenges);
+	r = dir < 0 ? -errno : hand_out(a, e, shares, dir, challenges, &why);
 	cof_json_set(into, "challenges", challenges);
 	if (r == 0)
 		r = cof_epoch_write(e, &doc);
@@ -88,7 +115,7 @@ static int write_all(const struct cof_epoch *e, struct cof_epoch_shares *shares,
 		r = put(dir, "epoch.json", doc.data, doc.len);
 	if (r == 0 && fsync(dir) < 0)
 		r = -errno;
-	return r < 0 ? cof_fail(diag, r, "what was to be written to %s: %s; nothing of it counts", path, strerror(-r)) : 0;
+	return r < 0 ? cof_fail(diag, r, "what was to be written to %s: %s; nothing of it counts", path, *why.text ? why.text : strerror(-r)) : 0;
 }
 
 int escrow_epoch_make(const struct epoch_asked *a, struct cof_json *into, struct cof_diag *diag)
@@ -98,17 +125,20 @@ int escrow_epoch_make(const struct epoch_asked *a, struct cof_json *into, struct
 	cof_autobuf struct cof_buf text = {0};
 	struct cof_epoch_shares *shares = NULL;
 	struct cof_epoch e = {0};
-	int r = file_load(a->scheme, SCHEME_MAX, &text, diag);
+	int r = a->sheets_fd >= 0 ? sheet_fd_check(a->sheets_fd, "the descriptor of --sheets-fd", diag) : 0;
+
+	if (r == 0)
+		r = file_load(a->scheme, SCHEME_MAX, &text, diag);
 
 	if (r == 0 && !text.len)
 		r = cof_fail(diag, -EUCLEAN, "%s is empty", a->scheme);
 	if (r == 0)
-		r = check_scheme(&text, diag);
+		r = check_scheme(a, &text, diag);
 	if (r == 0)
 		r = cof_epoch_make((const char *)text.data, text.len, &order, &e, &shares, diag);
 	if (r < 0)
 		return r;
-	r = write_all(&e, shares, a->dir, into, diag);
+	r = write_all(a, &e, shares, into, diag);
 	cof_json_set_uint(into, "epoch", e.number);
 	cof_json_set_str(into, "recipient", e.recipient);
 	cof_json_set_bool(into, "rehearsal", e.rehearsal);

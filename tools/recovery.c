@@ -46,7 +46,7 @@ int identities_load(const char *path, const char *store, uint8_t (**ret)[COF_AGE
 	cof_autosecret uint8_t(*keys)[COF_AGE_KEY] = cof_secret_alloc(IDENTITIES_MAX * COF_AGE_KEY);
 	cof_autoclose int fd = -1;
 	size_t n = 0;
-	int r = path_inside(path, store);
+	int r = store ? path_inside(path, store) : 0;
 
 	if (!text || !keys)
 		return cof_fail(diag, -ENOMEM, "no locked memory left for an identity");

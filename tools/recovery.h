@@ -25,7 +25,7 @@ int recovery_load_test(struct recovery *r, const char *store, struct cof_diag *d
 struct cof_recovery recovery_params(const struct recovery *r);
 void recovery_done(struct recovery *r); /* wipes */
 
-/* An identity file as age-keygen writes it; it may not lie in the store. *ret: secure memory. */
+/* An identity file as age-keygen writes it; it may not lie in the store (NULL: there is none). *ret: secure memory. */
 int identities_load(const char *path, const char *store, uint8_t (**ret)[COF_AGE_KEY], size_t *ret_n,
 		    struct cof_diag *diag);
 

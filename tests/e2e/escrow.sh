@@ -18,7 +18,7 @@ words() { age -d -i "$1.key" "kit/$1.age"; }
 
 say "an epoch: shares as ciphertexts only, valid once all have confirmed"
 sed "s/^recipient = .*/recipient = paper/" scheme.ini > paper.ini
-expect_fail "has paper as medium" coffer escrow epoch --scheme paper.ini -o paper
+expect_fail "say where the sheets go" coffer escrow epoch --scheme paper.ini -o paper
 [ ! -e paper ] || fail "an epoch that was refused left a directory"
 coffer escrow epoch --scheme scheme.ini --number 3 -o kit --json > made.json
 same "custodians" "alice bob carol" "$(json '" ".join(sorted(j["challenges"]))' < made.json)"

@@ -36,7 +36,7 @@ def help_of(*args):
 
 def options_of_help(text):
     """name -> argument or None"""
-    found = re.findall(r"^  --([a-z-]+)(?: ([A-Za-z=|]+))?(?:$|  )", text, re.M)
+    found = re.findall(r"^  --([a-z-]+)(?: ([A-Za-z=|-]+))?(?:$|  )", text, re.M)
     return {name: arg or None for name, arg in found}
 
 
