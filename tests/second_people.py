@@ -128,6 +128,7 @@ class Judge:
         self.archive, self.root = archive_id.hex(), root
         self.people, self.requests, self.policies, self.profile = None, {}, {}, {}
         self.proven, self.not_permitted, self.signatures, self.forms = 0, [], 0, {}
+        self.reviewed = {"review": 0, "failed-logins": 0}  # the frame that the next one begins with
 
     def take(self, f, record, pairs):
         """pairs: tag and value of each field of the public part; record: the frame's record time."""
@@ -265,7 +266,7 @@ class Judge:
 
     def event(self, f, one, signatures):
         """What a person signed: the form is public, once, of this archive."""
-        if 148 not in one and 147 not in one:
+        if not {147, 148, 149} & one.keys():
             return
         raw = one[148]
         doc = json.loads(raw)
@@ -273,8 +274,22 @@ class Judge:
         want(canonical(doc) in (raw, raw.rstrip(b"\n")), "a form that is not canonical")
         want(doc["archive"] == self.archive and doc["version"] == 1, "a form for another archive")
         want(raw not in self.forms, "a form that is there already")
+        reviews = "to" in doc
+        want(reviews == (149 in one), "a review that does not say in both places what it looked at")
+        name, _ = self.verify(self.people, doc["signer"].encode() + b"\0" + one[147],
+                              "coffer-review" if reviews else "coffer-event", raw)
+        if reviews:
+            self.review(f, doc, one, name)
         self.forms[raw] = f.sequence
-        self.verify(self.people, doc["signer"].encode() + b"\0" + one[147], "coffer-event", raw)
+
+    def review(self, f, doc, one, name):
+        start, end, head = doc["from"], doc["to"], doc["head"]
+        want(doc["event"] in self.reviewed, "a range, and no review")
+        want(struct.unpack("<Q", one[149])[0] == end, "another end than its form says")
+        want(self.people.roles[name] & {"auditor", "officer"}, name + " may not review")
+        want(start == self.reviewed[doc["event"]] and start <= end < f.sequence, "frames left out, or looked at twice")
+        want(head["size"] == end + 1 and self.root(end + 1).hex() == head["root"], "a head that is none of this log")
+        self.reviewed[doc["event"]] = end + 1
 
     def clock(self, f, one, signatures):
         self.permits(one, "clock-catch-up")

@@ -443,6 +443,10 @@ int cof_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address
 
 		return r < 0 ? r : cof_people_apply(a, f, address, public_part, public_len);
 	}
+	case COF_EVENT:
+		return cof_people_judged_event(public_part, public_len)
+			       ? cof_people_apply(a, f, address, public_part, public_len)
+			       : 0;
 	case COF_PEOPLE:
 	case COF_REQUEST:
 	case COF_APPROVAL:

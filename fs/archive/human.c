@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a person did and says so: a form that its signer signed (ssh-keygen -Y sign -n coffer-event), on record as
- * an EVENT frame. The form, in clear, says kind, outcome, time, signer and the digest of the sheet; the sheet, where
- * the object, the place and the words are, with a salt, stays private.
+ * What a person did and says so: a form that its signer signed (ssh-keygen -Y sign -n coffer-event; of a review
+ * -n coffer-review), on record as an EVENT frame. The form, in clear, says kind, outcome, time, signer and the digest
+ * of the sheet; the sheet, where the object, the place and the words are, with a salt, stays private. A form that says
+ * "to" is a review of the frames up to there: the judge looks that none is left out.
  */
 #include "fs/archive/note.h"
 #include "fs/archive/people.h"
 
 #define FORM_MAX 4096
-#define SHEET_MAX 32768
+#define SHEET_MAX 60000
 #define AHEAD_NS (300 * COF_NSEC)	   /* of the wall clock here */
 #define LIFE_NS (90 * 86400 * COF_NSEC) /* from the making of a form to its being brought */
 
 struct form {
 	struct cof_json *doc, *sheet;
 	const char *event, *catalogue, *outcome, *signer; /* of doc */
-	int64_t time, created;
+	int64_t time, created, to;
+	bool reviews;
+	struct cof_judgement said; /* of the signature, and what the judge asks besides */
+	int64_t asked;		   /* record time */
 };
 
 static void form_done(struct form *f)
@@ -55,6 +59,8 @@ static int check_archive(struct cof_archive *a, const struct form *f, struct cof
 
 static int check_kind(struct form *f, struct cof_diag *diag)
 {
+	enum cof_review kind;
+
 	f->event = cof_json_str(f->doc, "event");
 	f->catalogue = cof_json_str(f->doc, "catalogue");
 	f->outcome = cof_json_str(f->doc, "outcome");
@@ -63,6 +69,9 @@ static int check_kind(struct form *f, struct cof_diag *diag)
 		return cof_fail(diag, -EINVAL, "the form names no type of event: a-z, 0-9 and -");
 	if (cof_event_type(f->event))
 		return cof_fail(diag, -EINVAL, "%s is what Coffer itself says; a person's event takes another type", f->event);
+	f->reviews = cof_json_int(f->doc, "to", &f->to) == 0;
+	if (cof_review_find(f->event, &kind) == 0 && !f->reviews)
+		return cof_fail(diag, -EINVAL, "%s says what was looked at, frame by frame: coffer review makes it", f->event);
 	if (f->catalogue && !cof_catalogue_find(f->catalogue))
 		return cof_fail(diag, -EINVAL, "the catalogue has no kind %.16s", f->catalogue);
 	if (!f->outcome || !cof_outcome_valid(f->outcome))
@@ -127,46 +136,51 @@ static int check_new(struct cof_archive *a, const struct form *f, const struct c
 
 /* ---- on record ---- */
 
+static int put_public(const struct form *f, const struct cof_buf *text, const struct cof_buf *armored, struct cof_buf *ret)
+{
+	cof_field_put(ret, COF_T_FORM, text->data, text->len);
+	cof_field_put(ret, COF_T_EVENT_SIGNATURE, armored->data, armored->len);
+	if (f->reviews)
+		cof_field_put_u64(ret, COF_T_REVIEWED, (uint64_t)f->to);
+	return ret->failed ? -ENOMEM : 0;
+}
+
 /* As whoever verifies the chain will judge it. */
-static int check_signature(struct cof_archive *a, const struct cof_buf *text, const struct cof_buf *armored,
+static int check_signature(struct cof_archive *a, struct form *f, const struct cof_buf *text, const struct cof_buf *armored,
 			   struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf fields = {0};
-	struct cof_judgement w;
+	int64_t retention;
+	int r = put_public(f, text, armored, &fields);
 
-	cof_field_put(&fields, COF_T_FORM, text->data, text->len);
-	cof_field_put(&fields, COF_T_EVENT_SIGNATURE, armored->data, armored->len);
-	return cof_people_ask(a, COF_EVENT, &fields, &w, diag);
+	cof_clock_now(&a->clock, &f->asked, &retention);
+	return r < 0 ? r : cof_people_ask(a, COF_EVENT, &fields, &f->said, diag);
 }
 
-static int put(struct cof_archive *a, const struct cof_who *who, const struct form *f, const struct cof_buf *text,
-	       const struct cof_buf *armored, uint64_t *ret_sequence)
+static int put(struct cof_archive *a, const struct cof_who *who, struct form *f, const struct cof_buf *text,
+	       const struct cof_buf *armored, uint64_t *ret_sequence, struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf public_part = {0}, fields = {0}, sheet = {0};
 	struct cof_event e = {.type = f->event, .catalogue = f->catalogue, .outcome = f->outcome, .source = "person",
 			      .actor_name = f->signer, .time = f->time, .who = who,
 			      .path = cof_json_str(f->sheet, "object"), .place = cof_json_str(f->sheet, "place"),
 			      .detail = cof_json_str(f->sheet, "text"), .severity = "notice"};
-	int r;
+	int r = put_public(f, text, armored, &public_part);
 
-	cof_field_put(&public_part, COF_T_FORM, text->data, text->len);
-	cof_field_put(&public_part, COF_T_EVENT_SIGNATURE, armored->data, armored->len);
-	r = cof_json_canonical(f->sheet, &sheet);
+	if (r == 0)
+		r = cof_json_canonical(f->sheet, &sheet);
 	if (r < 0)
 		return r;
 	if (sheet.len && sheet.data[sheet.len - 1] != '\n')
 		cof_buf_add(&sheet, "\n", 1);
 	cof_field_put(&fields, COF_T_SHEET, sheet.data, sheet.len);
-	if (public_part.failed || fields.failed || sheet.failed)
+	if (fields.failed || sheet.failed)
 		return -ENOMEM;
 	e.public_fields = public_part.data;
 	e.public_len = public_part.len;
 	e.fields = fields.data;
 	e.fields_len = fields.len;
-	cof_gate_enter(a);
-	r = cof_event_emit(a, &e, ret_sequence);
-	cof_gate_leave(a);
-	return r < 0 ? r : cof_log_sync(a->log, *ret_sequence);
+	return cof_people_emit(a, &e, f->asked, &f->said, ret_sequence, diag);
 }
 
 static int check(struct cof_archive *a, struct form *f, const struct cof_buf *text, const struct cof_buf *sheet,
@@ -185,8 +199,19 @@ static int check(struct cof_archive *a, struct form *f, const struct cof_buf *te
 	if (r == 0)
 		r = check_sheet(f, sheet, diag);
 	if (r == 0)
-		r = check_signature(a, text, armored, diag);
+		r = check_signature(a, f, text, armored, diag);
 	return r == 0 ? check_new(a, f, text, diag) : r;
+}
+
+/* What of a form does not do, in a word. */
+static const char *refusal(const struct form *f, int r)
+{
+	static const char *const of_reviews[] = {"range", "role", "wrong-head"};
+
+	for (size_t i = 0; r == -EPERM && f->said.rule && i < COF_COUNT(of_reviews); i++)
+		if (!strcmp(f->said.rule, of_reviews[i]))
+			return of_reviews[i];
+	return r == -EPERM ? "signature" : r == -EEXIST ? "repeated" : "form";
 }
 
 int cof_human_event(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
@@ -207,11 +232,9 @@ int cof_human_event(struct cof_archive *a, const struct cof_who *who, const stru
 	r = check(a, &f, &text, &sheet, &armored, diag);
 	if (r == -EINVAL || r == -EPERM || r == -EEXIST) {
 		why = *diag;
-		r = cof_people_refused(a, who, "event", r == -EPERM ? "signature" : r == -EEXIST ? "repeated" : "form", why.text, diag);
+		r = cof_people_refused(a, who, f.reviews ? "review" : "event", refusal(&f, r), why.text, diag);
 	} else if (r == 0) {
-		r = put(a, who, &f, &text, &armored, &sequence);
-		if (r < 0)
-			r = cof_fail(diag, r, "it cannot be recorded: %s", strerror(-r));
+		r = put(a, who, &f, &text, &armored, &sequence, diag);
 	}
 	if (r == 0) {
 		cof_json_set_uint(into, "sequence", sequence);
@@ -220,4 +243,21 @@ int cof_human_event(struct cof_archive *a, const struct cof_who *who, const stru
 	}
 	form_done(&f);
 	return r;
+}
+
+int cof_human_reviews(struct cof_archive *a, struct cof_json *into)
+{
+	for (enum cof_review kind = 0; kind < COF_REVIEWS; kind++) {
+		struct cof_json *one = cof_json_object();
+		uint64_t to, sequence;
+
+		if (cof_judge_reviewed(cof_people_judge(a), kind, &to, &sequence) == 0) {
+			cof_json_set_uint(one, "from", to + 1);
+			cof_json_set_uint(one, "last", sequence);
+		} else {
+			cof_json_set_uint(one, "from", 0);
+		}
+		cof_json_set(into, cof_review_type(kind), one);
+	}
+	return 0;
 }

@@ -69,6 +69,7 @@ static int write_frame(struct cof_archive *a, const struct cof_event *e, const s
 {
 	cof_autobuf struct cof_buf fields = {0}, public_part = {0};
 	struct cof_draft d = {.type = COF_EVENT, .object = e->object, .system = !e->ordinary};
+	static const struct cof_applied nothing;
 	struct cof_append done;
 	int r = 0;
 
@@ -88,9 +89,11 @@ static int write_frame(struct cof_archive *a, const struct cof_event *e, const s
 	if (e->who)
 		r = cof_actor_use(a, e->who, d.system, &d.actor);
 	if (r == 0)
-		r = cof_events_room(a) ? cof_archive_put(a, &d, NULL, &done) : -ENOSPC;
+		r = cof_events_room(a) ? cof_archive_put(a, &d, &nothing, &done) : -ENOSPC;
 	if (r == 0)
 		*ret_sequence = done.ret_sequence;
+	if (r == 0 && e->done)
+		*e->done = done;
 	return r;
 }
 

@@ -27,6 +27,7 @@ struct cof_event { /* what is NULL or 0 does not apply, or is the type's */
 	size_t public_len;
 	const void *fields;   /* further fields of the private part, as cof_field_put makes them */
 	size_t fields_len;
+	struct cof_append *done; /* filled, when it is accepted */
 	bool alarm;	      /* people are told at once, whatever the type says */
 	bool ordinary;	      /* the disk's reserve is not for it */
 	bool quiet;	      /* they are not, whatever the type says: somebody has told them */

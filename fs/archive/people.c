@@ -156,6 +156,13 @@ static int queue(struct cof_archive *a, const struct cof_frame *f, const void *f
 	return 0;
 }
 
+bool cof_people_judged_event(const void *public_part, size_t public_len)
+{
+	struct cof_field reviewed;
+
+	return cof_field_find(public_part, public_len, COF_T_REVIEWED, &reviewed) == 0;
+}
+
 int cof_people_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address, const void *public_part,
 		     size_t public_len)
 {
@@ -320,6 +327,17 @@ static int write_frame(struct cof_archive *a, const struct cof_who *who, uint8_t
 	return r == 0 ? cof_log_sync(a->log, done->ret_sequence) : r;
 }
 
+/* A key may have ended between the question and the frame: then it is judged as a verifier will see it. */
+static int take_written(struct cof_archive *a, const struct cof_append *done, int64_t asked, struct cof_judge_frame *f,
+			struct cof_judgement *ret)
+{
+	f->sequence = done->ret_sequence;
+	f->record_time = done->ret_record_time;
+	f->retention_time = done->ret_retention_time;
+	f->trusted = f->record_time / COF_NSEC == asked / COF_NSEC;
+	return cof_judge_take(a->people->judge, f, ret);
+}
+
 int cof_people_put(struct cof_archive *a, const struct cof_who *who, uint8_t type, const struct cof_buf *public_part,
 		   const struct cof_buf *private_part, struct cof_judgement *ret, uint64_t *ret_sequence,
 		   struct cof_diag *diag)
@@ -340,19 +358,40 @@ int cof_people_put(struct cof_archive *a, const struct cof_who *who, uint8_t typ
 		return cof_people_refused(a, who, cof_frame_type_name(type), ret->rule, ret->reason, diag);
 	if (r < 0)
 		return cof_fail(diag, r, "%s", ret->reason[0] ? ret->reason : strerror(-r));
-	asked = f.record_time / COF_NSEC;
+	asked = f.record_time;
 	r = write_frame(a, who, type, public_part, private_part, &done);
 	if (r < 0)
 		return cof_fail(diag, r, "it cannot be recorded: %s", strerror(-r));
-	f.sequence = done.ret_sequence;
-	f.record_time = done.ret_record_time;
-	f.retention_time = done.ret_retention_time;
-	f.trusted = f.record_time / COF_NSEC == asked; /* else a key may have ended in between: as a verifier will see it */
-	r = cof_judge_take(a->people->judge, &f, ret);
+	r = take_written(a, &done, asked, &f, ret);
 	*ret_sequence = done.ret_sequence;
 	return r == -EPERM ? cof_people_refused(a, who, cof_frame_type_name(type), ret->rule, ret->reason, diag)
 	       : r < 0	   ? cof_fail(diag, r, "%s", strerror(-r))
 			   : 0;
+}
+
+int cof_people_emit(struct cof_archive *a, struct cof_event *e, int64_t asked, struct cof_judgement *ret, uint64_t *ret_sequence,
+		    struct cof_diag *diag)
+{
+	struct cof_buf fields = {.data = (uint8_t *)e->public_fields, .len = e->public_len};
+	struct cof_judge_frame f;
+	struct cof_append done = {0};
+	int r;
+
+	frame_now(a, COF_EVENT, &fields, &f);
+	e->done = &done;
+	cof_gate_enter(a);
+	pthread_mutex_lock(&a->rules_lock);
+	r = cof_event_emit(a, e, ret_sequence);
+	pthread_mutex_unlock(&a->rules_lock);
+	cof_gate_leave(a);
+	if (r == 0) {
+		drain(a, done.ret_sequence);
+		r = cof_log_sync(a->log, done.ret_sequence);
+	}
+	if (r < 0)
+		return cof_fail(diag, r, "it cannot be recorded: %s", strerror(-r));
+	r = take_written(a, &done, asked, &f, ret);
+	return r < 0 ? cof_fail(diag, r, "%s", ret->reason[0] ? ret->reason : strerror(-r)) : 0;
 }
 
 /* ---- small things of the verbs ---- */

@@ -4,11 +4,14 @@
 #define COF_ARCHIVE_PEOPLE_H
 
 #include "fs/archive/grant.h"
+#include "fs/archive/note.h"
 
 /* A PEOPLE, REQUEST, APPROVAL, SHELF or POLICY frame: remembered by the index, so that a mount finds them without
  * the log. Who writes one of the last two holds rules_lock for as long as it is written and applied. */
 int cof_people_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address, const void *public_part,
 		     size_t public_len);
+/* Of EVENT frames, by their public part: those that what comes behind depends on, which are remembered so too. */
+bool cof_people_judged_event(const void *public_part, size_t public_len);
 /* Once the index is filled: the judge is told what the chain says. Then what a crash left unfinished. */
 int cof_people_load(struct cof_archive *a);
 int cof_people_resume(struct cof_archive *a);
@@ -23,6 +26,10 @@ int cof_people_put(struct cof_archive *a, const struct cof_who *who, uint8_t typ
 /* Judged only. Gives -EPERM with the reason in diag; nothing is recorded. */
 int cof_people_ask(struct cof_archive *a, uint8_t type, const struct cof_buf *public_part, struct cof_judgement *ret,
 		   struct cof_diag *diag);
+/* An event that was asked about at the time `asked` (record time) and permitted: written, durable, and the judge moves
+ * on. e->done is set by it. */
+int cof_people_emit(struct cof_archive *a, struct cof_event *e, int64_t asked, struct cof_judgement *ret, uint64_t *ret_sequence,
+		    struct cof_diag *diag);
 /* Somebody's request or approval was refused: an EVENT, and the sentence. */
 int cof_people_refused(struct cof_archive *a, const struct cof_who *who, const char *what, const char *rule, const char *reason,
 		       struct cof_diag *diag);
@@ -47,6 +54,8 @@ int cof_profile_set(struct cof_archive *a, const struct cof_who *who, const stru
 		    struct cof_diag *diag);
 
 /* request.c: the verbs. */
+/* {root, size} of a checkpoint that is made for it. */
+int cof_request_head(struct cof_archive *a, struct cof_json *into, struct cof_diag *diag);
 int cof_request_make(struct cof_archive *a, const struct cof_json *args, struct cof_json *into, struct cof_diag *diag);
 int cof_request_put(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
 		    struct cof_diag *diag);
@@ -54,7 +63,8 @@ int cof_request_vote(struct cof_archive *a, const struct cof_who *who, const str
 		     struct cof_diag *diag);
 int cof_request_list(struct cof_archive *a, const struct cof_json *args, cof_show_fn fn, void *user, struct cof_diag *diag);
 
-/* human.c: an event that a person signed. */
+/* human.c: an event that a person signed; which reviews there are; a head for a form to name. */
+int cof_human_reviews(struct cof_archive *a, struct cof_json *into);
 int cof_human_event(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
 		    struct cof_diag *diag);
 

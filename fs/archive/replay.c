@@ -54,9 +54,11 @@ static uint64_t progress(void *user)
 
 /* ---- one frame ---- */
 
-static bool reads_payload(unsigned type)
+static bool reads_payload(const struct cof_frame *f)
 {
-	switch (type) {
+	switch (f->type) {
+	case COF_EVENT: /* what people signed */
+		return f->public_length > 0;
 	case COF_MOUNT:
 	case COF_CREATE:
 	case COF_SHELF:
@@ -83,12 +85,13 @@ static bool reads_payload(unsigned type)
 static bool is_general(unsigned type)
 {
 	return type == COF_MOUNT || type == COF_STAMP || type == COF_PEOPLE || type == COF_REQUEST ||
-	       type == COF_APPROVAL || type == COF_POLICY || type == COF_HOLD || type == COF_ESCROW;
+	       type == COF_APPROVAL || type == COF_POLICY || type == COF_HOLD || type == COF_EVENT ||
+	       type == COF_ESCROW;
 }
 
-static bool touches_objects(unsigned type)
+static bool touches_objects(const struct cof_frame *f)
 {
-	return reads_payload(type) ? !is_general(type) : type == COF_APPEND;
+	return reads_payload(f) ? !is_general(f->type) : f->type == COF_APPEND;
 }
 
 /* The directories and the replaced object that a frame's fields name. */
@@ -220,7 +223,7 @@ static int fetch_and_apply(struct cof_archive *a, const struct cof_frame *f, uin
 		skip = public_part->len;
 	if (f->type == COF_CREATE)
 		r = cof_obj_new(a, f->object, &on.o);
-	else if (touches_objects(f->type))
+	else if (touches_objects(f))
 		r = cof_obj_get(a, f->object, &on.o);
 	if (r == 0 && on.o &&
 	    (f->type == COF_APPEND || f->type == COF_HOLE || f->type == COF_COMMIT) &&
@@ -249,7 +252,7 @@ static int replay_frame(struct cof_archive *a, const struct cof_frame *f, uint64
 		r = cof_ix(a, cof_events_index(a, f, address));
 	if (r < 0)
 		return r;
-	if (reads_payload(f->type))
+	if (reads_payload(f))
 		r = cof_frame_read(a->walker, a->ring, a->conf.id, address, f, &public_part,
 				   &private_part);
 	if (r == 0)

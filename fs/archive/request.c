@@ -40,10 +40,9 @@ static void set_second(struct cof_json *into, const char *key, int64_t ns)
 
 /* ---- making one ---- */
 
-static int set_head(struct cof_archive *a, struct cof_json *doc, struct cof_diag *diag)
+int cof_request_head(struct cof_archive *a, struct cof_json *into, struct cof_diag *diag)
 {
 	cof_autofree uint8_t *note = NULL;
-	cof_autojson struct cof_json *head = cof_json_object();
 	struct cof_checkpoint cp = {0};
 	size_t n = 0;
 	int r = cof_archive_checkpoint(a);
@@ -53,12 +52,19 @@ static int set_head(struct cof_archive *a, struct cof_json *doc, struct cof_diag
 	if (r == 0)
 		r = cof_checkpoint_open(note, n, &a->conf.vkey, &cp);
 	if (r < 0)
-		return cof_fail(diag, r, "there is no checkpoint that the request could name: %s", strerror(-r));
-	set_hex(head, "root", cp.root, sizeof(cp.root));
-	cof_json_set_uint(head, "size", cp.size);
-	cof_json_set(doc, "head", head);
-	head = NULL;
+		return cof_fail(diag, r, "there is no checkpoint that a document could name: %s", strerror(-r));
+	set_hex(into, "root", cp.root, sizeof(cp.root));
+	cof_json_set_uint(into, "size", cp.size);
 	return 0;
+}
+
+static int set_head(struct cof_archive *a, struct cof_json *doc, struct cof_diag *diag)
+{
+	struct cof_json *head = cof_json_object();
+	int r = cof_request_head(a, head, diag);
+
+	cof_json_set(doc, "head", head);
+	return r;
 }
 
 /* One line of the sheet; what people wrote must not look like another line. */
@@ -524,7 +530,7 @@ int cof_request_list(struct cof_archive *a, const struct cof_json *args, cof_sho
 
 /* ---- all of them ---- */
 
-static const char *const verbs[] = {"people", "people-set", "people-first", "request-make", "request", "approve", "requests", "event-put", "policy", "policy-set"};
+static const char *const verbs[] = {"people", "people-set", "people-first", "request-make", "request", "approve", "requests", "event-put", "policy", "policy-set", "reviews", "head"};
 
 bool cof_archive_people_verb(const char *verb)
 {
@@ -534,11 +540,21 @@ bool cof_archive_people_verb(const char *verb)
 	return cof_escrow_verb(verb);
 }
 
+static bool only_reads(const char *verb)
+{
+	static const char *const names[] = {"people", "requests", "policy", "reviews"};
+
+	for (size_t i = 0; i < COF_COUNT(names); i++)
+		if (!strcmp(names[i], verb))
+			return true;
+	return false;
+}
+
 static int one_verb(struct cof_archive *a, const struct cof_who *who, const char *verb, const struct cof_json *args,
 		    cof_show_fn fn, void *user, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *o = cof_json_object();
-	bool writes = !cof_escrow_verb(verb) && strcmp(verb, "people") != 0 && strcmp(verb, "requests") != 0 && strcmp(verb, "policy") != 0;
+	bool writes = !cof_escrow_verb(verb) && !only_reads(verb);
 	int r = writes ? cof_people_writable(a, diag) : 0;
 
 	if (r < 0)
@@ -554,6 +570,8 @@ static int one_verb(struct cof_archive *a, const struct cof_who *who, const char
 	if (!strcmp(verb, "requests"))
 		return cof_request_list(a, args, fn, user, diag);
 	r = !strcmp(verb, "people")	  ? show_people(a, o, diag)
+	    : !strcmp(verb, "reviews")	  ? cof_human_reviews(a, o)
+	    : !strcmp(verb, "head")	  ? cof_request_head(a, o, diag)
 	    : !strcmp(verb, "people-set") ? set_people(a, args, o, diag)
 	    : !strcmp(verb, "people-first") ? put_first(a, who, args, o, diag)
 	    : !strcmp(verb, "request-make") ? cof_request_make(a, args, o, diag)

@@ -1,46 +1,167 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The judge on EVENT frames that a person signed: the form is of this archive, and the signature its signer's. */
+/*
+ * The judge on EVENT frames that a person signed: the form is of this archive, and the signature its signer's.
+ * A review besides takes up where the one before it ended.
+ */
 #include "fs/rules/approve-judge.h"
 
 #include "base/json.h"
 
 #include <stdio.h>
 
-#define TAG_SIGNATURE 147
-#define TAG_FORM 148
+enum { T_SIGNATURE = 147, T_FORM = 148, T_REVIEWED = 149 }; /* docs/format.md 4 */
 
-static int judge_form(struct cof_judge *j, const struct cof_judge_frame *f, const struct cof_field *form,
-		      const struct cof_field *armored, struct cof_judgement *ret)
+static const char *const review_types[COF_REVIEWS] = {"review", "failed-logins"};
+
+const char *cof_review_type(enum cof_review kind)
+{
+	return review_types[kind];
+}
+
+int cof_review_find(const char *type, enum cof_review *ret)
+{
+	for (unsigned i = 0; type && i < COF_REVIEWS; i++)
+		if (!strcmp(type, review_types[i])) {
+			*ret = i;
+			return 0;
+		}
+	return -ENOENT;
+}
+
+int cof_judge_reviewed(const struct cof_judge *j, enum cof_review kind, uint64_t *ret_to, uint64_t *ret_sequence)
+{
+	const struct judged_review *v = &j->review[kind];
+
+	if (!v->sequence)
+		return -ENOENT;
+	*ret_to = v->next - 1;
+	*ret_sequence = v->sequence;
+	return 0;
+}
+
+/* ---- reviews ---- */
+
+struct range {
+	uint64_t from, to, size;
+	uint8_t root[32];
+};
+
+static int range_of(const struct cof_json *o, struct range *ret)
+{
+	const struct cof_json *head = cof_json_get(o, "head");
+	const char *root = head ? cof_json_str(head, "root") : NULL;
+	int64_t from, to, size;
+
+	if (cof_json_int(o, "from", &from) < 0 || cof_json_int(o, "to", &to) < 0 || !root || strlen(root) != 64 ||
+	    cof_unhex(root, 64, ret->root) < 0 || cof_json_int(head, "size", &size) < 0 || from < 0 || to < from || size <= to)
+		return -EUCLEAN;
+	ret->from = (uint64_t)from;
+	ret->to = (uint64_t)to;
+	ret->size = (uint64_t)size;
+	return 0;
+}
+
+static int judge_range(const struct cof_judge *j, const struct cof_judge_frame *f, enum cof_review kind,
+		       const struct range *v, struct cof_judgement *ret)
+{
+	uint64_t next = j->review[kind].next;
+
+	if (v->from != next)
+		return judge_no(ret, "range", "this review begins with frame %llu, and the next one has to begin with frame %llu: none is "
+					      "reviewed twice, and none is skipped",
+				(unsigned long long)v->from, (unsigned long long)next);
+	if (v->size != v->to + 1 || v->to >= f->sequence)
+		return judge_no(ret, "range", "this review ends with frame %llu, which is not the last one of the head that it names",
+				(unsigned long long)v->to);
+	return 0;
+}
+
+/* The field says in clear what the form says, for who looks for the newest one. */
+static int judge_review(struct cof_judge *j, const struct cof_judge_frame *f, const struct cof_json *o, enum cof_review kind,
+			const struct judge_signature *s, bool apply, struct cof_judgement *ret)
+{
+	uint64_t reviewed;
+	struct range v;
+	int r;
+
+	if (range_of(o, &v) < 0 || cof_field_u64(f->fields, f->n, T_REVIEWED, &reviewed) < 0 || reviewed != v.to)
+		return judge_no(ret, "form", "a review that does not say which frames it looked at");
+	if (!(s->person->roles & (COF_ROLE_AUDITOR | COF_ROLE_OFFICER)))
+		return judge_no(ret, "role", "%s is neither auditor nor officer, and cannot review", s->principal);
+	r = judge_range(j, f, kind, &v, ret);
+	if (r == 0)
+		r = judge_head(j, f, v.size, v.root, ret);
+	if (r == 0 && apply)
+		j->review[kind] = (struct judged_review){v.to + 1, f->sequence};
+	return r;
+}
+
+/* ---- forms ---- */
+
+struct form {
+	struct cof_json *o;
+	const struct cof_field *text;
+	enum cof_review kind;
+	bool reviews;
+};
+
+static int judge_signed(struct cof_judge *j, const struct cof_judge_frame *f, const struct form *form,
+			struct judge_signature *s, bool apply, struct cof_judgement *ret)
+{
+	const char *purpose = form->reviews ? COF_SIGN_REVIEW : COF_SIGN_EVENT;
+	int r = judge_signature(j, f, &j->people, purpose, form->text->value, form->text->len, s, ret);
+
+	return r == 0 && form->reviews ? judge_review(j, f, form->o, form->kind, s, apply, ret) : r;
+}
+
+static bool is_canonical(const struct form *form)
+{
+	cof_autobuf struct cof_buf again = {0};
+
+	return cof_json_canonical(form->o, &again) == 0 && !again.failed && again.len == form->text->len && again.data &&
+	       !memcmp(again.data, form->text->value, again.len);
+}
+
+static int judge_form(struct cof_judge *j, const struct cof_judge_frame *f, struct form *form, const struct cof_field *armored,
+		      bool apply, struct cof_judgement *ret)
 {
 	struct judge_signature s = {.armored = (const char *)armored->value, .n = armored->len};
-	cof_autojson struct cof_json *o = NULL;
-	const char *archive, *signer;
+	const char *archive = cof_json_str(form->o, "archive"), *signer = cof_json_str(form->o, "signer");
+	struct cof_field reviewed;
 	char hex[33];
-	int r = cof_json_parse((const char *)form->value, form->len, &o);
 
-	if (r == -ENOMEM)
-		return r;
-	archive = r == 0 ? cof_json_str(o, "archive") : NULL;
-	signer = r == 0 ? cof_json_str(o, "signer") : NULL;
 	cof_hex(j->p.archive_id, sizeof(j->p.archive_id), hex);
-	if (!signer || strlen(signer) >= sizeof(s.principal))
+	if (!is_canonical(form) || !signer || strlen(signer) >= sizeof(s.principal))
 		return judge_no(ret, "form", "the event's form cannot be read, or names no signer");
 	if (!archive || strcmp(archive, hex) != 0)
 		return judge_no(ret, "wrong-archive", "the event's form is for another archive");
 	if (!j->has_people)
 		return judge_no(ret, "no-people", "an event was signed where nobody is enrolled");
+	/* Without a range it is no review, whatever it is called. */
+	form->reviews = cof_json_get(form->o, "to") != NULL;
+	if (form->reviews && cof_review_find(cof_json_str(form->o, "event"), &form->kind) < 0)
+		return judge_no(ret, "form", "it says which frames it looked at, and is no review");
+	if (!form->reviews && cof_field_find(f->fields, f->n, T_REVIEWED, &reviewed) == 0)
+		return judge_no(ret, "form", "a review that does not say which frames it looked at");
 	snprintf(s.principal, sizeof(s.principal), "%s", signer);
-	return judge_signature(j, f, &j->people, COF_SIGN_EVENT, form->value, form->len, &s, ret);
+	return judge_signed(j, f, form, &s, apply, ret);
 }
 
-int judge_event(struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret)
+int judge_event(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
 {
-	struct cof_field form = {0}, armored = {0};
-	int a = cof_field_find(f->fields, f->n, TAG_FORM, &form), b = cof_field_find(f->fields, f->n, TAG_SIGNATURE, &armored);
+	struct cof_field text = {0}, armored = {0}, reviewed;
+	int a = cof_field_find(f->fields, f->n, T_FORM, &text), b = cof_field_find(f->fields, f->n, T_SIGNATURE, &armored), r;
+	struct form form = {.text = &text};
 
-	if (a < 0 && b < 0)
+	if (a < 0 && b < 0 && cof_field_find(f->fields, f->n, T_REVIEWED, &reviewed) < 0)
 		return 0; /* nobody's signature is in it */
 	if (a < 0 || b < 0)
 		return judge_no(ret, "form", "an event has a form without a signature, or a signature without a form");
-	return judge_form(j, f, &form, &armored, ret);
+	r = cof_json_parse((const char *)text.value, text.len, &form.o);
+	if (r == -ENOMEM)
+		return r;
+	r = r < 0 ? judge_no(ret, "form", "the event's form cannot be read, or names no signer")
+		  : judge_form(j, f, &form, &armored, apply, ret);
+	cof_json_free(form.o);
+	return r;
 }

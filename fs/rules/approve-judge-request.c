@@ -96,22 +96,22 @@ int judge_signature(struct cof_judge *j, const struct cof_judge_frame *f, const 
 
 /* ---- documents ---- */
 
-static int check_head(struct cof_judge *j, const struct cof_judge_frame *f, const struct cof_request *q,
-		      struct cof_judgement *ret)
+int judge_head(struct cof_judge *j, const struct cof_judge_frame *f, uint64_t size, const uint8_t named[32],
+	       struct cof_judgement *ret)
 {
 	uint8_t root[32];
-	int r = q->head > f->sequence ? -ENOENT : 0;
+	int r = size > f->sequence ? -ENOENT : 0;
 
 	if (r == 0 && (f->trusted || !j->p.head))
 		return 0;
 	if (r == 0)
-		r = j->p.head(j->p.head_user, q->head, root);
+		r = j->p.head(j->p.head_user, size, root);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	if (r < 0 || memcmp(root, q->root, sizeof(root)) != 0)
-		return judge_no(ret, "wrong-head", "the head that the request names (%llu frames) is none of this log: it was "
+	if (r < 0 || memcmp(root, named, sizeof(root)) != 0)
+		return judge_no(ret, "wrong-head", "the head that the document names (%llu frames) is none of this log: it was "
 						   "made on another copy of the archive, or the log was rewritten",
-				(unsigned long long)q->head);
+				(unsigned long long)size);
 	return 0;
 }
 
@@ -127,7 +127,7 @@ int judge_document(struct cof_judge *j, const struct cof_judge_frame *f, const s
 		return judge_no(ret, "expired", "the request expired at %s, by the fastest of the archive's clocks: make a new one",
 				text);
 	}
-	return check_head(j, f, q, ret);
+	return judge_head(j, f, q->head, q->root, ret);
 }
 
 int judge_before(const struct cof_judge *j, const struct cof_request *q, struct cof_judgement *ret)

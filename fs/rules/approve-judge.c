@@ -319,7 +319,7 @@ static int one(struct cof_judge *j, const struct cof_judge_frame *f, bool apply,
 	case TYPE_RENAME:
 		return judge_place(j, f, apply);
 	case TYPE_EVENT:
-		return judge_event(j, f, ret);
+		return judge_event(j, f, apply, ret);
 	case TYPE_HOLD:
 		return judge_hold(j, f, apply, ret);
 	case TYPE_ESCROW:

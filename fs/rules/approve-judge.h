@@ -52,6 +52,11 @@ struct judged_hold {
 	size_t n;
 };
 
+struct judged_review {
+	uint64_t next;	   /* the frame that the next one begins with */
+	uint64_t sequence; /* of its frame; 0: none yet */
+};
+
 struct cof_judge {
 	struct cof_judge_params p;
 	struct cof_people people;
@@ -68,6 +73,7 @@ struct cof_judge {
 	size_t n_objects, object_places;
 	struct judged_hold *hold;
 	size_t n_holds;
+	struct judged_review review[COF_REVIEWS];
 	int64_t latest, longest; /* end and validity of all certificates; COF_RETAIN_NONE, 0: none */
 	struct cof_profile profile; /* in force, or the defaults */
 	uint8_t profile_digest[32];
@@ -106,7 +112,7 @@ int judge_commit(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 int judge_extend(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_remove(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_place(struct cof_judge *j, const struct cof_judge_frame *f, bool apply); /* CREATE, RENAME */
-int judge_event(struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret);
+int judge_event(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_escrow(struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret);
 int judge_hold(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 
@@ -122,6 +128,9 @@ int judge_signature_take(const struct cof_field *field, struct judge_signature *
 int judge_signature(struct cof_judge *j, const struct cof_judge_frame *f, const struct cof_people *people,
 		    const char *purpose, const void *doc, size_t doc_len, struct judge_signature *s,
 		    struct cof_judgement *ret);
+/* Whether the first `size` frames of this log have that root. */
+int judge_head(struct cof_judge *j, const struct cof_judge_frame *f, uint64_t size, const uint8_t root[32],
+	       struct cof_judgement *ret);
 /* Archive, head, expiry. */
 int judge_document(struct cof_judge *j, const struct cof_judge_frame *f, const struct cof_request *q,
 		   struct cof_judgement *ret);

@@ -22,6 +22,9 @@
  *  J9 A refusal by anybody who may approve, or by the author, before the rule is met, ends the request.
  *  J10 A change of the people ends every request that is open: signatures count under the people they were given
  *     under, and only while those are in force.
+ *  J11 A review counts only where it is signed, for the purpose coffer-review, by an auditor or an officer, names
+ *     the head of this log that it looked at, and begins where the one before it of its kind ended: no frame is
+ *     reviewed twice, and none is skipped.
  * What only becomes stronger needs none of this and is permitted.
  */
 #ifndef COF_APPROVE_H
@@ -52,6 +55,7 @@ void cof_approval_rule_merge(struct cof_approval_rule *r, const struct cof_appro
 #define COF_SIGN_APPROVE "coffer-approve"
 #define COF_SIGN_REFUSE "coffer-refuse"
 #define COF_SIGN_EVENT "coffer-event" /* of what a person did */
+#define COF_SIGN_REVIEW "coffer-review"
 #define COF_SIGN_PEOPLE "coffer-people" /* the officers, of the first people */
 
 #define COF_SIGNATURE_MAX 16384
@@ -227,6 +231,13 @@ struct cof_request_view {
 /* Valid until the judge is fed again. -ENOENT */
 int cof_judge_request(const struct cof_judge *j, const uint8_t id[32], struct cof_request_view *ret);
 int cof_judge_request_at(const struct cof_judge *j, size_t i, struct cof_request_view *ret); /* in order; -ENOENT */
+/* Reviews, each kind by the type of its EVENT frame. */
+enum cof_review { COF_REVIEW_EVENTS, COF_REVIEW_LOGINS, COF_REVIEWS };
+const char *cof_review_type(enum cof_review kind);     /* "review", "failed-logins" */
+int cof_review_find(const char *type, enum cof_review *ret); /* -ENOENT */
+/* The last frame that one of this kind looked at, and where it is on record. -ENOENT: there was none. */
+int cof_judge_reviewed(const struct cof_judge *j, enum cof_review kind, uint64_t *ret_to, uint64_t *ret_sequence);
+
 /* What an action has to meet now. doc may be NULL for actions of the whole archive. -ENOENT: no such action. */
 int cof_judge_rule(const struct cof_judge *j, const char *action, const struct cof_json *doc,
 		   struct cof_approval_rule *ret);
