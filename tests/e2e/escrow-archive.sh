@@ -1,0 +1,115 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Escrow in an archive: a shelf, an epoch that two put in force, keys taken in and refused, recovered by approval and shares,
+# rotated, revoked; what status says of it; verified, and read by the second reader.
+. "$(dirname "$0")/lib.sh"
+
+command -v age > /dev/null || skip "age is not installed"
+command -v ssh-keygen > /dev/null || skip "needs ssh-keygen"
+cd "$W"
+mkdir k r away
+S=$STORE/keys OPEN=(--key-file "$KEY")
+for n in anna ben cleo; do ssh-keygen -q -t ed25519 -N '' -C '' -f k/$n; done
+for n in alice bob carol; do age-keygen -o $n.key 2> /dev/null; done
+age-keygen -o owner.key 2> /dev/null
+OWNER=$(age-keygen -y owner.key)
+pub() { cut -d' ' -f1,2 "k/$1.pub"; }
+scheme() { # scheme THRESHOLD NAME...
+    printf '[scheme]\nname = root\ngroups = 1\n[group officers]\nthreshold = %s\nmembers = %s\n' "$1" "$(echo "${@:2}" | sed 's/ /, /g')"
+    for n in "${@:2}"; do
+        printf '[custodian %s]\nperson = %s\nplace = %s-safe\nmedium = card-%s\nrecipient = %s\n' "$n" "$n" "$n" "$n" "$(age-keygen -y "$n.key")"
+    done
+}
+words() { age -d -i "$2.key" "$1/$2.age"; }
+epoch() { # epoch DIR NUMBER [OPTION...]: made, and confirmed by all
+    coffer escrow epoch --scheme scheme.ini --number "$2" -o "$1" --json "${@:3}" > "$1.made"
+    for n in alice bob carol; do
+        nonce=$(json "j[\"challenges\"][\"$n\"]" < "$1.made")
+        proof=$(coffer share prove --nonce "$nonce" --share-fd 3 3< <(words "$1" $n))
+        coffer escrow confirm --epoch "$1/epoch.json" $n "$nonce" "$proof" > out
+    done
+}
+request() { # request ACTION WORD...: made and signed by anna, approved by ben
+    rm -f r/*
+    coffer request "$1" "$STORE" "${@:2}" --as anna --key k/anna -o r "${OPEN[@]}" > out || fail "$(cat out)"
+    R=$(echo r/*.request)
+}
+approve() { coffer approve "$STORE" "$R" --key "k/${1:-ben}" "${OPEN[@]}" > out || fail "$(cat out)"; }
+people() {
+    { echo "anna $(pub anna) roles=officer"; echo "ben $(pub ben) roles=officer"; echo "cleo $(pub cleo) roles=auditor"; } > people
+    coffer people set "$STORE" people -o r "${OPEN[@]}" > out
+    R=$(echo r/*.request)
+    for n in anna ben; do ssh-keygen -q -Y sign -n coffer-people -f k/$n < "$R" > "$R.$n" 2> /dev/null; done
+    coffer people accept "$STORE" "$R" "$R.anna" "$R.ben" "${OPEN[@]}" > out
+}
+records() { coffer log "$STORE" "${OPEN[@]}" --json | grep '"type":"escrow"'; }
+
+make_store audit
+people
+scheme 2 alice bob carol > scheme.ini
+
+say "a shelf and its scheme; without an epoch that was approved no key comes in"
+sed 's/threshold = 2/threshold = 1/' scheme.ini > one.ini
+expect_fail "whole" coffer escrow init "$S" --scheme one.ini "${OPEN[@]}"
+expect_fail "no shelf" coffer escrow list "$S" "${OPEN[@]}"
+coffer escrow init "$S" --scheme scheme.ini "${OPEN[@]}" > out
+expect_fail "reshare" coffer escrow init "$S" --scheme scheme.ini "${OPEN[@]}"
+epoch kit 1
+openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out away/key.pem 2> /dev/null
+printf '[req]\ndistinguished_name=d\n[d]\n[enc]\nkeyUsage=keyEncipherment\n' > conf
+openssl req -x509 -new -key away/key.pem -subj /CN=enc -days 9 -config conf -extensions enc -out enc.crt
+fine=(--cert enc.crt --owner subscriber --level 2)
+expect_fail "no epoch is in force" coffer escrow put "$S" away/key.pem "${fine[@]}" "${OPEN[@]}"
+sed 's/bob-safe/hell-safe/' scheme.ini > other.ini
+mv scheme.ini real.ini && cp other.ini scheme.ini && epoch other 7 && mv real.ini scheme.ini
+expect_fail "another scheme" coffer escrow accept "$S" other/epoch.json "${OPEN[@]}"
+coffer escrow accept "$S" kit/epoch.json "${OPEN[@]}" --json > accepted
+E=$(json 'j["sequence"]' < accepted)
+expect_fail "no epoch is in force" coffer escrow put "$S" away/key.pem "${fine[@]}" "${OPEN[@]}"
+ok "a shelf"
+
+say "an epoch is in force once two approved it, through the daemon"
+mount_archive
+S=$MNT/keys OPEN=()
+request escrow-accept keys "$E"
+grep -q "bob-safe" r/*.sheet || fail "the sheet does not say who holds what: $(cat r/*.sheet)"
+approve
+grep -q ' done' out || fail "$(cat out)"
+expect_code 1 coffer request escrow-accept "$STORE" keys "$E" --as anna -o r
+grep -q "accepted already" "$W/out" || fail "$(cat "$W/out")"
+ok "an epoch in force"
+
+say "a key: judged, encrypted, on the shelf, with its record; live"
+coffer escrow put "$S" away/key.pem "${fine[@]}" --name "mail of a subscriber" --json > put
+ID=$(json 'j["key"]' < put)
+cmp -s <(age -d -i <(true) "$S/$ID.age" 2> /dev/null) away/key.pem && fail "the file on the shelf is in clear"
+head -c 21 "$S/$ID.age" | grep -q age-encryption.org || fail "the file on the shelf is no age file"
+same "its record" "$(sha256sum < "$S/$ID.age" | cut -d' ' -f1) encrypt 2048 1" \
+    "$(records | jsonl '[(r["sha256"], r["usage"], r["bits"], r["epoch"]) for r in j if r["what"] == "key"][0]' | tr -d "(),'")"
+expect_fail "kept already" coffer escrow put "$S" away/key.pem "${fine[@]}"
+same "listed" "$ID mail of a subscriber kept" "$(coffer escrow list "$S" --json | jsonl '(j[0]["key"], j[0]["name"], j[0]["state"])' | tr -d "(),'")"
+coffer escrow show "$STORE" "${ID:0:8}" > out
+grep -q "key, epoch 1" out || fail "$(cat out)"
+expect_fail "no key here" coffer escrow show "$STORE" ffff
+same "the name is private" "" "$(grep -l "mail of a subscriber" "$STORE"/log/* || true)"
+ok "a key"
+
+say "what the rules refuse is on record with its clause, and no byte of the key"
+openssl genpkey -algorithm ED25519 -out away/ed.pem
+expect_fail "signing-key" coffer escrow put "$S" away/ed.pem --owner subscriber --level 2
+expect_fail "ca-escrow" coffer escrow put "$S" away/key.pem --cert enc.crt --owner ca --level 1
+coffer events "$STORE" --type escrow-refused --json > refusals
+same "refusals" "signing-key ca-escrow" "$(jsonl '" ".join(dict.fromkeys(e["reason"] for e in j))' < refusals)"
+grep -q "GPKI 4.12.1, 6.2.3, 6.2.5 (R20)" refusals || fail "the clause is not on record: $(cat refusals)"
+grep -qF "$(sed -n 2p away/ed.pem)" refusals && fail "a key is in an event"
+ok "refusals"
+
+say "verified, and by the second reader"
+umount_archive
+OPEN=(--key-file "$KEY") S=$STORE/keys
+verify_intact
+second_reader --json > reader
+same "the second reader" "1 1 []" "$(json 'j["escrow"]["keys"], j["escrow"]["epochs"], j["not_permitted"]' < reader | tr -d '(),')"
+rm -rf "$STORE/index"
+same "offline, the index made anew" "$ID" "$(coffer escrow list "$S" "${OPEN[@]}" --json | jsonl 'j[0]["key"]')"
+ok "verified"

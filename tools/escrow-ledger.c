@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The records of escrow, one after the other, into what is so now. */
+#include "tools/escrow-ledger.h"
+
+#include <stdio.h>
+
+const char *ledger_text(const struct cof_json *o, const char *key)
+{
+	const char *s = cof_json_str(o, key);
+
+	return s ? s : "";
+}
+
+int64_t ledger_number(const struct cof_json *o, const char *key)
+{
+	int64_t v = 0;
+
+	return cof_json_int(o, key, &v) < 0 ? 0 : v;
+}
+
+static int64_t time_of(const struct cof_json *o)
+{
+	int64_t ns = 0;
+
+	return cof_time_parse(ledger_text(o, "time"), &ns) < 0 ? 0 : ns;
+}
+
+/* ---- keys by their numbers, which are digests ---- */
+
+static size_t place_of(const struct ledger *l, const char *id)
+{
+	uint8_t head[8] = {0};
+
+	(void)cof_unhex(id, COF_MIN(strlen(id), (size_t)16) & ~(size_t)1, head);
+	return (size_t)cof_get_le64(head) & (l->places - 1);
+}
+
+static struct ledger_key *key_of(const struct ledger *l, const char *id)
+{
+	if (!l->places)
+		return NULL;
+	for (size_t at = place_of(l, id); l->by_id[at]; at = (at + 1) & (l->places - 1))
+		if (!strcmp(l->key[l->by_id[at] - 1].id, id))
+			return &l->key[l->by_id[at] - 1];
+	return NULL;
+}
+
+static void place(struct ledger *l, size_t i)
+{
+	size_t at = place_of(l, l->key[i].id);
+
+	while (l->by_id[at])
+		at = (at + 1) & (l->places - 1);
+	l->by_id[at] = (uint32_t)i + 1;
+}
+
+/* At most half of the places are taken. */
+static int room(struct ledger *l)
+{
+	size_t places = l->places ? 2 * l->places : 64;
+	struct ledger_key *q;
+	uint32_t *t;
+
+	if (l->n_keys < l->places / 2)
+		return 0;
+	q = realloc(l->key, places / 2 * sizeof(*q));
+	if (!q)
+		return -ENOMEM;
+	l->key = q;
+	t = calloc(places, sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	free(l->by_id);
+	l->by_id = t;
+	l->places = places;
+	for (size_t i = 0; i < l->n_keys; i++)
+		place(l, i);
+	return 0;
+}
+
+/* ---- epochs ---- */
+
+static struct ledger_epoch *epoch_of(const struct ledger *l, uint64_t shelf, uint32_t number, const char *epoch_key)
+{
+	for (size_t i = l->n_epochs; i-- > 0;)
+		if (l->epoch[i].shelf == shelf && l->epoch[i].number == number && !strcmp(l->epoch[i].epoch_key, epoch_key))
+			return &l->epoch[i];
+	return NULL;
+}
+
+struct ledger_epoch *escrow_ledger_epoch_of(const struct ledger *l, const struct ledger_key *k)
+{
+	return epoch_of(l, k->shelf, k->epoch, k->epoch_key);
+}
+
+static struct ledger_epoch *epoch_named(const struct ledger *l, const struct cof_json *o)
+{
+	return epoch_of(l, (uint64_t)ledger_number(o, "shelf"), (uint32_t)ledger_number(o, "epoch"), ledger_text(o, "epoch_key"));
+}
+
+static int begin_epoch(struct ledger *l, struct cof_json *o)
+{
+	struct ledger_epoch *e = epoch_named(l, o), *q;
+
+	if (!e) {
+		q = realloc(l->epoch, (l->n_epochs + 1) * sizeof(*q));
+		if (!q)
+			return -ENOMEM;
+		l->epoch = q;
+		e = &q[l->n_epochs++];
+		*e = (struct ledger_epoch){.shelf = (uint64_t)ledger_number(o, "shelf"), .number = (uint32_t)ledger_number(o, "epoch"),
+					   .begun = time_of(o), .rehearsal = cof_json_bool(o, "rehearsal")};
+		snprintf(e->epoch_key, sizeof(e->epoch_key), "%s", ledger_text(o, "epoch_key"));
+	}
+	e->sequence = (uint64_t)ledger_number(o, "sequence"); /* the document of before lacks what this one has */
+	e->o = o;
+	return 0;
+}
+
+/* ---- keys ---- */
+
+static void encrypted_to(struct ledger *l, struct ledger_key *k, const struct cof_json *o)
+{
+	struct ledger_epoch *e = k->epoch ? escrow_ledger_epoch_of(l, k) : NULL;
+
+	if (e)
+		e->keys--;
+	k->file = (uint64_t)ledger_number(o, "sequence");
+	k->epoch = (uint32_t)ledger_number(o, "epoch");
+	snprintf(k->epoch_key, sizeof(k->epoch_key), "%s", ledger_text(o, "epoch_key"));
+	e = escrow_ledger_epoch_of(l, k);
+	if (e)
+		e->keys++;
+}
+
+static int add_key(struct ledger *l, struct cof_json *o)
+{
+	struct ledger_key *k;
+	int r = room(l);
+
+	if (r < 0 || key_of(l, ledger_text(o, "key")))
+		return r;
+	k = &l->key[l->n_keys];
+	*k = (struct ledger_key){.shelf = (uint64_t)ledger_number(o, "shelf"), .sequence = (uint64_t)ledger_number(o, "sequence"), .o = o,
+				 .created = time_of(o)};
+	snprintf(k->id, sizeof(k->id), "%s", ledger_text(o, "key"));
+	encrypted_to(l, k, o);
+	place(l, l->n_keys++);
+	return 0;
+}
+
+static void recovered(struct ledger *l, struct ledger_key *k, const struct cof_json *o)
+{
+	struct ledger_epoch *e = escrow_ledger_epoch_of(l, k);
+
+	k->recoveries++;
+	k->recovered = time_of(o);
+	k->release = 0;
+	if (e) {
+		e->recovered = k->recovered;
+		e->recovered_at = (uint64_t)ledger_number(o, "sequence");
+	}
+}
+
+static void about_key(struct ledger *l, const char *what, struct cof_json *o)
+{
+	struct ledger_key *k = key_of(l, ledger_text(o, "key"));
+
+	if (!k)
+		return;
+	if (!strcmp(what, "rotated")) {
+		encrypted_to(l, k, o);
+		k->rotated = time_of(o);
+	} else if (!strcmp(what, "release")) {
+		k->release = (uint64_t)ledger_number(o, "sequence");
+		k->to = ledger_text(o, "to");
+	} else if (!strcmp(what, "attempt")) {
+		k->opened++;
+	} else if (!strcmp(what, "recovered")) {
+		recovered(l, k, o);
+	} else if (!strcmp(what, "revoked")) {
+		struct ledger_epoch *e = k->revoked ? NULL : escrow_ledger_epoch_of(l, k);
+
+		k->revoked = true;
+		if (e)
+			e->keys--;
+	}
+}
+
+/* ---- all of them ---- */
+
+int escrow_ledger_add(struct ledger *l, struct cof_json *record)
+{
+	struct cof_json **q = l->record;
+	const char *what = ledger_text(record, "what");
+	struct ledger_epoch *e;
+
+	if (!(l->n_records & (l->n_records + 1))) { /* one less than a power of two, as the room is */
+		q = realloc(l->record, 2 * (l->n_records + 1) * sizeof(struct cof_json *));
+		if (!q)
+			return -ENOMEM;
+		l->record = q;
+	}
+	record = cof_json_ref(record);
+	q[l->n_records++] = record;
+	if (!strcmp(what, "key"))
+		return add_key(l, record);
+	if (!strcmp(what, "epoch"))
+		return begin_epoch(l, record);
+	if (!strcmp(what, "scheme"))
+		l->scheme = (uint64_t)ledger_number(record, "sequence");
+	e = epoch_named(l, record);
+	if (!strcmp(what, "epoch-valid") && e && !e->valid) {
+		e->valid = time_of(record);
+		e->valid_at = (uint64_t)ledger_number(record, "sequence");
+	}
+	if (!strcmp(what, "revoked") && !cof_json_get(record, "key") && e)
+		e->revoked = true;
+	about_key(l, what, record);
+	return 0;
+}
+
+static int add(void *user, struct cof_json *record)
+{
+	return escrow_ledger_add(user, record);
+}
+
+int escrow_ledger_load(struct escrow_shelf *s, struct ledger *ret, struct cof_diag *diag)
+{
+	*ret = (struct ledger){.n_records = 0};
+	return escrow_records(s, add, ret, diag);
+}
+
+void escrow_ledger_done(struct ledger *l)
+{
+	for (size_t i = 0; i < l->n_records; i++)
+		cof_json_free(l->record[i]);
+	free(l->record);
+	free(l->key);
+	free(l->epoch);
+	free(l->by_id);
+	*l = (struct ledger){.n_records = 0};
+}
+
+/* ---- asking ---- */
+
+int escrow_ledger_find(const struct ledger *l, const char *id, struct ledger_key **ret, struct cof_diag *diag)
+{
+	size_t n = strlen(id), found = 0;
+
+	for (size_t i = 0; i < l->n_keys; i++)
+		if (n && n < ESCROW_ID && !strncmp(l->key[i].id, id, n)) {
+			*ret = &l->key[i];
+			found++;
+		}
+	if (!found)
+		return cof_fail(diag, -ENOENT, "no key here has the number %.40s: coffer escrow list has them", id);
+	return found > 1 ? cof_fail(diag, -ENOTUNIQ, "%zu keys have numbers that begin with %.40s: give more of it", found, id) : 0;
+}
+
+struct ledger_epoch *escrow_ledger_current(const struct ledger *l, bool rehearsal)
+{
+	struct ledger_epoch *best = NULL;
+
+	for (size_t i = 0; i < l->n_epochs; i++) {
+		struct ledger_epoch *e = &l->epoch[i];
+
+		if (e->valid && !e->revoked && e->rehearsal == rehearsal && (!best || e->valid_at > best->valid_at))
+			best = e;
+	}
+	return best;
+}

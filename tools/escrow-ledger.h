@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the records of escrow amount to: keys, epochs, custodians, releases as they are now. Pure but for escrow_ledger_load. */
+#ifndef COFFER_ESCROW_LEDGER_H
+#define COFFER_ESCROW_LEDGER_H
+
+#include "tools/escrow-archive.h"
+
+#define ESCROW_ID 33 /* bytes of a key's number in hexadecimal, with a NUL */
+
+struct ledger_key {
+	char id[ESCROW_ID];
+	uint64_t shelf, sequence;   /* of its record */
+	uint64_t file;		    /* the record whose file it lies in now: of the key, or of its last rotation */
+	uint32_t epoch;		    /* to which that is encrypted */
+	char epoch_key[65];
+	struct cof_json *o;	    /* its record */
+	int64_t created, rotated;   /* ns; rotated 0: never */
+	uint64_t release;	    /* sequence of one that was not used yet; 0: none */
+	const char *to;		    /* of that */
+	unsigned recoveries, opened; /* delivered; begun */
+	int64_t recovered;	    /* the last one; 0: never */
+	bool revoked;
+};
+struct ledger_epoch {
+	uint64_t shelf, sequence; /* of its newest record with a document */
+	uint32_t number;
+	char epoch_key[65];
+	struct cof_json *o;
+	int64_t begun, valid; /* valid 0: not yet */
+	int64_t recovered;    /* when a key of it was recovered last; 0: never */
+	uint64_t recovered_at; /* sequence of that */
+	uint64_t valid_at;	/* sequence of the record that put it in force */
+	unsigned keys;	      /* whose file is encrypted to it now */
+	bool rehearsal, revoked;
+};
+struct ledger {
+	struct cof_json **record; /* all, in order */
+	size_t n_records;
+	struct ledger_key *key;
+	struct ledger_epoch *epoch;
+	size_t n_keys, n_epochs;
+	uint32_t *by_id; /* index + 1, open addressing */
+	size_t places;
+	uint64_t scheme; /* sequence of the newest scheme; 0: none */
+};
+/* Of the shelf, or of all where none is named. Done with escrow_ledger_done, also after an error. */
+int escrow_ledger_load(struct escrow_shelf *s, struct ledger *ret, struct cof_diag *diag);
+int escrow_ledger_add(struct ledger *l, struct cof_json *record); /* the next one; borrowed */
+void escrow_ledger_done(struct ledger *l);
+
+/* By its number or the beginning of it. -ENOENT, -ENOTUNIQ with a sentence. */
+int escrow_ledger_find(const struct ledger *l, const char *id, struct ledger_key **ret, struct cof_diag *diag);
+/* The newest that is in force; NULL: none is. */
+struct ledger_epoch *escrow_ledger_current(const struct ledger *l, bool rehearsal);
+struct ledger_epoch *escrow_ledger_epoch_of(const struct ledger *l, const struct ledger_key *k); /* NULL */
+const char *ledger_text(const struct cof_json *o, const char *key); /* "" where there is none */
+int64_t ledger_number(const struct cof_json *o, const char *key);   /* 0 */
+
+#endif
