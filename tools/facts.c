@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One pass over the frames of an archive, and its status. */
 #include "tools/facts.h"
+#include "fs/rules/approve.h"
 
 #include <stdio.h>
 
@@ -10,10 +11,14 @@ static int take_event(struct facts *f, const struct cof_json *e, int64_t time, u
 {
 	const char *type = cof_json_str(e, "event");
 	struct done *d = NULL, *grown;
+	enum cof_review kind;
 
 	f->events++;
 	f->events_without_outcome += !cof_json_str(e, "outcome");
 	if (!type || strlen(type) >= sizeof(d->type))
+		return 0;
+	/* One that does not say what was looked at reviewed nothing. */
+	if (cof_review_find(type, &kind) == 0 && !cof_json_get(e, "reviewed_to"))
 		return 0;
 	for (size_t i = 0; i < f->n_done && !d; i++)
 		d = strcmp(f->done[i].type, type) ? NULL : &f->done[i];

@@ -9,8 +9,8 @@ static const struct {
 #define EACH(name, rule, what) {#name, rule, what, offsetof(struct cof_profile, name)}
     EACH(proof, "R8", "a proof of time: coffer clock STORE --stamp"),
     EACH(self_check, "R17", "integrity of software and configuration"),
-    EACH(review, "R18", "review of significant events"),
-    EACH(failed_logins, "R18", "review of failed logins"),
+    EACH(review, "R18", "review of significant events: coffer review"),
+    EACH(failed_logins, "R18", "review of failed logins: coffer review --logins"),
     EACH(access_review, "R18", "review of access rights"),
     EACH(report, "R18", "report to the head"),
     EACH(report_yearly, "R18", "yearly report to the head"),

@@ -162,6 +162,33 @@ int people_ask_one(struct people_asking *a, const char *verb, struct cof_json *a
 	return r == 0 && !*ret ? cof_fail(diag, -EPROTO, "the daemon said nothing") : r;
 }
 
+static int events_of_daemon(struct people_asking *a, const struct cof_events_query *q, cof_show_fn fn, void *user,
+			    struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *args = cof_json_object();
+
+	cof_json_set_str(args, "verb", "events");
+	if (q->type)
+		cof_json_set_str(args, "type", q->type);
+	if (q->source)
+		cof_json_set_str(args, "source", q->source);
+	cof_json_set_int(args, "since", q->since);
+	cof_json_set_int(args, "until", q->until);
+	cof_json_set_uint(args, "from", q->from);
+	return store_ask(&a->store, args, fn, user, diag);
+}
+
+int people_events(struct people_asking *a, const struct cof_events_query *q, cof_show_fn fn, void *user, struct cof_diag *diag)
+{
+	uint64_t next;
+	int r = a->archive ? -ENOTCONN : events_of_daemon(a, q, fn, user, diag);
+
+	if (r != -ENOTCONN)
+		return r;
+	r = a->archive ? 0 : open_here(a, diag);
+	return r == 0 ? cof_archive_events(a->archive, q, fn, user, &next) : r;
+}
+
 int people_close(struct people_asking *a, int r, struct cof_diag *diag)
 {
 	struct cof_diag closing = {""};

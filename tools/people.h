@@ -22,6 +22,8 @@ int people_ask(struct people_asking *a, const char *verb, struct cof_json *args,
 /* As people_ask, for an answer of one line. */
 int people_ask_one(struct people_asking *a, const char *verb, struct cof_json *args, struct cof_json **ret,
 		   struct cof_diag *diag);
+/* Events that match, in order; through the daemon, or of the archive that was opened. */
+int people_events(struct people_asking *a, const struct cof_events_query *q, cof_show_fn fn, void *user, struct cof_diag *diag);
 int people_close(struct people_asking *a, int r, struct cof_diag *diag); /* r, or what closing says */
 
 void people_set_bytes(struct cof_json *args, const char *key, const struct cof_buf *b);
