@@ -96,20 +96,45 @@ static void ask(struct answer *ret)
 	cof_buf_done(&query);
 }
 
-/* The checkpoint that was asked about last, by somebody else: another nonce. */
-static void ask_as_another(struct answer *ret)
+static void ask_about(const uint8_t *note, size_t n, const uint8_t nonce[COF_STAMP_NONCE], struct answer *ret)
 {
-	static const uint8_t nonce[COF_STAMP_NONCE] = {0x99};
 	struct cof_buf query = {0};
-	uint8_t imprint[COF_HASH], *note = NULL;
-	size_t n = 0;
+	uint8_t imprint[COF_HASH];
 
-	ck_assert_int_eq(cof_io_load(s.io, "checkpoint", COF_NOTE_MAX, &note, &n), 0);
 	cof_sha256(note, n, imprint);
 	ck_assert_int_eq(cof_stamp_query(imprint, nonce, &query), 0);
 	ask_with(&query, ret);
 	cof_buf_done(&query);
+}
+
+/* The checkpoint that was asked about last, by somebody else: another nonce. */
+static void ask_as_another(struct answer *ret)
+{
+	static const uint8_t nonce[COF_STAMP_NONCE] = {0x99};
+	uint8_t *note = NULL;
+	size_t n = 0;
+
+	ck_assert_int_eq(cof_io_load(s.io, "checkpoint", COF_NOTE_MAX, &note, &n), 0);
+	ask_about(note, n, nonce, ret);
 	free(note);
+}
+
+/* The query that was made last is rewritten: another note, which somebody has stamped for it with its nonce. */
+static void alter_query(struct answer *ret)
+{
+	uint8_t *note = NULL, *all = NULL, *at;
+	size_t n = 0, len = 0;
+
+	ck_assert_int_eq(cof_io_load(s.io, "checkpoint", COF_NOTE_MAX, &note, &n), 0);
+	ck_assert_int_eq(cof_io_load(s.io, "stamps", 1u << 20, &all, &len), 0);
+	at = memmem(all, len, note, n);
+	ck_assert_ptr_nonnull(at);
+	note[0] ^= 1;
+	memcpy(at, note, n);
+	ck_assert_int_eq(cof_io_replace(s.io, "stamps", all, len), 0);
+	ask_about(note, n, at + n + 3, ret); /* behind the next field's tag and length */
+	free(note);
+	free(all);
 }
 
 static int give(const struct answer *a, bool trusted, struct cof_stamped *ret)
@@ -227,6 +252,10 @@ START_TEST(refused)
 	ck_assert_msg(give(&other, true, &done) == 0, "%s", diag.text);
 	/* the file of queries altered: the note is not signed by this log */
 	ask(&late);
+	alter_query(&late);
+	ck_assert_int_eq(give(&late, true, &done), -EBADMSG);
+	ck_assert_msg(strstr(diag.text, "was altered") != NULL, "%s", diag.text);
+	ask(&late);
 	(void)file("three");
 	ck_assert_int_eq(cof_archive_checkpoint(s.archive), 0);
 	run("sed -i 's/test.example/best.example/g' %s/stamps", s.dir);
@@ -259,12 +288,13 @@ START_TEST(clock_set_back)
 	struct cof_stamped done;
 	struct cof_buf shown = {0};
 	char from[32];
-	uint64_t ino;
+	uint64_t ino, first;
 	int64_t off = 0;
 
 	stamp(&done);
 	cof_time_text(done.stamp.time - done.stamp.accuracy, from);
 	set_by = -10 * YEAR;
+	first = atomic_load(&s.archive->size);
 	cof_archive_tick(s.archive);
 	ino = file("set-back");
 	ck_assert_int_eq(cof_archive_info(s.archive, ino, o), 0);
@@ -285,6 +315,7 @@ START_TEST(clock_set_back)
 	ck_assert_uint_eq(v.stamps_proven, 1);
 	ck_assert_uint_ge(v.too_early, 3);
 	ck_assert_ptr_nonnull(strstr(last_finding.text, "before a proof"));
+	ck_assert_int_eq(last_finding.sequence, (int64_t)first);
 	/* a store without a daemon tells the same */
 	cof_json_free(clock);
 	clock = cof_json_object();
