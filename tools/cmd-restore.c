@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer restore: an archive comes back from a vault. */
 #include "tools/coffer.h"
+#include "tools/buckets.h"
 #include "tools/output.h"
 #include "tools/vaults.h"
 
@@ -30,6 +31,7 @@ struct restoring {
 	struct vault_copy *copy;
 	bool envelope;
 	struct progress progress;
+	struct bucket_args bucket;
 };
 
 static void progressed(void *user, uint64_t done, uint64_t total)
@@ -157,7 +159,10 @@ static int run(const struct verb *self, int argc, char **argv)
 	int option, err;
 
 	while ((option = option_next(self, argc, argv)) >= 0)
-		*(option == OPT_ARCHIVE ? &r.archive : option == OPT_VKEY ? &r.vkey : &r.log_vkey) = optarg;
+		if (option >= OPTION_MORE)
+			bucket_take(&r.bucket, option - OPTION_MORE);
+		else
+			*(option == OPT_ARCHIVE ? &r.archive : option == OPT_VKEY ? &r.vkey : &r.log_vkey) = optarg;
 	if (option != OPTION_END)
 		return option_exit(option);
 	if (!operands_are(self, argc, argv, 2))
@@ -168,10 +173,15 @@ static int run(const struct verb *self, int argc, char **argv)
 	if (err == 0 &&
 	    ((r.vkey && cof_vkey_parse(r.vkey, &r.vault) < 0) || (r.log_vkey && cof_vkey_parse(r.log_vkey, &r.log) < 0)))
 		return misuse("a key that was given is none: NAME+ID+BASE64");
-	if (err == 0)
+	if (err == 0 && s3_is_url(argv[optind])) {
+		if (r.vkey)
+			return misuse("--vkey is of a vault; a bucket signs nothing");
+		err = bucket_restore(argv[optind], argv[optind + 1], r.id, r.log_vkey ? &r.log : NULL, &r.bucket, &diag);
+	} else if (err == 0) {
 		err = fetch(&r, argv[optind], argv[optind + 1], &diag);
-	if (err == 0)
-		say(&r, argv[optind + 1]);
+		if (err == 0)
+			say(&r, argv[optind + 1]);
+	}
 	vault_copy_free(r.copy);
 	cof_io_free(r.io);
 	vault_line_close(&r.line);
@@ -189,8 +199,12 @@ const struct verb verb_restore = {
 	    "\n"
 	    "  coffer restore ssh://vault@b.example/srv/vault /srv/ledger --archive ID\n"
 	    "\n"
+	    "Out of a bucket (s3://BUCKET[/PREFIX]) objects are read by their versions, so what a delete marker covers comes back too; one that "
+	    "is not what its name says is passed over for another of its versions. Without --log-vkey the key that lies there is believed.\n"
+	    "\n"
 	    "Exit code: 0 restored, 1 failed, 2 wrong usage.",
     .options = options,
+    .more = bucket_way_options,
     .run = run,
     .takes_files = true,
 };

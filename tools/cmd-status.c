@@ -6,6 +6,7 @@
 #include "tools/recovery.h"
 #include "tools/store.h"
 #include "tools/vaults.h"
+#include "tools/buckets.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -66,12 +67,15 @@ static int acknowledge(const char *arg, struct cof_json **ret, struct cof_diag *
 /* What cannot be read of them is told in their place: the rest of the status stands. */
 static void add_vaults(const struct store *s, struct cof_json *status)
 {
-	struct cof_json *vaults = cof_json_array();
+	struct cof_json *vaults = cof_json_array(), *buckets = cof_json_array();
 	struct cof_diag diag = {""};
 
 	if (vault_entries_json(s, vaults, &diag) < 0)
 		cof_json_set_str(status, "vaults_error", diag.text);
+	else if (bucket_entries_json(s, buckets, &diag) < 0)
+		cof_json_set_str(status, "vaults_error", diag.text);
 	cof_json_set(status, "vaults", vaults);
+	cof_json_set(status, "buckets", buckets);
 }
 
 static int get_status(const char *arg, struct cof_json **ret, struct cof_diag *diag)
@@ -269,7 +273,8 @@ static void say_vaults(const struct cof_json *o)
 		else
 			printf("nothing confirmed yet (coffer sync)\n");
 	}
-	if (!cof_json_count(list))
+	bucket_say(cof_json_get(o, "buckets"));
+	if (!cof_json_count(list) && !cof_json_count(cof_json_get(o, "buckets")))
 		line("Vaults", "none: no copy elsewhere is known (coffer vault add)");
 	line("Vaults", cof_json_str(o, "vaults_error"));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer sync: brings an archive's vaults up to date. */
 #include "tools/coffer.h"
+#include "tools/buckets.h"
 #include "tools/output.h"
 #include "tools/vaults.h"
 
@@ -137,6 +138,28 @@ static int one(void *user, struct vault_entry *e)
 	return 0;
 }
 
+/* A copy in a bucket, likewise. */
+static int one_bucket(void *user, const struct bucket *b)
+{
+	struct syncing *s = user;
+	struct bucket_sync p = {.store = &s->store, .limit = s->limit, .json = s->json, .envelope = s->envelope,
+				.envelope_len = s->envelope_len, .progress = &s->progress};
+	struct cof_diag diag = {""};
+	int r;
+
+	if (!wanted(s, b->name))
+		return 0;
+	s->met++;
+	r = bucket_push(&p, b, &diag);
+	if (r < 0) {
+		cof_autofree char *shown = escaped(diag.text);
+
+		complain("copy %s: %s", b->name, shown ? shown : "out of memory");
+		s->code = COF_MAX(s->code, r == -ESTALE ? EXIT_BEHIND : r == -ENOTUNIQ ? EXIT_FORK : EXIT_FAILED);
+	}
+	return 0;
+}
+
 static int act(struct syncing *s, const char *arg, struct cof_diag *diag)
 {
 	int r = cof_crypto_init(SECURE_BYTES, diag);
@@ -146,6 +169,8 @@ static int act(struct syncing *s, const char *arg, struct cof_diag *diag)
 	for (int i = 0; r == 0 && i < s->n; i++) {
 		struct vault_entry e = {.time = 0};
 
+		if (bucket_exists(&s->store, s->name[i]))
+			continue;
 		r = vault_entry_load(&s->store, s->name[i], &e, diag);
 		vault_entry_done(&e);
 	}
@@ -155,6 +180,8 @@ static int act(struct syncing *s, const char *arg, struct cof_diag *diag)
 			return cof_fail(diag, r, "%s/seal/recovery.age cannot be read: %s", s->store.path, strerror(-r));
 		r = vault_entries(&s->store, one, s, diag);
 	}
+	if (r == 0)
+		r = bucket_entries(&s->store, one_bucket, s, diag);
 	if (r == 0 && !s->met)
 		r = cof_fail(diag, -ENOENT, "%s has no vault yet: coffer vault add %s NAME URL", s->store.path, s->store.path);
 	return r;

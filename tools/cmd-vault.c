@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer vault: which vaults an archive has. */
 #include "tools/coffer.h"
+#include "tools/buckets.h"
 #include "tools/output.h"
 #include "tools/vaults.h"
 
@@ -10,25 +11,33 @@
 
 #define SECURE_BYTES (1u << 20)
 
-enum { OPT_VKEY, OPT_JSON };
+enum { OPT_VKEY, OPT_JSON, OPT_ALL };
+enum { EXIT_FOUND = 3 };
 
 static const struct tool_option options[] = {
     [OPT_VKEY] = {"vkey", "KEY", "of add: the vault's key as its operator tells it; another one is refused. Without this the key that is met "
 				 "is taken, and shown"},
-    [OPT_JSON] = {"json", NULL, "one JSON array instead of text"},
+    [OPT_JSON] = {"json", NULL, "one JSON value instead of text"},
+    [OPT_ALL] = {"all", NULL, "of check: all bytes are read back, not a sample"},
     {0},
 };
 
 struct args {
 	const char *vkey;
-	bool json;
+	bool json, all;
+	struct bucket_args bucket;
 	struct store store;
+	uint64_t findings;
 };
 
 static void take_option(struct args *a, int option)
 {
-	if (option == OPT_VKEY)
+	if (option >= OPTION_MORE)
+		bucket_take(&a->bucket, option - OPTION_MORE);
+	else if (option == OPT_VKEY)
 		a->vkey = optarg;
+	else if (option == OPT_ALL)
+		a->all = true;
 	else
 		a->json = true;
 }
@@ -63,6 +72,10 @@ static int add(struct args *a, char **operand, struct cof_diag *diag)
 
 	if (!vault_name_ok(operand[1]))
 		return cof_fail(diag, -EINVAL, "'%s' is no name for a vault: letters a to z, digits and -", operand[1]);
+	if (s3_is_url(operand[2]))
+		return bucket_add(&a->store, operand[1], operand[2], &a->bucket, diag);
+	if (bucket_exists(&a->store, operand[1]))
+		return cof_fail(diag, -EEXIST, "%s has a copy '%s' in a bucket: choose another name", a->store.path, operand[1]);
 	if (a->vkey && cof_vkey_parse(a->vkey, &wanted) < 0)
 		return cof_fail(diag, -EINVAL, "--vkey wants a key as coffer-vault status prints it");
 	if (strlen(operand[2]) >= sizeof(e.url) || strpbrk(operand[2], "\n\r"))
@@ -109,18 +122,34 @@ static void say(const struct store *s, const struct cof_json *v)
 
 static int list(struct args *a, struct cof_diag *diag)
 {
-	cof_autojson struct cof_json *all = cof_json_array();
+	cof_autojson struct cof_json *all = cof_json_array(), *buckets = cof_json_array();
 	int r = vault_entries_json(&a->store, all, diag);
 
+	if (r == 0)
+		r = bucket_entries_json(&a->store, a->json ? all : buckets, diag);
 	if (r < 0)
 		return r;
 	if (a->json)
 		return print_json(all, true) == -ENOMEM ? cof_fail(diag, -ENOMEM, "out of memory") : 0;
 	for (size_t i = 0; i < cof_json_count(all); i++)
 		say(&a->store, cof_json_at(all, i));
-	if (!cof_json_count(all))
+	bucket_say(buckets);
+	if (!cof_json_count(all) && !cof_json_count(buckets))
 		printf("%s has no vault: coffer vault add %s NAME URL\n", a->store.path, a->store.path);
 	return 0;
+}
+
+/* ---- check ---- */
+
+static int check(struct args *a, char **operand, struct cof_diag *diag)
+{
+	struct vault_entry e;
+
+	if (!bucket_exists(&a->store, operand[1]) && vault_entry_load(&a->store, operand[1], &e, NULL) == 0) {
+		vault_entry_done(&e);
+		return cof_fail(diag, -ENOTSUP, "%s is a vault, which checks what it has itself: coffer-vault scrub DIR, there", operand[1]);
+	}
+	return bucket_check(&a->store, operand[1], a->all, a->json, &a->findings, diag);
 }
 
 static int run(const struct verb *self, int argc, char **argv)
@@ -128,31 +157,32 @@ static int run(const struct verb *self, int argc, char **argv)
 	struct args a = {.vkey = NULL};
 	struct cof_diag diag = {""};
 	char **operand;
-	bool adds;
-	int option, r;
+	const char *what;
+	int option, r, wanted;
 
 	while ((option = option_next(self, argc, argv)) >= 0)
 		take_option(&a, option);
 	if (option != OPTION_END)
 		return option_exit(option);
 	operand = argv + optind + 1;
-	adds = argc > optind && !strcmp(argv[optind], "add");
-	if (!adds && (argc <= optind || strcmp(argv[optind], "list")))
-		return misuse("add or list comes first");
-	if (argc - optind != (adds ? 4 : 2))
-		return misuse(adds ? "add wants STORE NAME URL" : "list wants STORE");
+	what = argc > optind ? argv[optind] : "";
+	wanted = !strcmp(what, "add") ? 4 : !strcmp(what, "check") ? 3 : !strcmp(what, "list") ? 2 : 0;
+	if (!wanted)
+		return misuse("add, check or list comes first");
+	if (argc - optind != wanted)
+		return misuse(wanted == 4 ? "add wants STORE NAME URL" : wanted == 3 ? "check wants STORE NAME" : "list wants STORE");
 	r = cof_crypto_init(SECURE_BYTES, &diag);
 	if (r == 0)
 		r = store_open(operand[0], &a.store, &diag);
 	if (r == 0)
-		r = adds ? add(&a, operand, &diag) : list(&a, &diag);
+		r = wanted == 4 ? add(&a, operand, &diag) : wanted == 3 ? check(&a, operand, &diag) : list(&a, &diag);
 	store_close(&a.store);
-	return r < 0 ? failure(&diag) : EXIT_OK;
+	return r < 0 ? failure(&diag) : a.findings ? EXIT_FOUND : EXIT_OK;
 }
 
 const struct verb verb_vault = {
     .name = "vault",
-    .args = "add STORE NAME URL | list STORE",
+    .args = "add STORE NAME URL | list STORE | check STORE NAME",
     .summary = "the vaults far away that keep copies of an archive",
     .text = "A vault is a directory on another host (coffer-vault init) that takes this archive's log, verifies it without any key, keeps "
 	    "what it has seen, and signs with a key of its own what that was and when. URL is ssh://[USER@]HOST[:PORT]/DIR, or dir:/DIR for "
@@ -163,9 +193,16 @@ const struct verb verb_vault = {
 	    "\n"
 	    "  coffer vault add /srv/ledger kaohsiung ssh://vault@vault.example/srv/vault\n"
 	    "\n"
-	    "Exit code: 0 done, 1 failed, 2 wrong usage.",
+	    "URL may also be s3://BUCKET[/PREFIX] on a server that --endpoint names, a bucket with Object Lock: a copy that locks what is put "
+	    "there for as long as retention says, and judges and signs nothing. add tries what the bucket can do, and refuses one that does "
+	    "not lock. check compares what is there with what was put there: objects, versions, locks, holds, and bytes.\n"
+	    "\n"
+	    "  coffer vault add /srv/ledger far s3://records/ledger --endpoint https://s3.example --credentials /etc/coffer/s3\n"
+	    "\n"
+	    "Exit code: 0 done, 1 failed, 2 wrong usage, 3 check found something.",
     .options = options,
+    .more = bucket_options,
     .run = run,
     .takes_files = true,
-    .actions = "add list",
+    .actions = "add check list",
 };

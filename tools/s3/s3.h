@@ -115,6 +115,7 @@ int s3_set_hold(struct s3 *s, const char *key, const char *version, enum s3_hold
 struct s3_listed {
 	const char *key, *version, *etag;
 	uint64_t size;
+	int64_t modified; /* as the server says, ns; 0: it does not */
 	bool marker, latest;
 };
 /* Every version and delete marker whose key begins with prefix and is behind `after` (NULL: all),

@@ -152,6 +152,7 @@ struct paging {
 	struct s3_page page;
 	char key[S3_KEY_MAX + 1], version[S3_VERSION_MAX], etag[S3_ETAG_MAX];
 	uint64_t size;
+	int64_t modified;
 	bool latest, whole;
 };
 
@@ -198,12 +199,14 @@ static int entry(struct paging *g, bool marker)
 			      .version = g->version,
 			      .etag = g->etag,
 			      .size = g->size,
+			      .modified = g->modified,
 			      .marker = marker,
 			      .latest = g->latest};
 	int r = *g->key && *g->version ? g->fn(g->user, &v) : -EBADMSG;
 
 	g->key[0] = g->version[0] = g->etag[0] = 0;
 	g->size = 0;
+	g->modified = 0;
 	g->latest = false;
 	return r;
 }
@@ -238,6 +241,8 @@ static int one(void *user, const char *path, const char *value)
 		return copy(value, g->etag, sizeof(g->etag));
 	if (!strcmp(path, "/Size"))
 		return number(value, &g->size);
+	if (!strcmp(path, "/LastModified") && cof_time_parse(value, &g->modified) < 0)
+		g->modified = 0;
 	if (!strcmp(path, "/IsLatest"))
 		g->latest = !strcmp(value, "true");
 	return 0;

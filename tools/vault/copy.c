@@ -58,7 +58,7 @@ int vault_copy_head(struct vault_copy *c, const void *note, size_t len, const st
 				(unsigned long long)coming.size, (unsigned long long)c->head.size);
 	cof_frontier_root(&c->tree.frontier, root);
 	if (c->tree.frontier.size > coming.size ||
-	    copy_proof_check(c->tree.frontier.size, root, &coming, from_here) < 0) {
+	    (!c->blind && copy_proof_check(c->tree.frontier.size, root, &coming, from_here) < 0)) {
 		r = copy_back_to(c, c->head.size, c->head_end);
 		if (r < 0)
 			return cof_fail(diag, r, "%s: what was of no head cannot be dropped: %s", cof_io_where(c->io),
@@ -232,7 +232,7 @@ int vault_copy_feed(struct vault_copy *c, uint64_t address, const void *p, size_
 	if (address != c->boundary + c->part_len || n > size - address % size)
 		return cof_fail(diag, -EUCLEAN, "bytes of address %llu came where %llu goes on",
 				(unsigned long long)address, (unsigned long long)(c->boundary + c->part_len));
-	if (c->unproven + n > VAULT_UNPROVEN)
+	if (c->unproven + n > VAULT_UNPROVEN && !c->blind)
 		return cof_fail(diag, -EFBIG, "more than %u MiB came without a proof", VAULT_UNPROVEN >> 20);
 	r = segment_for(c, address, diag);
 	if (r < 0)
@@ -257,7 +257,7 @@ int vault_copy_prove(struct vault_copy *c, const struct vault_proof *proof, stru
 	if (r == 0)
 		r = copy_proof_check(size, root, &c->coming, proof);
 	if (r < 0) {
-		r = copy_back_to(c, c->proven, c->proven_end);
+		r = c->blind ? copy_back_to(c, c->head.size, c->head_end) : copy_back_to(c, c->proven, c->proven_end);
 		return cof_fail(diag, r < 0 ? r : -EBADMSG, "frames up to %llu came that are not of the head",
 				(unsigned long long)size);
 	}
@@ -265,6 +265,27 @@ int vault_copy_prove(struct vault_copy *c, const struct vault_proof *proof, stru
 	c->proven_end = c->boundary;
 	c->unproven = c->part_len;
 	return 0;
+}
+
+void vault_copy_blind(struct vault_copy *c)
+{
+	c->blind = true;
+}
+
+int vault_copy_keep(struct vault_copy *c, struct cof_diag *diag)
+{
+	if (c->part_len)
+		return cof_fail(diag, -EBADMSG, "what came ends within frame %llu", (unsigned long long)c->tree.frontier.size);
+	c->proven = c->tree.frontier.size;
+	c->proven_end = c->boundary;
+	return 0;
+}
+
+int vault_copy_drop(struct vault_copy *c, struct cof_diag *diag)
+{
+	int r = copy_back_to(c, c->proven, c->proven_end);
+
+	return r < 0 ? cof_fail(diag, r, "%s: what came cannot be dropped: %s", cof_io_where(c->io), strerror(-r)) : 0;
 }
 
 /* All that came since the head, also in sessions that ended before they could. */

@@ -46,6 +46,7 @@ struct vault_copy {
 	uint64_t unproven;
 	uint64_t proven;		    /* frames that a proof covers, the head's among them */
 	uint64_t proven_end;
+	bool blind; /* no proof comes before the end: `proven` is what is kept when something behind it is wrong */
 	uint8_t *part; /* of the next frame; FRAME_MAX bytes */
 	size_t part_len, part_want; /* want: of the whole frame, 0: not known */
 	struct cof_file *segment; /* that is written to */

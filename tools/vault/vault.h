@@ -98,6 +98,14 @@ int vault_copy_head(struct vault_copy *c, const void *note, size_t len, const st
 int vault_copy_feed(struct vault_copy *c, uint64_t address, const void *p, size_t n, struct cof_diag *diag);
 /* All whole frames so far are of the coming head. -EBADMSG: they are not, and are dropped. */
 int vault_copy_prove(struct vault_copy *c, const struct vault_proof *proof, struct cof_diag *diag);
+/*
+ * Before vault_copy_head: whoever gives the bytes can make no proofs (a bucket). Then no limit holds, what is there
+ * already stays, and vault_copy_prove, with an empty proof once all of it is there, compares the roots: -EBADMSG drops
+ * everything. Until then keep says that what came so far is worth keeping, and drop goes back to there.
+ */
+void vault_copy_blind(struct vault_copy *c);
+int vault_copy_keep(struct vault_copy *c, struct cof_diag *diag); /* -EBADMSG: it ends within a frame */
+int vault_copy_drop(struct vault_copy *c, struct cof_diag *diag);
 /* All of it is there: makes it durable. Then the head is finished once the note with more signatures is kept. */
 int vault_copy_sync(struct vault_copy *c, struct cof_diag *diag);
 int vault_copy_finish(struct vault_copy *c, const void *note, size_t len, struct cof_diag *diag);
