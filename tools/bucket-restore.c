@@ -38,11 +38,14 @@ static int keep_envelope(void *user, const void *p, size_t n, struct cof_diag *d
 	if (err == 0 || err == -EEXIST)
 		err = cof_io_replace(r->io, "seal/recovery.age", p, n);
 	r->envelope = err == 0;
-	return err < 0 ? cof_fail(diag, err, "seal/recovery.age cannot be written: %s", strerror(-err)) : 0;
+	return err < 0
+		   ? cof_fail(diag, err, "seal/recovery.age cannot be written: %s", strerror(-err))
+		   : 0;
 }
 
 /* Empty, or where this very restoring was cut off: a log without keys, of this archive. */
-static int is_ours(struct restoring *r, const char *dir, const uint8_t id[16], struct cof_diag *diag)
+static int is_ours(struct restoring *r, const char *dir, const uint8_t id[16],
+		   struct cof_diag *diag)
 {
 	struct cof_conf conf;
 	int err = cof_io_exists(r->io, "archive.conf");
@@ -51,7 +54,9 @@ static int is_ours(struct restoring *r, const char *dir, const uint8_t id[16], s
 		return err;
 	err = cof_conf_load(r->io, &conf, diag);
 	if (err == 0 && (memcmp(conf.id, id, 16) || cof_io_exists(r->io, "keys") != 0))
-		err = cof_fail(diag, -EEXIST, "%s is an archive already, and not one whose restoring was cut off", dir);
+		err = cof_fail(diag, -EEXIST,
+			       "%s is an archive already, and not one whose restoring was cut off",
+			       dir);
 	return err;
 }
 
@@ -62,16 +67,20 @@ static void say(const struct restoring *r, const char *dir, const struct s3_fetc
 
 	cof_size_text(f->bytes, size);
 	cof_time_text(f->time, when);
-	printf("Restored to %s: %" PRIu64 " frames, %s read, each verified against the head that the archive signed.\n", dir, f->size,
-	       size);
+	printf("Restored to %s: %" PRIu64
+	       " frames, %s read, each verified against the head that the archive signed.\n",
+	       dir, f->size, size);
 	if (f->time)
 		printf("That head was put there at %s, as the server says.\n", when);
 	if (f->markers)
-		printf("%" PRIu64 " delete marker%s lay over what was read: somebody tried to make it unfindable.\n", f->markers,
-		       plural(f->markers));
-	printf("Freshness is not proven: a bucket may be behind, and signs nothing. A vault's newest head tells (coffer-vault status).\n");
+		printf("%" PRIu64 " delete marker%s lay over what was read: somebody tried to make "
+				  "it unfindable.\n",
+		       f->markers, plural(f->markers));
+	printf("Freshness is not proven: a bucket may be behind, and signs nothing. A vault's "
+	       "newest head tells (coffer-vault status).\n");
 	if (r->envelope)
-		printf("Next: coffer recover %s --identity FILE --new-key-file FILE   # opens the recovery envelope that came along\n",
+		printf("Next: coffer recover %s --identity FILE --new-key-file FILE   # opens the "
+		       "recovery envelope that came along\n",
 		       store ? store : "STORE");
 	else
 		printf("No recovery envelope came along. With a copy of it:\n"
@@ -79,11 +88,17 @@ static void say(const struct restoring *r, const char *dir, const struct s3_fetc
 		       store ? store : "STORE");
 }
 
-int bucket_restore(const char *url, const char *dir, const uint8_t id[16], const struct cof_vkey *log_vkey,
-		   const struct bucket_args *a, struct cof_diag *diag)
+int bucket_restore(const char *url, const char *dir, const uint8_t id[16],
+		   const struct cof_vkey *log_vkey, const struct bucket_args *a,
+		   struct cof_diag *diag)
 {
 	struct restoring r = {.progress = PROGRESS_INIT};
-	struct s3_fetching p = {.id = id, .vkey = log_vkey, .envelope = keep_envelope, .told = told, .progress = progressed, .user = &r};
+	struct s3_fetching p = {.id = id,
+				.vkey = log_vkey,
+				.envelope = keep_envelope,
+				.told = told,
+				.progress = progressed,
+				.user = &r};
 	struct s3_fetched fetched;
 	struct s3_target target;
 	struct s3 *server = NULL;

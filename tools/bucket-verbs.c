@@ -11,34 +11,58 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { OPT_ENDPOINT, OPT_REGION, OPT_CREDENTIALS, OPT_CA, OPT_INSECURE, OPT_PART, OPT_LOCK, OPT_PLACE, OPT_COUNTRY };
+enum {
+	OPT_ENDPOINT,
+	OPT_REGION,
+	OPT_CREDENTIALS,
+	OPT_CA,
+	OPT_INSECURE,
+	OPT_PART,
+	OPT_LOCK,
+	OPT_PLACE,
+	OPT_COUNTRY
+};
 
-#define WAY_OPTIONS                                                                                                            \
-	[OPT_ENDPOINT] = {"endpoint", "URL", "of a bucket: where its server is, https://HOST[:PORT]"},                         \
-	[OPT_REGION] = {"region", "NAME", "of a bucket: us-east-1 if not said"},                                               \
-	[OPT_CREDENTIALS] = {"credentials", "FILE",                                                                            \
-			     "of a bucket: aws_access_key_id and aws_secret_access_key, in a file that only its owner may "    \
-			     "read; else of the environment",                                                                  \
-			     .files = true},                                                                                   \
-	[OPT_CA] = {"ca", "FILE",                                                                                              \
-		    "of a bucket: certificates that its server's has to lead to, instead of the system's", .files = true},     \
-	[OPT_INSECURE] = {"insecure-http", NULL,                                                                               \
+#define WAY_OPTIONS                                                                                \
+	[OPT_ENDPOINT] = {"endpoint", "URL",                                                       \
+			  "of a bucket: where its server is, https://HOST[:PORT]"},                \
+	[OPT_REGION] = {"region", "NAME", "of a bucket: us-east-1 if not said"},                   \
+	[OPT_CREDENTIALS] = {"credentials", "FILE",                                                \
+			     "of a bucket: aws_access_key_id and aws_secret_access_key, in a "     \
+			     "file that only its owner may "                                       \
+			     "read; else of the environment",                                      \
+			     .files = true},                                                       \
+	[OPT_CA] = {"ca", "FILE",                                                                  \
+		    "of a bucket: certificates that its server's has to lead to, instead of the "  \
+		    "system's",                                                                    \
+		    .files = true},                                                                \
+	[OPT_INSECURE] = {"insecure-http", NULL,                                                   \
 			  "of a bucket: plain HTTP may be used to another host; status shows it"}
 
 const struct tool_option bucket_way_options[] = {WAY_OPTIONS, {0}};
 const struct tool_option bucket_options[] = {
     WAY_OPTIONS,
-    [OPT_PART] = {"part", "SIZE", "of a bucket: longer objects go up in parts of this size, 5M to 1G; 16M if not said"},
-    [OPT_LOCK] = {"lock", "SPAN", "of a bucket: what no retention locks longer is locked for so long from each sync on; 30d if not said"},
-    [OPT_PLACE] = {"place", "LAT,LON,NAME", "of a bucket: where it stands, in degrees"},
-    [OPT_COUNTRY] = {"jurisdiction", "XX", "of a bucket: whose law holds there, as ISO 3166 has it"},
+    [OPT_PART] =
+	{"part", "SIZE",
+	 "of a bucket: longer objects go up in parts of this size, 5M to 1G; 16M if not said"},
+    [OPT_LOCK] = {"lock", "SPAN",
+		  "of a bucket: what no retention locks longer is locked for so long from each "
+		  "sync on; 30d if not said"},
+    [OPT_PLACE] = {"place", "PLACE", "of a bucket: where it stands, LAT,LON,NAME in degrees"},
+    [OPT_COUNTRY] = {"jurisdiction", "XX",
+		     "of a bucket: whose law holds there, as ISO 3166 has it"},
     {0},
 };
 
 int bucket_take(struct bucket_args *a, int option)
 {
-	const char **to[] = {[OPT_ENDPOINT] = &a->endpoint, [OPT_REGION] = &a->region, [OPT_CREDENTIALS] = &a->credentials,
-			     [OPT_CA] = &a->ca, [OPT_PART] = &a->part, [OPT_LOCK] = &a->lock, [OPT_PLACE] = &a->place,
+	const char **to[] = {[OPT_ENDPOINT] = &a->endpoint,
+			     [OPT_REGION] = &a->region,
+			     [OPT_CREDENTIALS] = &a->credentials,
+			     [OPT_CA] = &a->ca,
+			     [OPT_PART] = &a->part,
+			     [OPT_LOCK] = &a->lock,
+			     [OPT_PLACE] = &a->place,
 			     [OPT_COUNTRY] = &a->jurisdiction};
 
 	if (option == OPT_INSECURE)
@@ -50,16 +74,19 @@ int bucket_take(struct bucket_args *a, int option)
 
 /* ---- add ---- */
 
-static int copy_text(const char *from, char *to, size_t cap, const char *what, struct cof_diag *diag)
+static int copy_text(const char *from, char *to, size_t cap, const char *what,
+		     struct cof_diag *diag)
 {
 	if (from && (strlen(from) >= cap || strpbrk(from, "\n\r;#\"")))
-		return cof_fail(diag, -EINVAL, "%s is too long, or holds a character that cannot be noted", what);
+		return cof_fail(diag, -EINVAL,
+				"%s is too long, or holds a character that cannot be noted", what);
 	snprintf(to, cap, "%s", from ? from : "");
 	return 0;
 }
 
 /* A file is found again from wherever the next command is run. */
-static int copy_path(const char *from, char *to, size_t cap, const char *what, struct cof_diag *diag)
+static int copy_path(const char *from, char *to, size_t cap, const char *what,
+		     struct cof_diag *diag)
 {
 	char full[PATH_MAX];
 
@@ -68,7 +95,8 @@ static int copy_path(const char *from, char *to, size_t cap, const char *what, s
 	return copy_text(from ? full : NULL, to, cap, what, diag);
 }
 
-int bucket_target(const struct bucket_args *a, const char *url, struct s3_target *ret, struct cof_diag *diag)
+int bucket_target(const struct bucket_args *a, const char *url, struct s3_target *ret,
+		  struct cof_diag *diag)
 {
 	struct s3_target t = {.part = S3_PART_DEFAULT, .insecure_http = a->insecure_http};
 	uint64_t part = t.part;
@@ -76,7 +104,8 @@ int bucket_target(const struct bucket_args *a, const char *url, struct s3_target
 	int r = s3_url_parse(url, &t, diag);
 
 	if (r == 0 && !a->endpoint)
-		return cof_fail(diag, -EINVAL, "a bucket's server is named by --endpoint https://HOST");
+		return cof_fail(diag, -EINVAL,
+				"a bucket's server is named by --endpoint https://HOST");
 	if (r == 0)
 		r = copy_text(a->endpoint, t.endpoint, sizeof(t.endpoint), "--endpoint", diag);
 	n = strlen(t.endpoint);
@@ -85,14 +114,19 @@ int bucket_target(const struct bucket_args *a, const char *url, struct s3_target
 	if (r == 0)
 		r = s3_endpoint_check(&t, diag);
 	if (r == 0)
-		r = copy_text(a->region ? a->region : "us-east-1", t.region, sizeof(t.region), "--region", diag);
-	if (r == 0 && t.region[strspn(t.region, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")])
+		r = copy_text(a->region ? a->region : "us-east-1", t.region, sizeof(t.region),
+			      "--region", diag);
+	if (r == 0 &&
+	    t.region[strspn(t.region,
+			    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")])
 		return cof_fail(diag, -EINVAL, "--region is letters, digits, - and _");
 	if (r == 0)
-		r = copy_path(a->credentials, t.credentials, sizeof(t.credentials), "--credentials", diag);
+		r = copy_path(a->credentials, t.credentials, sizeof(t.credentials), "--credentials",
+			      diag);
 	if (r == 0)
 		r = copy_path(a->ca, t.ca, sizeof(t.ca), "--ca", diag);
-	if (r == 0 && a->part && (cof_size_parse(a->part, &part) < 0 || part < S3_PART_MIN || part > S3_PART_MAX))
+	if (r == 0 && a->part &&
+	    (cof_size_parse(a->part, &part) < 0 || part < S3_PART_MIN || part > S3_PART_MAX))
 		return cof_fail(diag, -EINVAL, "--part is a size between 5M and 1G");
 	t.part = part;
 	if (r == 0)
@@ -100,7 +134,8 @@ int bucket_target(const struct bucket_args *a, const char *url, struct s3_target
 	return r;
 }
 
-static int fill(struct bucket *b, const char *name, const char *url, const struct bucket_args *a, struct cof_diag *diag)
+static int fill(struct bucket *b, const char *name, const char *url, const struct bucket_args *a,
+		struct cof_diag *diag)
 {
 	int r = bucket_target(a, url, &b->target, diag);
 
@@ -110,13 +145,17 @@ static int fill(struct bucket *b, const char *name, const char *url, const struc
 		r = copy_text(a->place, b->place, sizeof(b->place), "--place", diag);
 	if (r == 0)
 		r = vault_place_check(b->place, diag);
-	if (r == 0 && a->jurisdiction && (strlen(a->jurisdiction) < 2 || strlen(a->jurisdiction) > 6 ||
-					  a->jurisdiction[strspn(a->jurisdiction, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-")]))
+	if (r == 0 && a->jurisdiction &&
+	    (strlen(a->jurisdiction) < 2 || strlen(a->jurisdiction) > 6 ||
+	     a->jurisdiction[strspn(a->jurisdiction, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-")]))
 		return cof_fail(diag, -EINVAL, "--jurisdiction is letters of ISO 3166, such as TW");
 	snprintf(b->name, sizeof(b->name), "%s", name);
-	snprintf(b->jurisdiction, sizeof(b->jurisdiction), "%s", a->jurisdiction ? a->jurisdiction : "");
+	snprintf(b->jurisdiction, sizeof(b->jurisdiction), "%s",
+		 a->jurisdiction ? a->jurisdiction : "");
 	b->base = S3_BASE_DEFAULT;
-	if (r == 0 && a->lock && (cof_span_parse(a->lock, &b->base) < 0 || b->base < S3_BASE_LEAST || b->base > S3_FOREVER))
+	if (r == 0 && a->lock &&
+	    (cof_span_parse(a->lock, &b->base) < 0 || b->base < S3_BASE_LEAST ||
+	     b->base > S3_FOREVER))
 		return cof_fail(diag, -EINVAL, "--lock is a span between 1min and 30y");
 	return r;
 }
@@ -134,7 +173,8 @@ static int probe(const struct store *s, struct bucket *b, struct cof_diag *diag)
 	cof_random(random, 16);
 	cof_hex(random, 16, hex);
 	cof_hex(s->conf.id, 16, id);
-	snprintf(key, sizeof(key), "%s%s%s/probe/%s", b->target.prefix, *b->target.prefix ? "/" : "", id, hex);
+	snprintf(key, sizeof(key), "%s%s%s/probe/%s", b->target.prefix,
+		 *b->target.prefix ? "/" : "", id, hex);
 	if (r == 0)
 		r = s3_probe(server, key, &can, diag);
 	s3_close(server);
@@ -142,11 +182,13 @@ static int probe(const struct store *s, struct bucket *b, struct cof_diag *diag)
 		return r;
 	s3_abilities_text(&can, &text);
 	b->probed = cof_now(CLOCK_REALTIME);
-	snprintf(b->abilities, sizeof(b->abilities), "%s", text.data ? (const char *)text.data : "");
+	snprintf(b->abilities, sizeof(b->abilities), "%s",
+		 text.data ? (const char *)text.data : "");
 	return 0;
 }
 
-int bucket_add(const struct store *s, const char *name, const char *url, const struct bucket_args *a, struct cof_diag *diag)
+int bucket_add(const struct store *s, const char *name, const char *url,
+	       const struct bucket_args *a, struct cof_diag *diag)
 {
 	struct bucket b = {.base = 0}, there;
 	struct vault_entry vault;
@@ -157,11 +199,14 @@ int bucket_add(const struct store *s, const char *name, const char *url, const s
 		return r;
 	if (vault_entry_load(s, name, &vault, NULL) == 0) {
 		vault_entry_done(&vault);
-		return cof_fail(diag, -EEXIST, "%s has a vault '%s': choose another name", s->path, name);
+		return cof_fail(diag, -EEXIST, "%s has a vault '%s': choose another name", s->path,
+				name);
 	}
-	if (bucket_load(s, name, &there, NULL) == 0 && (strcmp(there.url, b.url) || strcmp(there.target.endpoint, b.target.endpoint)))
-		return cof_fail(diag, -EEXIST, "%s has a copy '%s' at %s of %s: choose another name", s->path, name, there.url,
-				there.target.endpoint);
+	if (bucket_load(s, name, &there, NULL) == 0 &&
+	    (strcmp(there.url, b.url) || strcmp(there.target.endpoint, b.target.endpoint)))
+		return cof_fail(diag, -EEXIST,
+				"%s has a copy '%s' at %s of %s: choose another name", s->path,
+				name, there.url, there.target.endpoint);
 	r = probe(s, &b, diag);
 	if (r == 0)
 		r = bucket_save(s, &b, diag);
@@ -169,7 +214,8 @@ int bucket_add(const struct store *s, const char *name, const char *url, const s
 		return r;
 	cof_span_text(b.base, span);
 	printf("Copy %s is added. Tried there: %s.\n", b.name, b.abilities);
-	printf("It locks what is put there for %s and longer, as retention says; it judges and signs nothing, and whoever rules its "
+	printf("It locks what is put there for %s and longer, as retention says; it judges and "
+	       "signs nothing, and whoever rules its "
 	       "server can still delete.\nNext: coffer sync %s %s\n",
 	       span, s->path, b.name);
 	return 0;
@@ -218,20 +264,26 @@ static void say(const struct bucket_sync *p, const struct bucket *b, const struc
 	if (r->nothing)
 		printf("%s has all %" PRIu64 " frames", b->name, r->size);
 	else
-		printf("%s took %" PRIu64 " frames (%s in %" PRIu64 " object%s) and has %" PRIu64, b->name, r->frames, size, r->objects,
-		       plural(r->objects), r->size);
+		printf("%s took %" PRIu64 " frames (%s in %" PRIu64 " object%s) and has %" PRIu64,
+		       b->name, r->frames, size, r->objects, plural(r->objects), r->size);
 	if (r->extended)
 		printf("; %" PRIu64 " lock%s made longer", r->extended, plural(r->extended));
 	if (r->held || r->released)
-		printf("; %" PRIu64 " legal hold%s set, %" PRIu64 " lifted", r->held, plural(r->held), r->released);
+		printf("; %" PRIu64 " legal hold%s set, %" PRIu64 " lifted", r->held,
+		       plural(r->held), r->released);
 	printf(".\n");
 }
 
 int bucket_push(const struct bucket_sync *p, const struct bucket *b, struct cof_diag *diag)
 {
 	struct pushing u = {.p = p, .b = b};
-	struct s3_pushing push = {.io = p->store->io, .envelope = p->envelope, .envelope_len = p->envelope_len, .base = b->base,
-				  .save = save, .progress = progressed, .user = &u};
+	struct s3_pushing push = {.io = p->store->io,
+				  .envelope = p->envelope,
+				  .envelope_len = p->envelope_len,
+				  .base = b->base,
+				  .save = save,
+				  .progress = progressed,
+				  .user = &u};
 	struct s3_pushed pushed;
 	struct s3_copy *copy = NULL;
 	struct s3 *server = NULL;
@@ -301,17 +353,21 @@ static void say_check(const struct bucket *b, struct checking *k, const struct s
 	}
 	cof_size_text(c->read, size);
 	if (c->findings)
-		printf("%s: %" PRIu64 " thing%s not as they were put there, of %" PRIu64 " versions.\n", b->name, c->findings,
-		       plural(c->findings), c->objects);
+		printf("%s: %" PRIu64 " thing%s not as they were put there, of %" PRIu64
+		       " versions.\n",
+		       b->name, c->findings, plural(c->findings), c->objects);
 	else
-		printf("%s is as it was put there: %" PRIu64 " versions, locks and holds; %s read back and equal.\n", b->name, c->objects,
-		       size);
+		printf("%s is as it was put there: %" PRIu64
+		       " versions, locks and holds; %s read back and equal.\n",
+		       b->name, c->objects, size);
 }
 
-int bucket_check(const struct store *s, const char *name, bool all, bool json, uint64_t *ret_findings, struct cof_diag *diag)
+int bucket_check(const struct store *s, const char *name, bool all, bool json,
+		 uint64_t *ret_findings, struct cof_diag *diag)
 {
 	struct checking k = {.progress = PROGRESS_INIT, .json = json};
-	struct s3_checking p = {.io = s->io, .all = all, .finding = found, .progress = looked, .user = &k};
+	struct s3_checking p = {
+	    .io = s->io, .all = all, .finding = found, .progress = looked, .user = &k};
 	cof_autobuf struct cof_buf text = {0};
 	struct s3_checked checked = {.findings = 0};
 	struct s3_copy *copy = NULL;

@@ -60,12 +60,15 @@ static int take_key(void *user, const char *section, const char *key, const char
 		return 0;
 	for (size_t i = 0; i < COF_COUNT(text); i++)
 		if (!strcmp(key, text[i].key))
-			return snprintf(text[i].to, text[i].cap, "%s", value) < (int)text[i].cap ? 0 : -EUCLEAN;
+			return snprintf(text[i].to, text[i].cap, "%s", value) < (int)text[i].cap
+				   ? 0
+				   : -EUCLEAN;
 	if (!strcmp(key, "insecure_http"))
 		t->insecure_http = !strcmp(value, "yes");
 	if (!strcmp(key, "part") && take_number(value, S3_PART_MIN, S3_PART_MAX, &v) == 0)
 		t->part = (uint64_t)v;
-	if (!strcmp(key, "lock") && take_number(value, S3_BASE_LEAST / COF_NSEC, S3_FOREVER / COF_NSEC, &v) == 0)
+	if (!strcmp(key, "lock") &&
+	    take_number(value, S3_BASE_LEAST / COF_NSEC, S3_FOREVER / COF_NSEC, &v) == 0)
 		b->base = v * COF_NSEC;
 	return !strcmp(key, "probed") ? cof_time_parse(value, &b->probed) : 0;
 }
@@ -82,20 +85,26 @@ int bucket_load(const struct store *s, const char *name, struct bucket *ret, str
 	if (r == 0)
 		r = cof_io_load(s->io, path, 8192, &text, &n);
 	if (r == -ENOENT)
-		return cof_fail(diag, r, "%s has no copy in a bucket of the name '%s': coffer vault list %s", s->path, name, s->path);
+		return cof_fail(diag, r,
+				"%s has no copy in a bucket of the name '%s': coffer vault list %s",
+				s->path, name, s->path);
 	snprintf(b.name, sizeof(b.name), "%s", name);
 	if (r == 0)
 		r = cof_ini_parse((const char *)text, n, take_key, &b, NULL);
-	if (r == 0 && (s3_url_parse(b.url, &b.target, NULL) < 0 || s3_endpoint_check(&b.target, NULL) < 0 || !b.target.part || !b.base))
+	if (r == 0 && (s3_url_parse(b.url, &b.target, NULL) < 0 ||
+		       s3_endpoint_check(&b.target, NULL) < 0 || !b.target.part || !b.base))
 		r = -EUCLEAN;
 	if (r < 0)
-		return cof_fail(diag, r, "%s/%s is damaged or cannot be read; coffer vault add makes it anew", s->path, path);
+		return cof_fail(
+		    diag, r, "%s/%s is damaged or cannot be read; coffer vault add makes it anew",
+		    s->path, path);
 	*ret = b;
 	return 0;
 }
 
 /* As the store's owner, whoever runs this. */
-static int replace(const struct store *s, const char *path, const void *p, size_t n, struct cof_diag *diag)
+static int replace(const struct store *s, const char *path, const void *p, size_t n,
+		   struct cof_diag *diag)
 {
 	int r = owner_take(s->path, diag);
 
@@ -120,11 +129,18 @@ int bucket_save(const struct store *s, const struct bucket *b, struct cof_diag *
 
 	cof_time_text(b->probed, when);
 	path_of(b->name, "bucket", path);
-	cof_buf_printf(&t, "[bucket]\nurl = %s\nendpoint = %s\nregion = %s\ncredentials = %s\nca = %s\ninsecure_http = %s\n", b->url,
-		       b->target.endpoint, b->target.region, b->target.credentials, b->target.ca, b->target.insecure_http ? "yes" : "no");
-	cof_buf_printf(&t, "part = %" PRIu64 "\nlock = %" PRId64 "\nplace = %s\njurisdiction = %s\nabilities = %s\nprobed = %s\n",
-		       b->target.part, (int64_t)(b->base / COF_NSEC), b->place, b->jurisdiction, b->abilities, when);
-	return t.failed ? cof_fail(diag, -ENOMEM, "out of memory") : replace(s, path, t.data, t.len, diag);
+	cof_buf_printf(&t,
+		       "[bucket]\nurl = %s\nendpoint = %s\nregion = %s\ncredentials = %s\nca = "
+		       "%s\ninsecure_http = %s\n",
+		       b->url, b->target.endpoint, b->target.region, b->target.credentials,
+		       b->target.ca, b->target.insecure_http ? "yes" : "no");
+	cof_buf_printf(&t,
+		       "part = %" PRIu64 "\nlock = %" PRId64
+		       "\nplace = %s\njurisdiction = %s\nabilities = %s\nprobed = %s\n",
+		       b->target.part, (int64_t)(b->base / COF_NSEC), b->place, b->jurisdiction,
+		       b->abilities, when);
+	return t.failed ? cof_fail(diag, -ENOMEM, "out of memory")
+			: replace(s, path, t.data, t.len, diag);
 }
 
 /* ---- all of them ---- */
@@ -150,7 +166,8 @@ static int one_name(void *user, const char *file)
 	return 0;
 }
 
-int bucket_entries(const struct store *s, int (*fn)(void *user, const struct bucket *b), void *user, struct cof_diag *diag)
+int bucket_entries(const struct store *s, int (*fn)(void *user, const struct bucket *b), void *user,
+		   struct cof_diag *diag)
 {
 	struct names l = {.n = 0};
 	int r = cof_io_list(s->io, "vaults", one_name, &l);
@@ -172,7 +189,8 @@ int bucket_entries(const struct store *s, int (*fn)(void *user, const struct buc
 
 /* ---- its note ---- */
 
-int bucket_copy_load(const struct store *s, const struct bucket *b, struct s3_copy **ret, struct cof_diag *diag)
+int bucket_copy_load(const struct store *s, const struct bucket *b, struct s3_copy **ret,
+		     struct cof_diag *diag)
 {
 	cof_autofree uint8_t *text = NULL;
 	struct s3_copy *c = NULL;
@@ -194,7 +212,8 @@ int bucket_copy_load(const struct store *s, const struct bucket *b, struct s3_co
 	return 0;
 }
 
-int bucket_copy_save(const struct store *s, const char *name, const struct cof_buf *text, struct cof_diag *diag)
+int bucket_copy_save(const struct store *s, const char *name, const struct cof_buf *text,
+		     struct cof_diag *diag)
 {
 	char path[96];
 
@@ -276,23 +295,25 @@ static uint64_t number(const struct cof_json *o, const char *key)
 
 static void say_one(const struct cof_json *o)
 {
-	const char *sent = cof_json_str(o, "sent"), *place = cof_json_str(o, "place"), *checked = cof_json_str(o, "checked"),
-		   *until = cof_json_str(o, "locked_until");
+	const char *sent = cof_json_str(o, "sent"), *place = cof_json_str(o, "place"),
+		   *checked = cof_json_str(o, "checked"), *until = cof_json_str(o, "locked_until");
 	cof_autofree char *shown = escaped(place ? place : "");
 	uint64_t findings = number(o, "findings");
 
-	printf("%-12s %s%s%s: ", "Copy", cof_json_str(o, "bucket"), shown && *shown ? " at " : "", shown ? shown : "");
+	printf("%-12s %s%s%s: ", "Copy", cof_json_str(o, "bucket"), shown && *shown ? " at " : "",
+	       shown ? shown : "");
 	if (!sent) {
 		printf("in %s, nothing sent yet (coffer sync)\n", cof_json_str(o, "url"));
 		return;
 	}
-	printf("%" PRIu64 " frames sent at %s, %" PRIu64 " behind; locked at least until %s\n", number(o, "size"), sent,
-	       number(o, "behind"), until ? until : "?");
+	printf("%" PRIu64 " frames sent at %s, %" PRIu64 " behind; locked at least until %s\n",
+	       number(o, "size"), sent, number(o, "behind"), until ? until : "?");
 	if (!checked)
 		printf("%-12s never checked: coffer vault check\n", "");
 	else if (findings)
-		printf("%-12s %scheck at %s found %" PRIu64 " thing%s wrong: coffer vault check%s\n", "", colour(RED), checked, findings,
-		       plural(findings), colour(PLAIN));
+		printf("%-12s %scheck at %s found %" PRIu64
+		       " thing%s wrong: coffer vault check%s\n",
+		       "", colour(RED), checked, findings, plural(findings), colour(PLAIN));
 	else
 		printf("%-12s as it was put there at %s\n", "", checked);
 }
@@ -304,7 +325,7 @@ void bucket_say(const struct cof_json *array)
 
 		say_one(o);
 		if (cof_json_bool(o, "bare"))
-			printf("%sWarning: what goes to %s travels over plain HTTP%s\n", colour(YELLOW), cof_json_str(o, "bucket"),
-			       colour(PLAIN));
+			printf("%sWarning: what goes to %s travels over plain HTTP%s\n",
+			       colour(YELLOW), cof_json_str(o, "bucket"), colour(PLAIN));
 	}
 }

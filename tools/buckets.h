@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The copies of an archive in buckets with Object Lock, as its store names them: STORE/vaults/NAME.bucket, and
- * NAME.objects, what was put there. They judge and sign nothing, and are no vaults: vault_entries does not give them.
+ * The copies of an archive in buckets with Object Lock, as its store names them:
+ * STORE/vaults/NAME.bucket, and NAME.objects, what was put there. They judge and sign nothing, and
+ * are no vaults: vault_entries does not give them.
  */
 #ifndef COFFER_BUCKETS_H
 #define COFFER_BUCKETS_H
@@ -24,26 +25,33 @@ struct bucket {
 int bucket_load(const struct store *s, const char *name, struct bucket *ret, struct cof_diag *diag);
 int bucket_save(const struct store *s, const struct bucket *b, struct cof_diag *diag);
 bool bucket_exists(const struct store *s, const char *name);
-int bucket_entries(const struct store *s, int (*fn)(void *user, const struct bucket *b), void *user, struct cof_diag *diag);
+int bucket_entries(const struct store *s, int (*fn)(void *user, const struct bucket *b), void *user,
+		   struct cof_diag *diag);
 /* Its note: what is damaged or missing is begun anew. */
-int bucket_copy_load(const struct store *s, const struct bucket *b, struct s3_copy **ret, struct cof_diag *diag);
-int bucket_copy_save(const struct store *s, const char *name, const struct cof_buf *text, struct cof_diag *diag);
-/* Appends an object for each: bucket, url, endpoint, place, jurisdiction, size, behind, sent, objects, bytes, held,
- * locked_until (the earliest end), abilities, bare, checked, findings. */
+int bucket_copy_load(const struct store *s, const struct bucket *b, struct s3_copy **ret,
+		     struct cof_diag *diag);
+int bucket_copy_save(const struct store *s, const char *name, const struct cof_buf *text,
+		     struct cof_diag *diag);
+/* Appends an object for each: bucket, url, endpoint, place, jurisdiction, size, behind, sent,
+ * objects, bytes, held, locked_until (the earliest end), abilities, bare, checked, findings. */
 int bucket_entries_json(const struct store *s, struct cof_json *array, struct cof_diag *diag);
 /* Lines of status and of `coffer vault list`, from such objects. */
 void bucket_say(const struct cof_json *array);
 
 /* ---- what is done with them (bucket-verbs.c, bucket-restore.c) ---- */
 
-extern const struct tool_option bucket_options[], bucket_way_options[]; /* of vault add; of restore */
+extern const struct tool_option bucket_options[],
+    bucket_way_options[]; /* of vault add; of restore */
 struct bucket_args {
 	const char *endpoint, *region, *credentials, *ca, *place, *jurisdiction, *lock, *part;
 	bool insecure_http;
 };
-int bucket_take(struct bucket_args *a, int option); /* an option's index there; EXIT_OK, or what misuse gives */
-int bucket_target(const struct bucket_args *a, const char *url, struct s3_target *ret, struct cof_diag *diag);
-int bucket_add(const struct store *s, const char *name, const char *url, const struct bucket_args *a, struct cof_diag *diag);
+int bucket_take(struct bucket_args *a,
+		int option); /* an option's index there; EXIT_OK, or what misuse gives */
+int bucket_target(const struct bucket_args *a, const char *url, struct s3_target *ret,
+		  struct cof_diag *diag);
+int bucket_add(const struct store *s, const char *name, const char *url,
+	       const struct bucket_args *a, struct cof_diag *diag);
 struct bucket_sync {
 	const struct store *store;
 	uint64_t limit;
@@ -55,9 +63,11 @@ struct bucket_sync {
 /* Says what it did. -ESTALE and -ENOTUNIQ as s3_push. */
 int bucket_push(const struct bucket_sync *p, const struct bucket *b, struct cof_diag *diag);
 /* Says what was found. *ret_findings. */
-int bucket_check(const struct store *s, const char *name, bool all, bool json, uint64_t *ret_findings, struct cof_diag *diag);
+int bucket_check(const struct store *s, const char *name, bool all, bool json,
+		 uint64_t *ret_findings, struct cof_diag *diag);
 /* An archive comes back into dir. log_vkey may be NULL. An exit code. */
-int bucket_restore(const char *url, const char *dir, const uint8_t id[16], const struct cof_vkey *log_vkey,
-		   const struct bucket_args *a, struct cof_diag *diag);
+int bucket_restore(const char *url, const char *dir, const uint8_t id[16],
+		   const struct cof_vkey *log_vkey, const struct bucket_args *a,
+		   struct cof_diag *diag);
 
 #endif

@@ -182,7 +182,7 @@ static int run(const struct verb *self, int argc, char **argv)
 
 const struct verb verb_vault = {
     .name = "vault",
-    .args = "add STORE NAME URL | list STORE | check STORE NAME",
+    .args = "add|list|check STORE [NAME [URL]]",
     .summary = "the vaults far away that keep copies of an archive",
     .text = "A vault is a directory on another host (coffer-vault init) that takes this archive's log, verifies it without any key, keeps "
 	    "what it has seen, and signs with a key of its own what that was and when. URL is ssh://[USER@]HOST[:PORT]/DIR, or dir:/DIR for "
@@ -197,7 +197,8 @@ const struct verb verb_vault = {
 	    "there for as long as retention says, and judges and signs nothing. add tries what the bucket can do, and refuses one that does "
 	    "not lock. check compares what is there with what was put there: objects, versions, locks, holds, and bytes.\n"
 	    "\n"
-	    "  coffer vault add /srv/ledger far s3://records/ledger --endpoint https://s3.example --credentials /etc/coffer/s3\n"
+	    "  coffer vault add /srv/ledger far s3://records/ledger \\\n"
+	    "      --endpoint https://s3.example --credentials /etc/coffer/s3\n"
 	    "\n"
 	    "Exit code: 0 done, 1 failed, 2 wrong usage, 3 check found something.",
     .options = options,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is in the bucket, against what the host noted when it put it there: every version is listed, what counts is asked
- * for its lock, and bytes are read back and compared with the log's. Object Lock is no stronger than its server's
- * root: what is gone shows here, and only here.
+ * What is in the bucket, against what the host noted when it put it there: every version is listed,
+ * what counts is asked for its lock, and bytes are read back and compared with the log's. Object
+ * Lock is no stronger than its server's root: what is gone shows here, and only here.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -59,7 +59,9 @@ static size_t find(const struct check *k, const char *version)
 		else
 			high = mid;
 	}
-	return low < k->c->items && !strcmp(k->c->item[k->order[low]].version, version) ? k->order[low] : SIZE_MAX;
+	return low < k->c->items && !strcmp(k->c->item[k->order[low]].version, version)
+		   ? k->order[low]
+		   : SIZE_MAX;
 }
 
 static bool same_etag(const char *listed, const char *noted)
@@ -89,25 +91,32 @@ static int one(void *user, const struct s3_listed *v)
 		k->seen[i] = true;
 		if (v->size != k->c->item[i].length || !same_etag(v->etag, k->c->item[i].etag)) {
 			k->bad[i] = true;
-			tell(k, "%s is not what was put there: %" PRIu64 " bytes of %" PRIu64 ", ETag %.60s", v->key, v->size,
-			     k->c->item[i].length, v->etag);
+			tell(k,
+			     "%s is not what was put there: %" PRIu64 " bytes of %" PRIu64
+			     ", ETag %.60s",
+			     v->key, v->size, k->c->item[i].length, v->etag);
 		}
 		return 0;
 	}
 	if (v->marker) {
 		k->ret->markers++;
-		tell(k, "a delete marker lies over %s: who asks for it is told that it is not there. Somebody with rights to delete put it "
-			"there; what is under it stays, and coffer restore finds it",
+		tell(k,
+		     "a delete marker lies over %s: who asks for it is told that it is not there. "
+		     "Somebody with rights to delete put it "
+		     "there; what is under it stays, and coffer restore finds it",
 		     v->key);
 	} else if (s3_item_parse(v->key + root, &named) < 0 || named.kind != S3_PROBE) {
 		k->ret->foreign++;
-		tell(k, "version %.60s of %s is not noted here: another host or somebody else put it there, or the note of it was lost",
+		tell(k,
+		     "version %.60s of %s is not noted here: another host or somebody else put it "
+		     "there, or the note of it was lost",
 		     v->version, v->key);
 	}
 	return 0;
 }
 
-/* Gone is what was noted and is not listed. It is not noted any more then, so that the next push puts it there. */
+/* Gone is what was noted and is not listed. It is not noted any more then, so that the next push
+ * puts it there. */
 static void look_for_gone(struct check *k)
 {
 	size_t n = 0;
@@ -124,8 +133,10 @@ static void look_for_gone(struct check *k)
 		cof_time_text(o->locked, until);
 		if (!k->seen[i]) {
 			k->ret->gone++;
-			tell(k, "%s is gone, though it was locked until %s%s: only who rules the server itself can do that. The next sync puts "
-				"it there again",
+			tell(k,
+			     "%s is gone, though it was locked until %s%s: only who rules the "
+			     "server itself can do that. The next sync puts "
+			     "it there again",
 			     key, until, o->hold ? " and under a legal hold" : "");
 		}
 		free(o->version);
@@ -153,7 +164,9 @@ static int look_at_lock(struct check *k, struct s3_item *i)
 	if (o.lock.until < i->locked || o.lock.governance) {
 		k->ret->unlocked++;
 		tell(k, "the lock of %s until %s is %s: the next sync says it again", key, until,
-		     o.lock.governance ? "one that can be lifted" : o.lock.until ? "shorter" : "gone");
+		     o.lock.governance ? "one that can be lifted"
+		     : o.lock.until    ? "shorter"
+				       : "gone");
 		i->locked = 0;
 	}
 	if (i->hold && !o.lock.hold) {
@@ -219,12 +232,14 @@ static int read_back(struct check *k, const struct s3_item *i, uint64_t from, ui
 	snprintf(path, sizeof(path), "log/%08x.seg", i->number);
 	r = buf ? cof_io_open(k->p->io, path, COF_IO_RDONLY, &file) : -ENOMEM;
 	if (r < 0)
-		return cof_fail(k->diag, r, "%s/%s cannot be read: %s", cof_io_where(k->p->io), path, strerror(-r));
+		return cof_fail(k->diag, r, "%s/%s cannot be read: %s", cof_io_where(k->p->io),
+				path, strerror(-r));
 	m.file = file;
 	s3_item_key(k->c->root, i, key);
 	r = s3_get(k->s, key, i->version, from, n, compare, &m, k->diag);
 	if (m.differs || r == -ENOENT) {
-		tell(k, "%s has other bytes than the log, from %" PRIu64 " on", key, m.at - i->offset);
+		tell(k, "%s has other bytes than the log, from %" PRIu64 " on", key,
+		     m.at - i->offset);
 		return 0;
 	}
 	k->ret->read += r == 0 ? n : 0;
@@ -297,7 +312,8 @@ static int check(struct check *k)
 	return r;
 }
 
-int s3_check(struct s3 *s, struct s3_copy *c, const struct s3_checking *p, struct s3_checked *ret, struct cof_diag *diag)
+int s3_check(struct s3 *s, struct s3_copy *c, const struct s3_checking *p, struct s3_checked *ret,
+	     struct cof_diag *diag)
 {
 	struct s3_checked checked = {.objects = 0};
 	struct check k = {.s = s, .c = c, .p = p, .ret = &checked, .diag = diag};

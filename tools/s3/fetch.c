@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The way back. All versions are listed, delete markers passed over: what lies under them is read by its version id.
- * An object that is not what its name says is passed over for another of its versions; a head whose log is not all
- * there for an older one. What comes is checked frame by frame, and counts once the root is the one that was signed.
+ * The way back. All versions are listed, delete markers passed over: what lies under them is read
+ * by its version id. An object that is not what its name says is passed over for another of its
+ * versions; a head whose log is not all there for an older one. What comes is checked frame by
+ * frame, and counts once the root is the one that was signed.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,7 +14,6 @@
 #define FOUND_MAX (4u << 20)
 #define CONF_MAX 4096u
 #define HEADS_TRIED 8u
-
 
 struct fetch {
 	struct s3 *s;
@@ -50,8 +50,8 @@ static int one(void *user, const struct s3_listed *v)
 
 	if (v->marker)
 		f->ret->markers++;
-	if (v->marker || strncmp(v->key, f->root, root) || s3_item_parse(v->key + root, &i) < 0 || i.kind == S3_PROBE ||
-	    (i.kind == S3_PIECE && i.length != v->size))
+	if (v->marker || strncmp(v->key, f->root, root) || s3_item_parse(v->key + root, &i) < 0 ||
+	    i.kind == S3_PROBE || (i.kind == S3_PIECE && i.length != v->size))
 		return 0;
 	if (f->n == f->room) {
 		size_t want = f->room ? f->room * 2 : 256;
@@ -94,7 +94,9 @@ static int load(struct fetch *f, const struct s3_item *i, size_t most, struct co
 	if (r < 0)
 		return r;
 	cof_sha256(ret->data, ret->len, hash);
-	return cof_equal(hash, i->sha256, COF_HASH) ? 0 : cof_fail(f->diag, -EBADMSG, "%s is not what its name says", key);
+	return cof_equal(hash, i->sha256, COF_HASH)
+		   ? 0
+		   : cof_fail(f->diag, -EBADMSG, "%s is not what its name says", key);
 }
 
 /* May be had of another version, or done without. */
@@ -132,9 +134,12 @@ static int find_conf(struct fetch *f)
 		if (r == 0)
 			r = make(f, &text);
 		others += r == -EKEYREJECTED;
-		if (r == 0 && kept.len && (kept.len != text.len || memcmp(kept.data, text.data, text.len)))
-			return cof_fail(f->diag, -EKEYREJECTED, "the bucket names two keys for this archive, so somebody else wrote there: "
-								"--log-vkey says which is right");
+		if (r == 0 && kept.len &&
+		    (kept.len != text.len || memcmp(kept.data, text.data, text.len)))
+			return cof_fail(f->diag, -EKEYREJECTED,
+					"the bucket names two keys for this archive, so somebody "
+					"else wrote there: "
+					"--log-vkey says which is right");
 		if (r == 0 && !kept.len)
 			cof_buf_add(&kept, text.data, text.len);
 		r = r == -EKEYREJECTED || passable(r) ? 0 : r;
@@ -144,9 +149,11 @@ static int find_conf(struct fetch *f)
 	if (kept.failed)
 		return cof_fail(f->diag, -ENOMEM, "out of memory");
 	if (!kept.len && others)
-		return cof_fail(f->diag, -EKEYREJECTED, "the archive in the bucket has another key than --log-vkey says");
+		return cof_fail(f->diag, -EKEYREJECTED,
+				"the archive in the bucket has another key than --log-vkey says");
 	if (!kept.len)
-		return cof_fail(f->diag, -ENOENT, "there is nothing of this archive at %s", f->root);
+		return cof_fail(f->diag, -ENOENT, "there is nothing of this archive at %s",
+				f->root);
 	r = make(f, &kept);
 	if (r == 0 && cof_io_exists(f->p->io, "archive.conf") != 1)
 		r = vault_copy_create(f->p->io, kept.data, kept.len, f->diag);
@@ -215,14 +222,16 @@ static int feed_object(struct fetch *f, const struct s3_item *i, uint64_t end)
 	return r;
 }
 
-/* Does this object go on where the copy is? Rank: whole segments before pieces, and those that go furthest. */
+/* Does this object go on where the copy is? Rank: whole segments before pieces, and those that go
+ * furthest. */
 static bool goes_on(const struct fetch *f, const struct s3_item *i, uint64_t at, uint64_t *ret_rank)
 {
 	uint64_t base = (uint64_t)i->number * f->conf.segment_size + i->offset;
 
 	if (i->kind != S3_SEGMENT && i->kind != S3_PIECE)
 		return false;
-	if (i->past || i->offset + i->length > f->conf.segment_size || at < base || at - base >= i->length)
+	if (i->past || i->offset + i->length > f->conf.segment_size || at < base ||
+	    at - base >= i->length)
 		return false;
 	*ret_rank = i->length - (at - base) + (i->kind == S3_SEGMENT ? UINT64_C(1) << 32 : 0);
 	return true;
@@ -275,10 +284,14 @@ static int feed_log(struct fetch *f, const struct s3_item *head)
 		if (st.size == head->frames && st.address == head->offset)
 			return 0;
 		at = begins = st.address;
-		if (!next_object(f, at, &i)) { /* the next frame did not fit where the one before ended */
+		if (!next_object(f, at,
+				 &i)) { /* the next frame did not fit where the one before ended */
 			at = at - at % size + size;
 			if (begins % size == 0 || at >= head->offset || !next_object(f, at, &i))
-				return cof_fail(f->diag, -ENODATA, "what follows byte %" PRIu64 " of the log is not in the bucket", begins);
+				return cof_fail(f->diag, -ENODATA,
+						"what follows byte %" PRIu64
+						" of the log is not in the bucket",
+						begins);
 		}
 		r = feed_object(f, &f->item[i], head->offset);
 		if (r == 0)
@@ -317,16 +330,21 @@ static int try_head(struct fetch *f, const struct s3_item *head)
 
 	if (r < 0)
 		return r;
-	if (cof_checkpoint_open(note.data, note.len, &f->conf.vkey, &c) == 0 && c.size == head->frames)
+	if (cof_checkpoint_open(note.data, note.len, &f->conf.vkey, &c) == 0 &&
+	    c.size == head->frames)
 		f->tried++;
 	else
-		return cof_fail(f->diag, -EBADMSG, "a head of %" PRIu64 " frames is not signed by this archive", head->frames);
+		return cof_fail(f->diag, -EBADMSG,
+				"a head of %" PRIu64 " frames is not signed by this archive",
+				head->frames);
 	for (size_t i = 0; i < f->n; i++)
 		f->item[i].past = false;
 	vault_copy_blind(f->copy);
 	vault_copy_state(f->copy, &st);
 	if (st.head.size)
-		return cof_fail(f->diag, -EEXIST, "%s was restored already, up to %" PRIu64 " frames", cof_io_where(f->p->io), st.head.size);
+		return cof_fail(f->diag, -EEXIST,
+				"%s was restored already, up to %" PRIu64 " frames",
+				cof_io_where(f->p->io), st.head.size);
 	r = vault_copy_head(f->copy, note.data, note.len, &none, &none, f->diag);
 	vault_copy_state(f->copy, &st);
 	f->begun = st.address;
@@ -352,18 +370,23 @@ static int find_head(struct fetch *f)
 		r = try_head(f, &f->item[i]);
 		if (r == 0 || !passable(r))
 			return r;
-		tell(f, "a head of %" PRIu64 " frames cannot be restored: %s", f->item[i].frames, f->diag->text);
+		tell(f, "a head of %" PRIu64 " frames cannot be restored: %s", f->item[i].frames,
+		     f->diag->text);
 	}
-	return f->tried ? cof_fail(f->diag, -EBADMSG, "none of %u head%s in the bucket can be restored; the last reason: %.500s",
-				f->tried, f->tried == 1 ? "" : "s", f->diag->text)
-		     : r;
+	return f->tried
+		   ? cof_fail(
+			 f->diag, -EBADMSG,
+			 "none of %u head%s in the bucket can be restored; the last reason: %.500s",
+			 f->tried, f->tried == 1 ? "" : "s", f->diag->text)
+		   : r;
 }
 
 /* ---- envelopes ---- */
 
 static int by_age(const void *a, const void *b)
 {
-	const struct s3_item *x = *(const struct s3_item *const *)a, *y = *(const struct s3_item *const *)b;
+	const struct s3_item *x = *(const struct s3_item *const *)a,
+			     *y = *(const struct s3_item *const *)b;
 
 	return x->modified < y->modified ? -1 : x->modified > y->modified;
 }
@@ -410,7 +433,8 @@ static int fetch(struct fetch *f)
 	return r == 0 ? find_head(f) : r;
 }
 
-int s3_fetch(struct s3 *s, const struct s3_fetching *p, struct s3_fetched *ret, struct cof_diag *diag)
+int s3_fetch(struct s3 *s, const struct s3_fetching *p, struct s3_fetched *ret,
+	     struct cof_diag *diag)
 {
 	struct s3_fetched fetched = {.size = 0};
 	struct cof_diag own = {""};

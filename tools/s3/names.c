@@ -26,11 +26,13 @@ void s3_item_key(const char *root, const struct s3_item *i, char ret[S3_KEY_MAX 
 		snprintf(ret, S3_KEY_MAX + 1, "%ssegment/%08" PRIx32 "-%s", root, i->number, hex);
 		break;
 	case S3_PIECE:
-		snprintf(ret, S3_KEY_MAX + 1, "%spiece/%08" PRIx32 "-%08" PRIx64 "-%08" PRIx64 "-%s", root, i->number,
+		snprintf(ret, S3_KEY_MAX + 1,
+			 "%spiece/%08" PRIx32 "-%08" PRIx64 "-%08" PRIx64 "-%s", root, i->number,
 			 i->offset, i->length, hex);
 		break;
 	case S3_HEAD:
-		snprintf(ret, S3_KEY_MAX + 1, "%shead/%016" PRIx64 "-%016" PRIx64 "-%s", root, i->frames, i->offset, hex);
+		snprintf(ret, S3_KEY_MAX + 1, "%shead/%016" PRIx64 "-%016" PRIx64 "-%s", root,
+			 i->frames, i->offset, hex);
 		break;
 	case S3_ENVELOPE:
 		snprintf(ret, S3_KEY_MAX + 1, "%srecovery/%s.age", root, hex);
@@ -62,7 +64,8 @@ static bool digits(const char **p, int n, uint64_t *ret, char behind)
 
 static bool hash(const char *p, uint8_t ret[COF_HASH], const char *behind)
 {
-	return strspn(p, "0123456789abcdef") == 64 && !strcmp(p + 64, behind) && cof_unhex(p, 64, ret) == 0;
+	return strspn(p, "0123456789abcdef") == 64 && !strcmp(p + 64, behind) &&
+	       cof_unhex(p, 64, ret) == 0;
 }
 
 static bool part(const char **p, const char *dir)
@@ -88,12 +91,12 @@ int s3_item_parse(const char *p, struct s3_item *ret)
 		ok = digits(&p, 8, &number, '-') && hash(p, i.sha256, "");
 	} else if (part(&p, "piece/")) {
 		i.kind = S3_PIECE;
-		ok = digits(&p, 8, &number, '-') && digits(&p, 8, &i.offset, '-') && digits(&p, 8, &i.length, '-') &&
-		     hash(p, i.sha256, "") && i.length;
+		ok = digits(&p, 8, &number, '-') && digits(&p, 8, &i.offset, '-') &&
+		     digits(&p, 8, &i.length, '-') && hash(p, i.sha256, "") && i.length;
 	} else if (part(&p, "head/")) {
 		i.kind = S3_HEAD;
-		ok = digits(&p, 16, &i.frames, '-') && digits(&p, 16, &i.offset, '-') && hash(p, i.sha256, "") &&
-		     i.frames;
+		ok = digits(&p, 16, &i.frames, '-') && digits(&p, 16, &i.offset, '-') &&
+		     hash(p, i.sha256, "") && i.frames;
 	} else if (part(&p, "recovery/")) {
 		i.kind = S3_ENVELOPE;
 		ok = hash(p, i.sha256, ".age");

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How long a segment has to stay: as long as any file that has frames in it. Read from the public parts of the log's rule
- * frames, without a key, in memory that does not grow with the archive: what new frames say of inodes is gathered,
- * sorted, and brought to the segments whose range of inodes can hold them, whose headers are looked at again.
+ * How long a segment has to stay: as long as any file that has frames in it. Read from the public
+ * parts of the log's rule frames, without a key, in memory that does not grow with the archive:
+ * what new frames say of inodes is gathered, sorted, and brought to the segments whose range of
+ * inodes can hold them, whose headers are looked at again.
  *
- * A file's end only moves to later here: what an approval shortens in the archive stays as long in the bucket.
+ * A file's end only moves to later here: what an approval shortens in the archive stays as long in
+ * the bucket.
  */
 #include <stdio.h>
 
@@ -24,7 +26,7 @@ struct scan {
 	struct said *said;
 	size_t n;
 	uint64_t sequence, at; /* the next frame, and where it lies or would */
-	bool holds;	       /* began or ended: all segments are looked at for them */
+	bool holds;            /* began or ended: all segments are looked at for them */
 	struct s3_held *joined;
 	size_t joins;
 	uint8_t *public_part;
@@ -140,7 +142,8 @@ static int take_hold(struct scan *s, const struct cof_frame *f, const uint8_t *p
 	if (what > 2 || cof_field_find(p, n, COF_T_INODES, &inodes) < 0)
 		return 0;
 	for (size_t i = 0; r == 0 && i + 16 <= inodes.len; i += 16) {
-		uint64_t first = cof_get_le64(inodes.value + i), count = cof_get_le64(inodes.value + i + 8);
+		uint64_t first = cof_get_le64(inodes.value + i),
+			 count = cof_get_le64(inodes.value + i + 8);
 
 		if (count && first + count - 1 >= first)
 			r = hold_add(s, id, first, first + count - 1);
@@ -198,7 +201,8 @@ static bool touches(const struct scan *s, const struct s3_need *n)
 
 static bool of_file(uint8_t type)
 {
-	return type == COF_CREATE || type == COF_APPEND || type == COF_HOLE || type == COF_COMMIT || type == COF_EXTEND;
+	return type == COF_CREATE || type == COF_APPEND || type == COF_HOLE || type == COF_COMMIT ||
+	       type == COF_EXTEND;
 }
 
 /* The headers of one segment again, up to what was read of it. */
@@ -217,13 +221,16 @@ static int look_again(struct scan *s, uint64_t number)
 		int r = cof_reader_header(s->reader, at, &f, NULL, s->diag);
 
 		if (r < 0)
-			return cof_fail(s->diag, r, "segment %llu of the log cannot be read again", (unsigned long long)number);
+			return cof_fail(s->diag, r, "segment %llu of the log cannot be read again",
+					(unsigned long long)number);
 		at += COF_FRAME_HEADER + (uint64_t)f.stored;
 		if (!of_file(f.type) || f.object == last)
 			continue;
 		last = f.object; /* many frames of one file lie side by side */
 		if (said) {
-			struct said key = {.inode = f.object}, *found = bsearch(&key, s->said, s->n, sizeof(*s->said), by_inode);
+			struct said key = {.inode = f.object},
+				    *found =
+					bsearch(&key, s->said, s->n, sizeof(*s->said), by_inode);
 
 			if (found)
 				apply(n, found);
@@ -278,10 +285,12 @@ static int take_end(struct scan *s, const struct cof_frame *f, const uint8_t *p,
 	(void)cof_field_i64(p, n, COF_T_RETAIN_UNTIL, &e->until);
 	(void)cof_field_i64(p, n, COF_T_LEAST_UNTIL, &least);
 	e->until = COF_MAX(e->until, least);
-	if (cof_field_find(p, n, COF_T_EVENT_NAME, &name) == 0 && cof_field_i64(p, n, COF_T_EVENT_TIME, &when) < 0) {
+	if (cof_field_find(p, n, COF_T_EVENT_NAME, &name) == 0 &&
+	    cof_field_i64(p, n, COF_T_EVENT_TIME, &when) < 0) {
 		(void)cof_field_i64(p, n, COF_T_EVENT_SPAN, &span);
 		e->wait = span;
-		/* that it waits for ever is told as an end without end: here it is the span that counts, again and again */
+		/* that it waits for ever is told as an end without end: here it is the span that
+		 * counts, again and again */
 		if (e->until == INT64_MAX && span != INT64_MIN && span != INT64_MAX)
 			e->until = least;
 	}
@@ -308,7 +317,8 @@ static int take_public(struct scan *s, uint64_t at, const struct cof_frame *f)
 		return 0;
 	r = cof_reader_payload(s->reader, at, f, 0, s->public_part, f->public_length);
 	if (r < 0)
-		return cof_fail(s->diag, r, "frame %llu of the log cannot be read", (unsigned long long)f->sequence);
+		return cof_fail(s->diag, r, "frame %llu of the log cannot be read",
+				(unsigned long long)f->sequence);
 	p += skip;
 	n -= skip;
 	if (f->type == COF_HOLD)
@@ -333,7 +343,8 @@ static int take_frame(struct scan *s, uint64_t at, const struct cof_frame *f)
 	}
 	s->c->now = f->retention_time;
 	s->c->lag = COF_MAX(0, f->record_time - f->retention_time);
-	if (f->type == COF_COMMIT || f->type == COF_EXTEND || f->type == COF_HOLD || f->type == COF_CREATE || f->type == COF_RENAME)
+	if (f->type == COF_COMMIT || f->type == COF_EXTEND || f->type == COF_HOLD ||
+	    f->type == COF_CREATE || f->type == COF_RENAME)
 		return take_public(s, at, f);
 	return 0;
 }
@@ -348,8 +359,10 @@ static int walk(struct scan *s, uint64_t size)
 
 		r = cof_reader_header(s->reader, at, &f, NULL, s->diag);
 		if (r == -ENODATA || (r == 0 && f.sequence != s->sequence))
-			r = cof_fail(s->diag, -EUCLEAN, "frame %llu is not where it belongs: coffer verify tells what is wrong",
-				     (unsigned long long)s->sequence);
+			r = cof_fail(
+			    s->diag, -EUCLEAN,
+			    "frame %llu is not where it belongs: coffer verify tells what is wrong",
+			    (unsigned long long)s->sequence);
 		if (r == 0)
 			r = take_frame(s, at, &f);
 		s->at = at + COF_FRAME_HEADER + f.stored;
@@ -360,7 +373,8 @@ static int walk(struct scan *s, uint64_t size)
 	return r;
 }
 
-int s3_scan(struct s3_copy *c, struct cof_io *io, uint64_t size, uint64_t end, struct cof_diag *diag)
+int s3_scan(struct s3_copy *c, struct cof_io *io, uint64_t size, uint64_t end,
+	    struct cof_diag *diag)
 {
 	struct scan s = {.c = c, .sequence = c->scanned, .diag = diag};
 	int r;
@@ -382,7 +396,9 @@ int s3_scan(struct s3_copy *c, struct cof_io *io, uint64_t size, uint64_t end, s
 	if (r == 0)
 		r = bring(&s);
 	if (r == 0 && s.at != end)
-		r = cof_fail(diag, -EUCLEAN, "the log ends elsewhere than its head: coffer verify tells what is wrong");
+		r = cof_fail(
+		    diag, -EUCLEAN,
+		    "the log ends elsewhere than its head: coffer verify tells what is wrong");
 	if (r == 0) {
 		c->scanned = size;
 		c->scanned_end = end;
@@ -408,10 +424,11 @@ static int64_t sum(int64_t a, int64_t b)
 }
 
 /*
- * An end in retention time is over no earlier than the wall clock shows end + lag. A day more is asked for, so that a
- * lag that grows does not change every lock each time.
+ * An end in retention time is over no earlier than the wall clock shows end + lag. A day more is
+ * asked for, so that a lag that grows does not change every lock each time.
  */
-void s3_lock_of(const struct s3_copy *c, const struct s3_need *n, int64_t base, int64_t now, int64_t *ret_least, int64_t *ret_want)
+void s3_lock_of(const struct s3_copy *c, const struct s3_need *n, int64_t base, int64_t now,
+		int64_t *ret_least, int64_t *ret_want)
 {
 	static const int64_t day = 86400 * COF_NSEC;
 	int64_t end = n->until, least = now + base / 2, want = now + base, most = now + S3_FOREVER;

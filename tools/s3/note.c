@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the host notes of a copy: STORE/vaults/NAME.objects, lines of words. Derived: what is lost of it is found again
- * by asking the bucket for each object before it is sent, and by reading the log's rules from the beginning.
+ * What the host notes of a copy: STORE/vaults/NAME.objects, lines of words. Derived: what is lost
+ * of it is found again by asking the bucket for each object before it is sent, and by reading the
+ * log's rules from the beginning.
  *
  *   coffer-s3 1
  *   head SIZE END ROOT TIME        the newest head that is there
@@ -74,7 +75,8 @@ static int room(void **p, size_t n, size_t *have, size_t each, size_t most)
 int s3_copy_add(struct s3_copy *c, const struct s3_item *i, const char *version)
 {
 	char *kept = strdup(version);
-	int r = kept ? room((void **)&c->item, c->items, &c->item_room, sizeof(*c->item), ITEMS_MAX) : -ENOMEM;
+	int r = kept ? room((void **)&c->item, c->items, &c->item_room, sizeof(*c->item), ITEMS_MAX)
+		     : -ENOMEM;
 
 	if (r < 0) {
 		free(kept);
@@ -87,13 +89,15 @@ int s3_copy_add(struct s3_copy *c, const struct s3_item *i, const char *version)
 
 void s3_need_clear(struct s3_need *n)
 {
-	*n = (struct s3_need){.until = INT64_MIN, .follow = INT64_MIN, .commit = INT64_MIN, .wait = INT64_MIN};
+	*n = (struct s3_need){
+	    .until = INT64_MIN, .follow = INT64_MIN, .commit = INT64_MIN, .wait = INT64_MIN};
 }
 
 struct s3_need *s3_copy_need(struct s3_copy *c, uint64_t segment)
 {
 	while (c->needs <= segment) {
-		if (segment > UINT32_MAX || room((void **)&c->need, c->needs, &c->need_room, sizeof(*c->need), ITEMS_MAX) < 0)
+		if (segment > UINT32_MAX || room((void **)&c->need, c->needs, &c->need_room,
+						 sizeof(*c->need), ITEMS_MAX) < 0)
 			return NULL;
 		s3_need_clear(&c->need[c->needs++]);
 	}
@@ -102,7 +106,8 @@ struct s3_need *s3_copy_need(struct s3_copy *c, uint64_t segment)
 
 void s3_copy_state(const struct s3_copy *c, struct s3_copy_state *ret)
 {
-	struct s3_copy_state s = {.size = c->size, .time = c->time, .checked = c->checked, .findings = c->findings};
+	struct s3_copy_state s = {
+	    .size = c->size, .time = c->time, .checked = c->checked, .findings = c->findings};
 
 	for (size_t i = 0; i < c->items; i++) {
 		const struct s3_item *o = &c->item[i];
@@ -125,25 +130,33 @@ int s3_copy_text(const struct s3_copy *c, struct cof_buf *b)
 	char hex[65];
 
 	cof_hex(c->root_hash, COF_HASH, hex);
-	cof_buf_printf(b, "coffer-s3 1\nhead %" PRIu64 " %" PRIu64 " %s %" PRId64 "\n", c->size, c->end, hex, c->time);
-	cof_buf_printf(b, "scan %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", c->scanned,
-		       c->scanned_end, c->now, c->lag, c->latest, c->longest);
+	cof_buf_printf(b, "coffer-s3 1\nhead %" PRIu64 " %" PRIu64 " %s %" PRId64 "\n", c->size,
+		       c->end, hex, c->time);
+	cof_buf_printf(
+	    b, "scan %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n",
+	    c->scanned, c->scanned_end, c->now, c->lag, c->latest, c->longest);
 	cof_buf_printf(b, "check %" PRId64 " %" PRIu64 "\n", c->checked, c->findings);
 	for (size_t i = 0; i < c->helds; i++)
-		cof_buf_printf(b, "h %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", c->held[i].hold, c->held[i].first, c->held[i].last);
+		cof_buf_printf(b, "h %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", c->held[i].hold,
+			       c->held[i].first, c->held[i].last);
 	for (size_t i = 0; i < c->needs; i++) {
 		const struct s3_need *n = &c->need[i];
 
-		cof_buf_printf(b, "n %zu %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %d\n", i,
-			       n->length, n->first, n->last, n->until, n->follow, n->commit, n->wait, n->hold);
+		cof_buf_printf(b,
+			       "n %zu %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64
+			       " %" PRId64 " %" PRId64 " %d\n",
+			       i, n->length, n->first, n->last, n->until, n->follow, n->commit,
+			       n->wait, n->hold);
 	}
 	for (size_t i = 0; i < c->items; i++) {
 		const struct s3_item *o = &c->item[i];
 
 		cof_hex(o->sha256, COF_HASH, hex);
-		cof_buf_printf(b, "o %c %d %" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %s %s %" PRId64 " %d %s\n", o->kind,
-			       o->past, o->number, o->offset, o->length, o->frames, hex, *o->etag ? o->etag : "-", o->locked,
-			       o->hold, o->version);
+		cof_buf_printf(b,
+			       "o %c %d %" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64
+			       " %s %s %" PRId64 " %d %s\n",
+			       o->kind, o->past, o->number, o->offset, o->length, o->frames, hex,
+			       *o->etag ? o->etag : "-", o->locked, o->hold, o->version);
 	}
 	return b->failed ? -ENOMEM : 0;
 }
@@ -217,7 +230,8 @@ static int take_object(struct s3_copy *c, struct words *w)
 	o.locked = i64(w);
 	o.hold = u64(w) == 1;
 	version = word(w);
-	if (w->bad || w->next || number > UINT32_MAX || strlen(etag) >= sizeof(o.etag) || strlen(version) >= S3_VERSION_MAX)
+	if (w->bad || w->next || number > UINT32_MAX || strlen(etag) >= sizeof(o.etag) ||
+	    strlen(version) >= S3_VERSION_MAX)
 		return -EUCLEAN;
 	if (strcmp(etag, "-"))
 		memcpy(o.etag, etag, strlen(etag) + 1);
@@ -291,7 +305,8 @@ static int take_line(struct s3_copy *c, char *line)
 	return w.bad || w.next ? -EUCLEAN : 0;
 }
 
-/* What others rely on: of each segment whose rules were read there is something, and of each object its segment. */
+/* What others rely on: of each segment whose rules were read there is something, and of each object
+ * its segment. */
 static bool fits(const struct s3_copy *c)
 {
 	if (c->scanned && c->needs <= (c->scanned_end - 1) / c->conf.segment_size)
@@ -300,7 +315,8 @@ static bool fits(const struct s3_copy *c)
 		if (!c->need[i].length)
 			return false;
 	for (size_t i = 0; i < c->items; i++)
-		if ((c->item[i].kind == S3_SEGMENT || c->item[i].kind == S3_PIECE) && c->item[i].number >= c->needs)
+		if ((c->item[i].kind == S3_SEGMENT || c->item[i].kind == S3_PIECE) &&
+		    c->item[i].number >= c->needs)
 			return false;
 	return c->size <= c->scanned;
 }

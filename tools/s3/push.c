@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A copy is brought up to date: what others put there is looked at first; then segments that are full, then what is new
- * of the tail, then locks and holds of what was there before, and at the very end the head. So a head that is there
- * covers nothing that is not.
+ * A copy is brought up to date: what others put there is looked at first; then segments that are
+ * full, then what is new of the tail, then locks and holds of what was there before, and at the
+ * very end the head. So a head that is there covers nothing that is not.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -67,8 +67,8 @@ static int see_head(void *user, const struct s3_listed *v)
 	size_t n = strlen(h->c->root);
 	struct s3_item i;
 
-	if (v->marker || v->size > COF_NOTE_MAX || strncmp(v->key, h->c->root, n) || s3_item_parse(v->key + n, &i) < 0 ||
-	    i.kind != S3_HEAD || is_known(h->c, v->version))
+	if (v->marker || v->size > COF_NOTE_MAX || strncmp(v->key, h->c->root, n) ||
+	    s3_item_parse(v->key + n, &i) < 0 || i.kind != S3_HEAD || is_known(h->c, v->version))
 		return 0;
 	i.length = v->size;
 	h->item[h->n % HEADS_LOOKED_AT] = i;
@@ -99,13 +99,18 @@ static int judge_head(struct push *u, const struct s3_item *i, const char *versi
 	if (cof_checkpoint_open(note.data, note.len, &u->c->conf.vkey, &there) < 0)
 		return 0; /* not signed by this archive: a check tells of it */
 	if (there.size > u->head.size)
-		return cof_fail(u->diag, -ESTALE, "the bucket has %" PRIu64 " frames of this archive and this store %" PRIu64
-						  ": it was put back to an older state, or another host writes there too. Nothing was sent",
+		return cof_fail(u->diag, -ESTALE,
+				"the bucket has %" PRIu64
+				" frames of this archive and this store %" PRIu64
+				": it was put back to an older state, or another host writes there "
+				"too. Nothing was sent",
 				there.size, u->head.size);
 	r = vault_source_root(u->source, there.size, root, u->diag);
 	if (r == 0 && !cof_equal(root, there.root, COF_HASH))
-		r = cof_fail(u->diag, -ENOTUNIQ, "a head of %" PRIu64 " frames in the bucket is of another history than this store: two "
-						 "histories of one archive. Nothing was sent, and what is there stays",
+		r = cof_fail(u->diag, -ENOTUNIQ,
+			     "a head of %" PRIu64
+			     " frames in the bucket is of another history than this store: two "
+			     "histories of one archive. Nothing was sent, and what is there stays",
 			     there.size);
 	return r;
 }
@@ -141,7 +146,8 @@ static int read_segment(void *user, uint64_t offset, void *buf, size_t n)
 }
 
 /* Puts it, and notes it. The item has all but what the server says. */
-static int put(struct push *u, struct s3_item *i, const struct s3_body *body, const struct s3_need *need)
+static int put(struct push *u, struct s3_item *i, const struct s3_body *body,
+	       const struct s3_need *need)
 {
 	char key[S3_KEY_MAX + 1];
 	struct s3_object o;
@@ -168,7 +174,8 @@ static int put(struct push *u, struct s3_item *i, const struct s3_body *body, co
 	return ++u->unsaved >= SAVE_EVERY ? save(u) : 0;
 }
 
-static int put_memory(struct push *u, struct s3_item *i, const void *p, size_t n, const struct s3_need *need)
+static int put_memory(struct push *u, struct s3_item *i, const void *p, size_t n,
+		      const struct s3_need *need)
 {
 	struct s3_memory m;
 	struct s3_body body = s3_memory_body(&m, p, n);
@@ -190,7 +197,8 @@ static int put_memory(struct push *u, struct s3_item *i, const void *p, size_t n
 /* Bytes of a segment of the log, from an offset to an end in it. */
 static int put_bytes(struct push *u, enum s3_kind kind, uint64_t number, uint64_t from, uint64_t to)
 {
-	struct s3_item i = {.kind = kind, .number = (uint32_t)number, .offset = kind == S3_PIECE ? from : 0};
+	struct s3_item i = {
+	    .kind = kind, .number = (uint32_t)number, .offset = kind == S3_PIECE ? from : 0};
 	struct segment_body from_file = {.from = from};
 	cof_autofile struct cof_file *file = NULL;
 	struct s3_body body = {.read = read_segment, .user = &from_file, .size = to - from};
@@ -204,7 +212,8 @@ static int put_bytes(struct push *u, enum s3_kind kind, uint64_t number, uint64_
 	if (r == 0)
 		r = s3_digest(&body, 0, body.size, &d);
 	if (r < 0)
-		return cof_fail(u->diag, r, "%s/%s cannot be read: %s", cof_io_where(u->p->io), path, strerror(-r));
+		return cof_fail(u->diag, r, "%s/%s cannot be read: %s", cof_io_where(u->p->io),
+				path, strerror(-r));
 	memcpy(body.sha256, d.sha256, COF_HASH);
 	return put(u, &i, &body, &u->c->need[number]);
 }
@@ -227,7 +236,8 @@ static int see_there(const struct push *u, struct there *t, size_t n)
 		for (size_t k = 0; k < u->c->items; k++) {
 			const struct s3_item *i = &u->c->item[k];
 
-			if (i->kind == S3_PIECE && !i->past && i->number < n && i->offset == t[i->number].pieces) {
+			if (i->kind == S3_PIECE && !i->past && i->number < n &&
+			    i->offset == t[i->number].pieces) {
 				t[i->number].pieces += i->length;
 				more = true;
 			}
@@ -247,8 +257,13 @@ static int put_log(struct push *u)
 {
 	uint64_t size = u->c->conf.segment_size, last = (u->end - 1) / size;
 	struct there *t = calloc(u->c->needs, sizeof(*t));
-	int r = t ? 0 : cof_fail(u->diag, -ENOMEM, "out of memory");
+	int r = 0;
 
+	if (!t)
+		return cof_fail(u->diag, -ENOMEM, "out of memory");
+
+	if (r == 0 && u->c->needs <= last)
+		r = cof_fail(u->diag, -EUCLEAN, "the log ends elsewhere than its head");
 	if (r == 0)
 		r = see_there(u, t, u->c->needs);
 	for (uint64_t n = 0; r == 0 && n < last; n++)
@@ -303,7 +318,8 @@ static int renew(struct push *u, struct s3_item *i, const struct s3_need *need)
 		}
 	}
 	if (r == 0 && i->hold != need->hold) {
-		r = s3_set_hold(u->s, key, i->version, need->hold ? S3_HOLD_ON : S3_HOLD_OFF, u->diag);
+		r = s3_set_hold(u->s, key, i->version, need->hold ? S3_HOLD_ON : S3_HOLD_OFF,
+				u->diag);
 		if (r == 0) {
 			i->hold = need->hold;
 			u->ret->held += need->hold;
@@ -312,8 +328,10 @@ static int renew(struct push *u, struct s3_item *i, const struct s3_need *need)
 		}
 	}
 	if (r == -ENOENT)
-		return cof_fail(u->diag, -ENOENT, "%s is no longer there, though it was locked: coffer vault check tells of all that "
-						  "is gone, and the next sync puts it there again",
+		return cof_fail(u->diag, -ENOENT,
+				"%s is no longer there, though it was locked: coffer vault check "
+				"tells of all that "
+				"is gone, and the next sync puts it there again",
 				key);
 	return r == 0 && u->unsaved >= SAVE_EVERY ? save(u) : r;
 }
@@ -328,7 +346,9 @@ static int renew_all(struct push *u)
 
 		if (i->past || i->kind == S3_PROBE)
 			continue;
-		r = renew(u, i, i->kind == S3_SEGMENT || i->kind == S3_PIECE ? &u->c->need[i->number] : &all);
+		r = renew(u, i,
+			  i->kind == S3_SEGMENT || i->kind == S3_PIECE ? &u->c->need[i->number]
+								       : &all);
 	}
 	return r;
 }
@@ -372,13 +392,17 @@ static int judge_past(struct push *u)
 	if (!u->c->size)
 		return 0;
 	if (u->c->size > u->head.size)
-		return cof_fail(u->diag, -ESTALE, "%" PRIu64 " frames were sent to the bucket, and this store has %" PRIu64
-						  ": it was put back to an older state. Nothing was sent",
+		return cof_fail(u->diag, -ESTALE,
+				"%" PRIu64
+				" frames were sent to the bucket, and this store has %" PRIu64
+				": it was put back to an older state. Nothing was sent",
 				u->c->size, u->head.size);
 	r = vault_source_root(u->source, u->c->size, root, u->diag);
 	if (r == 0 && !cof_equal(root, u->c->root_hash, COF_HASH))
-		r = cof_fail(u->diag, -ENOTUNIQ, "what was sent to the bucket is of another history than this store: two histories of one "
-						 "archive. Nothing was sent, and what is there stays");
+		r = cof_fail(u->diag, -ENOTUNIQ,
+			     "what was sent to the bucket is of another history than this store: "
+			     "two histories of one "
+			     "archive. Nothing was sent, and what is there stays");
 	return r;
 }
 
@@ -411,7 +435,8 @@ static int push(struct push *u)
 	return r;
 }
 
-int s3_push(struct s3 *s, struct s3_copy *c, const struct s3_pushing *p, struct s3_pushed *ret, struct cof_diag *diag)
+int s3_push(struct s3 *s, struct s3_copy *c, const struct s3_pushing *p, struct s3_pushed *ret,
+	    struct cof_diag *diag)
 {
 	struct s3_pushed pushed = {.size = 0};
 	struct cof_diag own = {""}, second = {""};
@@ -421,7 +446,8 @@ int s3_push(struct s3 *s, struct s3_copy *c, const struct s3_pushing *p, struct 
 	if (r < 0 && u.unsaved) { /* what is up is not to be asked for again */
 		u.diag = &second;
 		if (save(&u) < 0 && diag)
-			cof_fail(diag, r, "%.500s; and what is up could not be noted: %.200s", diag->text, second.text);
+			cof_fail(diag, r, "%.500s; and what is up could not be noted: %.200s",
+				 diag->text, second.text);
 	}
 	vault_source_free(u.source);
 	*ret = pushed;
