@@ -215,7 +215,7 @@ void verify_tell_text(const struct verifying *v)
 	       shown ? shown : "?", r->frames, plural(r->frames), size, r->since_size ? "behind the checkpoint given; the newest covers " : "",
 	       r->checkpoint_size, r->since_size ? "" : " of them under the checkpoint", r->mounts,
 	       plural(r->mounts), r->recoveries, r->recoveries == 1 ? "y" : "ies",
-	       r->seal_checked ? "; all seals hold" : "");
+	       r->seal_broken ? "; not all seals hold" : r->seal_checked ? "; all seals hold" : "");
 	if (v->live)
 		printf("Checked beside its daemon (%s).\n", holder ? holder : "?");
 	if (v->judged.people)

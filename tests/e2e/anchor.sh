@@ -46,7 +46,9 @@ coffer init "$STORE" --seal tpm2 --no-recovery --shelf audit --auditor "$(age-ke
 grep -q "sealed to 1 auditor" "$W/said" || fail "init: $(cat "$W/said")"
 coffer seal add "$STORE" --new file --new-key-file "$KEY" > /dev/null
 with_key; write_line one; write_line two
-coffer status "$STORE" | grep -q "years at this rate" || fail "no wear in status"
+coffer status "$STORE" | grep -q "about 4 writes to the TPM's flash so far, 342 years at this rate" || fail "no wear in status: $(coffer status "$STORE" | grep Anchor)"
+same "wear: four writes on the first day leave as many years of 500000; raises by less than 256 are none" "4 342" \
+    "$(coffer status "$STORE" --json | json '"%d %d" % (j["anchor"]["nv_writes"], j["anchor"]["nv_years"])')"
 unmount
 verify --tpm "$COFFER_TPM" > "$W/out" || { cat "$W/out"; fail "verify"; }
 grep -q "unbroken since frame 0 (20" "$W/out" && grep -q "no checkpoint up to the anchor is" "$W/out" || { cat "$W/out"; fail "verify"; }
@@ -63,6 +65,11 @@ expect_code 0 coffer verify "$STORE"   # public keys see nothing: who signs is w
 code=0; verify > "$W/out" || code=$?
 same "verdict" 13 $code
 grep -q "first frame whose seal is false is $frame\\." "$W/out" || { cat "$W/out"; fail "frame $frame is not named"; }
+grep -q "^tampered: .*: the seal of frame $frame does not hold" "$W/out" || { cat "$W/out"; fail "frame $frame is no finding"; }
+grep -q "; not all seals hold" "$W/out" || { cat "$W/out"; fail "all seals hold, it says"; }
+# whatever links to it is false too, up to the end: since no frame is it unbroken
+grep -q "The seal of the newest frames does not hold" "$W/out" && ! grep -q "unbroken since" "$W/out" || { cat "$W/out"; fail "since when"; }
+same "JSON" "$frame False" "$(verify --json 2> /dev/null | json '"%d %s" % (j["seal_first_false"], "seal_since" in j)')"
 put_back true
 ok "rewritten frames are named"
 

@@ -66,6 +66,10 @@ ok "a stolen disk, and a clone on a second TPM: nothing opens, no name, no conte
 
 # ---- a virtual TPM rolled back together with the store: invisible inside the machine ----
 export COFFER_TPM=$W/here/sock TPM2TOOLS_TCTI=swtpm:path=$W/here/sock
+# The same as a machine's snapshot that is restored whole: its disk and its TPM are at the old state, and so is all it can ask.
+coffer-vault init "$W/vault" --name vault.example/v > /dev/null
+coffer vault add "$STORE" v "dir:$W/vault" > /dev/null
+coffer sync "$STORE" v > /dev/null
 tpm_stop "$W/here" clear
 cp -a "$STORE" "$W/old-store"
 cp -a "$W/here" "$W/old-tpm"
@@ -74,14 +78,24 @@ mount.coffer "$STORE" "$MNT"
 echo second >> "$MNT/secretshelf/log"
 umount_archive
 coffer seal renew "$STORE" > /dev/null
+coffer sync "$STORE" v > /dev/null
+cp "$STORE/checkpoint" "$W/kept-checkpoint"
 cp -a "$STORE" "$W/newest-store"
 tpm_stop "$W/here" clear
 cp -a "$W/here" "$W/newest-tpm"
 back() { rm -rf "$STORE" "$W/here"; cp -a "$W/$1-store" "$STORE"; cp -a "$W/$1-tpm" "$W/here"; tpm_start "$W/here"; }
 back old
+expect_code 0 coffer verify "$STORE" --tpm "$COFFER_TPM" # nothing inside sees it
+refused 12 "frames that were there are gone" coffer verify "$STORE" --since "$W/kept-checkpoint"
+refused 3 "older state" coffer sync "$STORE" v # the vault does
 mount.coffer "$STORE" "$MNT" > "$W/said" 2>&1
+! grep -q "read-only" "$W/said" || fail "it is seen from inside, which SECURITY.md denies: $(cat "$W/said")"
 same "what the old state has" "first" "$(cat "$MNT/secretshelf/log")"
+for i in $(seq 9); do echo "another history $i" >> "$MNT/secretshelf/log"; done
 umount_archive
+refused 4 "two histories" coffer sync "$STORE" v
+refused 13 "" coffer verify "$STORE" --since "$W/kept-checkpoint"
+expect_code 0 coffer verify "$W/vault/archives/$(coffer status "$STORE" --json | json 'j["archive_id"]')" # what it has, it keeps
 grep -q "^- \*\*A virtual TPM\*\*" "$TOP/SECURITY.md" || fail "SECURITY.md does not say it"
 tpm_stop "$W/here" clear
 rm -rf "$STORE"
@@ -92,6 +106,7 @@ tpm_stop "$W/here" clear
 back newest
 mount.coffer "$STORE" "$MNT"
 same "the newest state" "second" "$(tail -n 1 "$MNT/secretshelf/log")"
+coffer sync "$STORE" v > /dev/null || fail "the true state does not go on at its vault"
 ok "a virtual TPM rolled back together with the store opens, which is said"
 
 # ---- the TPM is reset, cut off, comes back: what is mounted goes on ----

@@ -484,6 +484,24 @@ START_TEST(gone_and_back)
 }
 END_TEST
 
+/* A reset under the mount excuses nothing that is cut off behind the raises that came after it. */
+START_TEST(tail_cut_after_a_reset)
+{
+	struct cof_sim *old;
+
+	begin();
+	swtpm_stop(&sw);
+	swtpm_start(&sw);
+	for (int i = 0; i < 3; i++)
+		write_line();
+	old = cof_sim_clone(s.sim);
+	write_line();
+	write_line();
+	put_back(old);
+	must_be_read_only("at least 2 later checkpoints are missing");
+}
+END_TEST
+
 START_TEST(raised_by_another)
 {
 	struct cof_keys_nv nv;
@@ -507,13 +525,17 @@ END_TEST
 /* The power fails before the counter is raised, or right after. */
 START_TEST(cut_at_the_raise)
 {
+	uint64_t before;
+
 	begin();
+	before = counter();
 	tpm_proxy_plan(&proxy, 1, _i);
 	write_line();
 	ck_assert(atomic_load(&proxy.dead));
 	killed();
 	tpm_proxy_plan(&proxy, 0, false);
 	must_mount();
+	ck_assert_uint_eq(counter(), before + 1); /* what the log names already */
 	ck_assert_uint_eq(s.opened.unproven, 0);
 	store_close(&s);
 	must_mount();
@@ -539,6 +561,7 @@ int main(void)
 	tcase_add_test(c, old_store);
 	tcase_add_test(c, index_gone_or_foreign);
 	tcase_add_test(c, gone_and_back);
+	tcase_add_test(c, tail_cut_after_a_reset);
 	tcase_add_test(c, raised_by_another);
 	tcase_add_loop_test(c, cut_at_the_raise, 0, 2);
 	return swtpm_main("anchor", c);
