@@ -198,7 +198,10 @@ static int split(struct cof_epoch *e, const struct cof_epoch_order *order, struc
 		return cof_fail(diag, -ENOMEM, "no secure memory is left");
 	cof_scheme_slip39(&e->scheme, &plain);
 	plain.exponent = order->exponent;
-	cof_random(secret, COF_AGE_KEY);
+	if (order->secret)
+		memcpy(secret, order->secret, COF_AGE_KEY);
+	else
+		cof_random(secret, COF_AGE_KEY);
 	r = cof_x25519_public(secret, public_key);
 	if (r < 0)
 		return cof_fail(diag, r, "the key pair could not be made: %s", strerror(-r));

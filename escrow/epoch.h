@@ -70,6 +70,7 @@ struct cof_epoch_order {
 	const char *passphrase; /* printable ASCII; NULL or empty: none. Without it the shares are worth nothing. */
 	uint8_t exponent;
 	bool rehearsal;
+	const uint8_t *secret; /* NULL: a new key pair; else that of an epoch before, for which these are other shares */
 	void (*progress)(void *user, uint64_t done, uint64_t total); /* of the subsets tried; may be NULL */
 	void *user;
 };

@@ -163,7 +163,7 @@ static int run(const struct verb *self, int argc, char **argv)
 		return misuse("%s", opener_conflict(&l.shelf.ask.opener));
 	r = escrow_open(&l.shelf, argv[optind], false, &diag);
 	if (r == 0)
-		r = escrow_ledger_load(&l.shelf, &l.ledger, &diag);
+		r = escrow_ledger_load(&l.shelf, false, &l.ledger, &diag);
 	if (r == 0)
 		r = one ? show(&l, argv[optind + 1], &diag) : list_all(&l);
 	escrow_ledger_done(&l.ledger);

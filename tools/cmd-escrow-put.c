@@ -30,25 +30,18 @@ struct putting {
 /* The document of the epoch in force, as it lies on the shelf: its proofs are checked once more. */
 static int load_epoch(struct putting *p, struct cof_diag *diag)
 {
-	cof_autobuf struct cof_buf text = {0};
-	uint8_t recipient[COF_AGE_KEY];
 	struct ledger_epoch *e;
 	struct ledger l = {0};
-	char hex[2 * COF_AGE_KEY + 1] = "";
-	int r = escrow_ledger_load(&p->shelf, &l, diag);
+	int r = escrow_ledger_load(&p->shelf, false, &l, diag);
 
 	e = escrow_ledger_current(&l, p->rehearsal);
 	if (r == 0 && !e)
 		r = cof_fail(diag, -EPERM, "no epoch%s is in force on the shelf %s: coffer escrow epoch, accept, and the approvals come first",
 			     p->rehearsal ? " of a rehearsal" : "", p->shelf.name);
 	if (r == 0)
-		r = escrow_read(&p->shelf, e->sequence, &text, diag);
-	if (r == 0)
-		r = cof_epoch_parse(text.data ? (char *)text.data : "", text.len, &p->epoch, diag);
-	if (r == 0 && cof_age_recipient_parse(p->epoch.recipient, strlen(p->epoch.recipient), recipient) == 0)
-		cof_hex(recipient, sizeof(recipient), hex);
-	if (r == 0 && (strcmp(hex, e->epoch_key) != 0 || !cof_epoch_valid(&p->epoch) || p->epoch.rehearsal != p->rehearsal))
-		r = cof_fail(diag, -EBADMSG, "the epoch's document on the shelf is not the one that its record names, or is not valid");
+		r = escrow_ledger_document_of(&p->shelf, e, &p->epoch, diag);
+	if (r == 0 && (!cof_epoch_valid(&p->epoch) || p->epoch.rehearsal != p->rehearsal))
+		r = cof_fail(diag, -EBADMSG, "the epoch's document on the shelf is not valid, or not the one that is in force");
 	escrow_ledger_done(&l);
 	if (r == 0)
 		p->take.in.persons = cof_scheme_fewest(&p->epoch.scheme);

@@ -19,7 +19,7 @@
 struct setting {
 	struct escrow_shelf shelf;
 	const char *scheme;
-	bool json;
+	bool json, new_scheme;
 };
 
 static int finish(struct setting *s, int r, struct cof_diag *diag)
@@ -90,9 +90,9 @@ static int init(struct setting *s, struct cof_diag *diag)
 	if (r == 0)
 		r = people_ask_one(&s->shelf.ask, "escrow-init", args, &made, diag);
 	if (r == 0)
-		r = escrow_ledger_load(&s->shelf, &l, diag);
+		r = escrow_ledger_load(&s->shelf, false, &l, diag);
 	if (r == 0 && l.scheme)
-		r = cof_fail(diag, -EEXIST, "%s has a scheme already: another one comes by coffer escrow reshare", s->shelf.name);
+		r = cof_fail(diag, -EEXIST, "%s has a scheme already: another one comes with its epoch (coffer escrow accept --new-scheme)", s->shelf.name);
 	escrow_ledger_done(&l);
 	cof_json_set_str(record, "what", "scheme");
 	if (r == 0)
@@ -146,9 +146,10 @@ const struct verb verb_escrow_init = {
 
 /* ---- accept ---- */
 
-enum { ACCEPT_JSON };
+enum { ACCEPT_SCHEME, ACCEPT_JSON };
 
 static const struct tool_option accept_options[] = {
+    [ACCEPT_SCHEME] = {"new-scheme", NULL, "the epoch's scheme is another one than the shelf has: it is put there too"},
     [ACCEPT_JSON] = {"json", NULL, "prints one JSON object"},
     {0},
 };
@@ -159,20 +160,34 @@ static int take_accept(void *user, int option)
 
 	if (option == ACCEPT_JSON)
 		s->json = true;
+	else if (option == ACCEPT_SCHEME)
+		s->new_scheme = true;
 	else
 		return opener_take(&s->shelf.ask.opener, option);
 	return EXIT_OK;
+}
+
+/* Other custodians, places or thresholds: what they are worth those see who approve the epoch. */
+static int put_scheme(struct setting *s, const struct cof_epoch *e, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *record = cof_json_object(), *o = NULL;
+	int r = set_detail(&e->scheme, record);
+
+	cof_json_set_str(record, "what", "scheme");
+	return r == 0 ? escrow_put(&s->shelf, "scheme", "ini", e->scheme_text, strlen(e->scheme_text), record, &o, diag) : r;
 }
 
 /* Of the scheme that was put on the shelf last, and under a number of its own. */
 static int fits(struct setting *s, const struct ledger *l, const struct cof_epoch *e, const char *epoch_key, struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf scheme = {0};
+	const char *own = e->scheme_text ? e->scheme_text : "";
 	int r = l->scheme ? escrow_read(&s->shelf, l->scheme, &scheme, diag)
 			  : cof_fail(diag, -EPERM, "%s has no scheme: coffer escrow init comes first", s->shelf.name);
 
-	if (r == 0 && (scheme.len != strlen(e->scheme_text) || memcmp(scheme.data, e->scheme_text, scheme.len) != 0))
-		return cof_fail(diag, -EPERM, "the epoch is of another scheme than the one on the shelf");
+	if (r == 0 && (scheme.len != strlen(own) || (scheme.len && memcmp(scheme.data, own, scheme.len) != 0)))
+		r = s->new_scheme ? put_scheme(s, e, diag)
+				  : cof_fail(diag, -EPERM, "the epoch is of another scheme than the one on the shelf (--new-scheme)");
 	for (size_t i = 0; r == 0 && i < l->n_epochs; i++)
 		if (l->epoch[i].number == e->number && strcmp(l->epoch[i].epoch_key, epoch_key) != 0)
 			return cof_fail(diag, -EEXIST, "another epoch has the number %u already: coffer escrow epoch --number N", e->number);
@@ -235,7 +250,7 @@ static int accept_epoch(struct setting *s, const char *path, struct cof_diag *di
 	r = cof_age_recipient_parse(e.recipient, strlen(e.recipient), recipient);
 	cof_hex(recipient, sizeof(recipient), epoch_key);
 	if (r == 0)
-		r = escrow_ledger_load(&s->shelf, &l, diag);
+		r = escrow_ledger_load(&s->shelf, false, &l, diag);
 	if (r == 0)
 		r = fits(s, &l, &e, epoch_key, diag);
 	escrow_ledger_done(&l);

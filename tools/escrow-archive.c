@@ -117,9 +117,12 @@ int escrow_put(struct escrow_shelf *s, const char *file, const char *ext, const 
 	return people_ask_one(&s->ask, "escrow-put", args, ret, diag);
 }
 
-int escrow_records(struct escrow_shelf *s, cof_show_fn fn, void *user, struct cof_diag *diag)
+int escrow_records(struct escrow_shelf *s, bool info, cof_show_fn fn, void *user, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *args = args_of(s);
+
+	if (info)
+		cof_json_set_bool(args, "info", true);
 
 	return people_ask(&s->ask, "escrow-records", args, fn, user, diag);
 }

@@ -35,8 +35,8 @@ int escrow_record(struct escrow_shelf *s, struct cof_json *record, uint64_t *ret
  * key; the caller's. */
 int escrow_put(struct escrow_shelf *s, const char *file, const char *ext, const void *data, size_t n, struct cof_json *record,
 	       struct cof_json **ret, struct cof_diag *diag);
-/* All records, in order: their fields and sequence, time, ino of the file, request. */
-int escrow_records(struct escrow_shelf *s, cof_show_fn fn, void *user, struct cof_diag *diag);
+/* All records, in order: their fields and sequence, time, ino of the file, request; info: and retain_until of the file. */
+int escrow_records(struct escrow_shelf *s, bool info, cof_show_fn fn, void *user, struct cof_diag *diag);
 /* The file of a record. */
 int escrow_read(struct escrow_shelf *s, uint64_t sequence, struct cof_buf *ret, struct cof_diag *diag);
 /* A key that the rules refuse: an event, never a byte of the key. */

@@ -121,7 +121,8 @@ static int write_all(const struct epoch_asked *a, const struct cof_epoch *e, str
 int escrow_epoch_make(const struct epoch_asked *a, struct cof_json *into, struct cof_diag *diag)
 {
 	struct cof_epoch_order order = {
-	    .number = a->number, .created = cof_now(CLOCK_REALTIME), .exponent = COF_EPOCH_EXPONENT, .rehearsal = a->rehearsal};
+	    .number = a->number, .created = cof_now(CLOCK_REALTIME), .exponent = COF_EPOCH_EXPONENT, .rehearsal = a->rehearsal,
+	    .secret = a->secret};
 	cof_autobuf struct cof_buf text = {0};
 	struct cof_epoch_shares *shares = NULL;
 	struct cof_epoch e = {0};

@@ -11,6 +11,7 @@ struct epoch_asked {
 	const char *dir;    /* is made */
 	uint32_t number;
 	bool rehearsal;
+	const uint8_t *secret; /* of an epoch that these are other shares of; NULL: a new one */
 	int sheets_fd; /* where the sheets of custodians on paper go; below 0: there may be none */
 	enum cof_language language;
 	bool html; /* else PDF */

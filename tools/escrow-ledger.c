@@ -225,10 +225,10 @@ static int add(void *user, struct cof_json *record)
 	return escrow_ledger_add(user, record);
 }
 
-int escrow_ledger_load(struct escrow_shelf *s, struct ledger *ret, struct cof_diag *diag)
+int escrow_ledger_load(struct escrow_shelf *s, bool info, struct ledger *ret, struct cof_diag *diag)
 {
 	*ret = (struct ledger){.n_records = 0};
-	return escrow_records(s, add, ret, diag);
+	return escrow_records(s, info, add, ret, diag);
 }
 
 void escrow_ledger_done(struct ledger *l)
@@ -269,4 +269,69 @@ struct ledger_epoch *escrow_ledger_current(const struct ledger *l, bool rehearsa
 			best = e;
 	}
 	return best;
+}
+
+int escrow_ledger_document_of(struct escrow_shelf *s, const struct ledger_epoch *e, struct cof_epoch *ret, struct cof_diag *diag)
+{
+	cof_autobuf struct cof_buf text = {0};
+	uint8_t recipient[COF_AGE_KEY];
+	char hex[2 * COF_AGE_KEY + 1] = "";
+	int r = escrow_read(s, e->sequence, &text, diag);
+
+	if (r == 0)
+		r = cof_epoch_parse(text.data ? (char *)text.data : "", text.len, ret, diag);
+	if (r < 0)
+		return r;
+	if (cof_age_recipient_parse(ret->recipient, strlen(ret->recipient), recipient) == 0)
+		cof_hex(recipient, sizeof(recipient), hex);
+	if (!strcmp(hex, e->epoch_key) && ret->number == e->number)
+		return 0;
+	cof_epoch_done(ret);
+	return cof_fail(diag, -EBADMSG, "the document of epoch %u on the shelf is not the one that its record names", e->number);
+}
+
+int escrow_ledger_document(struct escrow_shelf *s, const struct ledger *l, const char *epoch_key, struct cof_epoch *ret,
+			   struct cof_diag *diag)
+{
+	const struct ledger_epoch *best = NULL;
+
+	for (size_t i = 0; i < l->n_epochs; i++)
+		if (!strcmp(l->epoch[i].epoch_key, epoch_key) && (!best || !best->valid || (l->epoch[i].valid && !l->epoch[i].revoked)))
+			best = &l->epoch[i];
+	return best ? escrow_ledger_document_of(s, best, ret, diag) : cof_fail(diag, -ENOENT, "the epoch's document is not on this shelf");
+}
+
+unsigned escrow_ledger_keys(const struct ledger *l, const char *epoch_key)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < l->n_epochs; i++)
+		n += strcmp(l->epoch[i].epoch_key, epoch_key) ? 0 : l->epoch[i].keys;
+	return n;
+}
+
+bool escrow_ledger_destroyed(const struct ledger *l, const struct ledger_epoch *e, const char *custodian)
+{
+	for (size_t i = 0; i < l->n_records; i++)
+		if (!strcmp(ledger_text(l->record[i], "what"), "share-destroyed") && ledger_number(l->record[i], "epoch") == e->number &&
+		    !strcmp(ledger_text(l->record[i], "name"), custodian))
+			return true;
+	return false;
+}
+
+bool escrow_ledger_revoked(const struct ledger *l, const char *custodian)
+{
+	bool revoked = false;
+
+	for (size_t i = 0; i < l->n_records; i++) {
+		const char *what = ledger_text(l->record[i], "what");
+
+		if (strcmp(ledger_text(l->record[i], "name"), custodian) != 0)
+			continue;
+		if (!strcmp(what, "custodian"))
+			revoked = false;
+		if (!strcmp(what, "custodian-revoked"))
+			revoked = true;
+	}
+	return revoked;
 }

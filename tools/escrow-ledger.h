@@ -3,6 +3,7 @@
 #ifndef COFFER_ESCROW_LEDGER_H
 #define COFFER_ESCROW_LEDGER_H
 
+#include "escrow/epoch.h"
 #include "tools/escrow-archive.h"
 
 #define ESCROW_ID 33 /* bytes of a key's number in hexadecimal, with a NUL */
@@ -43,8 +44,8 @@ struct ledger {
 	size_t places;
 	uint64_t scheme; /* sequence of the newest scheme; 0: none */
 };
-/* Of the shelf, or of all where none is named. Done with escrow_ledger_done, also after an error. */
-int escrow_ledger_load(struct escrow_shelf *s, struct ledger *ret, struct cof_diag *diag);
+/* Of the shelf, or of all where none is named; info as of escrow_records. Done with escrow_ledger_done, also after an error. */
+int escrow_ledger_load(struct escrow_shelf *s, bool info, struct ledger *ret, struct cof_diag *diag);
 int escrow_ledger_add(struct ledger *l, struct cof_json *record); /* the next one; borrowed */
 void escrow_ledger_done(struct ledger *l);
 
@@ -53,6 +54,16 @@ int escrow_ledger_find(const struct ledger *l, const char *id, struct ledger_key
 /* The newest that is in force; NULL: none is. */
 struct ledger_epoch *escrow_ledger_current(const struct ledger *l, bool rehearsal);
 struct ledger_epoch *escrow_ledger_epoch_of(const struct ledger *l, const struct ledger_key *k); /* NULL */
+/* The newest document of this epoch key that is in force, else the newest; checked. Done with cof_epoch_done. */
+int escrow_ledger_document(struct escrow_shelf *s, const struct ledger *l, const char *epoch_key, struct cof_epoch *ret,
+			   struct cof_diag *diag);
+/* That of one epoch, which may be of other shares of the same secret. */
+int escrow_ledger_document_of(struct escrow_shelf *s, const struct ledger_epoch *e, struct cof_epoch *ret, struct cof_diag *diag);
+/* Keys that are encrypted to it now, whichever shares of its secret they are called after. */
+unsigned escrow_ledger_keys(const struct ledger *l, const char *epoch_key);
+/* Whether the custodian has destroyed the share of that epoch, was revoked: by the last record that says so. */
+bool escrow_ledger_destroyed(const struct ledger *l, const struct ledger_epoch *e, const char *custodian);
+bool escrow_ledger_revoked(const struct ledger *l, const char *custodian);
 const char *ledger_text(const struct cof_json *o, const char *key); /* "" where there is none */
 int64_t ledger_number(const struct cof_json *o, const char *key);   /* 0 */
 

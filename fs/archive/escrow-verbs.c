@@ -314,6 +314,7 @@ static int put(struct cof_archive *a, const struct cof_who *who, const struct co
 struct telling {
 	struct cof_archive *archive;
 	uint64_t shelf; /* 0: all */
+	bool info;
 	cof_show_fn fn;
 	void *user;
 };
@@ -334,6 +335,15 @@ static void tell_fields(struct cof_json *o, const struct cof_buf *part)
 	}
 }
 
+/* Until when its file is kept. */
+static void tell_end(struct cof_archive *a, uint64_t ino, struct cof_json *o)
+{
+	cof_autojson struct cof_json *info = cof_json_object();
+
+	if (cof_archive_info(a, ino, info) == 0 && cof_json_str(info, "retain_until"))
+		cof_json_set_str(o, "retain_until", cof_json_str(info, "retain_until"));
+}
+
 static int tell_record(void *user, const struct cof_escrow_record *r)
 {
 	const struct telling *t = user;
@@ -350,6 +360,8 @@ static int tell_record(void *user, const struct cof_escrow_record *r)
 	cof_json_set_time(o, "time", r->time);
 	if (r->object)
 		cof_json_set_uint(o, "ino", r->object);
+	if (r->object && t->info)
+		tell_end(t->archive, r->object, o);
 	tell_fields(o, &r->public_part);
 	tell_fields(o, &r->private_part);
 	return t->fn(t->user, o);
@@ -357,7 +369,7 @@ static int tell_record(void *user, const struct cof_escrow_record *r)
 
 static int tell_records(struct cof_archive *a, const struct cof_json *args, cof_show_fn fn, void *user, struct cof_diag *diag)
 {
-	struct telling t = {.archive = a, .fn = fn, .user = user};
+	struct telling t = {.archive = a, .info = cof_json_bool(args, "info"), .fn = fn, .user = user};
 	int64_t from = 0;
 	int r = 0;
 

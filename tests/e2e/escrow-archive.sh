@@ -53,7 +53,7 @@ sed 's/threshold = 2/threshold = 1/' scheme.ini > one.ini
 expect_fail "whole" coffer escrow init "$S" --scheme one.ini "${OPEN[@]}"
 expect_fail "no shelf" coffer escrow list "$S" "${OPEN[@]}"
 coffer escrow init "$S" --scheme scheme.ini "${OPEN[@]}" > out
-expect_fail "reshare" coffer escrow init "$S" --scheme scheme.ini "${OPEN[@]}"
+expect_fail "new-scheme" coffer escrow init "$S" --scheme scheme.ini "${OPEN[@]}"
 epoch kit 1
 openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out away/key.pem 2> /dev/null
 printf '[req]\ndistinguished_name=d\n[d]\n[enc]\nkeyUsage=keyEncipherment\n' > conf
@@ -104,12 +104,22 @@ grep -q "GPKI 4.12.1, 6.2.3, 6.2.5 (R20)" refusals || fail "the clause is not on
 grep -qF "$(sed -n 2p away/ed.pem)" refusals && fail "a key is in an event"
 ok "refusals"
 
-say "verified, and by the second reader"
+say "status: which losses are survived, and whose hands suffice"
+coffer escrow status "$STORE" --json > status
+same "by two, dispersed, nothing lost alone" "2 True True 1" \
+    "$(json '(lambda e: (e["persons_needed"], e["dispersed"], e["recoverable"], e["keys"]))(j["epochs"][0])' < status | tr -d '(),')"
+coffer escrow status "$STORE" > out
+grep -q "if person alice and person bob are lost, the keys are lost" out || fail "a pair that must not be lost is not named: $(cat out)"
+coffer escrow inventory "$STORE" > out
+grep -q "RSA 2048 bits; since 20..-..-.., kept until infinite; 2 persons of epoch 1 reach it; tried never; 1 file" out || fail "$(cat out)"
+ok "status and inventory"
+
 umount_archive
 OPEN=(--key-file "$KEY") S=$STORE/keys
+say "verified, and by the second reader"
 verify_intact
 second_reader --json > reader
-same "the second reader" "1 1 []" "$(json 'j["escrow"]["keys"], j["escrow"]["epochs"], j["not_permitted"]' < reader | tr -d '(),')"
+same "the second reader" "1 1 0 []" "$(json 'j["escrow"]["keys"], j["escrow"]["epochs"], j["escrow"]["recovered"], j["not_permitted"]' < reader | tr -d '(),')"
 rm -rf "$STORE/index"
 same "offline, the index made anew" "$ID" "$(coffer escrow list "$S" "${OPEN[@]}" --json | jsonl 'j[0]["key"]')"
 ok "verified"

@@ -21,31 +21,7 @@ same "core limit" 0 "$(awk '/^Max core file size/ {print $5}' "/proc/$pid/limits
 say "all memory of the daemon that can be read, while it serves, and after a burst of everything that uses keys"
 mkdir "$W/memory"
 dump() { # dump PID NAME: each mapping that can be read in a file, as root sees it
-    python3 - "$1" "$W/memory/$2" <<'PY'
-import re, sys
-pid, to = sys.argv[1:]
-kept = secret = 0
-with open(f"/proc/{pid}/mem", "rb", 0) as mem, open(f"/proc/{pid}/maps") as maps:
-    for line in maps:
-        m = re.match(r"([0-9a-f]+)-([0-9a-f]+) (r?)", line)
-        begin, end = int(m[1], 16), int(m[2], 16)
-        if not m[3] or "[v" in line:
-            continue
-        try:
-            mem.seek(begin)
-            data = b"".join(iter(lambda: mem.read(min(1 << 20, end - mem.tell())), b""))
-        except OSError:
-            if "secretmem" not in line:
-                raise
-            secret += 1  # not even root reads it there
-            continue
-        if "secretmem" in line:
-            sys.exit("secret memory was read: " + line)
-        if data.strip(b"\0"):
-            open(f"{to}-{begin:x}", "wb").write(data)
-            kept += 1
-print(kept, "mappings read,", secret, "of secret memory not")
-PY
+    python3 "$TOP/tests/memory.py" dump "$1" "$W/memory/$2"
 }
 dump "$pid" serving
 grep -aqF "${marks[1]}" "$W/memory/"* || fail "the search sees nothing: a name that is in use is not in the daemon's memory"

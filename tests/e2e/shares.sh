@@ -122,39 +122,7 @@ coffer share combine --epoch "$E" --share-fd 3 --share-fd 4 --decrypt "$W/kit/ke
 waiting=$!
 child $waiting
 await 10 "the first share to be taken" grep -q "alice: taken" "$W/waiting"
-python3 - $waiting "$W/kit/alice.words" "$LIST" <<'PY'
-import re, sys
-pid, words, path = sys.argv[1], open(sys.argv[2]).read(), sys.argv[3]
-names = open(path).read().split()
-index = [names.index(w) for w in words.split()]
-bits = "".join(f"{i:010b}" for i in index)[40:-30]
-value = int(bits, 2).to_bytes(32, "big")
-head = " ".join(words.split()[5:8])  # behind those that all shares of a set begin with
-look = [head.encode(), value[:12], b"".join(i.to_bytes(2, "little") for i in index[5:11])]
-kept, secret, seen = 0, 0, False
-with open(f"/proc/{pid}/mem", "rb", 0) as mem, open(f"/proc/{pid}/maps") as maps:
-    for line in maps:
-        m = re.match(r"([0-9a-f]+)-([0-9a-f]+) (r?)", line)
-        begin, end = int(m[1], 16), int(m[2], 16)
-        if not m[3] or "[v" in line:
-            continue
-        try:
-            mem.seek(begin)
-            data = b"".join(iter(lambda: mem.read(min(1 << 20, end - mem.tell())), b""))
-        except OSError:
-            if "secretmem" not in line:
-                raise
-            secret += 1
-            continue
-        kept += 1
-        seen = seen or b"epoch.json" in data
-        for what in look:
-            assert what not in data, (line, look.index(what))
-for what in ("cmdline", "environ"):
-    assert head not in open(f"/proc/{pid}/{what}").read().replace("\0", " ")
-assert seen and kept > 5, "the search sees nothing"
-print(kept, "mappings read,", secret, "of secret memory not")
-PY
+python3 "$TOP/tests/memory.py" process $waiting epoch.json "share:$W/kit/alice.words:$LIST"
 same "core limit" 0 "$(awk '/^Max core file size/ {print $5}' /proc/$waiting/limits)"
 kill $waiting
 wait $waiting 2> /dev/null || true
