@@ -212,6 +212,30 @@ class Note:
         need(len(self.root) == 32, where, "has a root of the wrong length")
 
 
+class Cosignature:
+    """The vault's line under a note (C2SP cosignature/v1), checked with the key that the frame names."""
+
+    def __init__(self, raw, vkey, where):
+        body, _, signatures = raw.rpartition(b"\n\n")
+        self.name, number, key = (vkey.decode("utf-8", "strict").split("+", 2) + ["", ""])[:3]
+        key = unbase64(key, where + ": the vault's key")
+        need(len(key) == 33 and key[0] == 4 and number == key_id(self.name, 4, key[1:]).hex(), where, "names no vault's key")
+        self.key, self.time = key[1:], None
+        for line in signatures[:-1].split(b"\n"):
+            m = re.fullmatch("\u2014 ([^ +]+) ([A-Za-z0-9+/=]+)", line.decode("utf-8", "replace"))
+            blob = unbase64(m.group(2), where + ": a signature")
+            if m.group(1) != self.name or blob[:4] != key_id(self.name, 4, self.key):
+                continue
+            need(len(blob) == 76, where, "has a malformed cosignature")
+            self.time = int.from_bytes(blob[4:12], "big")
+            try:
+                Ed25519PublicKey.from_public_bytes(self.key).verify(
+                    blob[12:], b"cosignature/v1\ntime %d\n" % self.time + body + b"\n")
+            except InvalidSignature:
+                raise Wrong(f"{where}: the vault's cosignature is wrong") from None
+        need(self.time is not None, where, "is not signed by the vault that it names")
+
+
 # ---- fields ----
 
 TEXT = None
@@ -219,7 +243,7 @@ SIZES = {1: 8, 3: 1, 4: 4, 5: 4, 6: 4, 8: 8, 9: 8, 16: 4, 17: 4, 20: 8, 24: 8, 2
          38: 8, 39: 8, 48: 32, 49: 32, 50: 16, 51: 8, 52: 8, 53: 4, 56: 4, 57: 8, 58: 8, 59: 32,
          65: 8, 66: 8, 67: 8, 68: 12, 69: 8, 71: 8, 73: 8, 74: 8, 77: 32, 79: 25,
          96: 1, 97: 8, 102: 8, 103: 8, 104: 1, 105: 8, 106: 8, 107: 8, 108: 8, 109: 8, 110: 8, 112: 32,
-         161: 8, 162: 8, 163: 8}
+         161: 8, 162: 8, 163: 8, 123: 8, 124: 8, 214: 4, 215: 4}
 NAMES = (2, 10)
 NEVER = -(1 << 63)
 REPEATED = (35, 41, 80, 81, 115, 160)
@@ -244,7 +268,7 @@ def fields(raw, where, *required):
         need(tag not in SIZES or SIZES[tag] == len(value), where, "has field", tag, "of another size")
         need(tag not in NAMES or 1 <= len(value) <= 255, where, "has a name of another size")
         if tag in SIZES and SIZES[tag] <= 8:
-            signed = tag in (8, 24, 25, 38, 39, 51, 66, 67, 73, 74, 102, 103, 105, 106, 110, 161, 162, 163)
+            signed = tag in (8, 24, 25, 38, 39, 51, 66, 67, 73, 74, 102, 103, 105, 106, 110, 161, 162, 163, 123, 124)
             value = int.from_bytes(value, "little", signed=signed)
         out[tag] = value
     for tag in required:

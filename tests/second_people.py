@@ -21,7 +21,7 @@ KEYS = {"people-set": "approve_people", "profile-set": "approve_profile", "clock
 SHELF_KEYS = {"shelf-set": "approve_policy", "hold-end": "approve_hold_end", "remove": "approve_remove",
               "retention-end": "approve_retention_end", "event-declare": "approve_retention_end",
               "escrow-accept": "approve_escrow", "escrow-release": "approve_escrow"}
-DEFAULT = {"approve_remove": "2 auditor", "approve_clock": "2 officer"}
+DEFAULT = {"deviation": "5s", "approve_remove": "2 auditor", "approve_clock": "2 officer"}
 
 
 class Refused(Exception):
@@ -31,6 +31,12 @@ class Refused(Exception):
 def want(condition, why):
     if not condition:
         raise Refused(why)
+
+
+def span(text):
+    m = re.fullmatch(r"(\d+)(ms|s|m|h|d|y)", text)
+    want(m, "a span of another form")
+    return int(m.group(1)) * {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9, "y": 365 * 86400 * 10**9}[m.group(2)]
 
 
 def canonical(doc):
@@ -129,6 +135,7 @@ class Judge:
         self.people, self.requests, self.policies, self.profile = None, {}, {}, {}
         self.proven, self.not_permitted, self.signatures, self.forms = 0, [], 0, {}
         self.reviewed = {"review": 0, "failed-logins": 0}  # the frame that the next one begins with
+        self.cosigns = {}  # of each vault's key: sequence, time, retention time of the frame, administration
 
     def take(self, f, record, pairs):
         """pairs: tag and value of each field of the public part; record: the frame's record time."""
@@ -262,7 +269,7 @@ class Judge:
     def policy(self, f, one, signatures):
         q = self.permits(one, "profile-set")
         want(not q or q.doc["profile"].encode() == one[27], "another profile was approved")
-        self.profile = {k: self.key(one[27], k) for k in KEYS.values()}
+        self.profile = {k: self.key(one[27], k) for k in (*KEYS.values(), "deviation")}
 
     def event(self, f, one, signatures):
         """What a person signed: the form is public, once, of this archive."""
@@ -292,7 +299,17 @@ class Judge:
         self.reviewed[doc["event"]] = end + 1
 
     def clock(self, f, one, signatures):
-        self.permits(one, "clock-catch-up")
+        if 124 not in one or 112 in one:
+            self.permits(one, "clock-catch-up")
+            return
+        want(len(one.get(216, b"")) == 16, "retention time goes on by nobody's leave")
+        before, after = struct.unpack("<q", one[123])[0], struct.unpack("<q", one[124])[0]
+        want(before <= f.retention, "a retention time before that is not there yet")
+        said = [c for s in struct.unpack("<2Q", one[216]) for c in self.cosigns.values() if c[0] == s]
+        want(len(said) == 2 and all(c[3] for c in said) and said[0][3] != said[1][3], "vaults that are not of two administrations")
+        by = [c[1] + max(0, before - c[2]) for c in said]
+        want(max(by) - min(by) <= span(self.profile.get("deviation", "5s")), "vaults that do not agree")
+        want(after <= min(by), "retention time ahead of the vaults")
 
     def escrow(self, f, one, signatures):
         """docs/format.md 10.1: which records need a request, and that they do what it says."""

@@ -18,7 +18,7 @@ import sys
 
 import second_people  # beside this file
 from second_format import (
-    ACTOR, APPEND, APPROVAL, ARCHIVE, ATTR, CHECKPOINT, CLOCK, COMMIT, COSIGN, CREATE, Conf, DIRECTORY, ESCROW, EVENT,
+    ACTOR, APPEND, APPROVAL, ARCHIVE, ATTR, CHECKPOINT, CLOCK, COMMIT, COSIGN, CREATE, Conf, Cosignature, DIRECTORY, ESCROW, EVENT,
     EXTEND, FILE, HEARTBEAT, HOLD, HOLE, LIMIT, MOUNT, NEVER, Note, PAD, PEOPLE, POLICY, RECOVERY, REMOVE,
     RENAME, REQUEST, SHELF, STAMP, SYMLINK, Tree, UNMOUNT, Wrong, certificate, fields, frames, hkdf, mac,
     need, read_file, sha256, split_fields, u64, u64_at)
@@ -29,9 +29,9 @@ from second_names import Holds, Names
 
 # ---- the whole store ----
 
-NO_OBJECT = {ARCHIVE, MOUNT, UNMOUNT, RECOVERY, ACTOR, PAD, CHECKPOINT, HEARTBEAT, CLOCK, STAMP, POLICY, PEOPLE, REQUEST, APPROVAL}
-POSITIONED = {ACTOR, APPEND, HOLE, COMMIT, CHECKPOINT, STAMP}
-KNOWN = set(range(1, 18)) | {POLICY, PEOPLE, REQUEST, APPROVAL, CLOCK, STAMP, SHELF, ESCROW}
+NO_OBJECT = {ARCHIVE, MOUNT, UNMOUNT, RECOVERY, ACTOR, PAD, CHECKPOINT, HEARTBEAT, COSIGN, CLOCK, STAMP, POLICY, PEOPLE, REQUEST, APPROVAL}
+POSITIONED = {ACTOR, APPEND, HOLE, COMMIT, CHECKPOINT, COSIGN, STAMP}
+KNOWN = set(range(1, 18)) | {POLICY, PEOPLE, REQUEST, APPROVAL, COSIGN, CLOCK, STAMP, SHELF, ESCROW}
 REQUIRED = {CREATE: (1, 2, 3, 4, 5, 6), RENAME: (1, 2, 9, 10), REMOVE: (1, 2), EVENT: (32,)}
 
 
@@ -44,7 +44,8 @@ class Store:
         self.tree, self.names = Tree(), Names()
         self.note = Note(read_file(path, "checkpoint", 65536), self.conf, "checkpoint")
         self.size, self.bytes, self.tail, self.opaque, self.destroyed = 0, 0, 0, 0, 0
-        self.stamps, self.proven = 0, -1 << 63
+        self.stamps, self.cosigns, self.proven, self.last_proof = 0, 0, -1 << 63, -1 << 63
+        self.vaults = {}  # of each key: time and size of what it said last
         self.mount, self.salt, self.epoch, self.actors = 0, None, None, 0
         self.lineage, self.anchor = None, (None, 0)
         self.counters, self.committed, self.events, self.salts = {}, set(), 0, {}
@@ -198,6 +199,8 @@ class Store:
             self.check_note(f, fields(f.rest(), f.where, 64))
         elif f.type == STAMP:
             self.check_stamp(f, fields(f.rest(), f.where, 64, 72, 73, 74, 75, 76))
+        elif f.type == COSIGN:
+            self.check_cosign(f, fields(f.rest(), f.where, 64, 73, 210))
         elif f.type == ACTOR:
             fields(plain, f.where)
             self.actors += 1
@@ -311,10 +314,26 @@ class Store:
         need(note.size == f.position and note.size <= f.sequence, f.where, "stamps a note of an impossible size")
         need(note.root == self.tree.root(note.size), f.where, "stamps a note with another root")
         need(sha256(v[64]) in v[72], f.where, "has a token for something else")
-        need(v[74] >= 0 and v[73] + v[74] >= self.proven, f.where, "is dated before an earlier proof")
+        need(v[74] >= 0 and v[73] + v[74] >= self.last_proof, f.where, "is dated before an earlier proof")
         if 77 in v:
-            self.proven = max(self.proven, v[73] - v[74])
+            self.last_proof = v[73] - v[74]
+            self.proven = max(self.proven, self.last_proof)
         self.stamps += 1
+
+    def check_cosign(self, f, v):
+        """Both signatures, what it covers, and that no vault goes back."""
+        note, said = Note(v[64], self.conf, f.where), Cosignature(v[64], v[210], f.where)
+        need(note.size == f.position and note.size <= f.sequence, f.where, "has a note of an impossible size")
+        need(note.root == self.tree.root(note.size), f.where, "has a note with another root")
+        need(v[73] == said.time * 10**9, f.where, "has another time than its note")
+        need(v.get(214, 0) in (0, 1), f.where, "is neither elsewhere nor here")
+        time, size = self.vaults.get(said.key, (0, 0))
+        need(said.time >= time and note.size >= size, f.where, "is older than what that vault said before")
+        self.vaults[said.key] = said.time, note.size
+        self.last_proof = v[73] - 10**9
+        self.proven = max(self.proven, self.last_proof)
+        self.people.cosigns[said.key] = f.sequence, v[73], f.retention, v.get(213, b"")
+        self.cosigns += 1
 
     def finish(self):
         need(self.size >= 2, "the log ends before its first mount")
@@ -428,7 +447,7 @@ def summary(s):
     return {"opener_events": s.openers, "pending": pending + s.keys.notes, "failures": failures, "locked": locked,
             "frames": s.size, "bytes": s.bytes, "checkpoint": s.note.size,
             "root": s.note.root.hex(), "tail": s.tail, "mounts": s.mount, "events": s.events, "policy_digests": s.policy_digests,
-            "opaque": s.opaque, "destroyed": s.destroyed, "stamps": s.stamps, "seal_checked": bool(s.secrets),
+            "opaque": s.opaque, "destroyed": s.destroyed, "stamps": s.stamps, "cosignatures": s.cosigns, "seal_checked": bool(s.secrets),
             "escrow": s.escrow.count(), "requests": len(s.people.requests), "signatures": s.people.signatures, "not_permitted": s.people.not_permitted,
             "files": [describe(path, n, s.names.end(n)) for path, n in s.names.walk()]}
 

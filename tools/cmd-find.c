@@ -83,7 +83,7 @@ static bool in_time(const struct finding *f, int before, int after, const char *
 
 static bool matches(const struct finding *f, const struct item *i)
 {
-	char archived[ITEM_ATTR] = "";
+	char committed[ITEM_ATTR] = "";
 	uint64_t size = (uint64_t)i->st.st_size;
 
 	if (!S_ISREG(i->st.st_mode))
@@ -95,8 +95,8 @@ static bool matches(const struct finding *f, const struct item *i)
 		return false;
 	if (f->date[OPT_COMMITTED_BEFORE] != COF_RETAIN_NONE ||
 	    f->date[OPT_COMMITTED_AFTER] != COF_RETAIN_NONE)
-		item_attr(i, "archived_at", archived);
-	return in_time(f, OPT_COMMITTED_BEFORE, OPT_COMMITTED_AFTER, archived);
+		item_attr(i, "committed_at", committed);
+	return in_time(f, OPT_COMMITTED_BEFORE, OPT_COMMITTED_AFTER, committed);
 }
 
 static int show(void *user, const struct item *i)

@@ -279,6 +279,20 @@ static void say_vaults(const struct cof_json *o)
 	line("Vaults", cof_json_str(o, "vaults_error"));
 }
 
+/* What no vault in another place has confirmed yet (R10); known of a mounted archive. */
+static void say_archived(const struct cof_json *o)
+{
+	const struct cof_json *a = cof_json_get(o, "archived");
+	const char *when = a ? cof_json_str(a, "confirmed") : NULL, *vault = a ? cof_json_str(a, "vault") : NULL;
+	cof_autofree char *shown = escaped(vault ? vault : "");
+
+	if (when)
+		printf("%-12s the first %" PRIu64 " frames, by %s at %s; %" PRIu64 " wait\n", "Archived", number(a, "frames"), shown ? shown : "?",
+		       when, number(a, "waiting"));
+	else if (a)
+		printf("%-12s nothing: no vault in another place has confirmed any of the %" PRIu64 " frames\n", "Archived", number(a, "waiting"));
+}
+
 static void warn_dead(const char *point, const char *store)
 {
 	cof_autofree char *text = NULL;
@@ -363,6 +377,7 @@ static void say(const struct cof_json *o)
 	say_openers(o);
 	say_seal(o);
 	say_vaults(o);
+	say_archived(o);
 	line("vkey", cof_json_str(o, "vkey"));
 	say_faults(o);
 	say_warnings(o);

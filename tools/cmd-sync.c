@@ -3,13 +3,14 @@
 #include "tools/coffer.h"
 #include "tools/buckets.h"
 #include "tools/output.h"
-#include "tools/vaults.h"
+#include "tools/vault-record.h"
 
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 
-#define SECURE_BYTES (1u << 20)
+#define SECURE_BYTES (4u << 20)
 
 enum { OPT_LIMIT, OPT_JSON };
 enum { EXIT_BEHIND = 3, EXIT_FORK = 4 };
@@ -31,6 +32,8 @@ struct syncing {
 	uint8_t *envelope;
 	size_t envelope_len;
 	struct progress progress;
+	struct opener_args opener;
+	struct vault_recording recording;
 };
 
 static void progressed(void *user, uint64_t done, uint64_t total)
@@ -40,9 +43,11 @@ static void progressed(void *user, uint64_t done, uint64_t total)
 	progress_update(&s->progress, done, total);
 }
 
-static void say(const struct syncing *s, const struct vault_entry *e, const struct vault_sent *sent)
+static void say(const struct syncing *s, const struct vault_entry *e, const struct vault_sent *sent, struct cof_json *record)
 {
-	char when[32], size[24];
+	const char *recorded = !record ? "; goes on record at the next mount" : cof_json_bool(record, "chained") ? ", on record" : "";
+	char when[32], size[32];
+	int64_t caught_up = 0;
 
 	cof_time_text((int64_t)e->time * COF_NSEC, when);
 	cof_size_text(sent->bytes, size);
@@ -54,12 +59,18 @@ static void say(const struct syncing *s, const struct vault_entry *e, const stru
 		cof_json_set_uint(o, "frames", sent->frames);
 		cof_json_set_uint(o, "bytes", sent->bytes);
 		cof_json_set_str(o, "confirmed", when);
+		if (record)
+			cof_json_set(o, "record", cof_json_ref(record));
 		print_json(o, false);
 	} else if (sent->nothing) {
-		printf("%s has all %" PRIu64 " frames; confirmed at %s.\n", e->name, e->size, when);
+		printf("%s has all %" PRIu64 " frames; confirmed at %s%s.\n", e->name, e->size, when, recorded);
 	} else {
-		printf("%s took %" PRIu64 " frames (%s) and has %" PRIu64 "; confirmed at %s.\n", e->name, sent->frames, size, e->size,
-		       when);
+		printf("%s took %" PRIu64 " frames (%s) and has %" PRIu64 "; confirmed at %s%s.\n", e->name, sent->frames, size, e->size,
+		       when, recorded);
+	}
+	if (!s->json && record && cof_json_int(record, "caught_up_ms", &caught_up) == 0 && caught_up > 0) {
+		cof_duration_text(caught_up * 1000000, size);
+		printf("Retention time caught up by %s, since two administrations' vaults agree.\n", size);
 	}
 }
 
@@ -93,6 +104,7 @@ static int session(struct syncing *s, struct vault_entry *e, struct vault_sent *
 	struct vault_line line = {.pid = 0};
 	int r = vault_source_open(s->store.io, &source, diag);
 
+	s->recording.began = cof_now(CLOCK_BOOTTIME);
 	if (r == 0)
 		r = vault_hello_to(&s->store, e->url, &line, diag);
 	line.wire.limit = s->limit;
@@ -119,19 +131,20 @@ static int one(void *user, struct vault_entry *e)
 {
 	struct syncing *s = user;
 	struct vault_sent sent = {.size = 0};
+	cof_autojson struct cof_json *record = NULL;
 	struct cof_diag diag = {""};
 	int code = EXIT_OK;
 
 	if (!wanted(s, e->name))
 		return 0;
 	s->met++;
-	if (session(s, e, &sent, &diag) < 0) {
+	if (session(s, e, &sent, &diag) < 0 || vault_record(&s->recording, e, &record, &diag) < 0) {
 		cof_autofree char *shown = escaped(diag.text);
 
 		complain("vault %s: %s", e->name, shown ? shown : "out of memory");
 		code = sent.refusal == VAULT_R_STALE ? EXIT_BEHIND : sent.refusal == VAULT_R_FORK ? EXIT_FORK : EXIT_FAILED;
 	} else {
-		say(s, e, &sent);
+		say(s, e, &sent, record);
 	}
 	s->code = COF_MAX(s->code, code);
 	vault_sent_done(&sent);
@@ -160,6 +173,21 @@ static int one_bucket(void *user, const struct bucket *b)
 	return 0;
 }
 
+static int ignore(void *user COF_UNUSED, struct cof_json *line COF_UNUSED)
+{
+	return 0;
+}
+
+/* So that what was written until now goes along. Without an answer the newest one is what there is. */
+static void ask_for_checkpoint(const struct store *s)
+{
+	cof_autojson struct cof_json *request = cof_json_object();
+	struct cof_diag why = {""};
+
+	cof_json_set_str(request, "verb", "checkpoint");
+	(void)store_ask(s, request, ignore, NULL, &why);
+}
+
 static int act(struct syncing *s, const char *arg, struct cof_diag *diag)
 {
 	int r = cof_crypto_init(SECURE_BYTES, diag);
@@ -174,6 +202,8 @@ static int act(struct syncing *s, const char *arg, struct cof_diag *diag)
 		r = vault_entry_load(&s->store, s->name[i], &e, diag);
 		vault_entry_done(&e);
 	}
+	if (r == 0)
+		ask_for_checkpoint(&s->store);
 	if (r == 0) {
 		r = cof_io_load(s->store.io, "seal/recovery.age", VAULT_ENVELOPE_MAX, &s->envelope, &s->envelope_len);
 		if (r < 0 && r != -ENOENT)
@@ -187,25 +217,42 @@ static int act(struct syncing *s, const char *arg, struct cof_diag *diag)
 	return r;
 }
 
+static int take_option(struct syncing *s, int option)
+{
+	if (option >= OPTION_MORE)
+		return opener_take(&s->opener, option);
+	if (option == OPT_JSON)
+		s->json = true;
+	else if (cof_size_parse(optarg, &s->limit) < 0 || !s->limit)
+		return misuse("--limit wants a size, such as 20M");
+	return EXIT_OK;
+}
+
 static int run(const struct verb *self, int argc, char **argv)
 {
-	struct syncing s = {.progress = PROGRESS_INIT};
+	struct syncing s = {.progress = PROGRESS_INIT, .opener = OPENER_ARGS_INIT};
 	struct cof_diag diag = {""};
-	int option, r;
+	const char *conflict;
+	int option, r, code;
 
 	while ((option = option_next(self, argc, argv)) >= 0) {
-		if (option == OPT_JSON)
-			s.json = true;
-		else if (cof_size_parse(optarg, &s.limit) < 0 || !s.limit)
-			return misuse("--limit wants a size, such as 20M");
+		code = take_option(&s, option);
+		if (code != EXIT_OK)
+			return code;
 	}
 	if (option != OPTION_END)
 		return option_exit(option);
+	conflict = opener_conflict(&s.opener);
+	if (*conflict)
+		return misuse("%s", conflict);
 	if (argc <= optind)
 		return misuse("STORE is missing");
 	s.name = argv + optind + 1;
 	s.n = argc - optind - 1;
+	s.recording = (struct vault_recording){.store = &s.store, .opener = &s.opener};
 	r = act(&s, argv[optind], &diag);
+	code = vault_record_done(&s.recording, r < 0 ? NULL : &diag);
+	r = r < 0 ? r : code;
 	free(s.envelope);
 	store_close(&s.store);
 	return r < 0 ? failure(&diag) : s.code;
@@ -218,11 +265,16 @@ const struct verb verb_sync = {
     .text = "Sends to each vault what it lacks of the log, up to the newest checkpoint, and keeps what the vault signs for it. The archive may "
 	    "be mounted. A session that was cut goes on at the byte. The recovery envelope goes along; keys do not.\n"
 	    "\n"
+	    "What the vault signed goes into the archive's own chain: at once while it is mounted (root only), else at the next mount, or now where "
+	    "an option below says with what key the archive opens. It bounds when frames were written; what a vault in another place has "
+	    "counts as archived; and where vaults of two administrations agree, retention time catches up to them.\n"
+	    "\n"
 	    "A vault that has more than this store (it was put back to an older state), or another history (a fork), refuses; it keeps both "
 	    "heads of a fork.\n"
 	    "\n"
 	    "Exit code: 0 all are up to date, 1 failed, 2 wrong usage, 3 this store is behind a vault, 4 fork.",
     .options = options,
+    .more = opener_options,
     .run = run,
     .takes_files = true,
 };

@@ -5,25 +5,29 @@
 #include "tools/output.h"
 #include "tools/vaults.h"
 
+#include "fs/rules/place.h"
+
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #define SECURE_BYTES (1u << 20)
 
-enum { OPT_VKEY, OPT_JSON, OPT_ALL };
+enum { OPT_VKEY, OPT_ADMINISTRATION, OPT_JSON, OPT_ALL };
 enum { EXIT_FOUND = 3 };
 
 static const struct tool_option options[] = {
     [OPT_VKEY] = {"vkey", "KEY", "of add: the vault's key as its operator tells it; another one is refused. Without this the key that is met "
 				 "is taken, and shown"},
+    [OPT_ADMINISTRATION] = {"administration", "NAME", "of add: who runs the vault. Vaults of two administrations that agree let retention time "
+						      "catch up"},
     [OPT_JSON] = {"json", NULL, "one JSON value instead of text"},
     [OPT_ALL] = {"all", NULL, "of check: all bytes are read back, not a sample"},
     {0},
 };
 
 struct args {
-	const char *vkey;
+	const char *vkey, *administration;
 	bool json, all;
 	struct bucket_args bucket;
 	struct store store;
@@ -38,6 +42,8 @@ static void take_option(struct args *a, int option)
 		a->vkey = optarg;
 	else if (option == OPT_ALL)
 		a->all = true;
+	else if (option == OPT_ADMINISTRATION)
+		a->administration = optarg;
 	else
 		a->json = true;
 }
@@ -78,10 +84,13 @@ static int add(struct args *a, char **operand, struct cof_diag *diag)
 		return cof_fail(diag, -EEXIST, "%s has a copy '%s' in a bucket: choose another name", a->store.path, operand[1]);
 	if (a->vkey && cof_vkey_parse(a->vkey, &wanted) < 0)
 		return cof_fail(diag, -EINVAL, "--vkey wants a key as coffer-vault status prints it");
+	if (a->administration && !vault_administration_ok(a->administration))
+		return cof_fail(diag, -EINVAL, "--administration wants a name of at most 59 bytes without line ends, ; # and quotes");
 	if (strlen(operand[2]) >= sizeof(e.url) || strpbrk(operand[2], "\n\r"))
 		return cof_fail(diag, -EINVAL, "the way to the vault is too long");
 	snprintf(e.name, sizeof(e.name), "%s", operand[1]);
 	snprintf(e.url, sizeof(e.url), "%s", operand[2]);
+	snprintf(e.administration, sizeof(e.administration), "%s", a->administration ? a->administration : "");
 	r = vault_url_check(e.url, diag);
 	if (r == 0)
 		r = meet(a, &e, diag);
@@ -102,6 +111,27 @@ static int add(struct args *a, char **operand, struct cof_diag *diag)
 		printf("Vault %s is added. Its key%s:\n  %s\n%s%s%sNext: coffer sync %s %s\n", e.name,
 		       a->vkey ? "" : ", which its operator should confirm (coffer-vault status DIR)", vkey,
 		       *e.place ? "It says that it stands at " : "", e.place, *e.place ? ".\n" : "", a->store.path, e.name);
+	return r;
+}
+
+/* ---- place ---- */
+
+static int place(struct args *a, char **operand, struct cof_diag *diag)
+{
+	struct vault_host h = {.place = ""};
+	struct cof_place p;
+	int r = cof_place_parse(operand[1], &p, diag);
+
+	if (r == 0)
+		r = cof_jurisdiction_check(a->bucket.jurisdiction ? a->bucket.jurisdiction : "", diag);
+	if (r < 0)
+		return r;
+	snprintf(h.place, sizeof(h.place), "%s", operand[1]);
+	snprintf(h.jurisdiction, sizeof(h.jurisdiction), "%s", a->bucket.jurisdiction ? a->bucket.jurisdiction : "");
+	r = vault_host_save(&a->store, &h, diag);
+	if (r == 0)
+		printf("%s stands at %s%s%s: how far away its vaults are is told from there.\n", a->store.path, h.place,
+		       *h.jurisdiction ? ", " : "", h.jurisdiction);
 	return r;
 }
 
@@ -166,30 +196,31 @@ static int run(const struct verb *self, int argc, char **argv)
 		return option_exit(option);
 	operand = argv + optind + 1;
 	what = argc > optind ? argv[optind] : "";
-	wanted = !strcmp(what, "add") ? 4 : !strcmp(what, "check") ? 3 : !strcmp(what, "list") ? 2 : 0;
+	wanted = !strcmp(what, "add") ? 4 : !strcmp(what, "check") || !strcmp(what, "place") ? 3 : !strcmp(what, "list") ? 2 : 0;
 	if (!wanted)
-		return misuse("add, check or list comes first");
+		return misuse("add, check, list or place comes first");
 	if (argc - optind != wanted)
-		return misuse(wanted == 4 ? "add wants STORE NAME URL" : wanted == 3 ? "check wants STORE NAME" : "list wants STORE");
+		return misuse(wanted == 4 ? "add wants STORE NAME URL" : wanted == 3 ? "check wants STORE NAME, place STORE LAT,LON,NAME" : "list wants STORE");
 	r = cof_crypto_init(SECURE_BYTES, &diag);
 	if (r == 0)
 		r = store_open(operand[0], &a.store, &diag);
 	if (r == 0)
-		r = wanted == 4 ? add(&a, operand, &diag) : wanted == 3 ? check(&a, operand, &diag) : list(&a, &diag);
+		r = wanted == 4 ? add(&a, operand, &diag) : !strcmp(what, "place") ? place(&a, operand, &diag) : wanted == 3 ? check(&a, operand, &diag) : list(&a, &diag);
 	store_close(&a.store);
 	return r < 0 ? failure(&diag) : a.findings ? EXIT_FOUND : EXIT_OK;
 }
 
 const struct verb verb_vault = {
     .name = "vault",
-    .args = "add|list|check STORE [NAME [URL]]",
+    .args = "add|check|list|place STORE [NAME|AT [URL]]",
     .summary = "the vaults far away that keep copies of an archive",
     .text = "A vault is a directory on another host (coffer-vault init) that takes this archive's log, verifies it without any key, keeps "
 	    "what it has seen, and signs with a key of its own what that was and when. URL is ssh://[USER@]HOST[:PORT]/DIR, or dir:/DIR for "
 	    "one on other disks of this host. COFFER_SSH names another ssh with its options.\n"
 	    "\n"
 	    "add meets the vault and keeps its key: from then on nothing else counts as its word. list shows for each what it confirmed "
-	    "last, and how far it is behind.\n"
+	    "last, and how far it is behind. place says where this host stands, as LAT,LON,NAME: what a vault in another place has confirmed counts as archived "
+	    "(user.coffer.archived_at). Without it a vault reached over ssh counts as another place, and dir: does not.\n"
 	    "\n"
 	    "  coffer vault add /srv/ledger kaohsiung ssh://vault@vault.example/srv/vault\n"
 	    "\n"
@@ -205,5 +236,5 @@ const struct verb verb_vault = {
     .more = bucket_options,
     .run = run,
     .takes_files = true,
-    .actions = "add check list",
+    .actions = "add check list place",
 };

@@ -12,7 +12,7 @@
 
 #define SECURE_BYTES (256u << 10) /* an identity file, its secrets; each page costs time at the start */
 
-enum { OPT_VKEY, OPT_AUDITOR, OPT_AUDITOR_KEY, OPT_TPM, OPT_SINCE, OPT_TSA, OPT_JSON };
+enum { OPT_VKEY, OPT_AUDITOR, OPT_AUDITOR_KEY, OPT_TPM, OPT_SINCE, OPT_TSA, OPT_VAULT_KEY, OPT_JSON };
 
 static const struct tool_option options[] = {
     [OPT_VKEY] = {"vkey", "KEY",
@@ -38,6 +38,8 @@ static const struct tool_option options[] = {
 		 "certificates (PEM) of those whose time stamps count as proof. Without it each token is checked, "
 		 "and counts as claimed",
 		 true},
+    [OPT_VAULT_KEY] = {"vault-key", "KEY", "a vault whose cosignatures count as proof, from a copy kept elsewhere; up to 16 times. Without it each is "
+					   "checked, with the key that the archive itself names"},
     [OPT_JSON] = {"json", NULL, "one JSON object instead of text"},
     {0},
 };
@@ -120,6 +122,28 @@ static int on_stamp(void *user, const struct cof_frame *f COF_UNUSED, const void
 	return s.trusted;
 }
 
+/* Which vault, and what it said last: a later one of the same vault covers more. */
+static bool on_cosign(void *user, const struct cof_cosign *c)
+{
+	struct verifying *v = user;
+	struct verify_vault *at = NULL;
+
+	for (unsigned i = 0; i < v->n_vaults && !at; i++)
+		at = cof_equal(v->vault[i].newest.vkey.public_key, c->vkey.public_key, 32) ? &v->vault[i] : NULL;
+	if (!at && v->n_vaults < VAULT_KEYS) {
+		at = &v->vault[v->n_vaults++];
+		*at = (struct verify_vault){.count = 0};
+		for (unsigned i = 0; i < v->n_vault_keys; i++)
+			at->known |= cof_equal(v->vault_key[i].public_key, c->vkey.public_key, 32) &&
+				     !strcmp(v->vault_key[i].name, c->vkey.name);
+	}
+	if (!at)
+		return false;
+	at->newest = *c;
+	at->count++;
+	return at->known;
+}
+
 static int look_at_lock(struct verifying *v, struct cof_diag *diag)
 {
 	int r = cof_io_locked(v->store.io, v->holder, sizeof(v->holder));
@@ -150,6 +174,7 @@ static int verify_once(struct verifying *v, struct cof_diag *diag)
 	    .since = v->since,
 	    .since_len = v->since_len,
 	    .stamp = on_stamp,
+	    .cosign = on_cosign,
 	    .progress = on_progress,
 	    .finding = on_finding,
 	    .user = v,
@@ -157,6 +182,7 @@ static int verify_once(struct verifying *v, struct cof_diag *diag)
 
 	cof_json_free(v->findings);
 	v->findings = cof_json_array();
+	v->n_vaults = 0;
 	cof_judge_places_free(v->places);
 	v->places = NULL;
 	if (!v->since && cof_judge_places_new(&v->places) == 0)
@@ -300,6 +326,11 @@ static int take_options(const struct verb *self, int argc, char **argv, struct v
 			*ret_since = optarg;
 		else if (option == OPT_TSA)
 			*ret_tsa = optarg;
+		else if (option == OPT_VAULT_KEY) {
+			if (v->n_vault_keys == VAULT_KEYS || cof_vkey_parse(optarg, &v->vault_key[v->n_vault_keys]) < 0 ||
+			    v->vault_key[v->n_vault_keys++].algorithm != COF_NOTE_COSIG)
+				return misuse("--vault-key takes a vault's key, NAME+ID+KEY, as coffer-vault status prints it");
+		}
 		else if (cof_vkey_parse(optarg, &v->vkey) < 0)
 			return misuse(
 			    "--vkey takes a verifier key, NAME+ID+KEY, as coffer status prints it");

@@ -180,6 +180,7 @@ struct cof_json *item_json(const struct item *i, bool digest)
 	if (*i->not_after)
 		cof_json_set_str(o, "not_after", i->not_after);
 	set_attr(o, i, "created", "created");
+	set_attr(o, i, "committed_at", "committed_at");
 	set_attr(o, i, "archived_at", "archived_at");
 	set_attr(o, i, "holds", "holds");
 	if (*i->leaf)

@@ -49,10 +49,11 @@ static int take_key(void *user, const char *section, const char *key, const char
 		size_t cap;
 	} text[] = {{"url", e->url, sizeof(e->url)},
 		    {"place", e->place, sizeof(e->place)},
-		    {"jurisdiction", e->jurisdiction, sizeof(e->jurisdiction)}};
+		    {"jurisdiction", e->jurisdiction, sizeof(e->jurisdiction)},
+		    {"administration", e->administration, sizeof(e->administration)}};
 
 	(void)line;
-	if (strcmp(section, "vault"))
+	if (strcmp(section, "vault") && strcmp(section, "host"))
 		return 0;
 	if (!strcmp(key, "vkey"))
 		return cof_vkey_parse(value, &e->vkey);
@@ -141,9 +142,41 @@ int vault_entry_save(const struct store *s, const struct vault_entry *e, struct 
 
 	cof_vkey_text(&e->vkey, vkey);
 	path_of(e->name, "conf", path);
-	cof_buf_printf(&b, "[vault]\nurl = %s\nvkey = %s\nplace = %s\njurisdiction = %s\n", e->url, vkey, e->place,
-		       e->jurisdiction);
+	cof_buf_printf(&b, "[vault]\nurl = %s\nvkey = %s\nplace = %s\njurisdiction = %s\nadministration = %s\n", e->url, vkey, e->place,
+		       e->jurisdiction, e->administration);
 	return b.failed ? cof_fail(diag, -ENOMEM, "out of memory") : replace(s, path, b.data, b.len, diag);
+}
+
+bool vault_administration_ok(const char *name)
+{
+	return *name && strlen(name) < 60 && !strpbrk(name, "\n\r;#\"");
+}
+
+int vault_host_load(const struct store *s, struct vault_host *ret, struct cof_diag *diag)
+{
+	cof_autofree uint8_t *text = NULL;
+	struct vault_entry e = {.time = 0};
+	size_t n = 0;
+	int r = cof_io_load(s->io, "vaults/host", 4096, &text, &n);
+
+	*ret = (struct vault_host){.place = ""};
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0)
+		r = cof_ini_parse((const char *)text, n, take_key, &e, NULL);
+	if (r < 0)
+		return cof_fail(diag, r, "%s/vaults/host is damaged or cannot be read; coffer vault place makes it anew", s->path);
+	memcpy(ret->place, e.place, sizeof(ret->place));
+	memcpy(ret->jurisdiction, e.jurisdiction, sizeof(ret->jurisdiction));
+	return 0;
+}
+
+int vault_host_save(const struct store *s, const struct vault_host *h, struct cof_diag *diag)
+{
+	cof_autobuf struct cof_buf b = {0};
+
+	cof_buf_printf(&b, "[host]\nplace = %s\njurisdiction = %s\n", h->place, h->jurisdiction);
+	return b.failed ? cof_fail(diag, -ENOMEM, "out of memory") : replace(s, "vaults/host", b.data, b.len, diag);
 }
 
 int vault_entry_note(const struct store *s, struct vault_entry *e, const char *note, struct cof_diag *diag)
@@ -220,6 +253,8 @@ static int add_json(void *user, struct vault_entry *e)
 	cof_json_set_str(o, "url", e->url);
 	cof_json_set_str(o, "place", e->place);
 	cof_json_set_str(o, "jurisdiction", e->jurisdiction);
+	if (*e->administration)
+		cof_json_set_str(o, "administration", e->administration);
 	cof_json_set_uint(o, "size", e->size);
 	cof_json_set_uint(o, "behind", a->newest > e->size ? a->newest - e->size : 0);
 	if (e->time) {

@@ -9,6 +9,7 @@
 struct vault_entry {
 	char name[64]; /* a-z, 0-9, '-' */
 	char url[512], place[128], jurisdiction[8];
+	char administration[64]; /* who runs it, as the operator says; "" */
 	struct cof_vkey vkey;
 	char *note;	/* what it said last, or NULL */
 	uint64_t size;	/* of that */
@@ -21,6 +22,13 @@ int vault_entry_load(const struct store *s, const char *name, struct vault_entry
 int vault_entry_save(const struct store *s, const struct vault_entry *e, struct cof_diag *diag);
 /* Judges and keeps a note that came back: signed by archive and vault, of this head or a later one. */
 int vault_entry_note(const struct store *s, struct vault_entry *e, const char *note, struct cof_diag *diag);
+bool vault_administration_ok(const char *name);
+/* Where the host itself stands: STORE/vaults/host. "": not said. */
+struct vault_host {
+	char place[128], jurisdiction[8];
+};
+int vault_host_load(const struct store *s, struct vault_host *ret, struct cof_diag *diag);
+int vault_host_save(const struct store *s, const struct vault_host *h, struct cof_diag *diag);
 void vault_entry_done(struct vault_entry *e);
 /* In the order of their names. */
 int vault_entries(const struct store *s, int (*fn)(void *user, struct vault_entry *e), void *user, struct cof_diag *diag);

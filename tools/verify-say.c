@@ -55,6 +55,32 @@ static void tell_anchor(const struct verifying *v)
 		printf("%sAnchor%s: %s.\n", colour(v->anchor.verdict == COF_INTACT ? GREEN : RED), colour(PLAIN), shown);
 }
 
+static void tell_vaults_json(const struct verifying *v, struct cof_json *into)
+{
+	struct cof_json *all = cof_json_array();
+	char vkey[COF_VKEY_MAX], root[48];
+
+	for (unsigned i = 0; i < v->n_vaults; i++) {
+		const struct cof_cosign *c = &v->vault[i].newest;
+		struct cof_json *o = cof_json_object();
+
+		cof_vkey_text(&c->vkey, vkey);
+		cof_base64(c->root, COF_HASH, root);
+		cof_json_set_str(o, "vkey", vkey);
+		cof_json_set_str(o, "place", c->place);
+		cof_json_set_str(o, "jurisdiction", c->jurisdiction);
+		cof_json_set_str(o, "administration", c->administration);
+		cof_json_set_bool(o, "elsewhere", c->elsewhere);
+		cof_json_set_uint(o, "size", c->size);
+		cof_json_set_str(o, "root", root);
+		cof_json_set_time(o, "time", c->time);
+		cof_json_set_uint(o, "cosignatures", v->vault[i].count);
+		cof_json_set_bool(o, "proof", v->vault[i].known);
+		cof_json_append(all, o);
+	}
+	cof_json_set(into, "vaults", all);
+}
+
 void verify_tell_json(struct verifying *v)
 {
 	cof_autojson struct cof_json *o = cof_json_object();
@@ -90,7 +116,10 @@ void verify_tell_json(struct verifying *v)
 		cof_json_set_uint(o, "not_permitted", v->judged.not_permitted);
 		cof_json_set_uint(o, "stamps", r->stamps);
 		cof_json_set_uint(o, "stamps_proven", r->stamps_proven);
-		if (r->stamps_proven) {
+		cof_json_set_uint(o, "cosignatures", r->cosigns);
+		cof_json_set_uint(o, "cosignatures_proven", r->cosigns_proven);
+		tell_vaults_json(v, o);
+		if (r->stamps_proven || r->cosigns_proven) {
 			cof_json_set_time(o, "proven_from", r->proven_from);
 			cof_json_set_uint(o, "proven_frames", r->proven_frames);
 			cof_json_set_uint(o, "too_early", r->too_early);
@@ -149,22 +178,46 @@ static const char *meaning(enum cof_verdict v)
 	}
 }
 
+/* What others vouch for: that it was there, and when. */
+static void tell_vaults(const struct verifying *v)
+{
+	for (unsigned i = 0; i < v->n_vaults; i++) {
+		const struct verify_vault *e = &v->vault[i];
+		const struct cof_cosign *c = &e->newest;
+		cof_autofree char *place = escaped(*c->place ? c->place : "a place that it does not name");
+		char when[32], root[48];
+
+		cof_time_text(c->time, when);
+		cof_base64(c->root, COF_HASH, root);
+		printf("The first %" PRIu64 " frames with root %s existed at %s, says vault %s in %s%s%s%s.\n", c->size, root, when, c->vkey.name,
+		       place ? place : "?", *c->jurisdiction ? " (" : "", c->jurisdiction, *c->jurisdiction ? ")" : "");
+		if (!e->known)
+			printf("  That key is the one that the archive itself names; give --vault-key with a copy to make it a proof.\n");
+	}
+}
+
 /* Between which times all of it was written, as far as somebody else vouches for that. */
 static void tell_times(const struct verifying *v)
 {
 	const struct cof_verified *r = &v->result;
 	char from[32];
 
-	if (!r->stamps)
-		printf("No proof bounds when it was written: %s no time stamp.\n",
+	tell_vaults(v);
+	if (!r->stamps && !r->cosigns)
+		printf("No proof bounds when it was written: %s no time stamp and no cosignature of a vault.\n",
 		       r->since_size ? "the frames that were read hold" : "it has");
-	else if (!r->stamps_proven)
+	else if (r->stamps && !r->stamps_proven)
 		printf("%" PRIu64 " time stamp%s hold%s, by whoever signed: %s.\n", r->stamps, plural(r->stamps),
 		       r->stamps == 1 ? "s" : "",
 		       v->tsa_ca.len ? "nobody of them leads to --tsa-ca" : "give --tsa-ca to make them proofs");
-	if (!r->stamps_proven)
+	if (!r->stamps_proven && !r->cosigns_proven)
 		return;
 	cof_time_text(r->proven_from, from);
+	if (r->cosigns_proven)
+		printf("%" PRIu64 " cosignature%s of vaults whose keys were given %s: what is behind the newest proof is not older than %s.\n",
+		       r->cosigns_proven, plural(r->cosigns_proven), r->cosigns_proven == 1 ? "is a proof" : "are proofs", from);
+	if (!r->stamps_proven)
+		return;
 	printf("%" PRIu64 " of %" PRIu64 " time stamp%s %s proof%s: the first %" PRIu64
 	       " frames were there when they were covered,\nwhat is behind the newest is not older than %s.\n",
 	       r->stamps_proven, r->stamps, plural(r->stamps), r->stamps_proven == 1 ? "is a" : "are",

@@ -8,6 +8,13 @@
 #include "tools/store.h"
 #include "tools/verify-anchor.h"
 
+#define VAULT_KEYS 16u
+struct verify_vault { /* what a vault said last, as chained */
+	struct cof_cosign newest;
+	uint64_t count;
+	bool known; /* by --vault-key */
+};
+
 struct verifying {
 	struct store store;
 	struct cof_vkey vkey;
@@ -22,6 +29,10 @@ struct verifying {
 	void *since; /* the note, or NULL */
 	size_t since_len;
 	struct cof_buf tsa_ca;
+	struct cof_vkey vault_key[VAULT_KEYS]; /* that count as proof */
+	unsigned n_vault_keys;
+	struct verify_vault vault[VAULT_KEYS];
+	unsigned n_vaults;
 	struct progress progress;
 	struct cof_json *findings;
 	struct cof_verified result;

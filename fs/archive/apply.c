@@ -470,6 +470,7 @@ int cof_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address
 	case COF_RENAME:
 		return apply_rename(&p, on);
 	case COF_STAMP:
+	case COF_COSIGN:
 		return apply_stamp(&p);
 	case COF_HOLD:
 		return cof_apply_hold(&p, on);

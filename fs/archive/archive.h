@@ -206,7 +206,7 @@ int cof_archive_getxattr(struct cof_archive *a, uint64_t ino, const char *name, 
 int cof_archive_listxattr(struct cof_archive *a, uint64_t ino, struct cof_buf *ret);
 
 /* Everything that is known of one object: ino, path, shelf, kind, mode, uid, gid, size, created, mtime, time, index
- * (a leaf); of files state, archived_at, retain_until and asked_until ("infinite", "none") too. */
+ * (a leaf); of files state, committed_at, archived_at (both once they are), retain_until and asked_until ("infinite", "none") too. */
 int cof_archive_info(struct cof_archive *a, uint64_t ino, struct cof_json *into);
 /* SHA-256 of a committed file: all of it is read. -ENODATA: it is none. */
 int cof_archive_digest(struct cof_archive *a, uint64_t ino, uint8_t ret[COF_HASH]);
@@ -246,6 +246,20 @@ struct cof_stamped {
  * proof, and what cof_stamp_token and cof_stamp_open refuse. */
 int cof_archive_stamp(struct cof_archive *a, const struct cof_who *who, const void *answer, size_t n,
 		      const void *ca, size_t ca_len, struct cof_stamped *ret, struct cof_diag *diag);
+
+struct cof_cosigned {
+	uint64_t sequence, covers; /* of the COSIGN frame, 0: nothing new was said; frames that the vault has */
+	int64_t time;		   /* ns, by the vault's clock */
+	bool elsewhere;		   /* what it covers counts as archived */
+	int64_t caught_up;	   /* ns by which retention time went on, since vaults agree */
+};
+/* Takes the note that a vault signed (STORE/vaults/NAME.conf says which key that is), judges and chains it; durable when
+ * it returns 0. began: CLOCK_BOOTTIME when the session began, INT64_MIN: not known. Refused, each with its reason:
+ * -ENOENT no such vault · -EKEYREJECTED not signed by both the log and that vault · -EXDEV for a tree that is not this
+ * log's · -ESTALE the vault said something newer before. */
+int cof_archive_cosign(struct cof_archive *a, const char *vault, const void *note, size_t n,
+		       int64_t began, struct cof_cosigned *ret, struct cof_diag *diag);
+void cof_cosigned_json(const struct cof_cosigned *c, struct cof_json *into);
 
 void cof_stamped_json(const struct cof_stamped *s, struct cof_json *into);
 

@@ -79,7 +79,10 @@ int cof_facts_get(struct cof_archive *a, uint64_t ino, struct cof_facts *ret)
 		ret->node.retain_until = cof_rule_end(&view);
 	ret->view = view;
 	cof_obj_put(a, o);
-	return span_of(a, ret);
+	ret->archived = INT64_MAX;
+	if (ret->node.commit_sequence)
+		r = cof_archived_at(a, ret->node.commit_sequence, &ret->archived);
+	return r < 0 ? r : span_of(a, ret);
 }
 
 static void set_time(struct cof_json *into, const struct cof_facts *f)
@@ -140,7 +143,9 @@ static int fill_info(struct cof_archive *a, uint64_t ino, struct cof_json *into)
 		return 0;
 	cof_json_set_str(into, "state", cof_state_name(f.state));
 	if (n->committed)
-		cof_json_set_time(into, "archived_at", n->committed);
+		cof_json_set_time(into, "committed_at", n->committed);
+	if (f.archived != INT64_MAX)
+		cof_json_set_time(into, "archived_at", f.archived);
 	cof_until_text(f.state == COF_STATE_OPEN ? COF_RETAIN_NONE : n->retain_until, until);
 	cof_json_set_str(into, "retain_until", until);
 	cof_until_text(n->asked_until, until);

@@ -73,23 +73,24 @@ int cof_recovered_record(struct cof_archive *a, struct cof_diag *diag);
 
 /* ---- proofs of time (proof.c), and how they come in (stamp.c) ---- */
 
-struct cof_proof { /* what a STAMP frame says */
+struct cof_proof { /* what a STAMP or a COSIGN frame says */
 	uint64_t sequence, address, covers;
 	int64_t time, accuracy; /* ns */
 	bool trusted;		/* else only claimed */
+	bool vault, elsewhere;	/* a vault's cosignature; of one in another place */
 	uint8_t anchor[COF_HASH];
 	uint8_t serial[40];
 	size_t serial_len;
-	char authority[256];
+	char authority[256]; /* of a vault: the name of its key */
 };
 #define COF_PROOFS_KEPT 16
 struct cof_proofs { /* lock: a leaf */
 	pthread_mutex_t lock;
-	struct cof_proof newest, claimed; /* sequence 0: none */
+	struct cof_proof newest, claimed, elsewhere; /* sequence 0: none */
 	struct cof_proof kept[COF_PROOFS_KEPT];
 	unsigned next;
 };
-/* The fields of a STAMP frame's public part. -EUCLEAN */
+/* The fields of a STAMP or COSIGN frame's public part; signatures are not looked at. -EUCLEAN */
 int cof_proof_read(const struct cof_frame *f, uint64_t address, const void *fields, size_t n,
 		   struct cof_proof *ret);
 static inline int64_t cof_proof_from(const struct cof_proof *p)
@@ -102,14 +103,48 @@ static inline int64_t cof_proof_to(const struct cof_proof *p)
 }
 int cof_proof_apply(struct cof_archive *a, const struct cof_proof *p); /* to the index, and newest */
 int cof_proofs_load(struct cof_archive *a);			       /* once the index is filled */
+/* The newest few proofs, the newest first. */
+int cof_proofs_newest(struct cof_archive *a, int (*fn)(void *user, const struct cof_proof *p), void *user);
 int cof_proof_span(struct cof_archive *a, uint64_t sequence, struct cof_span *ret); /* inside the gate */
 void cof_proof_json(const struct cof_proof *p, struct cof_json *into, const char *key);
+/* When a vault in another place first signed a head that covers this frame. INT64_MAX: none did. Inside the gate. */
+int cof_archived_at(struct cof_archive *a, uint64_t sequence, int64_t *ret);
 /* What is shown for a record time that proofs contradict: the nearest that they allow. */
 static inline int64_t cof_span_time(const struct cof_span *s, int64_t record)
 {
 	return record < s->from ? s->from : record > s->to ? s->to : record;
 }
 unsigned cof_stamps_pending(struct cof_io *io); /* queries without an answer */
+
+/* ---- cosignatures of vaults (cosign.c, cosign-vaults.c) ---- */
+
+#define COF_VAULTS_KNOWN 16
+struct cof_cosigner { /* what a vault said last, of those that were chained since open */
+	uint8_t key[32];
+	char administration[COF_ADMINISTRATION];
+	int64_t time, retention; /* the vault's; retention time when it was chained */
+	uint64_t sequence, size;
+};
+struct cof_cosigners { /* stamp_lock */
+	struct cof_cosigner of[COF_VAULTS_KNOWN];
+	unsigned n;
+	bool waiting_told, pending_done; /* keeper only: archiving is overdue; notes of before were looked at */
+};
+struct cof_vault_known {
+	char name[64], url[512];
+	struct cof_vkey vkey;
+	char place[COF_VAULT_PLACE], jurisdiction[8], administration[COF_ADMINISTRATION];
+};
+/* STORE/vaults/NAME.conf. -ENOENT */
+int cof_vault_load(struct cof_io *io, const char *name, struct cof_vault_known *ret);
+/* Whether it stands in another place than the host, and how far away (km; -1: not known): by both places where they are
+ * known, else by the way to it. least: km that the policy asks for. */
+bool cof_vault_elsewhere(struct cof_io *io, const struct cof_vault_known *v, uint32_t least, int64_t *ret_distance);
+int cof_cosigners_load(struct cof_archive *a); /* behind cof_proofs_load */
+void cof_cosign_tick(struct cof_archive *a); /* the keeper, inside the gate */
+void cof_cosign_status(struct cof_archive *a, struct cof_json *into);
+/* What vaults sent while nobody had the archive open: chained once it is. Not inside the gate. */
+void cof_cosign_pending(struct cof_archive *a);
 
 /* ---- shelves: policies, and what each holds (shelf.c) ---- */
 
@@ -468,6 +503,7 @@ struct cof_facts { /* taken together; node with the retention as it is by now */
 	int64_t mtime, ctime;
 	uint64_t last_sequence; /* of the last frame about it; 0: not in this run */
 	struct cof_span span;	/* of the frame that its time is of */
+	int64_t archived;	/* when a vault elsewhere first confirmed its commit; INT64_MAX: not yet */
 	uint8_t state; /* as it is now */
 	struct cof_object view; /* holds, mode, event */
 };
@@ -531,6 +567,7 @@ struct cof_archive {
 	struct cof_anchor *anchor; /* NULL: none */
 	struct cof_mix *mix;
 	struct cof_proofs proofs;
+	struct cof_cosigners cosigners;
 	struct cof_people_state *people; /* the judge over this chain (people.c) */
 	pthread_mutex_t profile_lock; /* a leaf */
 	struct cof_profile profile; /* in force */

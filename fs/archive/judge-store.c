@@ -148,7 +148,7 @@ void cof_judge_places_free(struct cof_judge_places *p)
 
 static bool matters(const struct cof_frame *f)
 {
-	return (is_judged(f->type) || f->type == COF_STAMP) && f->public_length;
+	return (is_judged(f->type) || f->type == COF_STAMP || f->type == COF_COSIGN) && f->public_length;
 }
 
 void cof_judge_places_add(struct cof_judge_places *p, const struct cof_frame *f, uint64_t address)
@@ -179,6 +179,19 @@ static void take_proof(struct judging *w, const struct cof_frame *f, uint64_t ad
 		w->proven_from = COF_MAX(w->proven_from, cof_proof_from(&proof));
 }
 
+/* Of a cosignature that holds. */
+static bool take_cosign(struct judging *w, const struct cof_frame *f, const struct cof_buf *fields, struct cof_judge_cosign *ret)
+{
+	struct cof_cosign c;
+
+	if (cof_cosign_read(fields->data, fields->len, f->position, &w->conf.vkey, &c, NULL) < 0)
+		return false;
+	memcpy(ret->key, c.vkey.public_key, sizeof(ret->key));
+	memcpy(ret->administration, c.administration, sizeof(ret->administration));
+	ret->time = c.time;
+	return true;
+}
+
 static int one(struct judging *w, const struct cof_frame *f, uint64_t address)
 {
 	cof_autobuf struct cof_buf fields = {0};
@@ -190,6 +203,7 @@ static int one(struct judging *w, const struct cof_frame *f, uint64_t address)
 				     .record_time = f->record_time,
 				     .retention_time = f->retention_time,
 				     .proven_from = w->proven_from};
+	struct cof_judge_cosign cosign;
 	struct cof_judgement said;
 	int r;
 
@@ -200,10 +214,12 @@ static int one(struct judging *w, const struct cof_frame *f, uint64_t address)
 		return r;
 	if (r < 0)
 		return 0; /* damage, which is found by who looks for it */
-	if (f->type == COF_STAMP) {
+	if (f->type == COF_STAMP || f->type == COF_COSIGN)
 		take_proof(w, f, address, &fields);
+	if (f->type == COF_STAMP)
 		return 0;
-	}
+	if (f->type == COF_COSIGN && take_cosign(w, f, &fields, &cosign))
+		jf.cosign = &cosign;
 	jf.fields = fields.len > skip ? fields.data + skip : (const uint8_t *)"";
 	jf.n = fields.len > skip ? fields.len - skip : 0;
 	if (w->first)
@@ -215,7 +231,7 @@ static int one(struct judging *w, const struct cof_frame *f, uint64_t address)
 		r = cof_judge_take(w->judge, &jf, &said);
 		w->by_frames = false;
 	}
-	w->ret->frames++;
+	w->ret->frames += f->type != COF_COSIGN;
 	if (r == -EPERM) {
 		w->ret->not_permitted++;
 		w->p->finding(w->p->user, f->sequence, cof_frame_type_name(f->type), said.rule, said.reason);

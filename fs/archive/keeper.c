@@ -81,11 +81,13 @@ void cof_archive_tick(struct cof_archive *a)
 		}
 		cof_idle_tick(a);
 		cof_heartbeat_tick(a, now);
+		cof_cosign_tick(a);
 		feed(a);
 		if (a->p.no_threads)
 			(void)cof_log_checkpoint(a->log); /* what failed is found by the next one */
 	}
 	cof_gate_leave(a);
+	cof_cosign_pending(a);
 	if (a->holds.before && cof_holds_resume(a) == 0)
 		a->holds.before = 0;
 	if (a->p.no_threads && a->log)

@@ -477,6 +477,8 @@ static int go_on(struct cof_archive *a, struct cof_diag *diag)
 	if (r == 0)
 		r = cof_proofs_load(a);
 	if (r == 0)
+		r = cof_cosigners_load(a);
+	if (r == 0)
 		r = cof_certs_load(a);
 	if (r == 0)
 		r = cof_profile_load(a);

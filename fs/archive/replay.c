@@ -69,6 +69,7 @@ static bool reads_payload(const struct cof_frame *f)
 	case COF_REMOVE:
 	case COF_RENAME:
 	case COF_STAMP:
+	case COF_COSIGN:
 	case COF_PEOPLE:
 	case COF_REQUEST:
 	case COF_APPROVAL:
@@ -84,7 +85,7 @@ static bool reads_payload(const struct cof_frame *f)
 /* Of what is read: the archive's own, about no inode. */
 static bool is_general(unsigned type)
 {
-	return type == COF_MOUNT || type == COF_STAMP || type == COF_PEOPLE || type == COF_REQUEST ||
+	return type == COF_MOUNT || type == COF_STAMP || type == COF_COSIGN || type == COF_PEOPLE || type == COF_REQUEST ||
 	       type == COF_APPROVAL || type == COF_POLICY || type == COF_HOLD || type == COF_EVENT ||
 	       type == COF_ESCROW;
 }

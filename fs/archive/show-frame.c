@@ -187,6 +187,8 @@ static bool has_shown_payload(unsigned type)
 	case COF_EVENT:
 	case COF_CHECKPOINT:
 	case COF_HEARTBEAT:
+	case COF_COSIGN:
+	case COF_STAMP:
 	case COF_CLOCK:
 	case COF_SHELF:
 	case COF_POLICY:

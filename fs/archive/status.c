@@ -127,6 +127,7 @@ static int fill(struct cof_archive *a, struct cof_json *into)
 	set_health(a, into);
 	set_index(a, into);
 	cof_holds_status(a, into);
+	cof_cosign_status(a, into);
 	cof_anchor_status(a->anchor, into);
 	cof_mix_status(a->mix, into);
 	cof_json_set_time(into, "record_time", cof_now(CLOCK_REALTIME));

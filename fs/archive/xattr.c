@@ -168,11 +168,20 @@ static int put_index(const struct cof_facts *f, struct cof_buf *b)
 }
 
 /* When it took its final form; an open file has none yet. */
-static int put_archived(const struct cof_facts *f, struct cof_buf *b)
+static int put_committed(const struct cof_facts *f, struct cof_buf *b)
 {
 	if (!f->node.committed)
 		return -ENODATA;
 	put_time(b, f->node.committed);
+	return 0;
+}
+
+/* When a vault in another place first confirmed that. */
+static int put_archived(const struct cof_facts *f, struct cof_buf *b)
+{
+	if (f->archived == INT64_MAX)
+		return -ENODATA;
+	put_time(b, f->archived);
 	return 0;
 }
 
@@ -243,6 +252,7 @@ static const struct {
     {"user.coffer.state", put_state},
     {"user.coffer.created", put_created},
     {"user.coffer.index", put_index},
+    {"user.coffer.committed_at", put_committed},
     {"user.coffer.archived_at", put_archived},
     {"user.coffer.time", put_last_time},
     {"user.coffer.retain_until", put_retain},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The verbs about time: the clocks, queries for time stamps and their answers. */
+/* The verbs about time: the clocks, queries for time stamps and their answers, cosignatures of vaults. */
 #include "fs/control/verbs.h"
 
 void cof_verb_set_times(struct cof_archive *a, uint64_t ino, struct cof_json *into)
@@ -56,5 +56,18 @@ int cof_verb_stamp(struct cof_archive *a, const struct cof_who *who, const struc
 	if (err)
 		return err;
 	cof_stamped_json(&done, o);
+	return fn(user, o);
+}
+
+int cof_verb_cosign(struct cof_archive *a, const struct cof_control_request *r,
+		    cof_show_fn fn, void *user, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *o = cof_json_object();
+	struct cof_cosigned done;
+	int err = cof_archive_cosign(a, r->vault, r->note, strlen(r->note), r->began, &done, diag);
+
+	if (err)
+		return err;
+	cof_cosigned_json(&done, o);
 	return fn(user, o);
 }

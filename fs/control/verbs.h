@@ -17,6 +17,8 @@ int cof_verb_clock(struct cof_archive *a, cof_show_fn fn, void *user);
 int cof_verb_stamp_query(struct cof_archive *a, cof_show_fn fn, void *user, struct cof_diag *diag);
 int cof_verb_stamp(struct cof_archive *a, const struct cof_who *who, const struct cof_control_request *r,
 		   cof_show_fn fn, void *user, struct cof_diag *diag);
+int cof_verb_cosign(struct cof_archive *a, const struct cof_control_request *r,
+		    cof_show_fn fn, void *user, struct cof_diag *diag);
 /* verbs-hold.c */
 int cof_verb_hold_begin(struct cof_archive *a, const struct cof_who *who, const struct cof_control_request *r,
 			cof_show_fn fn, void *user, struct cof_diag *diag);

@@ -44,6 +44,7 @@ static const char *const verbs[] = {
 	[COF_VERB_RETAIN_EVENT] = "retain-event", [COF_VERB_EVENTS] = "events",
 	[COF_VERB_CERTIFICATES] = "certificates",
 	[COF_VERB_IMPORT] = "import", [COF_VERB_IMPORT_STATE] = "import-state",
+	[COF_VERB_COSIGN] = "cosign",
 };
 
 /* A number that may be missing: *ret stays as it is then. */
@@ -278,6 +279,13 @@ static int parse_arguments(const struct cof_json *o, struct cof_control_request 
 		if (!r->ca && cof_json_get(o, "ca")) /* never taken for none, which makes less of a token */
 			return cof_fail(diag, -EINVAL, "stamp: \"ca\" is no certificate in PEM");
 		return r->token ? 0 : cof_fail(diag, -EINVAL, "stamp: \"token\" is the answer in base64");
+	case COF_VERB_COSIGN:
+		r->vault = cof_json_str(o, "vault");
+		r->note = cof_json_str(o, "note");
+		r->began = INT64_MIN;
+		if (!r->vault || !r->note)
+			return cof_fail(diag, -EINVAL, "cosign: \"vault\" is its name here, \"note\" what it signed");
+		return number(o, "began", 0, INT64_MAX, &r->began, diag);
 	default:
 		return 0;
 	}

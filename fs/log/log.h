@@ -58,6 +58,8 @@ enum cof_tag {
 	COF_T_HOLD_WHAT = 96, COF_T_HOLD_ID, COF_T_INODES, COF_T_CASE, COF_T_HOLDS, COF_T_EVENT_NAME,
 	COF_T_EVENT_TIME, COF_T_LEAST_UNTIL, COF_T_RETAIN_MODE, COF_T_BINDS_FROM, COF_T_EVENT_SPAN,
 	COF_T_PROCESSED, COF_T_SKIPPED, COF_T_FAILED, COF_T_WAS_UNTIL,
+	COF_T_VAULT = 210, COF_T_VAULT_PLACE, COF_T_JURISDICTION, COF_T_ADMINISTRATION, COF_T_ELSEWHERE,
+	COF_T_DISTANCE, COF_T_COSIGNED,
 };
 
 struct cof_frame { /* a header, decoded */
@@ -347,6 +349,28 @@ struct cof_when { /* ns */
 	int64_t from, to;
 };
 
+/* ---- cosignatures of vaults in the chain (cosign.c) ---- */
+
+#define COF_VAULT_PLACE 128	 /* bytes of "LAT,LON,NAME", terminator included */
+#define COF_ADMINISTRATION 64	 /* of a name, likewise */
+#define COF_COSIGN_ACCURACY COF_NSEC /* a cosignature's time is in whole seconds */
+
+struct cof_cosign { /* what a COSIGN frame says */
+	struct cof_vkey vkey; /* the vault's */
+	uint64_t size;	      /* of the tree that it signed */
+	uint8_t root[COF_HASH];
+	int64_t time; /* ns */
+	char place[COF_VAULT_PLACE], jurisdiction[8], administration[COF_ADMINISTRATION]; /* "": not said */
+	bool elsewhere;	   /* in another place than the archive, as its host was told */
+	int64_t distance;  /* km from there; -1: not known */
+};
+/* The fields of a COSIGN frame's public part, both signatures under its note checked: -EUCLEAN malformed, -EBADMSG
+ * not signed by this log or not by that vault. size: the frame's position. */
+int cof_cosign_read(const void *fields, size_t n, uint64_t size, const struct cof_vkey *log, struct cof_cosign *ret,
+		    struct cof_diag *diag);
+/* The public part of such a frame; note: with both signatures. -ENOMEM */
+int cof_cosign_fields(const struct cof_cosign *c, const void *note, size_t n, struct cof_buf *ret);
+
 struct cof_verify_params {
 	struct cof_io *io;
 	const struct cof_vkey *vkey;	   /* NULL: the one in archive.conf, which is only claimed */
@@ -367,6 +391,9 @@ struct cof_verify_params {
 	 * not what it says, and diag why. NULL: they are counted only. */
 	int (*stamp)(void *user, const struct cof_frame *f, const void *fields, size_t n, struct cof_when *ret,
 		     struct cof_diag *diag);
+	/* A COSIGN frame whose signatures hold and whose root is the one of the frames: true: it is a proof, since whoever
+	 * verifies knows the vault's key. NULL: they are counted only. */
+	bool (*cosign)(void *user, const struct cof_cosign *c);
 	void (*progress)(void *user, uint64_t done, uint64_t total); /* bytes; may be NULL */
 	void (*finding)(void *user, const struct cof_finding *f);
 	/* Each frame in its place, and where: for who looks at some of them again. May be NULL. */
@@ -383,6 +410,7 @@ struct cof_verified {
 	bool seal_checked;
 	uint32_t mounts, recoveries;
 	uint64_t stamps, stamps_proven; /* STAMP frames; those of them that are proofs */
+	uint64_t cosigns, cosigns_proven; /* COSIGN frames that hold; those of them that are proofs */
 	uint64_t proven_frames;		/* covered by one */
 	int64_t proven_from;		/* the newest: what comes behind it is not older; INT64_MIN: none */
 	uint64_t too_early;		/* frames that say that they are older than a proof before them */

@@ -205,6 +205,8 @@ void cof_verify_frame(struct verify *v, const struct cof_frame *f, const uint8_t
 	cof_verify_time(v, f);
 	if (f->type == COF_STAMP && cof_payload_check(f, payload) == 0)
 		cof_verify_stamp(v, f, payload, place);
+	if (f->type == COF_COSIGN && cof_payload_check(f, payload) == 0)
+		cof_verify_cosign(v, f, payload, place);
 	if (f->type == COF_RECOVERY)
 		v->out.recoveries++;
 	cof_verify_anchor(v, f, payload, place);

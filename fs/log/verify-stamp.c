@@ -13,6 +13,21 @@
 
 #define TOLERANCE (5 * COF_NSEC) /* two right clocks may be so far apart */
 
+bool cof_verify_stamped(struct verify *v, uint64_t size, const uint8_t root[COF_HASH], const char *what, struct place place)
+{
+	int r = cof_verify_root(v, size, root);
+
+	if (r == -EBADMSG && !v->root_wrong)
+		cof_verify_say(v, COF_TAMPERED, place, "the frames below %llu do not give the root that this %s is for",
+			       (unsigned long long)size, what);
+	else if (r < 0 && r != -EBADMSG) /* whoever took the hashes away shall gain nothing by it */
+		cof_verify_say(v, COF_INTACT, place,
+			       "the root that this %s is for, of %llu frames, could not be compared with them, since hashes in "
+			       "tile/ are missing: it counts as no proof",
+			       what, (unsigned long long)size);
+	return r == 0;
+}
+
 /* The note, signed by this log and for as many frames as the header says. */
 static bool is_checkpoint(struct verify *v, const struct cof_frame *f, const uint8_t *fields, size_t n,
 			  struct place place)
@@ -28,17 +43,7 @@ static bool is_checkpoint(struct verify *v, const struct cof_frame *f, const uin
 			       "what this time stamp is for is no checkpoint of this log");
 		return false;
 	}
-	r = cof_verify_root(v, cp.size, cp.root);
-	if (r == -EBADMSG && !v->root_wrong)
-		cof_verify_say(v, COF_TAMPERED, place,
-			       "the frames below %llu do not give the root of the checkpoint that was stamped",
-			       (unsigned long long)cp.size);
-	else if (r < 0 && r != -EBADMSG) /* whoever took the hashes away shall gain nothing by it */
-		cof_verify_say(v, COF_INTACT, place,
-			       "the root of the checkpoint that was stamped, for %llu frames, could not be compared "
-			       "with them, since hashes in tile/ are missing: this time stamp counts as no proof",
-			       (unsigned long long)cp.size);
-	return r == 0;
+	return cof_verify_stamped(v, cp.size, cp.root, "time stamp", place);
 }
 
 /* ---- record times after a proof ---- */
@@ -109,14 +114,19 @@ void cof_verify_stamp(struct verify *v, const struct cof_frame *f, const uint8_t
 	if (r <= 0)
 		return;
 	v->out.stamps_proven++;
-	v->out.proven_frames = COF_MAX(v->out.proven_frames, f->position);
-	v->out.proven_from = COF_MAX(v->out.proven_from, when.from);
-	compare_covered(v, f->position, when.to);
+	cof_verify_proven(v, f->position, when.from, when.to);
+}
+
+void cof_verify_proven(struct verify *v, uint64_t size, int64_t from, int64_t to)
+{
+	v->out.proven_frames = COF_MAX(v->out.proven_frames, size);
+	v->out.proven_from = COF_MAX(v->out.proven_from, from);
+	compare_covered(v, size, to);
 }
 
 void cof_verify_time(struct verify *v, const struct cof_frame *f)
 {
-	if (v->p->stamp)
+	if (v->p->stamp || v->p->cosign)
 		remember(&v->highs, f->sequence, f->record_time);
 	if (v->out.proven_from == INT64_MIN || f->record_time >= v->out.proven_from - TOLERANCE)
 		return;

@@ -143,6 +143,16 @@ struct highs {
 	} at[VERIFY_HIGHS];
 };
 
+/* ---- cosignatures (verify-cosign.c) ---- */
+
+#define VERIFY_VAULTS 64u
+
+struct cosigner { /* the newest of each vault: none goes back */
+	uint8_t key[32];
+	int64_t time;
+	uint64_t size;
+};
+
 struct since { /* where the walk begins, when not at frame 0 */
 	struct cof_checkpoint checkpoint; /* size 0: none was given */
 	bool compared;	    /* its root, with what the frames give */
@@ -171,6 +181,8 @@ struct verify {
 	uint64_t first_early;	     /* sequence of the first of out.too_early */
 	uint64_t first_late;	     /* and of out.too_late */
 	struct highs highs;
+	struct cosigner cosigner[VERIFY_VAULTS];
+	unsigned cosigners;
 	bool resumed;		     /* frames are missing before this one */
 	bool root_wrong, root_compared, stopped;
 	bool empty_before; /* a segment without frames was met */
@@ -230,6 +242,12 @@ int cof_verify_root(struct verify *v, uint64_t size, const uint8_t root[COF_HASH
 void cof_verify_stamp(struct verify *v, const struct cof_frame *f, const uint8_t *payload, struct place place);
 void cof_verify_time(struct verify *v, const struct cof_frame *f); /* its record time against the proofs before it */
 void cof_verify_times(struct verify *v);			   /* at the end: what is to be said of that */
+/* That the frames below size give this root; else says so, of what that is. */
+bool cof_verify_stamped(struct verify *v, uint64_t size, const uint8_t root[COF_HASH], const char *what, struct place place);
+void cof_verify_proven(struct verify *v, uint64_t size, int64_t from, int64_t to);
+
+/* verify-cosign.c */
+void cof_verify_cosign(struct verify *v, const struct cof_frame *f, const uint8_t *payload, struct place place);
 
 /* verify-tree.c */
 int cof_tree_start(struct verify *v);

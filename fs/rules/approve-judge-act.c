@@ -148,20 +148,6 @@ int judge_profile(struct cof_judge *j, const struct cof_judge_frame *f, bool app
 	return 0;
 }
 
-int judge_clock(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
-{
-	struct judged_request *q;
-	int64_t to = 0, after = 0;
-	int r = judge_act(j, f, "clock-catch-up", NULL, &q, ret);
-
-	(void)apply;
-	if (r == 0 && q &&
-	    (!cof_json_str(q->q.doc, "to") || cof_time_parse(cof_json_str(q->q.doc, "to"), &to) < 0 ||
-	     cof_field_i64(f->fields, f->n, COF_T_RETENTION_AFTER, &after) < 0 || after != to))
-		r = judge_no(ret, "wrong-document", "another time was approved");
-	return r;
-}
-
 /* ---- files ---- */
 
 static bool has(const struct cof_judge_frame *f, uint8_t tag)

@@ -309,6 +309,8 @@ static int one(struct cof_judge *j, const struct cof_judge_frame *f, bool apply,
 		return judge_profile(j, f, apply, ret);
 	case TYPE_CLOCK:
 		return judge_clock(j, f, apply, ret);
+	case TYPE_COSIGN:
+		return judge_cosign(j, f, apply);
 	case TYPE_COMMIT:
 		return judge_commit(j, f, apply);
 	case TYPE_EXTEND:

@@ -8,7 +8,7 @@
 
 enum { /* docs/format.md 4; fs/log is above */
 	TYPE_CREATE = 6, TYPE_COMMIT = 10, TYPE_EXTEND = 11, TYPE_RENAME = 12, TYPE_REMOVE = 13, TYPE_POLICY = 18, TYPE_PEOPLE = 19, TYPE_REQUEST = 20,
-	TYPE_APPROVAL = 21, TYPE_EVENT = 15, TYPE_HOLD = 22, TYPE_CLOCK = 26, TYPE_SHELF = 29,
+	TYPE_APPROVAL = 21, TYPE_EVENT = 15, TYPE_HOLD = 22, TYPE_COSIGN = 25, TYPE_CLOCK = 26, TYPE_SHELF = 29,
 	TYPE_ESCROW = 30
 };
 
@@ -57,6 +57,13 @@ struct judged_review {
 	uint64_t sequence; /* of its frame; 0: none yet */
 };
 
+#define JUDGED_VAULTS 16u
+struct judged_cosign {
+	struct cof_judge_cosign said;
+	uint64_t sequence;
+	int64_t retention; /* of its frame */
+};
+
 struct cof_judge {
 	struct cof_judge_params p;
 	struct cof_people people;
@@ -74,6 +81,8 @@ struct cof_judge {
 	struct judged_hold *hold;
 	size_t n_holds;
 	struct judged_review review[COF_REVIEWS];
+	struct judged_cosign cosign[JUDGED_VAULTS]; /* the newest of each vault */
+	unsigned n_cosigns;
 	int64_t latest, longest; /* end and validity of all certificates; COF_RETAIN_NONE, 0: none */
 	struct cof_profile profile; /* in force, or the defaults */
 	uint8_t profile_digest[32];
@@ -108,6 +117,7 @@ int judge_approval(struct cof_judge *j, const struct cof_judge_frame *f, bool ap
 int judge_shelf(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_profile(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_clock(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
+int judge_cosign(struct cof_judge *j, const struct cof_judge_frame *f, bool apply);
 int judge_commit(struct cof_judge *j, const struct cof_judge_frame *f, bool apply);
 int judge_extend(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_remove(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);

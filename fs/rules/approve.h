@@ -177,6 +177,11 @@ struct cof_judge_params {
 int cof_judge_new(const struct cof_judge_params *p, struct cof_judge **ret);
 void cof_judge_free(struct cof_judge *j);
 
+struct cof_judge_cosign { /* of a COSIGN frame whose signatures were looked at */
+	uint8_t key[32];
+	char administration[64];
+	int64_t time; /* ns, the vault's */
+};
 struct cof_judge_frame { /* of any type; those that nothing permits or forbids cost nothing */
 	unsigned type; /* as in docs/format.md 4 */
 	uint64_t sequence, object, position;
@@ -184,6 +189,7 @@ struct cof_judge_frame { /* of any type; those that nothing permits or forbids c
 	int64_t proven_from; /* the newest proof before it; INT64_MIN: none */
 	const void *fields;  /* the public part behind the commitment, if it has one */
 	size_t n;
+	const struct cof_judge_cosign *cosign; /* COSIGN: NULL: it does not hold */
 	bool trusted; /* it was judged when it was accepted: signatures are not checked again */
 };
 struct cof_judgement {

@@ -130,7 +130,7 @@ say "the same after a remount, with a new index, and for the second reader"
 picture() { coffer ls -R --json "$MNT" | python3 -c 'import json, sys
 for l in sys.stdin:
     e = json.loads(l)
-    print(e["path"], e.get("state"), e.get("retain_until"), e.get("asked_until"), e.get("archived_at"), e.get("leaf"), e["mode"])'; }
+    print(e["path"], e.get("state"), e.get("retain_until"), e.get("asked_until"), e.get("committed_at"), e.get("leaf"), e["mode"])'; }
 picture > "$W/before"
 umount_archive
 verify_intact

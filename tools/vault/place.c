@@ -1,40 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A vault's directory: vault.conf, its key, and archives/ID for each copy. */
-#include <math.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
 
+#include "fs/rules/place.h"
 #include "tools/vault/internal.h"
 
 #define CONF_MAX 4096
 
 int vault_place_check(const char *place, struct cof_diag *diag)
 {
-	char *end = NULL;
-	double lat, lon;
+	struct cof_place p;
 
-	if (!*place)
-		return 0;
-	lat = strtod(place, &end);
-	if (end == place || *end != ',' || !(fabs(lat) <= 90))
-		return cof_fail(diag, -EINVAL, "a place is LAT,LON,NAME in degrees, such as 22.62,120.30,Kaohsiung");
-	place = end + 1;
-	lon = strtod(place, &end);
-	if (end == place || *end != ',' || !(fabs(lon) <= 180) || !end[1])
-		return cof_fail(diag, -EINVAL, "a place is LAT,LON,NAME in degrees, such as 22.62,120.30,Kaohsiung");
-	if (strlen(place) > 100 || strpbrk(place, "\n\r;#\""))
-		return cof_fail(diag, -EINVAL, "a place's name is at most 80 bytes without line ends, ; # and quotes");
-	return 0;
-}
-
-static int check_jurisdiction(const char *j, struct cof_diag *diag)
-{
-	size_t n = strspn(j, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-0123456789");
-
-	if (j[n] || n > 6 || n == 1)
-		return cof_fail(diag, -EINVAL, "a jurisdiction is a code of ISO 3166, such as TW or US-CA");
-	return 0;
+	return *place ? cof_place_parse(place, &p, diag) : 0;
 }
 
 static int write_conf(struct cof_io *io, const struct cof_vkey *vkey, const char *place, const char *jurisdiction)
@@ -58,7 +37,7 @@ int vault_place_init(const char *dir, const char *name, const char *place, const
 	int r = vault_place_check(place, diag);
 
 	if (r == 0)
-		r = check_jurisdiction(jurisdiction, diag);
+		r = cof_jurisdiction_check(jurisdiction, diag);
 	if (r < 0)
 		return r;
 	if (!seed)

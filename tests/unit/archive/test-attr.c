@@ -496,7 +496,7 @@ START_TEST(own_attributes)
 
 	ck_assert_int_eq(get(ino, "user.coffer.state", text), 0);
 	ck_assert_str_eq(text, "open");
-	ck_assert_int_eq(get(ino, "user.coffer.archived_at", text), -ENODATA);
+	ck_assert_int_eq(get(ino, "user.coffer.committed_at", text), -ENODATA);
 	ck_assert_int_eq(get(ino, "user.coffer.nothing", text), -ENODATA);
 	ck_assert_int_eq(get(ino, "user.other", text), -ENODATA);
 	ck_assert_int_eq(get(AUDIT, "user.coffer.state", text), -ENODATA);
@@ -508,7 +508,8 @@ START_TEST(own_attributes)
 		ck_assert_int_eq(get(ino, "user.coffer.state", text), 0);
 		ck_assert_str_eq(text, "committed");
 		cof_time_text(attr_of(ino).ctime, want);
-		ck_assert_int_eq(get(ino, "user.coffer.archived_at", text), 0);
+		ck_assert_int_eq(get(ino, "user.coffer.archived_at", text), -ENODATA); /* no vault has it */
+		ck_assert_int_eq(get(ino, "user.coffer.committed_at", text), 0);
 		ck_assert_str_eq(text, want);
 		ck_assert_int_eq(get(ino, "user.coffer.index", text), 0);
 		ck_assert_int_gt(atoi(text), 8);

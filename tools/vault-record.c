@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a vault signed goes on record: through the daemon of a mounted archive; else by whoever opens it next, which is
+ * the next mount, or this program where a key was given.
+ */
+#include "tools/vault-record.h"
+#include "tools/output.h"
+
+static int by_daemon(const struct vault_recording *r, const struct vault_entry *e, struct cof_json **ret, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *request = cof_json_object();
+
+	cof_json_set_str(request, "verb", "cosign");
+	cof_json_set_str(request, "vault", e->name);
+	cof_json_set_str(request, "note", e->note);
+	cof_json_set_int(request, "began", r->began);
+	return store_ask(r->store, request, store_keep_last, ret, diag);
+}
+
+static void on_alarm(void *user COF_UNUSED, const char *text)
+{
+	cof_autofree char *shown = escaped(text);
+
+	complain("%s", shown ? shown : "?");
+}
+
+static int open_here(struct vault_recording *r, struct cof_diag *diag)
+{
+	struct cof_archive_params p = {.io = r->store->io, .alarm = on_alarm, .no_threads = true};
+	struct opener opener = {0};
+	int err = opener_find(r->opener, r->store->io, r->store->path, &opener, diag);
+
+	if (err == 0) {
+		p.secret = &opener.secret;
+		err = cof_archive_open(&p, &r->archive, NULL, diag);
+	}
+	opener_done(&opener);
+	return err;
+}
+
+static bool has_key(const struct opener_args *o)
+{
+	return o->key_file || o->credential || o->passphrase_fd >= 0 || o->seal || o->tpm;
+}
+
+int vault_record(struct vault_recording *r, const struct vault_entry *e, struct cof_json **ret, struct cof_diag *diag)
+{
+	struct cof_cosigned done;
+	int err = r->archive ? -ENOTCONN : by_daemon(r, e, ret, diag);
+
+	if (err != -ENOTCONN)
+		return err;
+	diag->text[0] = 0;
+	if (!r->archive && !has_key(r->opener))
+		return 0;
+	err = r->archive ? 0 : open_here(r, diag);
+	if (err == 0)
+		err = cof_archive_cosign(r->archive, e->name, e->note, strlen(e->note), r->began, &done, diag);
+	if (err < 0)
+		return err;
+	*ret = cof_json_object();
+	cof_cosigned_json(&done, *ret);
+	return *ret ? 0 : cof_fail(diag, -ENOMEM, "out of memory");
+}
+
+int vault_record_done(struct vault_recording *r, struct cof_diag *diag)
+{
+	int err = r->archive ? cof_archive_close(r->archive, diag) : 0;
+
+	r->archive = NULL;
+	return err;
+}

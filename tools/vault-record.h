@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Private to sync: putting what vaults signed into the archive's chain. */
+#ifndef COFFER_VAULT_RECORD_H
+#define COFFER_VAULT_RECORD_H
+
+#include "tools/opener.h"
+#include "tools/vaults.h"
+
+struct vault_recording {
+	const struct store *store;
+	struct opener_args *opener;
+	int64_t began;		     /* CLOCK_BOOTTIME when the session began */
+	struct cof_archive *archive; /* opened here; NULL: not */
+};
+/* *ret (the caller's) is what the daemon's verb cosign answers; it stays NULL where nobody has the archive open and no
+ * key was given: the next mount does it. */
+int vault_record(struct vault_recording *r, const struct vault_entry *e, struct cof_json **ret, struct cof_diag *diag);
+int vault_record_done(struct vault_recording *r, struct cof_diag *diag);
+
+#endif
