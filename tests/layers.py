@@ -32,7 +32,7 @@ ARROWS = {
     "fs/guard": ["crypto"],
     "escrow": ["crypto"],
     "tools/import": ["fs/rules", "crypto"],
-    "tools/vault": ["fs/log", "fs/io", "crypto"],
+    "tools/vault": ["fs/sshsig", "fs/archive", "fs/rules", "fs/log", "fs/io", "crypto"],
     "tools/s3": ["tools/vault", "fs/log", "fs/io", "crypto"],
     # the programs
     "fs": ["fs/mount", "fs/control", "fs/guard", "fs/sshsig", "fs/archive", "fs/rules", "fs/log", "fs/index", "fs/io", "crypto"],

@@ -219,7 +219,7 @@ const struct verb verb_vault = {
 	    "one on other disks of this host. COFFER_SSH names another ssh with its options.\n"
 	    "\n"
 	    "add meets the vault and keeps its key: from then on nothing else counts as its word. list shows for each what it confirmed "
-	    "last, and how far it is behind. place says where this host stands, as LAT,LON,NAME: what a vault in another place has confirmed counts as archived "
+	    "last, and how far it is behind. place says where this host stands (AT is LAT,LON,NAME): what a vault in another place has confirmed counts as archived "
 	    "(user.coffer.archived_at). Without it a vault reached over ssh counts as another place, and dir: does not.\n"
 	    "\n"
 	    "  coffer vault add /srv/ledger kaohsiung ssh://vault@vault.example/srv/vault\n"
