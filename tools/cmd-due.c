@@ -2,6 +2,7 @@
 /* coffer due: every obligation of an archive's policy with its date. */
 #include "tools/coffer.h"
 #include "tools/obligations.h"
+#include "tools/placement.h"
 #include "tools/output.h"
 #include "tools/when.h"
 
@@ -50,11 +51,36 @@ static void say(const struct obligation *o, int64_t now)
 	       o->last == INT64_MIN ? "" : last, late ? "since " : "in ", span);
 }
 
+/* What is not as the policy has it of places and vaults is due at once. */
+static int tell_vaults(const struct facts *f, struct cof_json *all, bool *ret_late, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *alarms = cof_json_array();
+	int r = placement_judge(&f->store, &f->policy, alarms, diag);
+
+	for (size_t i = 0; r == 0 && i < cof_json_count(alarms); i++) {
+		const char *text = cof_json_str(cof_json_at(alarms, i), "text");
+		struct cof_json *row;
+
+		*ret_late = true;
+		if (!all) {
+			printf("%sOVERDUE%s  vaults: %s\n", colour(RED), colour(PLAIN), text ? text : "?");
+			continue;
+		}
+		row = cof_json_object();
+		cof_json_set_str(row, "name", "vaults");
+		cof_json_set_str(row, "what", text ? text : "?");
+		cof_json_set_bool(row, "overdue", true);
+		cof_json_append(all, row);
+	}
+	return r;
+}
+
 static int tell(const struct facts *f, int64_t now, bool json, bool *ret_late, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *all = json ? cof_json_array() : NULL;
 	struct obligation o[OBLIGATIONS_MAX];
 	size_t n = obligations_of(f, o);
+	int r;
 
 	for (size_t i = 0; i < n; i++) {
 		*ret_late |= o[i].due < now;
@@ -63,6 +89,9 @@ static int tell(const struct facts *f, int64_t now, bool json, bool *ret_late, s
 		else
 			say(&o[i], now);
 	}
+	r = tell_vaults(f, all, ret_late, diag);
+	if (r < 0)
+		return r;
 	if (json)
 		return print_json(all, true) == -ENOMEM ? cof_fail(diag, -ENOMEM, "out of memory") : 0;
 	if (!n)

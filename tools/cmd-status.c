@@ -5,6 +5,7 @@
 #include "tools/output.h"
 #include "tools/recovery.h"
 #include "tools/store.h"
+#include "tools/placement.h"
 #include "tools/vaults.h"
 #include "tools/buckets.h"
 
@@ -68,6 +69,8 @@ static int acknowledge(const char *arg, struct cof_json **ret, struct cof_diag *
 static void add_vaults(const struct store *s, struct cof_json *status)
 {
 	struct cof_json *vaults = cof_json_array(), *buckets = cof_json_array();
+	struct cof_json *alarms;
+	struct cof_profile policy;
 	struct cof_diag diag = {""};
 
 	if (vault_entries_json(s, vaults, &diag) < 0)
@@ -76,6 +79,10 @@ static void add_vaults(const struct store *s, struct cof_json *status)
 		cof_json_set_str(status, "vaults_error", diag.text);
 	cof_json_set(status, "vaults", vaults);
 	cof_json_set(status, "buckets", buckets);
+	alarms = cof_json_array();
+	if (cof_store_policy(s->io, &s->conf, &policy) == 0 && placement_judge(s, &policy, alarms, &diag) < 0)
+		cof_json_set_str(status, "vaults_error", diag.text);
+	cof_json_set(status, "vault_alarms", alarms);
 }
 
 static int get_status(const char *arg, struct cof_json **ret, struct cof_diag *diag)
@@ -277,6 +284,9 @@ static void say_vaults(const struct cof_json *o)
 	if (!cof_json_count(list) && !cof_json_count(cof_json_get(o, "buckets")))
 		line("Vaults", "none: no copy elsewhere is known (coffer vault add)");
 	line("Vaults", cof_json_str(o, "vaults_error"));
+	list = cof_json_get(o, "vault_alarms");
+	for (size_t i = 0; i < cof_json_count(list); i++)
+		line("Vaults", cof_json_str(cof_json_at(list, i), "text"));
 }
 
 /* What no vault in another place has confirmed yet (R10); known of a mounted archive. */

@@ -3,6 +3,7 @@
 #include "tools/coffer.h"
 #include "tools/buckets.h"
 #include "tools/output.h"
+#include "tools/placement.h"
 #include "tools/vault-record.h"
 
 #include <getopt.h>
@@ -13,7 +14,7 @@
 #define SECURE_BYTES (4u << 20)
 
 enum { OPT_LIMIT, OPT_JSON };
-enum { EXIT_BEHIND = 3, EXIT_FORK = 4 };
+enum { EXIT_BEHIND = 3, EXIT_FORK = 4, EXIT_ALARM = 5 };
 
 static const struct tool_option options[] = {
     [OPT_LIMIT] = {"limit", "SIZE", "at most so many bytes a second, such as 20M"},
@@ -75,8 +76,24 @@ static void say(const struct syncing *s, const struct vault_entry *e, const stru
 }
 
 struct meeting {
+	const struct syncing *s;
 	const struct vault_entry *e;
+	const struct vault_sent *sent;
 };
+
+/* What the policy asks of places is looked at before anything leaves. */
+static int may_leave(const struct meeting *m, struct cof_diag *diag)
+{
+	struct cof_profile policy;
+	int r;
+
+	if (m->sent->nothing)
+		return 0;
+	r = cof_store_policy(m->s->store.io, &m->s->store.conf, &policy);
+	if (r < 0)
+		return cof_fail(diag, r, "the archive's policy cannot be read: %s", strerror(-r));
+	return placement_check(&m->s->store, &policy, m->e, diag);
+}
 
 /* Before anything leaves: is it the vault that was met, and does it stand where it did? */
 static int meet(void *user, const char *about, struct cof_diag *diag)
@@ -92,12 +109,12 @@ static int meet(void *user, const char *about, struct cof_diag *diag)
 		return cof_fail(diag, -EXDEV, "the vault says now that it stands at '%s' (%s); it was '%s' (%s) when it was added. Nothing "
 					      "was sent; if that is right: coffer vault add",
 				is.place, is.jurisdiction, e->place, e->jurisdiction);
-	return 0;
+	return may_leave(user, diag);
 }
 
 static int session(struct syncing *s, struct vault_entry *e, struct vault_sent *sent, struct cof_diag *diag)
 {
-	struct meeting meeting = {.e = e};
+	struct meeting meeting = {.s = s, .e = e, .sent = sent};
 	struct vault_sending p = {.envelope = s->envelope, .envelope_len = s->envelope_len, .meet = meet, .user = &meeting,
 				  .progress = {progressed, s}};
 	struct vault_source *source = NULL;
@@ -106,7 +123,7 @@ static int session(struct syncing *s, struct vault_entry *e, struct vault_sent *
 
 	s->recording.began = cof_now(CLOCK_BOOTTIME);
 	if (r == 0)
-		r = vault_hello_to(&s->store, e->url, &line, diag);
+		r = vault_hello_to(&s->store, VAULT_SENDS, e->url, &line, diag);
 	line.wire.limit = s->limit;
 	if (r == 0)
 		r = vault_send_log(&line.wire, source, &p, sent, diag);
@@ -116,6 +133,55 @@ static int session(struct syncing *s, struct vault_entry *e, struct vault_sent *
 	if (r < 0)
 		return r;
 	return vault_entry_note(&s->store, e, sent->note, diag);
+}
+
+/* The vault's copy is damaged, and what it lost is here. */
+static int mend(struct syncing *s, const struct vault_entry *e, struct cof_diag *diag)
+{
+	struct vault_source *source = NULL;
+	struct vault_line line = {.pid = 0};
+	char detail[128], size[32];
+	unsigned segments = 0;
+	uint64_t bytes = 0;
+	int r = vault_source_open(s->store.io, &source, diag);
+
+	if (r == 0)
+		r = vault_hello_to(&s->store, VAULT_MENDS, e->url, &line, diag);
+	line.wire.limit = s->limit;
+	if (r == 0)
+		r = vault_send_mending(&line.wire, source, &segments, &bytes, diag);
+	vault_line_close(&line);
+	vault_source_free(source);
+	if (r < 0)
+		return r;
+	cof_size_text(bytes, size);
+	snprintf(detail, sizeof(detail), "%u damaged segments (%s) were mended", segments, size);
+	complain("vault %s: %s", e->name, detail);
+	return vault_told(&s->recording, "vault-mended", e->name, detail, diag);
+}
+
+/* Something went wrong with this vault: on record too, as far as somebody has the archive open. */
+static void tell(struct syncing *s, const char *type, const struct vault_entry *e, const char *what)
+{
+	cof_autofree char *shown = escaped(what);
+	struct cof_diag diag = {""};
+
+	complain("vault %s: %s", e->name, shown ? shown : "out of memory");
+	if (vault_told(&s->recording, type, e->name, what, &diag) < 0)
+		complain("that could not be recorded: %s", diag.text);
+}
+
+/* Twice where the copy had to be mended first. */
+static int sessions(struct syncing *s, struct vault_entry *e, struct vault_sent *sent, struct cof_diag *diag)
+{
+	int r = session(s, e, sent, diag);
+
+	if (r == 0 || sent->refusal != VAULT_R_DAMAGED)
+		return r;
+	vault_sent_done(sent);
+	*sent = (struct vault_sent){.size = 0};
+	r = mend(s, e, diag);
+	return r < 0 ? r : session(s, e, sent, diag);
 }
 
 static bool wanted(const struct syncing *s, const char *name)
@@ -138,13 +204,15 @@ static int one(void *user, struct vault_entry *e)
 	if (!wanted(s, e->name))
 		return 0;
 	s->met++;
-	if (session(s, e, &sent, &diag) < 0 || vault_record(&s->recording, e, &record, &diag) < 0) {
-		cof_autofree char *shown = escaped(diag.text);
-
-		complain("vault %s: %s", e->name, shown ? shown : "out of memory");
+	if (sessions(s, e, &sent, &diag) < 0 || vault_record(&s->recording, e, &record, &diag) < 0) {
+		tell(s, sent.about ? "vault-alarm" : "vault-unreachable", e, diag.text);
 		code = sent.refusal == VAULT_R_STALE ? EXIT_BEHIND : sent.refusal == VAULT_R_FORK ? EXIT_FORK : EXIT_FAILED;
 	} else {
 		say(s, e, &sent, record);
+		if (sent.notices) {
+			tell(s, "vault-alarm", e, sent.notices);
+			code = EXIT_ALARM;
+		}
 	}
 	s->code = COF_MAX(s->code, code);
 	vault_sent_done(&sent);
@@ -272,7 +340,8 @@ const struct verb verb_sync = {
 	    "A vault that has more than this store (it was put back to an older state), or another history (a fork), refuses; it keeps both "
 	    "heads of a fork.\n"
 	    "\n"
-	    "Exit code: 0 all are up to date, 1 failed, 2 wrong usage, 3 this store is behind a vault, 4 fork.",
+	    "Exit code: 0 all are up to date, 1 failed, 2 wrong usage, 3 this store is behind a vault, 4 fork, "
+	    "5 a vault tells of something that needs somebody.",
     .options = options,
     .more = opener_options,
     .run = run,

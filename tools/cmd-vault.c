@@ -54,7 +54,7 @@ static int meet(struct args *a, struct vault_entry *e, struct cof_diag *diag)
 {
 	struct vault_line line = {.pid = 0};
 	cof_autobuf struct cof_buf body = {0};
-	int r = vault_hello_to(&a->store, e->url, &line, diag);
+	int r = vault_hello_to(&a->store, VAULT_SENDS, e->url, &line, diag);
 
 	if (r < 0)
 		return r;

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <syslog.h>
+#include <time.h>
 
 #define SECURE_BYTES (1u << 20)
 #define IDLE_MS 120000
@@ -21,18 +22,20 @@ static const char usage[] =
     "  coffer-vault serve DIR [--archive ID] [--quota SIZE] [--no-new]\n"
     "      one session over standard input and output: the forced command of an ssh key, such as\n"
     "        command=\"coffer-vault serve /srv/vault --archive ID\",restrict ssh-ed25519 AAAA... host\n"
-    "  coffer-vault status DIR [--json]\n"
+    "  coffer-vault status DIR [--silence SPAN] [--json]\n"
     "      the vault's key, and of each archive what was received and when\n"
     "  coffer-vault scrub DIR [--json]\n"
     "      reads every copy and verifies it without any key of the archive\n"
     "\n"
-    "Exit code: 0 well, 1 failed, 2 wrong usage; of scrub 13: a copy is damaged.\n";
+    "Exit code: 0 well, 1 failed, 2 wrong usage; of status and scrub 3: something needs somebody (a fork, a host that is silent for too\n"
+    "long, frames that do what nobody permitted); of scrub 13: a copy is damaged, and the next session of its host is to mend it.\n";
 
-enum { EXIT_DAMAGED = 13 };
+enum { EXIT_ALARM = 3, EXIT_DAMAGED = 13 };
 
 struct args {
 	const char *name, *place, *jurisdiction, *archive, *quota;
 	bool no_new, json;
+	int64_t silence; /* ns; 0: not said */
 	const char *dir;
 };
 
@@ -120,7 +123,8 @@ struct looking {
 	const struct vault_place *v;
 	struct cof_diag *diag;
 	struct cof_json *all; /* NULL: text */
-	bool scrub, damaged;
+	bool scrub, damaged, alarm;
+	int64_t silence;
 };
 
 static int count_one(void *user, const char *name)
@@ -141,6 +145,10 @@ struct seen {
 	char id[33], origin[COF_NOTE_NAME], when[32], verdict[32], first[512];
 	uint64_t size;
 	unsigned forks;
+	bool silent;
+	struct vault_judged judged;
+	struct vault_damage damage;
+	struct cof_judge_places *places;
 };
 
 static void first_finding(void *user, const struct cof_finding *f)
@@ -149,13 +157,49 @@ static void first_finding(void *user, const struct cof_finding *f)
 
 	if (!s->first[0])
 		snprintf(s->first, sizeof(s->first), "%s", f->text);
+	if (f->verdict > COF_UNSEALED && f->segment >= 0)
+		vault_damage_add(&s->damage, (uint32_t)f->segment);
+}
+
+static void on_frame(void *user, const struct cof_frame *f, uint64_t address)
+{
+	struct seen *s = user;
+
+	if (s->places)
+		cof_judge_places_add(s->places, f, address);
+}
+
+/* What this vault says of the rules, and which segments the next session is asked for. */
+static int scrubbed(const struct looking *l, struct cof_io *io, enum cof_verdict verdict, struct seen *s)
+{
+	int r = cof_io_lock(io, "coffer-vault scrub", l->diag); /* -EBUSY: a session is on, and mends nothing */
+
+	if (r == 0)
+		r = vault_damage_save(io, &s->damage);
+	if (r == 0)
+		cof_io_unlock(io);
+	if (r < 0 || verdict > COF_INCOMPLETE)
+		return r == -EBUSY ? 0 : r;
+	r = vault_judge(io, s->places, &s->judged, l->diag);
+	return r;
+}
+
+/* Longer than the archive's policy has it, or as this vault's operator says. */
+static bool is_silent(const struct looking *l, struct cof_io *io, const struct cof_conf *conf, int64_t confirmed)
+{
+	struct cof_profile policy;
+	int64_t each = l->silence;
+
+	if (!each && cof_store_policy(io, conf, &policy) == 0)
+		each = policy.backup_offsite;
+	return each && cof_now(CLOCK_REALTIME) - confirmed > each;
 }
 
 static int look_at(const struct looking *l, struct cof_io *io, struct seen *s)
 {
 	cof_autofree uint8_t *note = NULL;
 	struct cof_verified found;
-	struct cof_verify_params p = {.io = io, .finding = first_finding, .user = s};
+	struct cof_verify_params p = {.io = io, .finding = first_finding, .frame = on_frame, .user = s};
 	struct cof_checkpoint head = {.size = 0};
 	struct cof_note cosigned;
 	struct cof_conf conf;
@@ -166,17 +210,24 @@ static int look_at(const struct looking *l, struct cof_io *io, struct seen *s)
 		return r;
 	snprintf(s->origin, sizeof(s->origin), "%s", conf.vkey.name);
 	s->forks = forks_of(io);
+	(void)vault_judged_load(io, &s->judged);
 	r = cof_io_load(io, "checkpoint", COF_NOTE_MAX, &note, &n);
 	if (r == 0 && cof_checkpoint_open(note, n, &conf.vkey, &head) == 0) {
 		s->size = head.size;
 		if (cof_note_open(note, n, &l->v->vkey, 1, &cosigned) == 0)
 			cof_time_text((int64_t)cosigned.time[0] * COF_NSEC, s->when);
+		s->silent = *s->when && is_silent(l, io, &conf, (int64_t)cosigned.time[0] * COF_NSEC);
 	}
 	if (!l->scrub)
 		return 0;
+	(void)cof_judge_places_new(&s->places);
 	r = cof_log_verify(&p, &found, l->diag);
 	if (r == 0)
 		snprintf(s->verdict, sizeof(s->verdict), "%s", cof_verdict_name(found.verdict));
+	if (r == 0)
+		r = scrubbed(l, io, found.verdict, s);
+	cof_judge_places_free(s->places);
+	s->places = NULL;
 	/* what is behind the head was on its way when a session ended */
 	return r < 0 ? r : found.verdict > COF_UNSEALED;
 }
@@ -190,6 +241,10 @@ static void show(const struct looking *l, const struct seen *s)
 		       s->when, s->forks ? ", FORKED: see forks/" : "", *s->verdict ? "; " : "", s->verdict);
 		if (*s->first)
 			printf("  %s\n", s->first);
+		if (s->silent)
+			printf("  SILENT: its host has not come for longer than its schedule\n");
+		if (s->judged.not_permitted)
+			printf("  NOT PERMITTED: %s; %" PRIu64 " of that kind\n", s->judged.first, s->judged.not_permitted);
 		return;
 	}
 	row = cof_json_object();
@@ -199,6 +254,10 @@ static void show(const struct looking *l, const struct seen *s)
 	if (*s->when)
 		cof_json_set_str(row, "confirmed", s->when);
 	cof_json_set_uint(row, "forks", s->forks);
+	cof_json_set_bool(row, "silent", s->silent);
+	cof_json_set_uint(row, "not_permitted", s->judged.not_permitted);
+	if (s->judged.not_permitted)
+		cof_json_set_str(row, "first_not_permitted", s->judged.first);
 	if (l->scrub) {
 		cof_json_set_str(row, "verdict", s->verdict);
 		if (*s->first)
@@ -210,25 +269,27 @@ static void show(const struct looking *l, const struct seen *s)
 static int one(void *user, const uint8_t id[16])
 {
 	struct looking *l = user;
-	struct seen s = {.size = 0};
+	cof_autofree struct seen *s = calloc(1, sizeof(*s));
 	struct cof_io *io = NULL;
-	int r = vault_place_archive(l->v, id, NULL, 0, &io, l->diag);
+	int r = !s ? -ENOMEM : vault_place_archive(l->v, id, NULL, 0, &io, l->diag);
 
-	cof_hex(id, 16, s.id);
+	if (s)
+		cof_hex(id, 16, s->id);
 	if (r == 0)
-		r = look_at(l, io, &s);
+		r = look_at(l, io, s);
 	cof_io_free(io);
 	if (r < 0)
 		return r;
 	l->damaged |= r > 0;
-	show(l, &s);
+	l->alarm |= s->silent || s->forks || s->judged.not_permitted;
+	show(l, s);
 	return 0;
 }
 
 static int look(const struct args *a, bool scrub, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *all = a->json ? cof_json_array() : NULL;
-	struct looking l = {.diag = diag, .all = all, .scrub = scrub};
+	struct looking l = {.diag = diag, .all = all, .scrub = scrub, .silence = a->silence};
 	struct vault_place v;
 	char text[COF_VKEY_MAX];
 	int r = vault_place_open(a->dir, &v, diag);
@@ -245,12 +306,13 @@ static int look(const struct args *a, bool scrub, struct cof_diag *diag)
 		return *diag->text ? fail_with(diag) : (cof_fail(diag, r, "%s: %s", a->dir, strerror(-r)), fail_with(diag));
 	if (a->json && print_json(all, true) < 0)
 		return 1;
-	return l.damaged ? EXIT_DAMAGED : 0;
+	return l.damaged ? EXIT_DAMAGED : l.alarm ? EXIT_ALARM : 0;
 }
 
 static int take_args(int argc, char **argv, struct args *a)
 {
 	static const struct option options[] = {{"name", 1, NULL, 'n'},	   {"place", 1, NULL, 'p'}, {"jurisdiction", 1, NULL, 'j'},
+						{"silence", 1, NULL, 's'},
 						{"archive", 1, NULL, 'a'}, {"quota", 1, NULL, 'q'}, {"no-new", 0, NULL, 'N'},
 						{"json", 0, NULL, 'J'},	   {"help", 0, NULL, 'h'},  {0}};
 	const char **text[] = {['n'] = &a->name, ['p'] = &a->place, ['j'] = &a->jurisdiction, ['a'] = &a->archive, ['q'] = &a->quota};
@@ -261,6 +323,10 @@ static int take_args(int argc, char **argv, struct args *a)
 			a->no_new = true;
 		else if (o == 'J')
 			a->json = true;
+		else if (o == 's' && cof_span_parse(optarg, &a->silence) < 0)
+			return misused("--silence wants a span, such as 2d");
+		else if (o == 's')
+			continue;
 		else if (o == 'h')
 			return fputs(usage, stdout) < 0;
 		else if (o == '?')

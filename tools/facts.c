@@ -113,7 +113,7 @@ static int take_frame(void *user, struct cof_json *e)
 {
 	struct facts *f = user;
 	const char *type = cof_json_str(e, "type");
-	int64_t time = time_of(e, "record_time"), sequence = 0;
+	int64_t time = time_of(e, "record_time"), sequence = 0, elsewhere = 0;
 
 	f->frames++;
 	if (!type)
@@ -134,6 +134,8 @@ static int take_frame(void *user, struct cof_json *e)
 	f->clock_steps += !strcmp(type, "clock");
 	f->requests += !strcmp(type, "request");
 	f->approvals += !strcmp(type, "approval");
+	if (!strcmp(type, "cosign") && cof_json_int(e, "elsewhere", &elsewhere) == 0 && elsewhere)
+		f->last_offsite = time_of(e, "proof_time");
 	return 0;
 }
 
@@ -201,7 +203,7 @@ int facts_gather(const char *arg, struct opener_args *opener, struct facts *ret,
 	int r = store_open(arg, &ret->store, diag);
 
 	cof_profile_default(&ret->policy);
-	ret->last_proof = INT64_MIN;
+	ret->last_proof = ret->last_offsite = INT64_MIN;
 	if (r < 0)
 		return r;
 	cof_json_set_str(request, "verb", "status");

@@ -32,6 +32,7 @@ struct facts {
 	size_t n_shelves;
 	uint64_t frames, mounts, unmounts, heartbeats, clock_steps, people_frames, requests, approvals;
 	uint64_t events, events_without_outcome; /* without: of all */
+	int64_t last_offsite; /* when a vault in another place confirmed last; INT64_MIN: never */
 	int64_t last_proof; /* of time, by the newest token; INT64_MIN: none */
 	int64_t deviation_ms, deviation_limit_ms; /* of the wall clock; limit 0: not mounted */
 	char *people; /* the newest people file, or NULL */

@@ -19,7 +19,7 @@ static const struct {
     EACH(restore_drill, "R27", "a restore on another host tried"),
     EACH(crl, "R32", "a CRL issued"),
     EACH(backup_local, "R40", "local backup"),
-    EACH(backup_offsite, "R40", "backup away from here"),
+    EACH(backup_offsite, "R40", "backup away from here: coffer sync STORE"),
     EACH(drill_emergency, "R63", "drill: emergency"),
     EACH(drill_compromise, "R63", "drill: key compromise"),
     EACH(drill_resources, "R63", "drill: damage to resources"),
@@ -43,6 +43,8 @@ static int64_t last_of(const struct facts *f, const char *name)
 
 	if (!strcmp(name, "proof"))
 		return f->last_proof;
+	if (!strcmp(name, "backup_offsite") && f->last_offsite != INT64_MIN)
+		return f->last_offsite;
 	for (i = 0; name[i] && i + 1 < sizeof(type); i++)
 		type[i] = name[i] == '_' ? '-' : name[i];
 	type[i] = '\0';

@@ -63,6 +63,28 @@ int vault_record(struct vault_recording *r, const struct vault_entry *e, struct 
 	return *ret ? 0 : cof_fail(diag, -ENOMEM, "out of memory");
 }
 
+int vault_told(struct vault_recording *r, const char *type, const char *vault, const char *detail, struct cof_diag *diag)
+{
+	struct cof_who who = {.uid = getuid(), .gid = getgid(), .pid = (uint32_t)getpid()};
+	cof_autojson struct cof_json *request = cof_json_object(), *answer = NULL;
+	int err;
+
+	if (r->archive)
+		return cof_archive_vault_told(r->archive, &who, type, vault, detail, diag);
+	cof_json_set_str(request, "verb", "vault-told");
+	cof_json_set_str(request, "type", type);
+	cof_json_set_str(request, "vault", vault);
+	cof_json_set_bytes(request, "detail", detail, strnlen(detail, 900));
+	err = store_ask(r->store, request, store_keep_last, &answer, diag);
+	if (err != -ENOTCONN)
+		return err;
+	diag->text[0] = 0;
+	if (!has_key(r->opener))
+		return 0;
+	err = open_here(r, diag);
+	return err < 0 ? err : cof_archive_vault_told(r->archive, &who, type, vault, detail, diag);
+}
+
 int vault_record_done(struct vault_recording *r, struct cof_diag *diag)
 {
 	int err = r->archive ? cof_archive_close(r->archive, diag) : 0;

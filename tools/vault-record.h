@@ -15,6 +15,8 @@ struct vault_recording {
 /* *ret (the caller's) is what the daemon's verb cosign answers; it stays NULL where nobody has the archive open and no
  * key was given: the next mount does it. */
 int vault_record(struct vault_recording *r, const struct vault_entry *e, struct cof_json **ret, struct cof_diag *diag);
+/* What there is to say of a vault, as an event (cof_archive_vault_told). Where nobody has the archive open: not. */
+int vault_told(struct vault_recording *r, const char *type, const char *vault, const char *detail, struct cof_diag *diag);
 int vault_record_done(struct vault_recording *r, struct cof_diag *diag);
 
 #endif

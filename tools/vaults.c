@@ -278,7 +278,7 @@ int vault_entries_json(const struct store *s, struct cof_json *array, struct cof
 	return vault_entries(s, add_json, &a, diag);
 }
 
-int vault_hello_to(const struct store *s, const char *url, struct vault_line *line, struct cof_diag *diag)
+int vault_hello_to(const struct store *s, enum vault_role role, const char *url, struct vault_line *line, struct cof_diag *diag)
 {
 	cof_autofree uint8_t *conf = NULL;
 	uint8_t session[16];
@@ -290,7 +290,7 @@ int vault_hello_to(const struct store *s, const char *url, struct vault_line *li
 	r = vault_line_open(url, line, diag);
 	if (r < 0)
 		return r;
-	r = vault_hello_send(&line->wire, VAULT_SENDS, s->conf.id, (const char *)conf, session);
+	r = vault_hello_send(&line->wire, role, s->conf.id, role == VAULT_SENDS ? (const char *)conf : "", session);
 	if (r < 0) {
 		vault_line_close(line);
 		return cof_fail(diag, r, "%s does not answer: its program, or ssh, said on standard error why", url);

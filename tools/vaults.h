@@ -35,6 +35,6 @@ int vault_entries(const struct store *s, int (*fn)(void *user, struct vault_entr
 /* Appends an object for each: vault, url, place, jurisdiction, size, behind (frames), confirmed (when; missing: never). */
 int vault_entries_json(const struct store *s, struct cof_json *array, struct cof_diag *diag);
 /* The session's first messages, up to what the vault says of itself. */
-int vault_hello_to(const struct store *s, const char *url, struct vault_line *line, struct cof_diag *diag);
+int vault_hello_to(const struct store *s, enum vault_role role, const char *url, struct vault_line *line, struct cof_diag *diag);
 
 #endif

@@ -259,6 +259,10 @@ struct cof_cosigned {
  * log's · -ESTALE the vault said something newer before. */
 int cof_archive_cosign(struct cof_archive *a, const char *vault, const void *note, size_t n,
 		       int64_t began, struct cof_cosigned *ret, struct cof_diag *diag);
+/* What whoever syncs or restores has to say of a vault goes on record: type vault-mended, vault-alarm, vault-unreachable,
+ * restore-drill or restore-drill-failed. -EINVAL */
+int cof_archive_vault_told(struct cof_archive *a, const struct cof_who *who, const char *type, const char *vault, const char *detail,
+			   struct cof_diag *diag);
 void cof_cosigned_json(const struct cof_cosigned *c, struct cof_json *into);
 
 void cof_stamped_json(const struct cof_stamped *s, struct cof_json *into);
@@ -422,10 +426,13 @@ struct cof_judge_store {
 	const struct cof_judge_places *places; /* NULL: the headers of all frames are read, twice */
 	cof_verify_signature verify;
 	void *verify_user;
+	/* The judge's own clock (ns): what ends by time has not ended before. 0: the frames' retention time alone counts. */
+	int64_t now;
 	void (*finding)(void *user, uint64_t sequence, const char *type, const char *rule, const char *reason);
 	void *user;
 };
 struct cof_judged {
+	int64_t last_retention; /* of the last frame that was judged; INT64_MIN: none */
 	uint64_t frames, not_permitted, requests; /* frames: that rules are about */
 	bool people;
 };

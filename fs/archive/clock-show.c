@@ -130,7 +130,7 @@ static int look_through(struct looking *l, uint64_t number)
 			l->last = f;
 			l->any = true;
 		}
-		if (f.type == COF_STAMP)
+		if (f.type == COF_STAMP || f.type == COF_COSIGN)
 			r = take_stamp(l, address, &f);
 		address += COF_FRAME_HEADER + f.stored;
 		if (r < 0 || address / l->conf.segment_size != number)

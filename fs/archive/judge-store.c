@@ -222,6 +222,8 @@ static int one(struct judging *w, const struct cof_frame *f, uint64_t address)
 		jf.cosign = &cosign;
 	jf.fields = fields.len > skip ? fields.data + skip : (const uint8_t *)"";
 	jf.n = fields.len > skip ? fields.len - skip : 0;
+	if (w->p->now && f->type == COF_REMOVE)
+		jf.retention_time = COF_MIN(jf.retention_time, w->p->now);
 	if (w->first)
 		return cof_judge_watch(w->judge, &jf);
 	r = cof_judge_take(w->judge, &jf, &said);
@@ -232,6 +234,7 @@ static int one(struct judging *w, const struct cof_frame *f, uint64_t address)
 		w->by_frames = false;
 	}
 	w->ret->frames += f->type != COF_COSIGN;
+	w->ret->last_retention = f->retention_time;
 	if (r == -EPERM) {
 		w->ret->not_permitted++;
 		w->p->finding(w->p->user, f->sequence, cof_frame_type_name(f->type), said.rule, said.reason);
@@ -297,7 +300,7 @@ int cof_store_judge(struct cof_io *io, const struct cof_judge_store *p, struct c
 	struct cof_request_view v;
 	int r = cof_conf_load(io, &w.conf, diag);
 
-	*ret = (struct cof_judged){0};
+	*ret = (struct cof_judged){.last_retention = INT64_MIN};
 	if (r < 0)
 		return r;
 	memcpy(jp.archive_id, w.conf.id, sizeof(jp.archive_id));

@@ -44,7 +44,7 @@ static const char *const verbs[] = {
 	[COF_VERB_RETAIN_EVENT] = "retain-event", [COF_VERB_EVENTS] = "events",
 	[COF_VERB_CERTIFICATES] = "certificates",
 	[COF_VERB_IMPORT] = "import", [COF_VERB_IMPORT_STATE] = "import-state",
-	[COF_VERB_COSIGN] = "cosign",
+	[COF_VERB_COSIGN] = "cosign", [COF_VERB_VAULT_TOLD] = "vault-told",
 };
 
 /* A number that may be missing: *ret stays as it is then. */
@@ -286,6 +286,11 @@ static int parse_arguments(const struct cof_json *o, struct cof_control_request 
 		if (!r->vault || !r->note)
 			return cof_fail(diag, -EINVAL, "cosign: \"vault\" is its name here, \"note\" what it signed");
 		return number(o, "began", 0, INT64_MAX, &r->began, diag);
+	case COF_VERB_VAULT_TOLD:
+		r->vault = cof_json_str(o, "vault");
+		r->type = cof_json_str(o, "type");
+		r->note = cof_json_str(o, "detail");
+		return r->vault && r->type && r->note ? 0 : cof_fail(diag, -EINVAL, "vault-told: \"type\", \"vault\" and \"detail\" are wanted");
 	default:
 		return 0;
 	}

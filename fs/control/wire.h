@@ -21,7 +21,7 @@ enum cof_control_verb {
 	COF_VERB_SHELVES, COF_VERB_LS, COF_VERB_ACKNOWLEDGE, COF_VERB_CLOCK, COF_VERB_STAMP_QUERY,
 	COF_VERB_STAMP, COF_VERB_PEOPLE, COF_VERB_HOLD_BEGIN, COF_VERB_HOLDS, COF_VERB_HOLD_END, COF_VERB_RETAIN_EVENT,
 	COF_VERB_EVENTS,
-	COF_VERB_CERTIFICATES, COF_VERB_IMPORT, COF_VERB_IMPORT_STATE, COF_VERB_COSIGN,
+	COF_VERB_CERTIFICATES, COF_VERB_IMPORT, COF_VERB_IMPORT_STATE, COF_VERB_COSIGN, COF_VERB_VAULT_TOLD,
 };
 
 struct cof_control_request {
@@ -37,7 +37,8 @@ struct cof_control_request {
 	const char *state;	/* ls: only files in it */
 	const char *people;	/* of the verbs about people: which */
 	const char *token, *ca; /* stamp: base64; PEM or NULL */
-	const char *vault, *note; /* cosign */
+	const char *vault, *note; /* cosign; vault-told: note: what to record */
+	const char *type;	  /* vault-told: of the event */
 	int64_t began;		  /* cosign: boot time, ns; INT64_MIN: not said */
 	const char *hold_case, *reason; /* hold-begin, hold-end */
 	const struct cof_json *paths; /* hold-begin: array of strings */

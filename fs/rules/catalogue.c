@@ -71,6 +71,12 @@ static const struct cof_event_type types[] = {
     {"escrow-confirmed", NULL, S, "info", false, "a custodian showed to have a share"},
     {"escrow-proposed", NULL, A, "info", false, "a change of escrow was proposed"},
     {"escrow-token", NULL, S, "info", false, "a hardware module was written down"},
+    /* vaults */
+    {"vault-mended", NULL, S, "notice", true, "a damaged copy at a vault was mended from here"},
+    {"vault-alarm", "A.17.2", F, "alert", true, "a vault tells of something that needs somebody"},
+    {"vault-unreachable", NULL, F, "warning", true, "a vault did not answer"},
+    {"restore-drill", NULL, S, "notice", false, "a restore was tried in a scratch place"},
+    {"restore-drill-failed", NULL, F, "alert", true, "a restore was tried, and failed"},
     /* the machine */
     {"mount", "A.14.6", S, "notice", false, "the archive was mounted"},
     {"unmount", NULL, S, "notice", false, "the archive was unmounted"},

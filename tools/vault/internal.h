@@ -11,6 +11,7 @@
 
 #define VAULT_STATE_FIXED (8 + 8 + 8 + COF_HASH + 2) /* STATE: bytes before about ‖ note */
 #define VAULT_ABOUT_MAX 1024u
+#define VAULT_NOTICE_MAX 4096u
 
 /* ---- the tree of a copy (copy-tree.c): the frontier, and tile/0 to tile/7 ---- */
 

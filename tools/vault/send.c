@@ -25,7 +25,8 @@ void vault_sent_done(struct vault_sent *s)
 {
 	free(s->note);
 	free(s->about);
-	s->note = s->about = NULL;
+	free(s->notices);
+	s->note = s->about = s->notices = NULL;
 }
 
 static int told(struct sending *t, enum vault_message type, struct cof_buf *body)
@@ -180,6 +181,25 @@ static int send_bytes(struct sending *t)
 	return r < 0 || !unproven ? r : send_proof(t, t->head.size);
 }
 
+/* NOTICE, where there is one, then DONE. */
+static int answer(struct sending *t, struct cof_buf *body)
+{
+	uint8_t type = 0;
+	int r = vault_receive(t->w, &type, body, t->diag);
+
+	if (r == 0 && type == VAULT_NOTICE && body->len <= VAULT_NOTICE_MAX && !memchr(body->data, 0, body->len)) {
+		t->ret->notices = strndup((const char *)body->data, body->len);
+		return t->ret->notices ? told(t, VAULT_DONE, body) : cof_fail(t->diag, -ENOMEM, "out of memory");
+	}
+	if (r < 0 || type == VAULT_DONE)
+		return r;
+	if (type == VAULT_REFUSED && body->len >= 2) {
+		t->ret->refusal = cof_get_le16(body->data);
+		return cof_fail(t->diag, -ECONNABORTED, "%.*s", (int)COF_MIN(body->len - 2, 700), (const char *)body->data + 2);
+	}
+	return cof_fail(t->diag, -EPROTO, "message %u came where DONE belongs", type);
+}
+
 static int finish(struct sending *t)
 {
 	cof_autobuf struct cof_buf body = {0};
@@ -192,7 +212,7 @@ static int finish(struct sending *t)
 		r = vault_send(t->w, VAULT_END, NULL, 0);
 	if (r < 0)
 		return gone(t, r);
-	r = told(t, VAULT_DONE, &body);
+	r = answer(t, &body);
 	if (r < 0)
 		return r;
 	free(t->ret->note);
@@ -210,6 +230,7 @@ int vault_send_log(struct vault_wire *w, struct vault_source *s, const struct va
 	vault_source_note(s, &t.head);
 	ret->size = t.head.size;
 	r = get_state(&t);
+	ret->nothing = r == 0 && t.head_size == t.head.size;
 	if (r == 0 && p->meet)
 		r = p->meet(p->user, ret->about, diag);
 	if (r == 0)

@@ -163,6 +163,33 @@ static void refused(void *user, unsigned code, const void *note, size_t n)
 		tell(s, "the head of the fork could not be written");
 }
 
+/* ---- what the operator of the host should know ---- */
+
+static void notice(void *user, struct cof_buf *lines)
+{
+	struct serving *s = user;
+	struct cof_checkpoint head = {.size = 0};
+	struct vault_judged j;
+	struct cof_diag why = {""};
+	struct cof_conf conf;
+	cof_autofree uint8_t *note = NULL;
+	size_t n = 0;
+	int r = cof_conf_load(s->io, &conf, NULL);
+
+	if (r == 0)
+		r = cof_io_load(s->io, "checkpoint", COF_NOTE_MAX, &note, &n);
+	if (r == 0)
+		r = cof_checkpoint_open(note, n, &conf.vkey, &head);
+	if (r == 0)
+		r = head.size <= VAULT_JUDGED_AT_ONCE ? vault_judge(s->io, NULL, &j, &why) : vault_judged_load(s->io, &j);
+	if (r < 0 && r != -ENOENT)
+		tell(s, why.text[0] ? why.text : "the rules could not be judged");
+	if (r < 0 || !j.not_permitted)
+		return;
+	tell(s, j.first);
+	cof_buf_printf(lines, "%s; %llu of that kind\n", j.first, (unsigned long long)j.not_permitted);
+}
+
 /* ---- sessions ---- */
 
 static int say_no(struct serving *s, enum vault_refusal code, int r)
@@ -189,7 +216,8 @@ static int take(struct serving *s)
 {
 	cof_autobuf struct cof_buf about = {0};
 	struct vault_taking t = {.io = s->io, .quota = s->p->quota, .sign = sign, .envelope = envelope,
-				 .refused = refused, .user = s};
+				 .refused = refused, .notice = notice, .user = s};
+	struct vault_damage damage;
 	struct vault_copy *c = NULL;
 	int r = same_conf(s);
 
@@ -198,6 +226,11 @@ static int take(struct serving *s)
 	r = cof_io_lock(s->io, "coffer-vault", s->diag);
 	if (r < 0)
 		return say_no(s, VAULT_R_BUSY, r);
+	if (vault_damage_load(s->io, &damage) == 0 && damage.n) {
+		cof_fail(s->diag, -EUCLEAN, "%u segments of this copy are damaged and have to be mended first", damage.n);
+		cof_io_unlock(s->io);
+		return say_no(s, VAULT_R_DAMAGED, -EUCLEAN);
+	}
 	r = vault_copy_open(s->io, &c, s->diag);
 	vault_place_about(s->v, &about);
 	if (r < 0) {
@@ -209,6 +242,24 @@ static int take(struct serving *s)
 	}
 	vault_copy_free(c);
 	cof_io_unlock(s->io);
+	return r;
+}
+
+static int mend(struct serving *s)
+{
+	unsigned mended = 0;
+	char line[64];
+	int r = cof_io_lock(s->io, "coffer-vault", s->diag);
+
+	if (r < 0)
+		return say_no(s, VAULT_R_BUSY, r);
+	r = vault_take_mending(s->w, s->io, &mended, s->diag);
+	cof_io_unlock(s->io);
+	snprintf(line, sizeof(line), "%u damaged segments were mended from the host", mended);
+	if (mended)
+		tell(s, line);
+	if (r < 0)
+		tell(s, s->diag->text);
 	return r;
 }
 
@@ -282,7 +333,7 @@ int vault_serve(const struct vault_place *v, struct vault_wire *w, const struct 
 				s.hello.conf_len, &s.io, s.diag);
 	if (r < 0)
 		return say_no(&s, r == -ENOENT ? VAULT_R_UNKNOWN : VAULT_R_FAILED, r);
-	r = s.hello.role == VAULT_SENDS ? take(&s) : give(&s);
+	r = s.hello.role == VAULT_SENDS ? take(&s) : s.hello.role == VAULT_MENDS ? mend(&s) : give(&s);
 	cof_io_free(s.io);
 	return r;
 }

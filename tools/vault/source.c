@@ -271,6 +271,18 @@ int vault_source_seek(struct vault_source *s, uint64_t size, uint64_t address, s
 	return 0;
 }
 
+int vault_source_segment(struct vault_source *s, uint64_t number, struct cof_diag *diag)
+{
+	struct cof_frame f;
+
+	if (cof_reader_header(s->reader, number * s->conf.segment_size, &f, NULL, NULL) < 0 || f.sequence >= s->head.size)
+		return cof_fail(diag, -ERANGE, "segment %llu is not in this log", (unsigned long long)number);
+	s->sequence = f.sequence;
+	s->left = 0;
+	s->at = number * s->conf.segment_size;
+	return 0;
+}
+
 /* How many of the bytes belong to frames of the checkpoint; moves on over them. */
 static int count(struct vault_source *s, const uint8_t *p, size_t n, size_t *ret_n, struct cof_diag *diag)
 {

@@ -151,6 +151,17 @@ static int take_proof(struct taking *t)
 	return vault_copy_prove(t->c, &proof, t->diag);
 }
 
+static int notice(struct taking *t)
+{
+	cof_autobuf struct cof_buf lines = {0};
+
+	if (t->p->notice)
+		t->p->notice(t->p->user, &lines);
+	if (!lines.len || lines.failed)
+		return 0;
+	return vault_send(t->w, VAULT_NOTICE, &(struct iovec){.iov_base = lines.data, .iov_len = COF_MIN(lines.len, VAULT_NOTICE_MAX)}, 1);
+}
+
 static int take_end(struct taking *t)
 {
 	int r = vault_copy_sync(t->c, t->diag);
@@ -161,6 +172,9 @@ static int take_end(struct taking *t)
 		r = cof_fail(t->diag, -ENOMEM, "out of memory");
 	if (r == 0)
 		r = vault_copy_finish(t->c, t->note.data, t->note.len, t->diag);
+	if (r < 0)
+		return r;
+	r = notice(t);
 	if (r < 0)
 		return r;
 	return vault_send(t->w, VAULT_DONE, &(struct iovec){.iov_base = t->note.data, .iov_len = t->note.len}, 1);

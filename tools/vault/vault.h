@@ -12,6 +12,7 @@
 #ifndef COFFER_VAULT_H
 #define COFFER_VAULT_H
 
+#include "fs/archive/archive.h"
 #include "fs/log/log.h"
 
 /* ---- messages over a byte stream (wire.c): docs/vault-protocol.md 2 ---- */
@@ -24,6 +25,8 @@
 enum vault_message {
 	VAULT_HELLO = 1, VAULT_STATE, VAULT_HEAD, VAULT_RESUME, VAULT_DATA_IS, VAULT_PROOF, VAULT_ENVELOPE,
 	VAULT_END, VAULT_DONE, VAULT_REFUSED,
+	VAULT_NOTICE, /* before DONE: what the sender's operator should know */
+	VAULT_DAMAGE, /* of mending: which segments are wanted */
 };
 
 enum vault_refusal { /* in REFUSED, and the exit codes of coffer sync are made of it */
@@ -36,6 +39,7 @@ enum vault_refusal { /* in REFUSED, and the exit codes of coffer sync are made o
 	VAULT_R_DATA,	       /* bytes that are not of the head */
 	VAULT_R_QUOTA,
 	VAULT_R_FAILED,	       /* of the vault itself: disk full, damage */
+	VAULT_R_DAMAGED,       /* segments of the copy are damaged: they are to be mended first */
 };
 const char *vault_refusal_name(unsigned code);
 
@@ -120,6 +124,8 @@ void vault_source_free(struct vault_source *s);
 const struct cof_conf *vault_source_conf(const struct vault_source *s);
 const char *vault_source_conf_text(const struct vault_source *s);
 const char *vault_source_note(const struct vault_source *s, struct cof_checkpoint *ret);
+/* What is read next: a segment from its first frame on. */
+int vault_source_segment(struct vault_source *s, uint64_t number, struct cof_diag *diag);
 /* Where the frames of the newest checkpoint end. */
 uint64_t vault_source_end(const struct vault_source *s);
 /* -ERANGE: older is no prefix of it by size. proof->hash: COF_PROOF_MAX places, the caller's. */
@@ -148,8 +154,9 @@ int vault_state_about(const struct cof_buf *state, char **ret);
 
 struct vault_sent {
 	uint64_t size, frames, bytes; /* of the head; frames and bytes that were missing */
-	bool nothing;		      /* was missing */
+	bool nothing;		      /* was missing; known before meet is called, as far as heads tell */
 	unsigned refusal;	      /* enum vault_refusal; 0: none */
+	char *notices;		      /* lines for the operator; malloc'ed, or NULL */
 	char *about;		      /* what the receiver says of itself; malloc'ed, or NULL */
 	char *note;		      /* with the vault's cosignature, or of the vault where it refused; malloc'ed, or NULL */
 };
@@ -177,11 +184,44 @@ struct vault_taking {
 	int (*envelope)(void *user, const void *p, size_t n, struct cof_diag *diag);
 	/* A head was refused as stale or as a fork. May be NULL. */
 	void (*refused)(void *user, unsigned code, const void *note, size_t len);
+	/* Once a head is durable and signed, before the other side is told: what its operator should know is added to lines,
+	 * a line each. May be NULL. */
+	void (*notice)(void *user, struct cof_buf *lines);
 	void *user;
 	struct vault_progress progress;
 };
 /* As receiver, from STATE on. The copy is opened before. Tells the other side what is wrong; -errno then. */
 int vault_take_log(struct vault_wire *w, struct vault_copy *c, const struct vault_taking *t, struct cof_diag *diag);
+
+/* ---- damaged copies (mend.c) ---- */
+
+#define VAULT_MEND_MAX 1024u
+struct vault_damage { /* segments that a scrub found damaged: DIR/archives/ID/damaged */
+	uint32_t segment[VAULT_MEND_MAX];
+	unsigned n;
+};
+int vault_damage_load(struct cof_io *io, struct vault_damage *ret); /* none: 0, and n is 0 */
+int vault_damage_save(struct cof_io *io, const struct vault_damage *d);
+void vault_damage_add(struct vault_damage *d, uint32_t segment);
+/* As the vault, behind HELLO of a host that mends: asks for what is damaged, takes it, each frame against the stored
+ * hashes, puts it in place. -EBADMSG: it is not what was confirmed. Tells the other side. */
+int vault_take_mending(struct vault_wire *w, struct cof_io *io, unsigned *ret_mended, struct cof_diag *diag);
+/* As the host. */
+int vault_send_mending(struct vault_wire *w, struct vault_source *s, unsigned *ret_segments, uint64_t *ret_bytes,
+		       struct cof_diag *diag);
+
+/* ---- what a vault says of the rules (judged.c) ---- */
+
+#define VAULT_JUDGED_AT_ONCE 20000u /* frames of a log that is judged at each session; a larger one at a scrub */
+struct vault_judged {
+	int64_t time;		/* INT64_MIN: never */
+	uint64_t not_permitted; /* frames that do what nobody permitted */
+	char first[512];	/* of them */
+};
+/* Judges all of a copy, by this vault's clock as well, and keeps that in DIR/archives/ID/judged. places: what a
+ * verification met, NULL: all headers are read. */
+int vault_judge(struct cof_io *io, const struct cof_judge_places *places, struct vault_judged *ret, struct cof_diag *diag);
+int vault_judged_load(struct cof_io *io, struct vault_judged *ret);
 
 /* ---- a vault: a directory of copies (place.c) ---- */
 
@@ -230,7 +270,7 @@ int vault_line_close(struct vault_line *l); /* the process's exit status */
 
 /* ---- HELLO ---- */
 
-enum vault_role { VAULT_SENDS = 1, VAULT_FETCHES = 2 };
+enum vault_role { VAULT_SENDS = 1, VAULT_FETCHES = 2, VAULT_MENDS = 3 };
 struct vault_hello {
 	enum vault_role role; /* of whoever says hello */
 	uint8_t id[16], session[16];
