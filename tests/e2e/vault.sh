@@ -111,7 +111,8 @@ grep -q "older state" "$W/out" || fail "behind: $(cat "$W/out")"
 expect_code 4 coffer sync "$W/older" b
 grep -q "two histories" "$W/out" || fail "fork: $(cat "$W/out")"
 same "heads of forks kept" 1 "$(find "$W/b/archives/$ID/forks" -name '*.note' | wc -l)"
-coffer-vault status "$W/b" | grep -q FORKED || fail "the vault's status does not tell of the fork"
+expect_code 3 coffer-vault status "$W/b"
+grep -q FORKED "$W/out" || fail "the vault's status does not tell of the fork"
 same "the vault's copy" 0 "$(coffer verify "$W/b/archives/$ID" > /dev/null; echo $?)"
 mv "$W/b" "$W/b.away" && mv "$W/other" "$W/b"
 expect_fail "another vault" coffer sync "$STORE" b
