@@ -9,6 +9,8 @@
 #include <termios.h>
 
 static volatile sig_atomic_t given_up;
+static sigset_t while_waiting; /* what stays blocked then: not what is caught */
+static unsigned patience;      /* seconds for a line; 0: for ever */
 
 static void on_signal(int sig)
 {
@@ -16,7 +18,7 @@ static void on_signal(int sig)
 	given_up = 1;
 }
 
-static const int caught[] = {SIGINT, SIGTERM, SIGHUP};
+static const int caught[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
 
 struct signals { /* as they were */
 	struct sigaction action[COF_COUNT(caught)];
@@ -35,6 +37,9 @@ static void catch_signals(struct signals *old)
 	for (size_t i = 0; i < COF_COUNT(caught); i++)
 		sigaddset(&set, caught[i]);
 	(void)sigprocmask(SIG_BLOCK, &set, &old->mask);
+	while_waiting = old->mask;
+	for (size_t i = 0; i < COF_COUNT(caught); i++)
+		sigdelset(&while_waiting, caught[i]);
 	sigemptyset(&act.sa_mask);
 	for (size_t i = 0; i < COF_COUNT(caught); i++)
 		(void)sigaction(caught[i], &act, &old->action[i]);
@@ -47,13 +52,13 @@ static void restore_signals(const struct signals *old)
 	(void)sigprocmask(SIG_SETMASK, &old->mask, NULL);
 }
 
-static void wait_for_line(int tty)
+/* False: nothing came in time. Whatever else ends it, the read and given_up tell. */
+static bool wait_for_line(int tty)
 {
 	struct pollfd p = {.fd = tty, .events = POLLIN};
-	sigset_t open;
+	const struct timespec limit = {.tv_sec = patience};
 
-	sigemptyset(&open);
-	(void)ppoll(&p, 1, NULL, &open); /* whatever ends it, the read and given_up tell */
+	return ppoll(&p, 1, patience ? &limit : NULL, &while_waiting) != 0;
 }
 
 /* One line, its newline left out. */
@@ -62,11 +67,13 @@ static int read_line(int tty, char *out, size_t *ret_n, struct cof_diag *diag)
 	size_t n = 0;
 
 	for (;;) {
+		bool came = wait_for_line(tty);
 		ssize_t r;
 
-		wait_for_line(tty);
 		if (given_up)
 			return cof_fail(diag, -EINTR, "interrupted");
+		if (!came)
+			return cof_fail(diag, -ETIMEDOUT, "nobody typed for %u seconds", patience);
 		r = read(tty, out + n, COF_PASSPHRASE_MAX + 1 - n);
 		if (r < 0 && errno == EINTR)
 			continue;
@@ -161,7 +168,12 @@ int cof_pin_ask(const char *store, bool twice, char *out, size_t *ret_n, struct 
 	return ask_for("PIN of the TPM's seal of", store, twice, out, ret_n, diag);
 }
 
-int cof_line_ask(const char *what, char *out, size_t *ret_n, struct cof_diag *diag)
+int cof_line_ask(const char *what, unsigned seconds, char *out, size_t *ret_n, struct cof_diag *diag)
 {
-	return ask_for(what, NULL, false, out, ret_n, diag);
+	int r;
+
+	patience = seconds;
+	r = ask_for(what, NULL, false, out, ret_n, diag);
+	patience = 0;
+	return r;
 }

@@ -111,13 +111,17 @@ bool ca_overdue(const struct ca *c, int64_t now)
 	return c->due < now && c->to >= now;
 }
 
-bool crl_overdue(const struct cas *c, const struct ca *crl, int64_t now)
+bool crl_ended(const struct cas *c, const struct ca *crl, int64_t at)
 {
 	for (size_t i = 0; i < c->keys.n; i++)
-		if (!memcmp(c->keys.ca[i].digest, crl->digest, sizeof(crl->digest)) &&
-		    c->keys.ca[i].to < now)
-			return false;
-	return crl->due < now;
+		if (!memcmp(c->keys.ca[i].digest, crl->digest, sizeof(crl->digest)))
+			return c->keys.ca[i].to < at;
+	return false;
+}
+
+bool crl_overdue(const struct cas *c, const struct ca *crl, int64_t now)
+{
+	return crl->due < now && !crl_ended(c, crl, now);
 }
 
 static int take(void *user, struct cof_json *certificate)

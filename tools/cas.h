@@ -33,6 +33,8 @@ int cas_take(struct cas *c, const struct cof_json *certificate);
 void cas_judge(struct cas *c, const struct cof_profile *p);
 /* Overdue, and not over: a CA whose certificate has ended owes nothing. */
 bool ca_overdue(const struct ca *c, int64_t now);
+/* The CA of that name had no certificate any more at this time. */
+bool crl_ended(const struct cas *c, const struct ca *crl, int64_t at);
 bool crl_overdue(const struct cas *c, const struct ca *crl, int64_t now);
 int cas_gather(struct source *s, struct cas *ret, struct cof_diag *diag);
 void cas_done(struct cas *c);

@@ -1,233 +1,189 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* coffer coverage: whether each kind of event of a level has a live, tested source or a person who reports it. */
-#include "fs/rules/catalogue.h"
+/* coffer coverage: whether each kind of event has a live, tested source or a person, and each kind of record a shelf. */
 #include "tools/coffer.h"
 #include "tools/facts.h"
 #include "tools/importer.h"
 #include "tools/output.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #define EXIT_INCOMPLETE 10
-#define SOURCES 32
-#define KINDS 64
 
-enum { OPT_LEVEL, OPT_TEST, OPT_JSON };
+enum { OPT_LEVEL, OPT_RECORDS, OPT_TEST, OPT_JSON };
 
 static const struct tool_option options[] = {
-    [OPT_LEVEL] = {"level", "N", "of this level, 1 to 4; without it of the policy's key coverage"},
+    [OPT_LEVEL] = {"level", "N", "of this level, 1 to 4; without it of the policy's key coverage or record_kinds"},
+    [OPT_RECORDS] = {"records", NULL, "of kinds of archive records instead of events"},
     [OPT_TEST] = {"test", "NAME|FILE", "puts a source's sample lines through its rules, and on record what came out", true},
     [OPT_JSON] = {"json", NULL, "one JSON object a line instead of text"},
     {0},
-};
-
-struct source_seen {
-	char name[32];
-	bool kinds[KINDS]; /* of its last test */
-	bool tested;
-	int64_t last, next, silence; /* last sign of it; what it promised */
-};
-
-struct kind_seen {
-	uint64_t count;
-	int64_t first, last;
-	bool own; /* Coffer itself recorded one */
 };
 
 struct covering {
 	struct opener_args opener;
 	const char *test;
 	unsigned level;
-	bool json;
-	const struct cof_catalogue_kind *kinds;
-	size_t n_kinds;
-	struct kind_seen seen[KINDS];
-	struct source_seen sources[SOURCES];
-	size_t n_sources, missing;
+	bool records, json;
+	size_t missing;
 };
 
-/* ---- what is on record ---- */
+/* ---- one line ---- */
 
-static struct source_seen *source_of(struct covering *c, const char *name)
+static int show(const struct covering *c, const struct covered *k, const char *state)
 {
-	for (size_t i = 0; i < c->n_sources; i++)
-		if (!strcmp(c->sources[i].name, name))
-			return &c->sources[i];
-	if (c->n_sources == SOURCES)
-		return NULL;
-	snprintf(c->sources[c->n_sources].name, sizeof(c->sources[0].name), "%s", name);
-	return &c->sources[c->n_sources++];
-}
-
-static size_t kind_at(const struct covering *c, const char *id)
-{
-	size_t i = 0;
-
-	while (i < c->n_kinds && strcmp(c->kinds[i].id, id) != 0)
-		i++;
-	return i;
-}
-
-static void take_test(struct covering *c, struct source_seen *s, const struct cof_json *event)
-{
-	const char *form = cof_json_str(event, "form");
 	cof_autojson struct cof_json *o = NULL;
-	const struct cof_json *kinds;
+	char last[32] = "never";
 
-	if (!form || cof_json_parse(form, strlen(form), &o) < 0)
-		return;
-	kinds = cof_json_get(o, "kinds");
-	memset(s->kinds, 0, sizeof(s->kinds));
-	s->tested = true;
-	for (size_t i = 0; kinds && i < cof_json_count(kinds); i++) {
-		const char *id = cof_json_value_str(cof_json_at(kinds, i));
-		size_t k = id ? kind_at(c, id) : c->n_kinds;
+	if (k->last != INT64_MIN)
+		cof_time_text(k->last, last);
+	if (!c->json) {
+		cof_autofree char *by = escaped(*k->by ? k->by : "-");
 
-		if (k < c->n_kinds)
-			s->kinds[k] = true;
+		printf("%-8s %-8s %-14s %6llu  %-25s %s\n", k->id, state, by ? by : "?", (unsigned long long)k->count, last, k->text);
+		return output_broken();
 	}
+	o = cof_json_object();
+	cof_json_set_str(o, "kind", c->records ? k->text : k->id);
+	cof_json_set_str(o, "state", state);
+	if (*k->by)
+		cof_json_set_str(o, "by", k->by);
+	cof_json_set_uint(o, "count", k->count);
+	if (k->last != INT64_MIN) {
+		cof_json_set_time(o, "first", k->first);
+		cof_json_set_time(o, "last", k->last);
+	}
+	return print_json(o, false) == -ENOMEM ? -ENOMEM : output_broken();
 }
 
-static void take_source(struct covering *c, const struct cof_json *event, const char *name, int64_t time)
-{
-	struct source_seen *s = source_of(c, name);
-	const char *type = cof_json_str(event, "event");
-	const struct cof_json *due = cof_json_get(event, "due");
+/* ---- events ---- */
 
-	if (!s || !type || !strncmp(type, "silence", 7)) /* what the daemon says of it is no sign of it */
-		return;
-	if (!strcmp(type, "source-tested")) {
-		take_test(c, s, event);
-		return;
+static int of_events(struct covering *c, const struct facts *f, struct cof_diag *diag)
+{
+	struct cof_people people = {0};
+	bool any = facts_people(f, &people);
+	const struct coverage_terms t = {
+	    .policy = &f->policy, .people = any ? &people : NULL, .now = cof_now(CLOCK_REALTIME)};
+	cof_autofree struct covered *k = calloc(COVERAGE_KINDS, sizeof(*k));
+	size_t n;
+	int r = 0;
+
+	if (!f->mounted)
+		r = cof_fail(diag, -ENOTCONN, "%s is not mounted: whether a source is live is asked of its daemon",
+			     f->store.path);
+	if (r == 0 && !k)
+		r = cof_fail(diag, -ENOMEM, "out of memory");
+	if (!c->level)
+		c->level = f->policy.coverage;
+	n = r == 0 && k && c->level ? coverage_kinds(f->coverage, c->level, &t, k) : 0;
+	for (size_t i = 0; k && i < n && r == 0; i++) {
+		c->missing += !is_covered(k[i].state);
+		r = show(c, &k[i], coverage_state_name(k[i].state));
 	}
-	s->last = time;
-	if (due) {
-		(void)cof_json_int(due, "next_ns", &s->next);
-		(void)cof_json_int(due, "silence_ns", &s->silence);
-	}
+	if (any)
+		cof_people_done(&people);
+	return r;
 }
 
-static int on_event(void *user, struct cof_json *event)
-{
-	struct covering *c = user;
-	const char *id = cof_json_str(event, "catalogue"), *source = cof_json_str(event, "source");
-	const char *text = cof_json_str(event, "time");
-	size_t k = id ? kind_at(c, id) : c->n_kinds;
-	bool own = !source || !strcmp(source, "coffer");
-	int64_t time = 0;
+/* ---- records ---- */
 
+struct record_seen {
+	struct covered covered;
+	bool shelf;
+};
+
+struct recording {
+	const struct facts *facts;
+	const struct cof_record_kind *kinds;
+	struct record_seen *seen;
+};
+
+static const struct cof_record_kind *kind_of(const struct facts *f, const char *shelf)
+{
+	for (size_t i = 0; shelf && i < f->n_shelves; i++)
+		if (!strcmp(f->shelves[i].name, shelf))
+			return cof_record_kind_find(f->shelves[i].policy.record_kind);
+	return NULL;
+}
+
+/* What is committed is archived. */
+static int take_object(void *user, struct cof_json *o)
+{
+	struct recording *rec = user;
+	const struct cof_record_kind *kind = kind_of(rec->facts, cof_json_str(o, "shelf"));
+	const char *state = cof_json_str(o, "state"), *text = cof_json_str(o, "archived_at");
+	struct covered *k = kind ? &rec->seen[kind - rec->kinds].covered : NULL;
+	int64_t t = INT64_MIN;
+
+	if (!k || !state || (strcmp(state, "committed") != 0 && strcmp(state, "expired") != 0))
+		return 0;
 	if (text)
-		(void)cof_time_parse(text, &time);
-	if (!own)
-		take_source(c, event, source, time);
-	if (k < c->n_kinds) {
-		struct kind_seen *s = &c->seen[k];
-
-		s->first = s->count++ ? s->first : time;
-		s->last = time;
-		s->own |= own;
+		(void)cof_time_parse(text, &t);
+	k->count++;
+	if (t != INT64_MIN) {
+		k->first = k->first == INT64_MIN ? t : COF_MIN(k->first, t);
+		k->last = COF_MAX(k->last, t);
 	}
 	return 0;
 }
 
-/* ---- judging ---- */
-
-/* A reader that follows, and has reported within twice what it promised. */
-static bool live(const struct source_seen *s, int64_t now)
+static void take_shelves(struct recording *rec, size_t n)
 {
-	return s->next && now - s->last < 2 * s->next;
-}
+	for (size_t i = 0; i < n; i++)
+		rec->seen[i].covered = (struct covered){
+		    .id = "", .text = cof_record_kind_name(&rec->kinds[i]), .first = INT64_MIN, .last = INT64_MIN};
+	for (size_t i = 0; i < rec->facts->n_shelves; i++) {
+		const struct facts_shelf *s = &rec->facts->shelves[i];
+		const struct cof_record_kind *kind = cof_record_kind_find(s->policy.record_kind);
+		struct record_seen *seen = kind ? &rec->seen[kind - rec->kinds] : NULL;
 
-/* "A.14.3=officer" in the policy's key. */
-static bool person_of(const char *list, const char *id, char *ret, size_t cap)
-{
-	size_t n = strlen(id);
-
-	for (const char *at = list; *at; at += strcspn(at, " "), at += strspn(at, " "))
-		if (!strncmp(at, id, n) && at[n] == '=') {
-			snprintf(ret, cap, "%.*s", (int)strcspn(at + n + 1, " "), at + n + 1);
-			return true;
-		}
-	return false;
-}
-
-static const char *judge(const struct covering *c, size_t k, const char *persons, char *by, size_t cap)
-{
-	const char *state = "missing";
-
-	if (c->seen[k].own) {
-		snprintf(by, cap, "coffer");
-		return "source";
-	}
-	for (size_t i = 0; i < c->n_sources; i++) {
-		const struct source_seen *s = &c->sources[i];
-
-		if (!s->tested || !s->kinds[k])
+		if (!seen || seen->shelf)
 			continue;
-		snprintf(by, cap, "%s", s->name);
-		if (live(s, cof_now(CLOCK_REALTIME)))
-			return "source";
-		state = "silent";
+		seen->shelf = true;
+		snprintf(seen->covered.by, sizeof(seen->covered.by), "%.*s", (int)sizeof(seen->covered.by) - 1, s->name);
 	}
-	return person_of(persons, c->kinds[k].id, by, cap) ? "person" : state;
 }
 
-static int show_kind(struct covering *c, size_t k, const char *state, const char *by)
+static int of_records(struct covering *c, const char *arg, const struct facts *f, struct cof_diag *diag)
 {
-	const struct kind_seen *s = &c->seen[k];
-	cof_autojson struct cof_json *o = NULL;
-	char last[32] = "never";
+	struct source s COF_CLEANUP(source_close) = {.opener = c->opener};
+	struct recording rec = {.facts = f};
+	size_t n = cof_records(&rec.kinds);
+	cof_autofree struct record_seen *seen = calloc(n, sizeof(*seen));
+	int r;
 
-	if (s->count)
-		cof_time_text(s->last, last);
-	if (!c->json) {
-		printf("%-8s %-8s %-14s %6llu  %-25s %s\n", c->kinds[k].id, state, *by ? by : "-", (unsigned long long)s->count, last,
-		       c->kinds[k].text);
-		return 0;
-	}
-	o = cof_json_object();
-	cof_json_set_str(o, "kind", c->kinds[k].id);
-	cof_json_set_str(o, "state", state);
-	if (*by)
-		cof_json_set_str(o, "by", by);
-	cof_json_set_uint(o, "count", s->count);
-	if (s->count) {
-		cof_json_set_time(o, "first", s->first);
-		cof_json_set_time(o, "last", s->last);
-	}
-	return print_json(o, false) == -ENOMEM ? -ENOMEM : 0;
-}
-
-static int look(struct covering *c, const char *arg, struct cof_diag *diag)
-{
-	cof_autojson struct cof_json *request = cof_json_object();
-	struct facts f = {0};
-	int r = facts_gather(arg, &c->opener, &f, diag);
-
-	if (r == 0) {
-		cof_json_set_str(request, "verb", "events");
-		r = store_ask(&f.store, request, on_event, c, diag);
-		if (r == -ENOTCONN)
-			(void)cof_fail(diag, r, "%s is not mounted: whether a source is live is asked of its daemon", f.store.path);
-	}
+	if (!seen)
+		return cof_fail(diag, -ENOMEM, "out of memory");
+	r = source_open(&s, arg, diag);
+	if (r < 0)
+		return r;
+	rec.seen = seen;
+	take_shelves(&rec, n);
+	r = source_objects(&s, take_object, &rec, diag);
 	if (!c->level)
-		c->level = f.policy.coverage;
-	for (size_t k = 0; r == 0 && c->level && k < c->n_kinds; k++) {
-		char by[64] = "";
-		const char *state;
-
-		if (!c->kinds[k].level[c->level - 1])
+		c->level = f->policy.record_kinds;
+	for (size_t i = 0; i < n && c->level && r == 0; i++) {
+		if (!rec.kinds[i].level[c->level - 1])
 			continue;
-		state = judge(c, k, f.policy.coverage_by, by, sizeof(by));
-		c->missing += !strcmp(state, "missing") || !strcmp(state, "silent");
-		r = show_kind(c, k, state, by);
+		c->missing += !seen[i].shelf;
+		r = show(c, &seen[i].covered, !seen[i].shelf ? "missing" : seen[i].covered.count ? "shelf" : "empty");
 	}
-	facts_done(&f);
 	return r;
 }
 
 /* ---- the verb ---- */
+
+static int look(struct covering *c, const char *arg, struct cof_diag *diag)
+{
+	struct facts f = {.mounted = false};
+	int r = cof_crypto_init(4u << 20, diag);
+
+	if (r == 0)
+		r = facts_gather(arg, &c->opener, &f, diag);
+	if (r == 0)
+		r = c->records ? of_records(c, arg, &f, diag) : of_events(c, &f, diag);
+	facts_done(&f);
+	return r;
+}
 
 static int test(struct covering *c, const char *arg, struct cof_diag *diag)
 {
@@ -252,6 +208,9 @@ static int take_option(void *user, int option)
 			return misuse("--level takes 1, 2, 3 or 4");
 		c->level = (unsigned)(optarg[0] - '0');
 		return EXIT_OK;
+	case OPT_RECORDS:
+		c->records = true;
+		return EXIT_OK;
 	case OPT_TEST:
 		c->test = optarg;
 		return EXIT_OK;
@@ -263,6 +222,15 @@ static int take_option(void *user, int option)
 	}
 }
 
+static void say_sum(const struct covering *c)
+{
+	if (c->records)
+		printf("Level %u: %zu kind%s of records without a shelf.\n", c->level, c->missing, plural(c->missing));
+	else
+		printf("Level %u: %zu kind%s without a live, tested source or a person.\n", c->level, c->missing,
+		       plural(c->missing));
+}
+
 static int run(const struct verb *self, int argc, char **argv)
 {
 	struct covering c = {.opener = OPENER_ARGS_INIT};
@@ -271,15 +239,16 @@ static int run(const struct verb *self, int argc, char **argv)
 
 	if (code >= 0)
 		return code;
-	c.n_kinds = COF_MIN(cof_catalogue(&c.kinds), (size_t)KINDS);
+	if (*opener_conflict(&c.opener))
+		return misuse("%s", opener_conflict(&c.opener));
 	if (c.test)
 		return test(&c, argv[optind], &diag) < 0 ? failure(&diag) : EXIT_OK;
 	if (look(&c, argv[optind], &diag) < 0)
 		return failure(&diag);
 	if (!c.level)
-		return misuse("the policy asks for no level of coverage: --level says which");
+		return misuse("the policy asks for no level of %s: --level says which", c.records ? "record kinds" : "coverage");
 	if (!c.json)
-		printf("Level %u: %zu kind%s without a live, tested source or a person.\n", c.level, c.missing, plural(c.missing));
+		say_sum(&c);
 	return c.missing ? EXIT_INCOMPLETE : EXIT_OK;
 }
 
@@ -289,7 +258,10 @@ const struct verb verb_coverage = {
     .summary = "which kinds of events have a live, tested source",
     .text = "Prints for each kind of event that a level asks for who delivers it, how many there were and when the last "
 	    "was. A kind is covered by Coffer once it recorded one of it; by a source that was tested (--test) and whose "
-	    "reader reports (coffer import-events --follow); or by a person whom the policy's key coverage_by names.\n"
+	    "reader reports (coffer import-events --follow); or by a person or role that the policy's key coverage_by names "
+	    "and that is among the people. A record or test counts as long as the policy's coverage_within says.\n"
+	    "\n"
+	    "With --records, for each kind of archive record the shelf whose record_kind it is, and what is committed there.\n"
 	    "\n"
 	    "  coffer coverage /archive --test sshd\n"
 	    "  coffer coverage /archive --level 4\n"

@@ -29,6 +29,8 @@ static void set(struct cof_json *all, const struct obligation *o, int64_t now)
 	cof_json_set_str(row, "obligation", o->name);
 	cof_json_set_str(row, "rule", o->rule);
 	cof_json_set_str(row, "what", o->what);
+	if (*o->of)
+		cof_json_set_str(row, "of", o->of);
 	cof_json_set_str(row, "each", each);
 	cof_json_set_time(row, "last", o->last);
 	cof_json_set_time(row, "due", o->due);
@@ -39,16 +41,18 @@ static void set(struct cof_json *all, const struct obligation *o, int64_t now)
 static void say(const struct obligation *o, int64_t now)
 {
 	char due[32], last[32], each[32], span[32];
-	bool late = o->due < now;
+	cof_autofree char *of = escaped(o->of);
+	bool late = o->due < now, rekey = !strcmp(o->name, "rekey");
 
 	cof_time_text(o->due, due);
 	cof_time_text(o->last, last);
 	cof_span_text(o->each, each);
 	cof_duration_text(late ? now - o->due : o->due - now, span);
 	due[10] = last[10] = '\0';
-	printf("%s%-8s%s %s  %-16s %-4s %s, each %s; %s%s (%s%s)\n", colour(late ? RED : PLAIN), late ? "OVERDUE" : "due",
-	       colour(PLAIN), due, o->name, o->rule, o->what, each, o->last == INT64_MIN ? "never done" : "last ",
-	       o->last == INT64_MIN ? "" : last, late ? "since " : "in ", span);
+	printf("%s%-8s%s %s  %-16s %-4s %s%s%s, %s %s; %s%s (%s%s)\n", colour(late ? RED : PLAIN), late ? "OVERDUE" : "due",
+	       colour(PLAIN), due, o->name, o->rule, o->what, of && *of ? ": " : "", of ? of : "?", rekey ? "ahead" : "each", each,
+	       rekey ? "valid from " : o->last == INT64_MIN ? "never done" : "last ", o->last == INT64_MIN ? "" : last,
+	       late ? "since " : "in ", span);
 }
 
 /* What is not as the policy has it of places and vaults is due at once. */
@@ -79,7 +83,7 @@ static int tell(const struct facts *f, int64_t now, bool json, bool *ret_late, s
 {
 	cof_autojson struct cof_json *all = json ? cof_json_array() : NULL;
 	struct obligation o[OBLIGATIONS_MAX];
-	size_t n = obligations_of(f, o);
+	size_t n = obligations_of(f, now, o);
 	int r;
 
 	for (size_t i = 0; i < n; i++) {
@@ -137,8 +141,9 @@ const struct verb verb_due = {
     .args = "STORE",
     .summary = "what is to be done, and until when",
     .text = "Prints every obligation of the archive's policy with its date, overdue ones first: reviews, reports, audits, "
-	    "self-checks, backups, drills, CRLs, proofs of time. When it was done last the chain tells, by an event of that "
-	    "name; what was never done counts from the making of the archive. A mounted archive is asked through its "
+	    "self-checks, backups, drills, proofs of time, CRLs and new keys of CAs. When it was done last the chain tells, by "
+	    "an event of that name that Coffer recorded or a person signed, or by the certificates and CRLs that are archived; "
+	    "what was never done counts from the making of the archive. A mounted archive is asked through its "
 	    "daemon (root only); one that is not mounted is read with its key.\n"
 	    "\n"
 	    "Example: what comes in the next year\n"

@@ -3,7 +3,10 @@
 #include "tools/coffer.h"
 #include "tools/escrow-epoch.h"
 #include "tools/opener.h"
+#include "tools/file.h"
 #include "tools/output.h"
+#include "tools/share-gather.h"
+#include "tools/share-read.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -18,23 +21,26 @@ static void say_names(const struct cof_json *list)
 
 /* ---- epoch ---- */
 
-enum { OPT_SCHEME, OPT_OUTPUT, OPT_NUMBER, OPT_REHEARSAL, OPT_SHEETS, OPT_LANGUAGE, OPT_FORMAT, OPT_JSON };
+enum { OPT_SCHEME, OPT_OUTPUT, OPT_NUMBER, OPT_SHEETS, OPT_LANGUAGE, OPT_FORMAT, OPT_JSON, OPT_REHEARSAL, OPT_SHARE_FD = OPT_REHEARSAL, OPT_EPOCH_FD,
+       OPT_IDLE };
 
 static const struct tool_option options[] = {
     [OPT_SCHEME] = {"scheme", "FILE", "groups, thresholds and custodians (docs/escrow.md)", true},
     [OPT_OUTPUT] = {"output", "DIR", "the directory that is made", true, 'o'},
     [OPT_NUMBER] = {"number", "N", "its number (1)"},
-    [OPT_REHEARSAL] = {"rehearsal", NULL, "made to practise, and says so everywhere"},
     [OPT_SHEETS] = {"sheets-fd", "N", "the sheets of custodians on paper go to the open descriptor N, a pipe, as one document"},
     [OPT_LANGUAGE] = {"language", SHEET_LANGUAGES, "of the sheets (en)"},
     [OPT_FORMAT] = {"format", "pdf|html", "of the sheets; pdf takes the program weasyprint (pdf)"},
     [OPT_JSON] = {"json", NULL, "prints one JSON object"},
+    [OPT_REHEARSAL] = {"rehearsal", NULL, "made to practise, and says so everywhere"},
     {0},
 };
 
 struct making {
 	struct epoch_asked asked;
-	bool json;
+	int fds[COF_CUSTODIANS_MAX], passphrase_fd; /* reshare: of the epoch before */
+	unsigned n_fds, idle;
+	bool json, reshares;
 };
 
 static int take_number(struct making *m)
@@ -65,9 +71,18 @@ static int take(void *user, int option)
 		return m->asked.html || !strcmp(optarg, "pdf") ? EXIT_OK : misuse("--format is pdf or html");
 	case OPT_NUMBER:
 		return take_number(m);
-	case OPT_REHEARSAL:
-		m->asked.rehearsal = true;
-		break;
+	case OPT_REHEARSAL: /* reshare: OPT_SHARE_FD */
+		if (!m->reshares) {
+			m->asked.rehearsal = true;
+			break;
+		}
+		if (m->n_fds == COF_COUNT(m->fds))
+			return misuse("--share-fd: at most %zu", COF_COUNT(m->fds));
+		return opener_take_fd("--share-fd", &m->fds[m->n_fds++]);
+	case OPT_EPOCH_FD:
+		return opener_take_fd("--epoch-passphrase-fd", &m->passphrase_fd);
+	case OPT_IDLE:
+		return share_take_idle(&m->idle);
 	case OPT_JSON:
 		m->json = true;
 		break;
@@ -134,6 +149,91 @@ const struct verb verb_escrow_epoch = {
 	    "Exit code: 0 done, 1 failed or refused, 2 wrong usage.",
     .options = options,
     .run = run_epoch,
+};
+
+/* ---- reshare ---- */
+
+static const struct tool_option reshare_options[] = {
+    [OPT_SCHEME] = {"scheme", "FILE", "the groups, thresholds and custodians of the new shares", true},
+    [OPT_OUTPUT] = {"output", "DIR", "the directory that is made", true, 'o'},
+    [OPT_NUMBER] = {"number", "N", "its number, another one than before"},
+    [OPT_SHEETS] = {"sheets-fd", "N", "the sheets of custodians on paper go to the open descriptor N, a pipe, as one document"},
+    [OPT_LANGUAGE] = {"language", SHEET_LANGUAGES, "of the sheets (en)"},
+    [OPT_FORMAT] = {"format", "pdf|html", "of the sheets; pdf takes the program weasyprint (pdf)"},
+    [OPT_JSON] = {"json", NULL, "prints one JSON object"},
+    [OPT_SHARE_FD] = {"share-fd", "N", "reads an old share's words from descriptor N instead of the terminal; several"},
+    [OPT_EPOCH_FD] = {"epoch-passphrase-fd", "N", "the old epoch's passphrase, where it has one, from descriptor N"},
+    [OPT_IDLE] = {"idle", "SECONDS", "ends when nobody typed on the terminal for so long; 0: never (900)"},
+    {0},
+};
+
+static int reshare(struct making *m, const char *path, struct cof_diag *diag)
+{
+	cof_autosecret uint8_t *identity = cof_secret_alloc(COF_AGE_KEY);
+	struct share_gathering g = {.title = "To make other shares of the same secret", .fds = m->fds, .n_fds = m->n_fds,
+				    .passphrase_fd = m->passphrase_fd, .idle = m->idle};
+	cof_autobuf struct cof_buf text = {0};
+	struct cof_epoch old = {0};
+	int r = identity ? file_load(path, COF_EPOCH_MAX, &text, diag) : cof_fail(diag, -ENOMEM, "no secure memory is left");
+
+	if (r == 0)
+		r = cof_epoch_parse(text.data ? (char *)text.data : "", text.len, &old, diag);
+	if (r < 0)
+		return r;
+	if (m->asked.number <= old.number)
+		r = cof_fail(diag, -EINVAL, "the new shares' epoch has a number of its own, beyond %u: --number N", old.number);
+	g.epoch = &old;
+	m->asked.rehearsal = old.rehearsal;
+	if (r == 0)
+		r = share_gather(&g, identity, diag);
+	m->asked.secret = identity;
+	if (r == 0)
+		r = make(m, diag);
+	m->asked.secret = NULL;
+	if (r == 0 && !m->json) {
+		printf("The shares of epoch %u still open everything that these do, until", old.number);
+		for (unsigned i = 0; i < old.scheme.n_custodians; i++)
+			printf("%s %s", i ? "," : "", old.scheme.custodian[i].name);
+		printf(" have destroyed theirs.\nWhoever must not open the keys any more is shut out by a new epoch only, and rotation to it.\n");
+	}
+	cof_epoch_done(&old);
+	return r;
+}
+
+static int run_reshare(const struct verb *self, int argc, char **argv)
+{
+	struct making m = {.asked = {.number = 1, .sheets_fd = -1}, .passphrase_fd = -1, .idle = SHARE_IDLE, .reshares = true};
+	struct cof_diag diag = {""};
+	int code = options_take(self, argc, argv, take, &m, 1);
+
+	if (code >= 0)
+		return code;
+	if (!m.asked.scheme || !m.asked.dir)
+		return misuse("--scheme FILE and --output DIR are wanted");
+	if (m.asked.sheets_fd >= 0 && !m.asked.html)
+		sheet_warn_swap();
+	if (cof_crypto_init(SECURE_BYTES, &diag) < 0 || reshare(&m, argv[optind], &diag) < 0)
+		return failure(&diag);
+	return EXIT_OK;
+}
+
+const struct verb verb_escrow_reshare = {
+    .name = "escrow reshare",
+    .args = "EPOCH",
+    .summary = "other shares of an epoch's secret",
+    .text = "For other custodians, places or thresholds, while the keys stay as they are: takes shares of the epoch whose document is "
+	    "EPOCH until they suffice, and makes new ones of the same secret for another scheme, as coffer escrow epoch does, with "
+	    "a document of their own. Do it on a host that is offline.\n"
+	    "\n"
+	    "The old shares lose nothing by it: who holds them is shut out only by a new epoch, to which the keys are rotated.\n"
+	    "\n"
+	    "Example:\n"
+	    "  coffer escrow reshare kit/epoch.json --scheme new.ini --number 2 -o kit2\n"
+	    "\n"
+	    "Exit code: 0 done, 1 failed or refused, 2 wrong usage.",
+    .options = reshare_options,
+    .run = run_reshare,
+    .takes_files = true,
 };
 
 /* ---- confirm ---- */

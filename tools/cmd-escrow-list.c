@@ -161,6 +161,7 @@ static int run(const struct verb *self, int argc, char **argv)
 		return code;
 	if (*opener_conflict(&l.shelf.ask.opener))
 		return misuse("%s", opener_conflict(&l.shelf.ask.opener));
+	l.shelf.ask.reads = true;
 	r = escrow_open(&l.shelf, argv[optind], false, &diag);
 	if (r == 0)
 		r = escrow_ledger_load(&l.shelf, false, &l.ledger, &diag);

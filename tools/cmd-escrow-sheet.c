@@ -112,7 +112,7 @@ static int get_share(struct sheet *s, unsigned holder, struct cof_diag *diag)
 	int r = share ? 0 : -ENOMEM;
 
 	if (r == 0)
-		r = s->share ? open_share(s, diag) : share_read(s->share_fd, "Share", s->words, diag);
+		r = s->share ? open_share(s, diag) : share_read(s->share_fd, "Share", SHARE_IDLE, s->words, diag);
 	if (r == 0)
 		r = cof_epoch_session_new(&s->epoch, &session);
 	if (r == 0)

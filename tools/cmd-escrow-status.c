@@ -279,6 +279,7 @@ static int run(const struct verb *self, int argc, char **argv)
 	if (*opener_conflict(&t.shelf.ask.opener))
 		return misuse("%s", opener_conflict(&t.shelf.ask.opener));
 	t.out = cof_json_object();
+	t.shelf.ask.reads = true;
 	r = escrow_open(&t.shelf, argv[optind], false, &diag);
 	if (r == 0)
 		r = escrow_ledger_load(&t.shelf, lists, &t.ledger, &diag);

@@ -42,7 +42,8 @@ static const struct tool_option options[] = {
     [OPT_RECOVERY] = {"recovery", "RECIPIENT",
 		      "seals a recovery envelope to this age recipient (age1...), which coffer recover opens "
 		      "with the identity, whatever became of the opener. May be given several times: each "
-		      "of them opens it alone"},
+		      "of them opens it alone. Or the document of an epoch of escrow (a file): then a quorum of its "
+		      "custodians opens it (coffer recover --shares)", true},
     [OPT_RECOVERY_TEST] = {"recovery-test", "FILE",
 			   "tries the envelope with this identity file too, before the archive counts as made",
 			   true},
@@ -131,7 +132,7 @@ static int take_option(void *user, int option)
 	case OPT_SHELF:
 		return add_shelf(in, optarg);
 	case OPT_RECOVERY:
-		return recovery_add(&in->recovery, "--recovery", optarg);
+		return recovery_add_or_epoch(&in->recovery, "--recovery", optarg);
 	case OPT_RECOVERY_TEST:
 		in->recovery.test = optarg;
 		break;
@@ -183,7 +184,7 @@ static int check_options(struct init *in)
 	conflict = recovery_conflict(&in->recovery, in->no_recovery);
 	if (*conflict)
 		return misuse("%s", conflict);
-	if (in->tpm2 && !in->no_recovery && !in->recovery.n)
+	if (in->tpm2 && !in->no_recovery && !recovery_given(&in->recovery))
 		return misuse("an archive that this machine's TPM alone opens is lost with it: name who "
 			      "can recover it (--recovery age1...), or say --no-recovery if that is meant");
 	if (!in->n_shelves && !in->profile_name)
@@ -445,7 +446,7 @@ static int make_archive(struct init *in, struct cof_diag *diag)
 	    .ret_auditor_secret = in->auditor ? in->auditor_secret->secret : NULL,
 	    .ret_archive_id = id,
 	};
-	int r;
+	int r, noted = 0;
 
 	if (!in->origin) {
 		if (gethostname(host, sizeof(host) - 1) < 0)
@@ -458,6 +459,8 @@ static int make_archive(struct init *in, struct cof_diag *diag)
 	r = owner_take(in->store, diag);
 	if (r == 0)
 		r = cof_archive_init(in->io, &p, diag);
+	if (r == 0)
+		noted = recovery_note(&in->recovery, in->io, diag);
 	if (owner_leave() < 0 && r == 0)
 		r = cof_fail(diag, -EPERM, "the archive was made, but this is no longer root's process");
 	if (r < 0)
@@ -466,7 +469,8 @@ static int make_archive(struct init *in, struct cof_diag *diag)
 	in->made_auditor = false;
 	free(in->opener.made);
 	in->opener.made = NULL;
-	return write_auditor(in, id, diag);
+	r = write_auditor(in, id, diag);
+	return r < 0 ? r : noted;
 }
 
 static int open_secret(struct init *in, struct cof_diag *diag)
@@ -507,7 +511,7 @@ static int make(struct init *in, const char *arg, struct cof_diag *diag)
 	if (r == 0)
 		r = open_store(in, arg, diag);
 	if (r == 0)
-		r = recovery_load_test(&in->recovery, in->store, diag);
+		r = recovery_load(&in->recovery, in->store, diag);
 	if (r == 0)
 		r = make_auditor(in, diag);
 	if (r == 0)

@@ -5,7 +5,10 @@
 #include "tools/opener.h"
 #include "tools/output.h"
 #include "tools/owner.h"
+#include "tools/file.h"
 #include "tools/recovery.h"
+#include "tools/share-gather.h"
+#include "tools/share-read.h"
 #include "tools/store.h"
 
 #include <fcntl.h>
@@ -19,6 +22,10 @@ enum {
 	OPT_IDENTITY,
 	OPT_ENVELOPE,
 	OPT_AUDITOR,
+	OPT_SHARES,
+	OPT_EPOCH,
+	OPT_SHARE_FD,
+	OPT_IDLE,
 };
 
 static const struct tool_option options[] = {
@@ -30,11 +37,19 @@ static const struct tool_option options[] = {
     [OPT_AUDITOR] = {"auditor", "RECIPIENT",
 		     "seals the auditor secret of the new lineage to this age recipient (age1...), in "
 		     "seal/auditor-N.age. May be given several times"},
+    [OPT_SHARES] = {"shares", NULL, "instead of --identity: a quorum types its shares, of the epoch that the envelope is sealed to"},
+    [OPT_EPOCH] = {"epoch", "FILE", "with --shares: that epoch's document; without it STORE/seal/recovery-epoch.json", true},
+    [OPT_SHARE_FD] = {"share-fd", "N", "with --shares: reads one share from the open descriptor N instead of the terminal; several times"},
+    [OPT_IDLE] = {"idle", "SECONDS", "with --shares: ends when nobody typed on the terminal for so long; 0: never (900)"},
     {0},
 };
 
 struct recovery_run {
-	const char *identity, *envelope;
+	const char *identity, *envelope, *epoch_path;
+	bool shares;
+	int fds[COF_CUSTODIANS_MAX];
+	unsigned n_fds, idle;
+	struct cof_epoch epoch;
 	struct opener_args open;
 	struct store store;
 	struct opener opener;
@@ -56,6 +71,18 @@ static int take_option(void *user, int option)
 		break;
 	case OPT_AUDITOR:
 		return recovery_add(&r->auditors, "--auditor", optarg);
+	case OPT_SHARES:
+		r->shares = true;
+		break;
+	case OPT_EPOCH:
+		r->epoch_path = optarg;
+		break;
+	case OPT_SHARE_FD:
+		if (r->n_fds == COF_COUNT(r->fds))
+			return misuse("--share-fd: at most %zu", COF_COUNT(r->fds));
+		return opener_take_fd("--share-fd", &r->fds[r->n_fds++]);
+	case OPT_IDLE:
+		return share_take_idle(&r->idle);
 	default:
 		return opener_take(&r->open, option);
 	}
@@ -68,8 +95,10 @@ static int check(const struct recovery_run *r)
 
 	if (*conflict)
 		return misuse("%s", conflict);
-	if (!r->identity)
-		return misuse("--identity FILE is wanted: that of a recipient of the envelope");
+	if (!r->identity == !r->shares)
+		return misuse("--identity FILE is wanted, that of a recipient of the envelope, or --shares");
+	if (!r->shares && (r->epoch_path || r->n_fds))
+		return misuse("--epoch and --share-fd go with --shares");
 	return EXIT_OK;
 }
 
@@ -109,6 +138,41 @@ static int not_mounted(const struct recovery_run *r, struct cof_diag *diag)
 	return 0;
 }
 
+/* ---- shares ---- */
+
+static int find_epoch(struct recovery_run *r, struct cof_diag *diag)
+{
+	cof_autobuf struct cof_buf text = {0};
+	struct cof_diag why = {""};
+	int err;
+
+	if (!r->epoch_path) {
+		err = recovery_find_epoch(r->store.io, &r->epoch, &why);
+		return err < 0 ? cof_fail(diag, err, "to which epoch is the envelope sealed? %s: give its document (--epoch FILE)", why.text) : 0;
+	}
+	err = file_load(r->epoch_path, COF_EPOCH_MAX, &text, diag);
+	return err == 0 ? cof_epoch_parse(text.data ? (char *)text.data : "", text.len, &r->epoch, diag) : err;
+}
+
+/* One identity, of the shares. */
+static int gather(struct recovery_run *r, struct cof_recover_params *p, struct cof_diag *diag)
+{
+	cof_autofree char *store = escaped(r->store.path);
+	char title[300];
+	struct share_gathering g = {
+	    .epoch = &r->epoch, .title = title, .fds = r->fds, .n_fds = r->n_fds, .passphrase_fd = -1, .idle = r->idle};
+	int err = find_epoch(r, diag);
+
+	if (err < 0)
+		return err;
+	snprintf(title, sizeof(title), "To recover the archive %.240s", store ? store : "?");
+	r->identities = cof_secret_alloc(COF_AGE_KEY);
+	if (!r->identities)
+		return cof_fail(diag, -ENOMEM, "no secure memory is left");
+	p->n_identities = 1;
+	return share_gather(&g, r->identities[0], diag);
+}
+
 static void say(const struct recovery_run *r, const struct cof_recovered_keys *k)
 {
 	cof_autofree char *store = shell_word(r->store.path), *mount = mount_command(&r->open, r->store.path);
@@ -127,8 +191,12 @@ static void say(const struct recovery_run *r, const struct cof_recovered_keys *k
 	       "checks it\nup to there. Next:\n"
 	       "  %s   # the mount puts the recovery on record\n"
 	       "  coffer verify %s\n"
-	       "  coffer seal recovery-renew %s --recovery age1...   # this envelope has been opened\n",
-	       k->lineage, mount ? mount : "mount -t coffer STORE DIR", store ? store : "STORE", store ? store : "STORE");
+	       "  coffer seal recovery-renew %s --recovery %s   # this envelope has been opened\n",
+	       k->lineage, mount ? mount : "mount -t coffer STORE DIR", store ? store : "STORE", store ? store : "STORE",
+	       r->shares ? "NEW-EPOCH.json" : "age1...");
+	if (r->shares)
+		printf("Warning: the epoch's secret was in this host's memory. A new epoch and new shares are due (coffer escrow epoch), and\n"
+		       "all that is sealed to the old one is to be sealed to the new one.\n");
 	if (!r->auditors.n)
 		printf("Warning: nobody holds the auditor secret of the new lineage (--auditor age1...).\n");
 }
@@ -145,9 +213,10 @@ static int act(struct recovery_run *r, const char *arg, struct cof_diag *diag)
 	if (!err)
 		err = not_mounted(r, diag);
 	if (!err)
-		err = identities_load(r->identity, r->store.path, &r->identities, &p.n_identities, diag);
-	if (!err)
 		err = load_envelope(r, &p, diag);
+	if (!err)
+		err = r->shares ? gather(r, &p, diag)
+				: identities_load(r->identity, r->store.path, &r->identities, &p.n_identities, diag);
 	if (!err)
 		err = opener_get(&r->open, r->store.path, true, &r->opener, diag);
 	if (err)
@@ -172,7 +241,7 @@ static int act(struct recovery_run *r, const char *arg, struct cof_diag *diag)
 
 static int run(const struct verb *self, int argc, char **argv)
 {
-	struct recovery_run r = {.open = OPENER_ARGS_INIT};
+	struct recovery_run r = {.open = OPENER_ARGS_INIT, .idle = SHARE_IDLE};
 	struct cof_diag diag = {""};
 	int code;
 
@@ -186,6 +255,7 @@ static int run(const struct verb *self, int argc, char **argv)
 	opener_done(&r.opener);
 	cof_secret_free(r.identities);
 	free(r.file);
+	cof_epoch_done(&r.epoch);
 	store_close(&r.store);
 	return code;
 }
@@ -195,7 +265,8 @@ const struct verb verb_recover = {
     .args = "STORE",
     .summary = "a new opener for an archive, from its envelope",
     .text = "For an archive whose opener is lost: on a new host, with a new TPM, without the passphrase. "
-	    "Opens the recovery envelope with the identity of one of its recipients, proves on the log that "
+	    "Opens the recovery envelope with the identity of one of its recipients, or with the shares of the "
+	    "epoch it is sealed to (--shares: one at a time, in any order; what is missing is shown, a wrong one named), proves on the log that "
 	    "the keys in it are this archive's, and makes keys/ and seal/ anew with one opener. The log is "
 	    "not touched. Interrupted, it may be run again.\n"
 	    "\n"

@@ -42,7 +42,7 @@ static const struct tool_option options[] = {
     [OPT_PIN] = {"pin", NULL, "add: the TPM's seal takes a PIN too"},
     [OPT_RECOVERY] = {"recovery", "RECIPIENT",
 		      "recovery-renew: an age recipient (age1...) who opens the envelope; several times: each "
-		      "alone"},
+		      "alone. Or the document of an epoch of escrow (a file): a quorum of its custodians opens it", true},
     [OPT_RECOVERY_TEST] = {"recovery-test", "FILE",
 			   "recovery-renew: tries the new envelope with this identity file too", true},
     [OPT_AUDITOR] = {"auditor", "RECIPIENT",
@@ -90,7 +90,7 @@ static int take_option(struct sealing *s, int option)
 		s->add.pin = true;
 		break;
 	case OPT_RECOVERY:
-		return recovery_add(&s->recovery, "--recovery", optarg);
+		return recovery_add_or_epoch(&s->recovery, "--recovery", optarg);
 	case OPT_RECOVERY_TEST:
 		s->recovery.test = optarg;
 		break;
@@ -239,6 +239,7 @@ static int seal_show(struct sealing *s, struct cof_diag *diag)
 
 	if (r == 0)
 		r = cof_store_status(s->store.io, status, diag);
+	recovery_tell_shares(s->store.io, cof_json_get(status, "recovery"));
 	if (r < 0)
 		return r;
 	if (s->json) {
@@ -338,13 +339,15 @@ static int seal_add(struct sealing *s, struct cof_diag *diag)
 static int seal_recovery(struct sealing *s, struct cof_diag *diag)
 {
 	struct cof_recovery recovery;
-	int r = recovery_load_test(&s->recovery, s->store.path, diag);
+	int r = recovery_load(&s->recovery, s->store.path, diag);
 
 	recovery = recovery_params(&s->recovery);
 	if (r == 0)
 		r = owner_take(s->store.path, diag);
 	if (r == 0)
 		r = cof_store_seal_recovery(s->store.io, &s->opener.secret, &recovery, diag);
+	if (r == 0)
+		r = recovery_note(&s->recovery, s->store.io, diag);
 	if (r == 0)
 		printf("The recovery envelope is a new one. Whoever opened the old one still does, wherever a "
 		       "copy of it is.\n");
@@ -500,7 +503,7 @@ static int check(struct sealing *s, const char *what, int n)
 	s->add.tpm = s->open.tpm;
 	if (!strcmp(what, "add") != !!s->add.seal)
 		return misuse("--new KIND goes with add, and add with it");
-	if (!strcmp(what, "recovery-renew") != (s->recovery.n > 0))
+	if (!strcmp(what, "recovery-renew") != recovery_given(&s->recovery))
 		return misuse("--recovery RECIPIENT goes with recovery-renew, and recovery-renew with it");
 	if (s->recovery.test && !s->recovery.n)
 		return misuse("--recovery-test goes with recovery-renew");

@@ -225,6 +225,59 @@ static int check_shelves(struct check *c, const struct store *s, struct cof_diag
 	return r;
 }
 
+/* ---- on record ---- */
+
+static void add_digests(struct cof_json *form, const char *key, const struct cof_json *part)
+{
+	const struct cof_json *files = cof_json_get(part, "measured");
+	struct cof_json *o = cof_json_object();
+
+	for (size_t i = 0; i < cof_json_count(files); i++) {
+		const struct cof_json *m = cof_json_at(files, i);
+		const char *path = cof_json_str(m, "path"), *digest = cof_json_str(m, "sha256");
+
+		if (path && digest)
+			cof_json_set_str(o, path, digest);
+	}
+	cof_json_set(form, key, o);
+}
+
+static struct cof_json *form_of(const struct check *c)
+{
+	const struct cof_json *shelves = cof_json_get(c->all, "shelves");
+	struct cof_json *form = cof_json_object(), *policies = cof_json_object();
+
+	for (size_t i = 0; i < cof_json_count(shelves); i++) {
+		const struct cof_json *s = cof_json_at(shelves, i);
+
+		cof_json_set_str(policies, cof_json_str(s, "name"), cof_json_str(s, "policy_sha256"));
+	}
+	add_digests(form, "program", cof_json_get(c->all, "program"));
+	add_digests(form, "daemon", cof_json_get(c->all, "daemon"));
+	cof_json_set(form, "policies", policies);
+	cof_json_set(form, "findings", cof_json_ref(c->findings));
+	return form;
+}
+
+/* That the check was made, and what came of it. */
+static int record(const struct check *c, const struct store *s, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *request = cof_json_object(), *answer = NULL;
+	cof_autobuf struct cof_buf detail = {0};
+
+	cof_buf_printf(&detail, "%zu finding%s", c->found, plural(c->found));
+	for (size_t i = 0; i < c->found && i < 3; i++)
+		cof_buf_printf(&detail, "%s %.300s", i ? ";" : ":", cof_json_str(cof_json_at(c->findings, i), "text"));
+	if (detail.failed)
+		return cof_fail(diag, -ENOMEM, "out of memory");
+	cof_json_set_str(request, "verb", "note");
+	cof_json_set_str(request, "type", "self-check");
+	cof_json_set_str(request, "outcome", c->found ? "failure" : "success");
+	cof_json_set_str(request, "detail", (char *)detail.data);
+	cof_json_set(request, "form", form_of(c));
+	return store_ask(s, request, store_keep_last, &answer, diag);
+}
+
 static int check_store(struct check *c, const char *arg, struct cof_diag *diag)
 {
 	autostore struct store s = {0};
@@ -234,6 +287,8 @@ static int check_store(struct check *c, const char *arg, struct cof_diag *diag)
 		r = check_daemon(c, &s, diag);
 	if (r == 0)
 		r = check_shelves(c, &s, diag);
+	if (r == 0)
+		r = record(c, &s, diag);
 	if (r == -ENOTCONN)
 		return cof_fail(diag, r, "%s is not mounted: there is no daemon to check", s.path);
 	return r;
@@ -347,8 +402,9 @@ const struct verb verb_self_check = {
 	    "\n"
 	    "With STORE, or PATH on a mounted archive, the same of its daemon: what it was made of when it "
 	    "was started and whether that is still on the disk, what it gave up (root, capabilities, system "
-	    "calls, files), where its keys are, and a digest of each shelf's policy. Each mount puts the "
-	    "digests on record, and what has changed since the last one: coffer log.\n"
+	    "calls, files), where its keys are, and a digest of each shelf's policy. That the check was made, its "
+	    "outcome and the digests are put on record then (coffer due counts from there), as each mount puts "
+	    "those of what it runs and what has changed since the last one: coffer events.\n"
 	    "\n"
 	    "Exit code: 0 all as it should be, 1 failed, 2 wrong usage, 3 something was found.",
     .options = options,

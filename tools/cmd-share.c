@@ -4,6 +4,7 @@
 #include "tools/file.h"
 #include "tools/opener.h"
 #include "tools/output.h"
+#include "tools/share-gather.h"
 #include "tools/share-read.h"
 
 #include "base/json.h"
@@ -15,7 +16,7 @@
 #define SECURE_BYTES (8u << 20)
 #define FDS_MAX COF_CUSTODIANS_MAX
 
-enum { OPT_EPOCH, OPT_SHARE_FD, OPT_NONCE, OPT_DECRYPT, OPT_OUTPUT, OPT_TO, OPT_REVEAL, OPT_PASSPHRASE_FD, OPT_JSON };
+enum { OPT_EPOCH, OPT_SHARE_FD, OPT_NONCE, OPT_DECRYPT, OPT_OUTPUT, OPT_TO, OPT_REVEAL, OPT_PASSPHRASE_FD, OPT_IDLE, OPT_JSON };
 
 static const struct tool_option options[] = {
     [OPT_EPOCH] = {"epoch", "FILE", "the epoch's document, of the kit or of coffer escrow", true},
@@ -29,6 +30,7 @@ static const struct tool_option options[] = {
     [OPT_REVEAL] = {"reveal", NULL, "combine: prints the epoch's secret as an age identity. Whoever sees it opens everything that "
 				    "was ever encrypted to this epoch"},
     [OPT_PASSPHRASE_FD] = {"passphrase-fd", "N", "combine: reads the epoch's passphrase from descriptor N instead of the terminal"},
+    [OPT_IDLE] = {"idle", "SECONDS", "ends when nobody typed on the terminal for so long; 0: never (900)"},
     [OPT_JSON] = {"json", NULL, "prints one JSON object"},
     {0},
 };
@@ -36,7 +38,7 @@ static const struct tool_option options[] = {
 struct sharing {
 	const char *epoch_path, *nonce, *decrypt, *output;
 	int fds[FDS_MAX], passphrase_fd;
-	unsigned n_fds;
+	unsigned n_fds, idle;
 	uint8_t to[COF_AGE_RECIPIENTS][COF_AGE_KEY];
 	size_t n_to;
 	bool reveal, json;
@@ -67,7 +69,7 @@ static int one_share(struct sharing *s, struct cof_slip39_share *share, int *ret
 	struct cof_epoch_session *session = NULL;
 	enum cof_slip39_added added;
 	unsigned holder = 0;
-	int r = share_read(s->n_fds ? s->fds[0] : -1, "Share", s->words, diag);
+	int r = share_read(s->n_fds ? s->fds[0] : -1, "Share", s->idle, s->words, diag);
 
 	if (r == -ECANCELED)
 		return cof_fail(diag, r, "no share was given");
@@ -149,82 +151,6 @@ static int prove(struct sharing *s, struct cof_diag *diag)
 
 /* ---- a quorum ---- */
 
-static int add_one(struct sharing *s, struct cof_epoch_session *session, int fd, struct cof_diag *diag)
-{
-	enum cof_slip39_added added = COF_SLIP39_TAKEN;
-	unsigned holder = 0;
-	int r = share_read(fd, "Share", s->words, diag);
-	const char *name;
-
-	if (r == 0)
-		r = cof_epoch_session_add(session, s->words, strlen(s->words), &added, &holder, diag);
-	cof_wipe(s->words, SHARE_ROOM);
-	if (r < 0)
-		return r;
-	name = s->epoch.scheme.custodian[holder].name;
-	fprintf(stderr, "%s: %s\n", name, added == COF_SLIP39_TAKEN	 ? "taken"
-					  : added == COF_SLIP39_DUPLICATE ? "was there already"
-									  : "right, and not needed; it is not kept");
-	return 0;
-}
-
-static void say_missing(const struct cof_epoch_session *session)
-{
-	cof_autobuf struct cof_buf b = {0};
-
-	cof_epoch_session_missing(session, &b);
-	if (b.len)
-		fprintf(stderr, "Still missing, %s\n", b.data);
-}
-
-/* Wrong shares are said and passed over, so that those who are there can go on. */
-static int gather(struct sharing *s, struct cof_epoch_session *session, struct cof_diag *diag)
-{
-	struct cof_epoch_progress p = {.ready = false};
-	unsigned at = 0;
-
-	for (;;) {
-		struct cof_diag why = {""};
-		int r;
-
-		cof_epoch_session_progress(session, &p);
-		if (p.ready || (s->n_fds && at == s->n_fds))
-			break;
-		if (!s->n_fds)
-			say_missing(session);
-		r = add_one(s, session, s->n_fds ? s->fds[at++] : -1, &why);
-		if (r == -EKEYREJECTED || r == -EUCLEAN || r == -EINVAL || r == -E2BIG)
-			complain("%s", why.text);
-		else if (r == -ECANCELED)
-			break;
-		else if (r < 0)
-			return cof_fail(diag, r, "%s", why.text);
-	}
-	if (!p.ready) {
-		cof_autobuf struct cof_buf b = {0};
-
-		cof_epoch_session_missing(session, &b);
-		return cof_fail(diag, -EAGAIN, "not enough shares: %s", b.data ? (char *)b.data : "");
-	}
-	return 0;
-}
-
-static int get_passphrase(const struct sharing *s, char *out, struct cof_diag *diag)
-{
-	size_t n = 0;
-	int r = 0;
-
-	if (s->passphrase_fd >= 0)
-		r = cof_read_all(s->passphrase_fd, out, COF_PASSPHRASE_MAX + 1, &n);
-	else if (s->epoch.passphrase)
-		return cof_passphrase_ask("the epoch", false, out, &n, diag);
-	if (r < 0)
-		return cof_fail(diag, r, "the passphrase's descriptor: %s", strerror(-r));
-	if (n && out[n - 1] == '\n')
-		out[n - 1] = 0;
-	return 0;
-}
-
 static int write_new(const char *path, const void *p, size_t n, struct cof_diag *diag)
 {
 	cof_autoclose int fd = -1;
@@ -279,18 +205,14 @@ static int reveal(const uint8_t identity[COF_AGE_KEY])
 static int combine(struct sharing *s, struct cof_diag *diag)
 {
 	cof_autosecret uint8_t(*identity)[COF_AGE_KEY] = cof_secret_alloc(sizeof(*identity));
-	cof_autosecret char *passphrase = cof_secret_alloc(COF_PASSPHRASE_ROOM);
-	struct cof_epoch_session *session = NULL;
-	int r = identity && passphrase ? cof_epoch_session_new(&s->epoch, &session) : -ENOMEM;
+	const struct share_gathering g = {.epoch = &s->epoch,
+					  .title = s->reveal ? "To show the epoch's secret" : "To decrypt one file",
+					  .fds = s->fds,
+					  .n_fds = s->n_fds,
+					  .passphrase_fd = s->passphrase_fd,
+					  .idle = s->idle};
+	int r = identity ? share_gather(&g, *identity, diag) : cof_fail(diag, -ENOMEM, "no secure memory is left");
 
-	if (r < 0)
-		return cof_fail(diag, r, "no secure memory is left");
-	r = gather(s, session, diag);
-	if (r == 0)
-		r = get_passphrase(s, passphrase, diag);
-	if (r == 0)
-		r = cof_epoch_session_secret(session, passphrase, *identity, diag);
-	cof_epoch_session_free(session);
 	if (r == 0)
 		r = s->reveal ? reveal(*identity) : deliver(s, (const uint8_t(*)[COF_AGE_KEY])identity, diag);
 	if (r == 0 && !s->epoch.rehearsal)
@@ -319,6 +241,8 @@ static int take(struct sharing *s, int option)
 		return opener_take_fd("--share-fd", &s->fds[s->n_fds++]);
 	case OPT_PASSPHRASE_FD:
 		return opener_take_fd("--passphrase-fd", &s->passphrase_fd);
+	case OPT_IDLE:
+		return share_take_idle(&s->idle);
 	case OPT_TO:
 		return take_recipient(s);
 	case OPT_REVEAL:
@@ -363,7 +287,7 @@ static int choose(const struct sharing *s, const char *action, action_fn *ret)
 
 static int run(const struct verb *self, int argc, char **argv)
 {
-	struct sharing s = {.passphrase_fd = -1};
+	struct sharing s = {.passphrase_fd = -1, .idle = SHARE_IDLE};
 	struct cof_diag diag = {""};
 	action_fn act = NULL;
 	int option, code, r;

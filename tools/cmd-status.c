@@ -112,6 +112,7 @@ static int get_status(const char *arg, struct cof_json **ret, struct cof_diag *d
 	}
 	cof_json_set_str(status, "store", s.path);
 	add_vaults(&s, status);
+	recovery_tell_shares(s.io, cof_json_get(status, "recovery"));
 	if (dead)
 		cof_json_set_str(status, "dead_mount", s.mount);
 	if (mute)

@@ -12,8 +12,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-#define LOG "coffer log STORE --events"
-
 void compliance_says(struct looked *l, enum finding finding, const char *command, const char *fmt, ...)
 {
 	va_list ap;
@@ -25,140 +23,11 @@ void compliance_says(struct looked *l, enum finding finding, const char *command
 	va_end(ap);
 }
 #define SAY compliance_says
+#define not_built compliance_not_built
 
-static void not_built(struct looked *l, const char *what)
+void compliance_not_built(struct looked *l, const char *what)
 {
 	SAY(l, FAIL, NULL, "this version has no %s", what);
-}
-
-/* ---- recording ---- */
-
-static void check_events(struct looked *l)
-{
-	if (!l->f->events)
-		SAY(l, MANUAL, LOG, "no event is in the chain yet: make one (rm of a committed file) and look at its fields");
-	else if (l->f->events_without_outcome)
-		SAY(l, FAIL, LOG, "%llu of %llu events do not say success or failure", (unsigned long long)l->f->events_without_outcome,
-		    (unsigned long long)l->f->events);
-	else
-		SAY(l, PASS, LOG, "all %llu events carry type, time, actor and outcome", (unsigned long long)l->f->events);
-}
-
-static void check_coverage(struct looked *l)
-{
-	if (!l->p->coverage)
-		SAY(l, NOT_APPLICABLE, NULL, "the policy names no level of table 5-1");
-	else
-		SAY(l, FAIL, NULL, "coverage of level %u is not judged here yet: coffer coverage tells it",
-		    l->p->coverage);
-}
-
-/* The text of a file in a directory. */
-static bool any_has(const char *dir, const char *text)
-{
-	DIR *d = opendir(dir);
-	struct dirent *e;
-	bool found = false;
-
-	while (d && !found && (e = readdir(d))) {
-		static char buf[65536];
-		cof_autofree char *path = NULL;
-		cof_autoclose int fd = -1;
-		size_t n = 0;
-
-		if (asprintf(&path, "%s/%s", dir, e->d_name) < 0) {
-			path = NULL;
-			break;
-		}
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-		if (fd >= 0 && cof_read_all(fd, buf, sizeof(buf) - 1, &n) == 0) {
-			buf[n] = '\0';
-			found = strstr(buf, text) != NULL;
-		}
-	}
-	if (d)
-		closedir(d);
-	return found;
-}
-
-static void check_attempts(struct looked *l)
-{
-	const struct done *d = facts_last(l->f, "refused");
-
-	if (!any_has("/etc/audit/rules.d", "coffer-refused"))
-		SAY(l, FAIL, "coffer init --profile prints the rules",
-		    "refusals that reach Coffer: %llu on record; but no audit rule in /etc/audit/rules.d catches what the kernel "
-		    "refuses first",
-		    (unsigned long long)(d ? d->count : 0));
-	else if (!d)
-		SAY(l, MANUAL, LOG, "the audit rule is there; no attempt is on record yet: try rm of a committed file");
-	else
-		SAY(l, PASS, LOG, "%llu refusals on record, and the audit rule is there for what the kernel refuses",
-		    (unsigned long long)d->count);
-}
-
-static void check_gaps(struct looked *l)
-{
-	if (!l->f->heartbeats)
-		SAY(l, FAIL, "coffer log STORE", "%llu mounts and %llu unmounts are on record, but no sign of life in between",
-		    (unsigned long long)l->f->mounts, (unsigned long long)l->f->unmounts);
-	else
-		SAY(l, MANUAL, "coffer log STORE", "%llu mounts, %llu unmounts and %llu heartbeats on record: look for gaps",
-		    (unsigned long long)l->f->mounts, (unsigned long long)l->f->unmounts, (unsigned long long)l->f->heartbeats);
-}
-
-static void check_reads(struct looked *l)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < l->f->n_shelves; i++)
-		n += l->f->shelves[i].policy.read_events;
-	if (!n)
-		SAY(l, FAIL, "coffer shelf list STORE", "no shelf has read_events = yes");
-	else if (!facts_last(l->f, "read"))
-		SAY(l, MANUAL, LOG, "%zu shelves ask for it, no reading is on record: read a file there and look", n);
-	else
-		SAY(l, PASS, LOG, "%zu shelves ask for it, %llu readings on record", n,
-		    (unsigned long long)facts_last(l->f, "read")->count);
-}
-
-static void check_changes(struct looked *l)
-{
-	if (l->p->changes)
-		not_built(l, "forms for changes of ledgers");
-	else
-		SAY(l, NOT_APPLICABLE, NULL, "the policy asks for none");
-}
-
-static void check_leaks(struct looked *l)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < l->f->n_shelves; i++)
-		n += l->f->shelves[i].policy.leak_guard != 0;
-	SAY(l, FAIL, "coffer shelf list STORE", "%zu of %zu shelves have a leak guard; but a key that slipped in cannot be redacted in "
-						"this version",
-	    n, l->f->n_shelves);
-}
-
-static void check_clock(struct looked *l)
-{
-	bool late = l->p->proof && (l->f->last_proof == INT64_MIN || l->now - l->f->last_proof > l->p->proof);
-	char text[32];
-
-	if (late)
-		SAY(l, FAIL, "coffer clock STORE", "a proof of time is wanted at least so often, and the newest is %s",
-		    l->f->last_proof == INT64_MIN ? "none at all" : "older");
-	else if (!l->f->mounted)
-		SAY(l, MANUAL, "coffer clock STORE", "not mounted: the deviation of the clock is not known");
-	else if (l->f->deviation_ms > l->f->deviation_limit_ms || -l->f->deviation_ms > l->f->deviation_limit_ms)
-		SAY(l, FAIL, "coffer clock STORE", "the wall clock is off by %lld ms, allowed are %lld",
-		    (long long)l->f->deviation_ms, (long long)l->f->deviation_limit_ms);
-	else {
-		cof_span_text(l->p->deviation, text);
-		SAY(l, PASS, "coffer clock STORE", "off by %lld ms of %s allowed; %llu steps of the clock on record",
-		    (long long)l->f->deviation_ms, text, (unsigned long long)l->f->clock_steps);
-	}
 }
 
 /* ---- keeping ---- */
@@ -200,20 +69,44 @@ static void check_retention(struct looked *l)
 	    "on_site is kept by retention_min; whether each end is behind the certificates' last day is for you to compare (coffer ls)");
 }
 
+/* The kinds of the level without a shelf, and how many there are. */
+static size_t kinds_without(const struct looked *l, unsigned level, struct cof_buf *ret)
+{
+	const struct cof_record_kind *kinds;
+	size_t n = cof_records(&kinds), wanted = 0;
+
+	for (size_t k = 0; k < n; k++) {
+		bool found = false;
+
+		if (!kinds[k].level[level - 1])
+			continue;
+		wanted++;
+		for (size_t i = 0; i < l->f->n_shelves; i++)
+			found |= cof_record_kind_find(l->f->shelves[i].policy.record_kind) == &kinds[k];
+		if (!found)
+			cof_buf_printf(ret, "%s%s", ret->len ? ", " : "", cof_record_kind_name(&kinds[k]));
+	}
+	return wanted;
+}
+
 static void check_kinds(struct looked *l)
 {
+	cof_autobuf struct cof_buf without = {0};
 	size_t n = 0;
 
 	for (size_t i = 0; i < l->f->n_shelves; i++)
 		n += l->f->shelves[i].policy.record_kind[0] != '\0';
-	SAY(l, FAIL, "coffer shelf list STORE", "%zu of %zu shelves name a kind of record; format and readers of this release are not in "
-						"the chain",
-	    n, l->f->n_shelves);
-}
-
-static bool people_of(const struct looked *l, struct cof_people *ret)
-{
-	return l->f->people && cof_people_parse(l->f->people, strlen(l->f->people), NULL, 0, NULL, ret, NULL) == 0;
+	if (!l->p->record_kinds) {
+		SAY(l, n ? MANUAL : FAIL, "coffer shelf list STORE", "%zu of %zu shelves name a kind of record; the sources have no "
+			"list of kinds: whether all have a shelf is for you to look", n, l->f->n_shelves);
+		return;
+	}
+	n = kinds_without(l, l->p->record_kinds, &without);
+	if (without.len)
+		SAY(l, FAIL, "coffer coverage STORE --records", "without a shelf: %.400s", (char *)without.data);
+	else
+		SAY(l, MANUAL, "coffer coverage STORE --records", "each of %zu kinds has a shelf; format document and readers of this "
+			"release are in the archive only if you have put them there", n);
 }
 
 static bool asks_auditor(const struct cof_policy *p)
@@ -234,7 +127,7 @@ static void check_removal(struct looked *l)
 			    l->f->shelves[i].name);
 			return;
 		}
-	if (!people_of(l, &people)) {
+	if (!facts_people(l->f, &people)) {
 		SAY(l, FAIL, "coffer people show STORE", "the archive has no people: nobody is auditor");
 		return;
 	}
@@ -254,7 +147,7 @@ static void check_persons(struct looked *l)
 {
 	struct cof_people people;
 
-	if (!people_of(l, &people)) {
+	if (!facts_people(l->f, &people)) {
 		SAY(l, FAIL, "coffer people set STORE FILE", "the archive has no people");
 		return;
 	}
@@ -299,7 +192,7 @@ static void check_dates(struct looked *l, const char *names)
 	size_t n;
 
 	as.policy = *l->p;
-	n = obligations_of(&as, o);
+	n = obligations_of(&as, l->now, o);
 	for (size_t i = 0; i < n; i++) {
 		if (!cof_profile_has(names, o[i].name))
 			continue;
@@ -351,12 +244,12 @@ static void check_escrow(struct looked *l)
 
 static void check_owners(struct looked *l)
 {
-	if (!l->f->people_frames)
+	if (!l->f->people)
 		SAY(l, FAIL, "coffer people set STORE FILE", "three failures lock the door, but no people are enrolled");
 	else
 		SAY(l, PASS, "coffer people show STORE", "people are enrolled (%llu files so far); three wrong secrets lock the door, and "
 							 "unlocking is an event",
-		    (unsigned long long)l->f->people_frames);
+		    (unsigned long long)facts_count(l->f, "people-set"));
 }
 
 static void check_activation(struct looked *l)
@@ -376,7 +269,7 @@ static void check_activation(struct looked *l)
 	if (l->p->hardware_officers) {
 		bool bad = false;
 
-		if (!people_of(l, &people)) {
+		if (!facts_people(l->f, &people)) {
 			SAY(l, FAIL, "coffer people show STORE", "no officers are enrolled");
 			return;
 		}
@@ -398,14 +291,25 @@ static void check_activation(struct looked *l)
 
 static void check_calendar(struct looked *l)
 {
+	const struct cas *c = &l->f->cas;
 	struct looked crl = *l;
+	char due[32];
 
+	for (size_t i = 0; i < c->keys.n; i++) {
+		if (!ca_overdue(&c->keys.ca[i], l->now))
+			continue;
+		cof_time_text(c->keys.ca[i].due, due);
+		SAY(l, FAIL, "coffer calendar STORE", "%.200s should have had a new key by %.10s", c->keys.ca[i].name, due);
+		return;
+	}
 	check_dates(&crl, "crl");
 	if (crl.finding == FAIL)
 		*l = crl;
+	else if (!c->keys.n)
+		SAY(l, MANUAL, "coffer calendar STORE --crl", "no CA's certificate is archived: its dates are for you to compare");
 	else
-		SAY(l, MANUAL, "coffer due STORE", "the dates of keys and certificates are for you to compare: this report does not look into "
-						   "certificates");
+		SAY(l, PASS, "coffer calendar STORE --crl", "no new key and no CRL is overdue, by the certificates of %zu CAs and the CRLs "
+			"of %zu that are archived", c->keys.n, c->crls.n);
 }
 
 /* ---- away from the host ---- */

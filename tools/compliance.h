@@ -27,5 +27,16 @@ extern const struct compliance_row compliance_rows[]; /* rule NULL behind the la
 /* One check for each row (compliance-checks.c); a capability that does not exist yet never passes. */
 void compliance_says(struct looked *l, enum finding finding, const char *command, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+void compliance_not_built(struct looked *l, const char *what);
+
+/* compliance-recording.c */
+void check_events(struct looked *l);
+void check_coverage(struct looked *l);
+void check_attempts(struct looked *l);
+void check_gaps(struct looked *l);
+void check_reads(struct looked *l);
+void check_changes(struct looked *l);
+void check_leaks(struct looked *l);
+void check_clock(struct looked *l);
 
 #endif

@@ -1,69 +1,111 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One pass over the frames of an archive, and its status. */
+/* Events, shelves, policy, people and certificates of an archive, and its status. */
 #include "tools/facts.h"
-#include "fs/rules/approve.h"
 
 #include <stdio.h>
 
-/* ---- frames ---- */
-
-static int take_event(struct facts *f, const struct cof_json *e, int64_t time, uint64_t sequence)
+static int64_t time_of(const struct cof_json *e, const char *key)
 {
-	const char *type = cof_json_str(e, "event");
-	struct done *d = NULL, *grown;
+	const char *text = cof_json_str(e, key);
+	int64_t ns;
+
+	return text && cof_time_parse(text, &ns) == 0 ? ns : INT64_MIN;
+}
+
+/* ---- what each thing says ---- */
+
+static struct done *done_of(struct facts *f, const char *type, int *ret)
+{
+	struct done *grown;
+
+	*ret = 0;
+	for (size_t i = 0; i < f->n_done; i++)
+		if (!strcmp(f->done[i].type, type))
+			return &f->done[i];
+	if (f->n_done == DONE_MAX || strlen(type) >= sizeof(grown->type))
+		return NULL;
+	grown = reallocarray(f->done, f->n_done + 1, sizeof(*grown));
+	if (!grown) {
+		*ret = -ENOMEM;
+		return NULL;
+	}
+	f->done = grown;
+	grown += f->n_done++;
+	memset(grown, 0, sizeof(*grown));
+	memcpy(grown->type, type, strlen(type) + 1);
+	return grown;
+}
+
+/*
+ * A self-check that found something was not passed. What a log that is imported says is its program's word: that
+ * something was done counts by a person's signature, or by Coffer itself.
+ */
+static bool is_done(const struct cof_json *e)
+{
+	const char *outcome = cof_json_str(e, "outcome"), *type = cof_json_str(e, "event"), *source = cof_json_str(e, "source");
+
 	enum cof_review kind;
 
-	f->events++;
-	f->events_without_outcome += !cof_json_str(e, "outcome");
-	if (!type || strlen(type) >= sizeof(d->type))
-		return 0;
+	if (!type || (source && strcmp(source, "coffer") != 0 && strcmp(source, "person") != 0))
+		return false;
 	/* One that does not say what was looked at reviewed nothing. */
 	if (cof_review_find(type, &kind) == 0 && !cof_json_get(e, "reviewed_to"))
-		return 0;
-	for (size_t i = 0; i < f->n_done && !d; i++)
-		d = strcmp(f->done[i].type, type) ? NULL : &f->done[i];
-	if (!d) {
-		grown = realloc(f->done, (f->n_done + 1) * sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		f->done = grown;
-		d = &grown[f->n_done++];
-		memset(d, 0, sizeof(*d));
-		snprintf(d->type, sizeof(d->type), "%s", type);
-	}
-	d->time = time;
-	d->sequence = sequence;
+		return false;
+	return strcmp(type, "self-check") != 0 || !outcome || !strcmp(outcome, "success");
+}
+
+static int take_event(void *user, struct cof_json *e)
+{
+	const char *type = cof_json_str(e, "event");
+	struct facts *f = user;
+	int64_t sequence = 0;
+	struct done *d;
+	int r = 0;
+
+	f->events++;
+	coverage_take(f->coverage, e);
+	d = is_done(e) ? done_of(f, type, &r) : NULL;
+	if (!d)
+		return r;
+	(void)cof_json_int(e, "sequence", &sequence);
+	d->time = time_of(e, "time");
+	d->sequence = (uint64_t)sequence;
 	d->count++;
 	return 0;
 }
 
-static int take_shelf(struct facts *f, const struct cof_json *e)
+static int take_shelf(void *user, struct cof_json *e)
 {
 	const char *text = cof_json_str(e, "policy"), *path = cof_json_str(e, "path");
 	struct facts_shelf *s = NULL, *grown;
+	struct facts *f = user;
 	int64_t ino;
 
-	if (!text || cof_json_int(e, "object", &ino) < 0)
+	if (!text || (cof_json_int(e, "ino", &ino) < 0 && cof_json_int(e, "object", &ino) < 0))
 		return 0;
 	for (size_t i = 0; i < f->n_shelves && !s; i++)
 		s = f->shelves[i].ino == ino ? &f->shelves[i] : NULL;
 	if (!s) {
-		grown = realloc(f->shelves, (f->n_shelves + 1) * sizeof(*grown));
+		grown = reallocarray(f->shelves, f->n_shelves + 1, sizeof(*grown));
 		if (!grown)
 			return -ENOMEM;
 		f->shelves = grown;
 		s = &grown[f->n_shelves++];
 		memset(s, 0, sizeof(*s));
 		s->ino = ino;
+		s->files = -1;
 		cof_policy_default(&s->policy);
 	}
+	if (!path)
+		path = cof_json_str(e, "name");
 	if (path)
 		snprintf(s->name, sizeof(s->name), "%s", path);
+	(void)cof_json_int(e, "files", &s->files);
 	/* What a later version wrote is left as it was known. */
 	return cof_policy_parse(text, strlen(text), &s->policy, NULL) == -ENOMEM ? -ENOMEM : 0;
 }
 
-static int take_policy(struct facts *f, const struct cof_json *e, uint64_t sequence)
+static int set_policy(struct facts *f, const struct cof_json *e, uint64_t sequence)
 {
 	const char *text = cof_json_str(e, "policy");
 	struct cof_profile_file file;
@@ -77,11 +119,11 @@ static int take_policy(struct facts *f, const struct cof_json *e, uint64_t seque
 	return 0;
 }
 
-static int take_people(struct facts *f, const struct cof_json *e)
+static int take_people(void *user, struct cof_json *e)
 {
 	const char *text = cof_json_str(e, "people");
+	struct facts *f = user;
 
-	f->people_frames++;
 	if (!text)
 		return 0;
 	free(f->people);
@@ -89,66 +131,22 @@ static int take_people(struct facts *f, const struct cof_json *e)
 	return f->people ? 0 : -ENOMEM;
 }
 
-static int64_t time_of(const struct cof_json *e, const char *key)
-{
-	const char *text = cof_json_str(e, key);
-	int64_t ns;
-
-	return text && cof_time_parse(text, &ns) == 0 ? ns : INT64_MIN;
-}
-
-static int take_mount(struct facts *f, struct cof_json *e)
+static int take_measured(struct facts *f, const struct cof_json *e)
 {
 	struct cof_json *measured = cof_json_get(e, "measured");
 	const char *text = measured ? cof_json_text(measured, false) : NULL;
 
-	f->mounts++;
 	cof_buf_done(&f->measured);
 	if (text)
 		cof_buf_printf(&f->measured, "%s", text);
 	return f->measured.failed ? -ENOMEM : 0;
 }
 
-static int take_frame(void *user, struct cof_json *e)
+static int take_certificate(void *user, struct cof_json *certificate)
 {
 	struct facts *f = user;
-	const char *type = cof_json_str(e, "type");
-	int64_t time = time_of(e, "record_time"), sequence = 0, elsewhere = 0;
 
-	f->frames++;
-	if (!type)
-		return 0;
-	(void)cof_json_int(e, "sequence", &sequence);
-	if (!strcmp(type, "event"))
-		return take_event(f, e, time, (uint64_t)sequence);
-	if (!strcmp(type, "shelf"))
-		return take_shelf(f, e);
-	if (!strcmp(type, "policy"))
-		return take_policy(f, e, (uint64_t)sequence);
-	if (!strcmp(type, "people"))
-		return take_people(f, e);
-	if (!strcmp(type, "mount"))
-		return take_mount(f, e);
-	f->unmounts += !strcmp(type, "unmount");
-	f->heartbeats += !strcmp(type, "heartbeat");
-	f->clock_steps += !strcmp(type, "clock");
-	f->requests += !strcmp(type, "request");
-	f->approvals += !strcmp(type, "approval");
-	if (!strcmp(type, "cosign") && cof_json_int(e, "elsewhere", &elsewhere) == 0 && elsewhere)
-		f->last_offsite = time_of(e, "proof_time");
-	return 0;
-}
-
-/* ---- where they come from ---- */
-
-static int keep_status(void *user, struct cof_json *entry)
-{
-	struct facts *f = user;
-	const char *text = cof_json_text(entry, false);
-
-	cof_json_free(f->status);
-	f->status = NULL;
-	return text ? cof_json_parse(text, strlen(text), &f->status) : -ENOMEM;
+	return cas_take(&f->cas, certificate);
 }
 
 static int keep_clock(void *user, struct cof_json *entry)
@@ -162,22 +160,86 @@ static int keep_clock(void *user, struct cof_json *entry)
 	return 0;
 }
 
+/* ---- through the daemon ---- */
+
+static int take_policy(void *user, struct cof_json *e)
+{
+	int64_t sequence = 0;
+
+	if (!cof_json_bool(e, "set"))
+		return 0;
+	(void)cof_json_int(e, "sequence", &sequence);
+	return set_policy(user, e, (uint64_t)sequence);
+}
+
+static int ask(struct facts *f, const char *verb, cof_show_fn fn, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *request = cof_json_object();
+
+	cof_json_set_str(request, "verb", verb);
+	return store_ask(&f->store, request, fn, f, diag);
+}
+
 static int from_daemon(struct facts *f, struct cof_diag *diag)
 {
-	cof_autojson struct cof_json *request = cof_json_object(), *clock = cof_json_object();
-	int r;
+	struct cof_diag none = {""};
+	int64_t frames = 0;
+	int r = ask(f, "clock", keep_clock, diag);
 
-	cof_json_set_str(clock, "verb", "clock");
-	r = store_ask(&f->store, clock, keep_clock, f, diag);
+	(void)cof_json_int(f->status, "frames", &frames);
+	f->frames = (uint64_t)frames;
+	if (r == 0)
+		r = take_measured(f, f->status);
+	if (r == 0)
+		r = ask(f, "events", take_event, diag);
+	if (r == 0)
+		r = ask(f, "shelves", take_shelf, diag);
+	if (r == 0)
+		r = ask(f, "policy", take_policy, diag);
+	if (r == 0)
+		r = ask(f, "certificates", take_certificate, diag);
 	if (r < 0)
 		return r;
-	cof_json_set_str(request, "verb", "log");
-	cof_json_set_uint(request, "from", 0);
-	return store_ask(&f->store, request, take_frame, f, diag);
+	r = ask(f, "people", take_people, &none);
+	return r == -ENOENT ? 0 : r < 0 ? cof_fail(diag, r, "%s", none.text) : 0;
+}
+
+/* ---- of a store that nobody has open ---- */
+
+static int take_certificates(struct facts *f, const struct cof_json *e)
+{
+	const struct cof_json *all = cof_json_get(e, "certificates");
+	int r = 0;
+
+	for (size_t i = 0; all && i < cof_json_count(all) && r == 0; i++)
+		r = cas_take(&f->cas, cof_json_at(all, i));
+	return r;
+}
+
+static int take_frame(void *user, struct cof_json *e)
+{
+	const char *type = cof_json_str(e, "type");
+	struct facts *f = user;
+	int64_t sequence = 0;
+
+	f->frames++;
+	if (!type)
+		return 0;
+	(void)cof_json_int(e, "sequence", &sequence);
+	if (!strcmp(type, "shelf"))
+		return take_shelf(f, e);
+	if (!strcmp(type, "policy"))
+		return set_policy(f, e, (uint64_t)sequence);
+	if (!strcmp(type, "people"))
+		return take_people(f, e);
+	if (!strcmp(type, "commit"))
+		return take_certificates(f, e);
+	return strcmp(type, "mount") ? 0 : take_measured(f, e);
 }
 
 static int from_store(struct facts *f, struct opener_args *args, struct cof_diag *diag)
 {
+	const struct cof_events_query all = {.since = INT64_MIN, .until = INT64_MAX};
 	cof_autojson struct cof_json *clock = cof_json_object();
 	struct opener opener = {0};
 	uint64_t next;
@@ -193,6 +255,8 @@ static int from_store(struct facts *f, struct opener_args *args, struct cof_diag
 		r = opener_find_as_owner(args, f->store.io, f->store.path, &opener, diag);
 	if (r == 0)
 		r = cof_store_show_log(f->store.io, &opener.secret, 0, take_frame, f, &next, diag);
+	if (r == 0)
+		r = cof_store_events(f->store.io, &opener.secret, &all, take_event, f, &next, diag);
 	opener_done(&opener);
 	return r;
 }
@@ -204,16 +268,22 @@ int facts_gather(const char *arg, struct opener_args *opener, struct facts *ret,
 
 	cof_profile_default(&ret->policy);
 	ret->last_proof = ret->last_offsite = INT64_MIN;
+	ret->coverage = coverage_new();
+	if (r == 0 && !ret->coverage)
+		r = cof_fail(diag, -ENOMEM, "out of memory");
 	if (r < 0)
 		return r;
 	cof_json_set_str(request, "verb", "status");
-	r = store_ask(&ret->store, request, keep_status, ret, diag);
+	r = store_ask(&ret->store, request, store_keep_last, &ret->status, diag);
 	ret->mounted = r == 0;
 	if (r == 0)
 		r = from_daemon(ret, diag);
 	else if (r == -ENOTCONN)
 		r = from_store(ret, opener, diag);
+	if (r == 0)
+		ret->last_offsite = time_of(cof_json_get(ret->status, "archived"), "confirmed");
 	ret->created = ret->store.conf.created;
+	cas_judge(&ret->cas, &ret->policy);
 	return r;
 }
 
@@ -222,6 +292,8 @@ void facts_done(struct facts *f)
 	store_close(&f->store);
 	cof_json_free(f->status);
 	cof_buf_done(&f->measured);
+	coverage_free(f->coverage);
+	cas_done(&f->cas);
 	free(f->done);
 	free(f->shelves);
 	free(f->people);
@@ -233,4 +305,16 @@ const struct done *facts_last(const struct facts *f, const char *type)
 		if (!strcmp(f->done[i].type, type))
 			return &f->done[i];
 	return NULL;
+}
+
+uint64_t facts_count(const struct facts *f, const char *type)
+{
+	const struct done *d = facts_last(f, type);
+
+	return d ? d->count : 0;
+}
+
+bool facts_people(const struct facts *f, struct cof_people *ret)
+{
+	return f->people && cof_people_parse(f->people, strlen(f->people), NULL, 0, NULL, ret, NULL) == 0;
 }

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an archive's chain and store tell, gathered in one pass for coffer due and coffer compliance. */
+/*
+ * What an archive's chain and store tell, for coffer due, coverage and compliance. Bounded: what is kept does not grow
+ * with the archive, but by types of events, shelves and CAs.
+ */
 #ifndef COFFER_FACTS_H
 #define COFFER_FACTS_H
 
+#include "tools/cas.h"
+#include "tools/coverage.h"
 #include "tools/shelves.h"
 
 #include "fs/rules/profile.h"
@@ -13,9 +18,12 @@ struct done { /* the last event of a type */
 	uint64_t sequence, count;
 };
 
+#define DONE_MAX 1024 /* types of events that are told apart; further ones only count */
+
 struct facts_shelf {
 	int64_t ino;
 	char name[256];
+	int64_t files; /* -1: not known, of an archive that is not mounted */
 	struct cof_policy policy;
 };
 
@@ -30,18 +38,23 @@ struct facts {
 	size_t n_done;
 	struct facts_shelf *shelves;
 	size_t n_shelves;
-	uint64_t frames, mounts, unmounts, heartbeats, clock_steps, people_frames, requests, approvals;
-	uint64_t events, events_without_outcome; /* without: of all */
-	int64_t last_offsite; /* when a vault in another place confirmed last; INT64_MIN: never */
+	uint64_t frames, events;
+	struct coverage *coverage;
+	struct cas cas; /* judged by policy */
+	int64_t last_offsite; /* when a vault in another place confirmed last, of a mounted archive; INT64_MIN: not known */
 	int64_t last_proof; /* of time, by the newest token; INT64_MIN: none */
 	int64_t deviation_ms, deviation_limit_ms; /* of the wall clock; limit 0: not mounted */
 	char *people; /* the newest people file, or NULL */
 	struct cof_buf measured; /* of the last MOUNT frame: digests, a line each */
 };
 
-/* A mounted archive is asked through its daemon, another one read with its key; nothing is changed. */
+/* A mounted archive is asked through its daemon, which finds all of it by its index; another one's frames are read
+ * with its key, twice. Nothing is changed. */
 int facts_gather(const char *arg, struct opener_args *opener, struct facts *ret, struct cof_diag *diag);
 void facts_done(struct facts *f);
 const struct done *facts_last(const struct facts *f, const char *type); /* NULL: never */
+uint64_t facts_count(const struct facts *f, const char *type);
+/* The people in force, parsed. False: none. */
+bool facts_people(const struct facts *f, struct cof_people *ret);
 
 #endif

@@ -88,7 +88,11 @@ static void say_opener(const struct init *in)
 
 static void say_recovery(const struct init *in)
 {
-	if (in->recovery.n == 1)
+	if (in->recovery.epoch)
+		printf("A quorum of the epoch's custodians opens the recovery envelope (seal/recovery.age): coffer recover "
+		       "--shares.\nThat it can was tried when the epoch was made; put copies of the envelope and of the epoch's "
+		       "document\ninto the kit.\n");
+	else if (in->recovery.n == 1)
 		printf("One person opens the recovery envelope (seal/recovery.age), and with it the archive: "
 		       "keep\nthat identity as safe as the archive, and away from this host.\n");
 	else if (in->recovery.n)
@@ -96,7 +100,7 @@ static void say_recovery(const struct init *in)
 		       "the archive:\nkeep those identities as safe as the archive, and away from this "
 		       "host.\n",
 		       in->recovery.n);
-	if (in->recovery.n && !in->recovery.n_identities)
+	if (in->recovery.n && !in->recovery.n_identities && !in->recovery.epoch)
 		printf("It was tried, but not with an identity (--recovery-test): that somebody has one is for "
 		       "you to see.\n");
 	if (!in->recovery.n && !in->no_recovery)

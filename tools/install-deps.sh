@@ -11,7 +11,7 @@ build="gcc libc6-dev meson ninja-build pkg-config scdoc
 	e2fsprogs mount util-linux rsyslog bsdutils"
 tests="check libsubunit-dev clang-19 libclang-rt-19-dev python3 python3-cryptography attr acl
 	rsync tar procps strace git openssl auditd logrotate sqlite3 nbdkit libnbd-bin qemu-utils valgrind patch btrfs-progs
-	age swtpm swtpm-tools tpm2-tools gnupg openssh-client
+	age swtpm swtpm-tools tpm2-tools gnupg openssh-client ceph-mon ceph-osd radosgw
 	weasyprint fonts-wqy-zenhei fonts-dejavu-core poppler-utils zbar-tools"
 
 wanted=$build

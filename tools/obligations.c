@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The dates of a policy: one table of what is to be done again and again, and which event says that it was. */
+/*
+ * The dates of a policy: one table of what is to be done again and again, and which event says that it was; new keys
+ * and CRLs of CAs by the certificates that are archived.
+ */
 #include "tools/obligations.h"
+
+#include <stdio.h>
 
 static const struct {
 	const char *name, *rule, *what;
@@ -52,7 +57,36 @@ static int64_t last_of(const struct facts *f, const char *name)
 	return d ? d->time : INT64_MIN;
 }
 
-size_t obligations_of(const struct facts *f, struct obligation ret[OBLIGATIONS_MAX])
+/* The issuer whose next CRL is due first, where CRLs are archived: they say more than an event does. */
+static void take_crl(const struct facts *f, struct obligation *o)
+{
+	for (size_t i = 0; i < f->cas.crls.n; i++) {
+		const struct ca *crl = &f->cas.crls.ca[i];
+
+		if (crl_ended(&f->cas, crl, crl->due))
+			continue;
+		o->last = crl->from;
+		o->due = crl->due;
+		memcpy(o->of, crl->name, sizeof(o->of));
+		return;
+	}
+}
+
+static size_t add_rekeys(const struct facts *f, int64_t now, struct obligation *ret, size_t n)
+{
+	for (size_t i = 0; i < f->cas.keys.n && n < OBLIGATIONS_MAX; i++) {
+		const struct ca *ca = &f->cas.keys.ca[i];
+
+		if (ca->due == INT64_MAX || ca->to < now)
+			continue;
+		ret[n] = (struct obligation){.name = "rekey", .rule = "R32", .what = "a new key", .each = ca->ahead,
+					     .last = ca->from, .due = ca->due};
+		memcpy(ret[n++].of, ca->name, sizeof(ret->of));
+	}
+	return n;
+}
+
+size_t obligations_of(const struct facts *f, int64_t now, struct obligation ret[OBLIGATIONS_MAX])
 {
 	size_t n = 0;
 
@@ -67,8 +101,11 @@ size_t obligations_of(const struct facts *f, struct obligation ret[OBLIGATIONS_M
 		from = o->last == INT64_MIN ? f->created : o->last;
 		if (__builtin_add_overflow(from, each, &o->due))
 			o->due = INT64_MAX;
+		if (!strcmp(o->name, "crl"))
+			take_crl(f, o);
 		n++;
 	}
+	n = add_rekeys(f, now, ret, n);
 	qsort(ret, n, sizeof(*ret), by_date);
 	return n;
 }

@@ -11,10 +11,11 @@ struct obligation {
 	int64_t each;		 /* ns */
 	int64_t last;		 /* when it was done; INT64_MIN: never, and it counts from the archive's creation */
 	int64_t due;
+	char of[256]; /* rekey: the CA's name, crl: the issuer's; "" */
 };
-#define OBLIGATIONS_MAX 32
+#define OBLIGATIONS_MAX 64 /* of rekeys the first ones */
 
 /* In order of their dates, the most overdue first; those whose span is 0 are left out. Returns their number. */
-size_t obligations_of(const struct facts *f, struct obligation ret[OBLIGATIONS_MAX]);
+size_t obligations_of(const struct facts *f, int64_t now, struct obligation ret[OBLIGATIONS_MAX]);
 
 #endif

@@ -116,7 +116,8 @@ static void on_alarm(void *user COF_UNUSED, const char *text)
 static int open_here(struct people_asking *a, struct cof_diag *diag)
 {
 	struct cof_archive_params p = {
-	    .io = a->store.io, .alarm = on_alarm, .no_threads = true, .verify_signature = cof_sshsig_verify};
+	    .io = a->store.io, .alarm = on_alarm, .no_threads = true, .verify_signature = cof_sshsig_verify,
+	    .read_only = a->reads};
 	struct opener opener = {0};
 	int r = opener_find(&a->opener, a->store.io, a->store.path, &opener, diag);
 

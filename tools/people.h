@@ -10,6 +10,7 @@ struct people_asking { /* the archive: through its daemon, or opened with its ke
 	struct opener_args opener;
 	struct store store;
 	struct cof_archive *archive;
+	bool reads; /* nothing is written: what is not mounted is opened to be read only */
 };
 #define PEOPLE_ASKING_INIT                                                                         \
 	{                                                                                          \

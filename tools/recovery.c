@@ -2,6 +2,7 @@
 /* Options about the recovery envelope: recipients, and identity files. */
 #include "tools/recovery.h"
 #include "tools/coffer.h"
+#include "tools/file.h"
 #include "tools/opener.h"
 #include "tools/output.h"
 
@@ -30,12 +31,29 @@ int recovery_add(struct recovery *r, const char *option, const char *text)
 	return EXIT_OK;
 }
 
+int recovery_add_or_epoch(struct recovery *r, const char *option, const char *text)
+{
+	int code;
+
+	if (strncmp(text, "age1", 4) != 0 && strncmp(text, "AGE-", 4) != 0 && access(text, F_OK) == 0) {
+		if (r->epoch)
+			return misuse("%s: one epoch", option);
+		r->epoch = text;
+		code = EXIT_OK;
+	} else {
+		code = recovery_add(r, option, text);
+	}
+	if (code == EXIT_OK && r->epoch && r->n)
+		return misuse("%s: an epoch's shares, or persons of whom each opens it alone, not both", option);
+	return code;
+}
+
 const char *recovery_conflict(const struct recovery *r, bool none)
 {
-	if (r->n && none)
+	if (recovery_given(r) && none)
 		return "--recovery and --no-recovery contradict each other";
 	if (r->test && !r->n)
-		return "--recovery-test goes with --recovery";
+		return "--recovery-test goes with --recovery RECIPIENT";
 	return "";
 }
 
@@ -74,9 +92,115 @@ int identities_load(const char *path, const char *store, uint8_t (**ret)[COF_AGE
 	return 0;
 }
 
-int recovery_load_test(struct recovery *r, const char *store, struct cof_diag *diag)
+static int load_epoch(struct recovery *r, struct cof_diag *diag)
 {
-	return r->test ? identities_load(r->test, store, &r->identities, &r->n_identities, diag) : 0;
+	struct cof_epoch e = {0};
+	int err = file_load(r->epoch, COF_EPOCH_MAX, &r->epoch_text, diag);
+
+	if (err == 0 && !r->epoch_text.len)
+		err = cof_fail(diag, -EUCLEAN, "%s is empty", r->epoch);
+	if (err == 0)
+		err = cof_epoch_parse((const char *)r->epoch_text.data, r->epoch_text.len, &e, diag);
+	if (err < 0)
+		return err;
+	if (!cof_epoch_valid(&e) && !e.rehearsal)
+		err = cof_fail(diag, -EPERM, "epoch %u is not valid yet: not every custodian has confirmed to have the share", e.number);
+	else
+		err = cof_age_recipient_parse(e.recipient, strlen(e.recipient), r->recipients[0]);
+	r->n = err == 0;
+	cof_epoch_done(&e);
+	return err;
+}
+
+int recovery_load(struct recovery *r, const char *store, struct cof_diag *diag)
+{
+	int err = r->epoch ? load_epoch(r, diag) : 0;
+
+	return err == 0 && r->test ? identities_load(r->test, store, &r->identities, &r->n_identities, diag) : err;
+}
+
+/* ---- the epoch beside the envelope ---- */
+
+#define EPOCH_NOTE "seal/recovery-epoch.json"
+#define NOTE_MAX (4 * COF_EPOCH_MAX)
+
+/* The envelope that is there, in 64 digits. */
+static int envelope_digest(struct cof_io *io, char hex[2 * COF_HASH + 1])
+{
+	cof_autofree uint8_t *file = NULL;
+	uint8_t digest[COF_HASH];
+	size_t n = 0;
+	int r = cof_io_load(io, "seal/recovery.age", COF_AGE_FILE_MAX, &file, &n);
+
+	if (r < 0)
+		return r;
+	cof_sha256(file, n, digest);
+	cof_hex(digest, sizeof(digest), hex);
+	return 0;
+}
+
+int recovery_note(const struct recovery *r, struct cof_io *io, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *o = cof_json_object();
+	cof_autobuf struct cof_buf text = {0};
+	char hex[2 * COF_HASH + 1];
+	int err = r->epoch ? envelope_digest(io, hex) : -ENOENT;
+
+	if (!r->epoch)
+		return 0;
+	if (err == 0) {
+		cof_json_set_str(o, "envelope", hex);
+		cof_json_set_str(o, "epoch", (const char *)r->epoch_text.data);
+		cof_json_set_str(o, "format", "coffer-recovery-epoch/1");
+		err = cof_json_canonical(o, &text);
+	}
+	if (err == 0)
+		err = cof_io_replace(io, EPOCH_NOTE, text.data, text.len);
+	return err < 0 ? cof_fail(diag, err,
+				  "the envelope is sealed to the epoch, but %s/" EPOCH_NOTE " cannot be written (%s): give coffer recover "
+				  "the document with --epoch",
+				  cof_io_where(io), strerror(-err))
+		       : 0;
+}
+
+int recovery_find_epoch(struct cof_io *io, struct cof_epoch *ret, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *o = NULL;
+	cof_autofree uint8_t *file = NULL;
+	char hex[2 * COF_HASH + 1];
+	const char *text;
+	size_t n = 0;
+	int err = cof_io_load(io, EPOCH_NOTE, NOTE_MAX, &file, &n);
+
+	if (err == 0)
+		err = envelope_digest(io, hex);
+	if (err == 0)
+		err = cof_json_parse((const char *)file, n, &o);
+	if (err < 0)
+		return cof_fail(diag, err, err == -ENOENT ? "the archive has no note of an epoch" : EPOCH_NOTE ": %s", strerror(-err));
+	text = cof_json_str(o, "epoch");
+	if (!cof_json_str(o, "envelope") || !text)
+		return cof_fail(diag, -EUCLEAN, EPOCH_NOTE " is damaged");
+	if (strcmp(cof_json_str(o, "envelope"), hex) != 0)
+		return cof_fail(diag, -ENOENT, EPOCH_NOTE " is of another envelope than the one that is there");
+	return cof_epoch_parse(text, strlen(text), ret, diag);
+}
+
+void recovery_tell_shares(struct cof_io *io, struct cof_json *recovery)
+{
+	struct cof_epoch e = {0};
+	struct cof_json *o;
+
+	if (!recovery || recovery_find_epoch(io, &e, NULL) < 0)
+		return;
+	o = cof_json_object();
+	cof_json_set_uint(o, "epoch", e.number);
+	cof_json_set_str(o, "scheme", e.scheme.name);
+	cof_json_set_uint(o, "persons", cof_scheme_fewest(&e.scheme));
+	cof_json_set_uint(o, "custodians", e.scheme.n_custodians);
+	cof_json_set_bool(o, "rehearsal", e.rehearsal);
+	cof_json_set(recovery, "shares", o);
+	cof_epoch_done(&e);
 }
 
 struct cof_recovery recovery_params(const struct recovery *r)
@@ -92,17 +216,22 @@ struct cof_recovery recovery_params(const struct recovery *r)
 void recovery_done(struct recovery *r)
 {
 	cof_secret_free(r->identities);
+	cof_buf_done(&r->epoch_text);
 	memset(r, 0, sizeof(*r));
 }
 
 void recovery_said(const struct cof_json *o, char out[RECOVERY_SAID])
 {
-	int64_t n = 0;
+	const struct cof_json *shares = cof_json_get(o, "shares");
+	int64_t n = 0, persons = 0, epoch = 0;
 
 	if (!o)
 		snprintf(out, RECOVERY_SAID, "none: with every opener lost, all is lost");
 	else if (cof_json_str(o, "error") || cof_json_int(o, "recipients", &n) < 0 || n < 1)
 		snprintf(out, RECOVERY_SAID, "seal/recovery.age is damaged: coffer seal recovery-renew");
+	else if (shares && n == 1 && cof_json_int(shares, "persons", &persons) == 0 && cof_json_int(shares, "epoch", &epoch) == 0)
+		snprintf(out, RECOVERY_SAID, "%lld persons at the fewest open the envelope, with shares of epoch %lld%s (coffer recover --shares)",
+			 (long long)persons, (long long)epoch, cof_json_bool(shares, "rehearsal") ? ", a REHEARSAL" : "");
 	else if (n == 1)
 		snprintf(out, RECOVERY_SAID, "one person opens the envelope");
 	else

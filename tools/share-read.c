@@ -2,8 +2,10 @@
 /* Reading the words of one share. */
 #include "tools/share-read.h"
 #include "tools/coffer.h"
+#include "tools/screen.h"
 
 #include <ctype.h>
+#include <getopt.h>
 #include <stdio.h>
 
 /* No share that can be read at all: why, or 0. */
@@ -45,15 +47,16 @@ static void take_back(struct typed *t)
 	cof_wipe(blank ? blank : t->words, strlen(blank ? blank : t->words));
 }
 
+/* What is near tells something of the share: only where it does not stay to be read. */
 static void say_unknown(const char *word, size_t n, unsigned number)
 {
 	unsigned near[4];
-	size_t count = cof_slip39_near(word, n, near, COF_COUNT(near));
+	size_t count = screen_hides() ? cof_slip39_near(word, n, near, COF_COUNT(near)) : 0;
 
-	fprintf(stderr, "word %u is not of the list%s", number, count ? "; near to it are" : "");
+	screen_say("word %u is not of the list%s", number, count ? "; near to it are" : "");
 	for (size_t i = 0; i < count; i++)
-		fprintf(stderr, "%s %s", i ? "," : "", cof_slip39_word(near[i]));
-	fprintf(stderr, ". Type it again, and what follows it.\n");
+		screen_say("%s %s", i ? "," : "", cof_slip39_word(near[i]));
+	screen_say(". Type it again, and what follows it.\n");
 }
 
 /* Words up to the first that is none. */
@@ -82,7 +85,7 @@ static void take_line(struct typed *t, const char *line, size_t n)
 	}
 }
 
-static int from_terminal(const char *prompt, char *words, struct cof_diag *diag)
+static int from_terminal(const char *prompt, unsigned idle, char *words, struct cof_diag *diag)
 {
 	cof_autosecret char *line = cof_secret_alloc(COF_PASSPHRASE_ROOM);
 	struct typed t = {.words = words};
@@ -97,7 +100,7 @@ static int from_terminal(const char *prompt, char *words, struct cof_diag *diag)
 		size_t n = 0;
 
 		snprintf(ask, sizeof(ask), "%s, word %u", prompt, t.n + 1);
-		r = cof_line_ask(ask, line, &n, diag);
+		r = cof_line_ask(ask, idle, line, &n, diag);
 		if (r < 0)
 			break;
 		if (!n && !t.n)
@@ -115,11 +118,29 @@ static int from_terminal(const char *prompt, char *words, struct cof_diag *diag)
 	return r;
 }
 
-int share_read(int fd, const char *prompt, char *words, struct cof_diag *diag)
+int share_read(int fd, const char *prompt, unsigned idle, char *words, struct cof_diag *diag)
 {
-	int r = fd >= 0 ? from_fd(fd, words, diag) : from_terminal(prompt, words, diag);
+	int r;
 
+	if (fd >= 0) {
+		r = from_fd(fd, words, diag);
+	} else {
+		screen_enter();
+		r = from_terminal(prompt, idle, words, diag);
+		screen_leave();
+	}
 	if (r < 0)
 		cof_wipe(words, SHARE_ROOM);
 	return r;
+}
+
+int share_take_idle(unsigned *ret)
+{
+	char *end;
+	unsigned long v = strtoul(optarg, &end, 10);
+
+	if (*optarg < '0' || *optarg > '9' || *end || v > 86400)
+		return misuse("--idle is a number of seconds, at most a day");
+	*ret = (unsigned)v;
+	return EXIT_OK;
 }

@@ -100,7 +100,7 @@ int store_ask(const struct store *s, struct cof_json *request, cof_show_fn fn, v
 	char holder[256] = "";
 	int r = cof_control_ask(s->conf.id, request, fn, user, &own);
 
-	if (r == -ECONNREFUSED || r == -ENOENT) {
+	if ((r == -ECONNREFUSED || r == -ENOENT) && !strncmp(own.text, COF_CONTROL_NOBODY, strlen(COF_CONTROL_NOBODY))) {
 		/* no socket but a lock: somebody holds the store whom we cannot ask */
 		if (cof_io_locked(s->io, holder, sizeof(holder)) > 0)
 			return cof_fail(diag, -EBUSY,

@@ -342,6 +342,12 @@ int cof_archive_import(struct cof_archive *a, const struct cof_who *who, const s
 /* {source, path} → end, line, digest of the last line that is on record as read; end 0: none. */
 int cof_archive_import_state(struct cof_archive *a, const struct cof_json *args, struct cof_json *into,
 			     struct cof_diag *diag);
+/*
+ * What a tool beside the daemon did: {type: "self-check" or "backup", outcome: "success" or "failure", detail?, form?: an
+ * object}. An EVENT; *ret_sequence: to wait for until it is durable.
+ */
+int cof_archive_note(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, uint64_t *ret_sequence,
+		     struct cof_diag *diag);
 /* What is looked for among events; what is NULL or 0 is not. */
 struct cof_events_query {
 	const char *type, *outcome, *source;

@@ -263,7 +263,8 @@ static int names(struct batch *b)
 {
 	b->source = cof_json_str(b->args, "source");
 	b->path = cof_json_str(b->args, "path");
-	if (!b->source || !cof_event_type_valid(b->source) || !strcmp(b->source, "coffer"))
+	if (!b->source || !cof_event_type_valid(b->source) || !strcmp(b->source, "coffer") ||
+	    !strcmp(b->source, "person")) /* what Coffer saw, and what somebody signed */
 		return wrong(b, "source");
 	if (!b->path || strlen(b->path) >= 4096 || (*b->path && *b->path != '/'))
 		return wrong(b, "path");

@@ -44,7 +44,7 @@ static int dial(const uint8_t archive_id[16], int silence_ms, int *ret_fd, struc
 		err = -errno;
 		if (err == -EAGAIN)
 			return silent(silence_ms, diag);
-		return cof_fail(diag, err, "no daemon answers at %s: %s", addr.sun_path,
+		return cof_fail(diag, err, COF_CONTROL_NOBODY " at %s: %s", addr.sun_path,
 				strerror(-err));
 	}
 	*ret_fd = fd;

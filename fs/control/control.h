@@ -15,6 +15,7 @@
  *     held, and last the hold's number and counts, durable · holds {all?} · hold-end {case}: refused, on record ·
  *   retain-event {ino|path, event}: as retain ·
  *   certificates {serial, fingerprint, subject, issuer, ends_before, ends_from, kind, at, below}: cof_archive_certs ·
+ *   note {type, outcome, detail?, form?}: durable; cof_archive_note ·
  *   import {source, path, after, events, counts, lost, report}: durable · import-state {source, path}: cof_archive_import.
  * A slow or hostile client costs one bounded buffer and one thread of at most 8; it cannot stop the daemon.
  */
@@ -44,6 +45,8 @@ void cof_control_stop(struct cof_control *c); /* closes, joins */
 /* ---- client ---- */
 
 void cof_control_path(const uint8_t archive_id[16], char out[108]);
+/* How diag begins when nobody listens; an error of the daemon's own may be -ENOENT too. */
+#define COF_CONTROL_NOBODY "no daemon answers"
 /* Sends one request and calls fn for each line of the answer but the last. -ECONNREFUSED or -ENOENT: no
  * daemon. The daemon's error comes back as -errno with its sentence in diag. request is borrowed. -ETIMEDOUT: it
  * said nothing for 5 seconds (60 while it makes a checkpoint; who follows the log has no limit). */

@@ -206,6 +206,10 @@ static int answer(struct cof_control *c, int fd, struct cof_control_request *r,
 		if (!peer_of(fd, &who))
 			return -EACCES;
 		return cof_verb_import(c->p.archive, &who, r, send_entry, &to, diag);
+	case COF_VERB_NOTE:
+		if (!peer_of(fd, &who))
+			return -EACCES;
+		return cof_verb_note(c->p.archive, &who, r, send_entry, &to, diag);
 	case COF_VERB_IMPORT_STATE:
 		return cof_verb_import_state(c->p.archive, r, send_entry, &to, diag);
 	case COF_VERB_LS:

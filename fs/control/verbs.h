@@ -29,6 +29,8 @@ int cof_verb_import(struct cof_archive *a, const struct cof_who *who, const stru
 		    cof_show_fn fn, void *user, struct cof_diag *diag);
 int cof_verb_import_state(struct cof_archive *a, const struct cof_control_request *r, cof_show_fn fn, void *user,
 			  struct cof_diag *diag);
+int cof_verb_note(struct cof_archive *a, const struct cof_who *who, const struct cof_control_request *r, cof_show_fn fn,
+		  void *user, struct cof_diag *diag);
 /* What was written up to there survives a power cut. */
 int cof_verb_wait_durable(struct cof_archive *a, uint64_t sequence);
 int cof_verb_explain(struct cof_archive *a, struct cof_control_request *r, cof_show_fn fn,

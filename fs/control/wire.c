@@ -44,7 +44,7 @@ static const char *const verbs[] = {
 	[COF_VERB_RETAIN_EVENT] = "retain-event", [COF_VERB_EVENTS] = "events",
 	[COF_VERB_CERTIFICATES] = "certificates",
 	[COF_VERB_IMPORT] = "import", [COF_VERB_IMPORT_STATE] = "import-state",
-	[COF_VERB_COSIGN] = "cosign", [COF_VERB_VAULT_TOLD] = "vault-told",
+	[COF_VERB_COSIGN] = "cosign", [COF_VERB_VAULT_TOLD] = "vault-told", [COF_VERB_NOTE] = "note",
 };
 
 /* A number that may be missing: *ret stays as it is then. */

@@ -86,6 +86,7 @@ static const struct cof_event_type types[] = {
     {"changed", "A.15.2", S, "warning", true, "the daemon's programs or options are others"},
     {"guard", "A.17.1", F, "alert", true, "the daemon made a system call that it has no use for"},
     {"unconfined", "A.15.5", S, "warning", true, "the daemon runs without its confinement"},
+    {"self-check", NULL, S, "info", false, "programs and configuration were checked"},
     {"integrity-failed", "A.17.2", F, "alert", true, "stored bytes are not what was written"},
     {"stamp", NULL, S, "info", false, "a time-stamp token was chained"},
     {"shelf", NULL, S, "info", false, "a shelf was made, or has another policy"},
@@ -124,10 +125,25 @@ const struct cof_catalogue_kind *cof_catalogue_find(const char *id)
 	return NULL;
 }
 
+/* In the order of the table. */
+static const char *const record_names[] = {
+    "examinations",	       "practice statements",	   "contracts",		       "configuration",
+    "configuration changes",   "certificate applications", "revocation applications",  "subscriber identity data",
+    "receipts and acceptance", "token activation",	   "certificates",	       "CA rekey",
+    "CARLs and CRLs",	       "audit records",		   "supporting data",	       "auditors' documents",
+};
+
+const char *cof_record_kind_name(const struct cof_record_kind *k)
+{
+	size_t i = (size_t)(k - cof_records_data);
+
+	return i < COF_COUNT(record_names) ? record_names[i] : k->text;
+}
+
 const struct cof_record_kind *cof_record_kind_find(const char *text)
 {
 	for (size_t i = 0; i < cof_records_n; i++)
-		if (!strcmp(cof_records_data[i].text, text))
+		if (!strcmp(cof_records_data[i].text, text) || !strcmp(cof_record_kind_name(&cof_records_data[i]), text))
 			return &cof_records_data[i];
 	return NULL;
 }

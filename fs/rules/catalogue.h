@@ -16,7 +16,7 @@ struct cof_catalogue_kind {
 	bool level[COF_LEVELS]; /* whether level 1, 2, 3, 4 has to have it */
 };
 struct cof_record_kind {
-	const char *text; /* what a shelf's record_kind says */
+	const char *text; /* as the table has it; a shelf's record_kind says this or the name */
 	bool level[COF_LEVELS];
 };
 
@@ -24,7 +24,8 @@ struct cof_record_kind {
 size_t cof_catalogue(const struct cof_catalogue_kind **ret);
 size_t cof_records(const struct cof_record_kind **ret);
 const struct cof_catalogue_kind *cof_catalogue_find(const char *id);	/* NULL: none */
-const struct cof_record_kind *cof_record_kind_find(const char *text); /* NULL: none */
+const struct cof_record_kind *cof_record_kind_find(const char *text); /* by text or name; NULL: none */
+const char *cof_record_kind_name(const struct cof_record_kind *k); /* short, as the profiles' shelves have it: "audit records" */
 
 /* What a type of event stands for where the event itself does not say otherwise. */
 struct cof_event_type {
@@ -72,6 +73,7 @@ bool cof_event_type_valid(const char *name);
 #define COF_EV_INTEGRITY_FAILED "integrity-failed" /* A.17.2 */
 #define COF_EV_BACKUP "backup"			   /* A.14.11 */
 #define COF_EV_RESTORE "restore"		   /* A.14.12 */
+#define COF_EV_SELF_CHECK "self-check"		   /* A.17.2 where it found something */
 #define COF_EV_READ "read"
 #define COF_EV_SILENCE "silence"
 #define COF_EV_SILENCE_ENDED "silence-ended"

@@ -20,6 +20,7 @@ const struct profile_key profile_keys[] = {
 
     NUMBER("R2", coverage, KEY_NUMBER_MORE, 0, 4),
     LIST("R2", coverage_by, KEY_LIST_MORE, 0, NULL),
+    SPAN("R2", coverage_within, KEY_SHORTER, 0),
     SPAN("R4", heartbeat, KEY_SHORTER, 0),
     SPAN("R4", silence, KEY_SHORTER, 0),
     FLAG("R4", immutable_point, KEY_YES),

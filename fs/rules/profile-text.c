@@ -3,6 +3,7 @@
  * A profile as text: an INI with the parts [archive] and [shelf NAME]. The keys of a shelf are those of its
  * policy, which reads them itself.
  */
+#include "fs/rules/catalogue.h"
 #include "fs/rules/profile-private.h"
 
 #include <ctype.h>
@@ -181,6 +182,29 @@ static int check_exclusive(struct reading *p)
 	return 0;
 }
 
+/* "A.14.3=officer": kinds that are in the catalogue, and who reports them, as people files name persons and roles. */
+static int check_coverage_by(struct reading *p)
+{
+	const char *at = p->archive.coverage_by;
+
+	while (*at) {
+		size_t n = strcspn(at, " "), len = strcspn(at, "=");
+		char id[16] = "";
+
+		if (len < n && len < sizeof(id))
+			memcpy(id, at, len);
+		if (!*id || !cof_catalogue_find(id))
+			return cof_fail(p->diag, -EUCLEAN, "coverage_by: '%.*s' begins with no kind of the catalogue, as A.14.3=officer does",
+					(int)COF_MIN(n, 60), at);
+		len++;
+		if (len == n || strspn(at + len, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@+-") < n - len)
+			return cof_fail(p->diag, -EUCLEAN, "coverage_by: '%.*s' names no person and no role, as A.14.3=officer does",
+					(int)COF_MIN(n, 60), at);
+		at += n + (at[n] == ' ');
+	}
+	return 0;
+}
+
 static int check_rules(struct reading *p)
 {
 	for (size_t i = 0; i < profile_n_keys; i++) {
@@ -199,6 +223,8 @@ static int check(struct reading *p)
 	const struct cof_profile *a = &p->archive;
 	int r = check_exclusive(p);
 
+	if (r == 0)
+		r = check_coverage_by(p);
 	if (r == 0)
 		r = check_rules(p);
 	if (r < 0)

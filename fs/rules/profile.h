@@ -24,7 +24,8 @@ struct cof_profile {
 
 	/* Recording */
 	uint32_t coverage;	  /* R2: the level whose event kinds have to have a source; 0: none */
-	char coverage_by[2048];	  /* R2: kinds that persons report: "A.14.3=officer" */
+	char coverage_by[2048];	  /* R2: kinds that persons report, by name or role: "A.14.3=officer" */
+	int64_t coverage_within;  /* R2: what Coffer recorded, and a source's test, count for so long; 0: for ever */
 	int64_t heartbeat;	  /* R4: a sign of life each SPAN while mounted */
 	int64_t silence;	  /* R4: a source that imported nothing for so long is an alarm; 0: none */
 	bool immutable_point;	  /* R4: nothing may be written beneath a missing mount */

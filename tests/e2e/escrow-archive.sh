@@ -114,12 +114,72 @@ coffer escrow inventory "$STORE" > out
 grep -q "RSA 2048 bits; since 20..-..-.., kept until infinite; 2 persons of epoch 1 reach it; tried never; 1 file" out || fail "$(cat out)"
 ok "status and inventory"
 
+say "recovery: nothing without a release; with one, by two shares, to the recipient of the request, once"
+expect_fail "nobody has released" coffer escrow recover "$S" "$ID" -o mine.age --share-fd 3 3< <(words kit alice)
+[ ! -e mine.age ] || fail "something was delivered without a release"
+expect_code 1 coffer request escrow-release "$STORE" keys "$ID" "$OWNER" --as anna -o r
+grep -q "for a reason" "$W/out" || fail "$(cat "$W/out")"
+rm -f r/*
+coffer escrow recover "$S" "${ID:0:10}" --to "$OWNER" --reason "case 17" --as anna --key k/anna --dir r > out
+R=$(echo r/*.request)
+grep -q "case 17" r/*.sheet && grep -q "mail of a subscriber" r/*.sheet || fail "the sheet does not say what it is about: $(cat r/*.sheet)"
+expect_fail "nobody has released" coffer escrow recover "$S" "$ID" -o mine.age --share-fd 3 3< <(words kit alice)
+approve
+expect_fail "not enough shares" coffer escrow recover "$S" "$ID" -o mine.age --share-fd 3 3< <(words kit alice)
+[ ! -e mine.age ] || fail "something was delivered by one share"
+coffer escrow recover "$S" "$ID" -o mine.age --share-fd 3 --share-fd 4 3< <(words kit alice) 4< <(words kit carol) > out 2> err
+grep -q "a new epoch and new shares are due" out || fail "$(cat out)"
+cmp <(age -d -i owner.key mine.age) away/key.pem
+same "mode" 400 "$(stat -c %a mine.age)"
+expect_fail "nobody has released" coffer escrow recover "$S" "$ID" -o again.age --share-fd 3 --share-fd 4 3< <(words kit alice) 4< <(words kit carol)
+same "on record, in order" "release attempt failed attempt recovered" \
+    "$(records | jsonl '" ".join(r["what"] for r in j if r.get("key") == "'"$ID"'" and r["what"] != "key")')"
+expect_code 3 coffer escrow status "$STORE"
+grep -q "a new epoch is due\|A new epoch is due" "$W/out" || fail "that a new epoch is due is not said: $(cat "$W/out")"
+ok "recovery"
+
+say "a new epoch, and the keys go to it: what old shares still open is said"
 umount_archive
 OPEN=(--key-file "$KEY") S=$STORE/keys
+epoch kit2 2
+coffer escrow accept "$S" kit2/epoch.json "${OPEN[@]}" --json > accepted
+request escrow-accept keys "$(json 'j["sequence"]' < accepted)"
+approve
+expect_fail "of another set" coffer escrow rotate "$S" "${OPEN[@]}" --share-fd 3 --share-fd 4 3< <(words kit2 alice) 4< <(words kit bob)
+coffer escrow rotate "$S" "${OPEN[@]}" --share-fd 3 --share-fd 4 3< <(words kit alice) 4< <(words kit bob) > out 2> err
+grep -q "1 key went from epoch 1 to epoch 2" out && grep -q "until alice, bob, carol have destroyed" out || fail "$(cat out)"
+coffer escrow status "$STORE" "${OPEN[@]}" > out || fail "after the rotation: $(cat out)"
+expect_fail "no key is encrypted to an earlier" coffer escrow rotate "$S" "${OPEN[@]}" --share-fd 3 3< <(words kit alice)
+coffer escrow revoke "$S" epoch 1 --reason "a recovery" --as anna --key k/anna --dir r "${OPEN[@]}" > out
+R=$(grep -o 'r/[0-9a-f]*.request' out | head -n 1)
+approve cleo
+coffer escrow revoke "$S" custodian bob --reason left --as anna --key k/anna --dir r "${OPEN[@]}" > out
+grep -q "Epoch 2, 1 key" out || fail "what a revoked custodian can still help to open is not said: $(cat out)"
+R=$(grep -o 'r/[0-9a-f]*.request' out | head -n 1)
+approve
+coffer escrow status "$STORE" "${OPEN[@]}" > out
+grep -q "bob was revoked and still has a share" out || fail "$(cat out)"
+coffer escrow destroyed "$S" 2 bob --reason "burnt" "${OPEN[@]}" > out
+coffer escrow status "$STORE" "${OPEN[@]}" --json > status
+same "bob's share is gone" "1 True []" "$(json '(lambda e: (e["shares_destroyed"], e["recoverable"], e["revoked_with_share"]))(j["epochs"][-1])' < status | tr -d '(),')"
+ok "rotation"
+
+say "other shares of the same secret: a document of its own, and the old shares lose nothing"
+sed 's/carol-safe/other-safe/' scheme.ini > new.ini
+coffer escrow reshare kit2/epoch.json --scheme new.ini --number 3 -o kit3 --json --share-fd 3 --share-fd 4 3< <(words kit2 alice) 4< <(words kit2 carol) > kit3.made 2> err
+same "the same secret" "$(json 'j["recipient"]' < kit2/epoch.json)" "$(json 'j["recipient"]' < kit3/epoch.json)"
+expect_fail "number of its own" coffer escrow reshare kit2/epoch.json --scheme new.ini --number 2 -o kit4 --share-fd 3 3< <(words kit2 alice)
+expect_fail "another scheme" coffer escrow accept "$S" kit3/epoch.json "${OPEN[@]}"
+mount_archive
+coffer share combine --epoch kit3/epoch.json --decrypt "$MNT/keys/$ID.2.age" -o back.pem --share-fd 3 --share-fd 4 3< <(words kit3 alice) 4< <(words kit3 bob) 2> err
+cmp back.pem away/key.pem
+umount_archive
+ok "reshare"
+
 say "verified, and by the second reader"
 verify_intact
 second_reader --json > reader
-same "the second reader" "1 1 0 []" "$(json 'j["escrow"]["keys"], j["escrow"]["epochs"], j["escrow"]["recovered"], j["not_permitted"]' < reader | tr -d '(),')"
+same "the second reader" "1 2 1 []" "$(json 'j["escrow"]["keys"], j["escrow"]["epochs"], j["escrow"]["recovered"], j["not_permitted"]' < reader | tr -d '(),')"
 rm -rf "$STORE/index"
 same "offline, the index made anew" "$ID" "$(coffer escrow list "$S" "${OPEN[@]}" --json | jsonl 'j[0]["key"]')"
 ok "verified"

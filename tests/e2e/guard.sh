@@ -105,6 +105,8 @@ printf 'y' > "$W/other/new"
 mv "$W/other/new" "$W/other/cofferfs"
 expect_code 3 coffer self-check "$STORE"
 grep -q "cofferfs.*changed on the disk" "$W/out" || { cat "$W/out"; fail "self-check misses a program that was exchanged"; }
+same "on record, as a failure" "failure A.17.2 alert True" "$(coffer events "$STORE" --type self-check --json |
+    jsonl '" ".join(j[-1][k] for k in ("outcome", "catalogue", "severity")) + " " + str("changed on the disk" in j[-1]["detail"])')"
 umount_archive
 
 say "unconfined is on record and shown"

@@ -15,6 +15,8 @@ read_log() { coffer import-events --source sshd "$STORE" "$LOG" "$@"; }
 
 make_store audit
 mount_archive
+# An error of the daemon's is told as that, also one that says that there is nothing.
+expect_fail "has no people yet" coffer people show "$STORE"
 
 say "lines become events, with kind, actor, place and time; what no rule fits is named"
 { login 1 alice; echo "$(stamp 6) sshd[2]: something that nobody has heard of"; echo "$(stamp 6) cron[3]: other"
@@ -69,6 +71,12 @@ wait $reader && fail "the reader goes on without a daemon"
 mount_archive
 read_log > /dev/null
 same "each once" "alice carol dave erin frank grace u1 u2 u3 u4 u5 u6 u7 u8 u9 heidi" "$(logins)"
+
+say "a log is neither Coffer nor a person who signed"
+sed 's/^name = .*/name = person/' "$TOP/sources/sshd.ini" > "$W/person.ini"
+cp "$TOP/sources/sshd.lines" "$W/person.lines"
+grep -q '^name = person' "$W/person.ini" || fail "no source of that name was made"
+expect_fail '"source" is missing or not as it has to be' coffer import-events --source "$W/person.ini" "$STORE" "$LOG"
 
 say "two readers of one file: the second is refused"
 coffer import-events --follow --report 1s --source sshd "$STORE" "$LOG" & reader=$!

@@ -126,8 +126,14 @@ expect_fail "is locked" mount.coffer "$STORE" "$MNT" -o passfd=3 3< "$W/right" #
 coffer unlock "$STORE" --passphrase-fd 3 3< "$W/right" | grep -q "is unlocked" || fail "not unlocked"
 coffer unlock "$STORE" --key-file "$W/key2" | grep -q "is not locked" || fail "unlocked twice"
 same "unlocked" False "$(lockout "['locked']")"
+cp -a "$STORE" "$W/before"
 coffer seal remove "$STORE" passphrase-1 --key-file "$W/key2" > /dev/null
 coffer seal renew "$STORE" --key-file "$W/key2" > /dev/null
+expect_fail "" coffer log "$STORE" --passphrase-fd 3 3< "$W/right"
+# what was copied before is dead to no renewal, as SECURITY.md says of these openers
+coffer log "$W/before" --passphrase-fd 3 3< "$W/right" > /dev/null || fail "a copy from before does not open by its passphrase"
+coffer log "$W/before" --key-file "$W/key2" > /dev/null || fail "a copy from before does not open by its key file"
+rm -rf "$W/before"
 ok "unlocked after the wait, which doubled"
 
 # ---- on record ----

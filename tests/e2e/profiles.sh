@@ -45,6 +45,14 @@ rm -r "$STORE/index"
 mount_archive
 coffer policy show "$STORE" | cmp - "$W/before" || fail "another policy after the index was built anew"
 
+say "each kind of record has its shelf"
+echo "an application" > "$MNT/applications/1"
+chmod 444 "$MNT/applications/1"
+coffer coverage "$STORE" --records --json > "$W/records"
+same "kinds" "16 15 1" "$(jsonl '" ".join(map(str, [len(j), sum(k["state"] == "empty" for k in j), [k["count"] for k in j
+    if k["by"] == "applications"][0]]))' < "$W/records")"
+expect_code 10 coffer coverage "$STORE"
+
 say "stronger at once, old and new values on record; weaker not"
 sed 's/^deviation = .*/deviation = 2s/; s/^drill_resources = .*/drill_resources = 365d/' "$COFFER_PROFILES/gpki-2.ini" > "$W/mine.ini"
 printf '\n[shelf minutes]\nretention = 3y\n' >> "$W/mine.ini"
@@ -99,6 +107,14 @@ expect_code 3 coffer due "$STORE" --at "$(date -u -d '+100 days' +%F)" --json
 json "sorted(o['obligation'] for o in j if o['overdue'])" < "$W/out" > "$W/late"
 same "overdue in 100 days" "['backup_local', 'crl', 'proof', 'self_check']" "$(cat "$W/late")"
 same "in the order of their dates" True "$(json "[o['due'] for o in j] == sorted(o['due'] for o in j)" < "$W/out")"
+due_of() { coffer due "$STORE" --json | json "[o['last'] for o in j if o['obligation'] == '$1'][0]"; }
+same "a self-check" None "$(due_of self_check)"
+coffer self-check "$STORE" > "$W/out" || [ $? = 3 ] || fail "$(cat "$W/out")"
+if grep -q '^All as it should be' "$W/out"; then # sanitizers keep a right of root's, which is a finding
+    [ "$(due_of self_check)" != None ] || fail "a self-check that found nothing does not count"
+    same "on record" "success True" "$(coffer events "$STORE" --type self-check --json |
+        jsonl 'j[-1]["outcome"] + " " + str("cofferfs" in j[-1]["form"] and "policies" in j[-1]["form"])')"
+fi
 
 say "an opener that the policy does not allow"
 umount_archive

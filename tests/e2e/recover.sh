@@ -129,6 +129,11 @@ ok "recovered, mounted, verified"
 coffer seal recovery-renew "$STORE" --key-file "$KEY" --recovery "$R1" --recovery-test "$W/one" > /dev/null
 coffer status "$STORE" | grep -q "^Recovery *one person opens the envelope$" || fail "recovery-renew"
 age -d -i "$W/two" "$STORE/seal/recovery.age" > /dev/null 2>&1 && fail "the old recipient still opens the new envelope"
+# but it is not revoked: the old one, wherever it was kept, opens what is written today, as SECURITY.md says
+cp -a "$STORE" "$W/today"
+coffer recover "$W/today" --identity "$W/two" --envelope "$W/before/seal/recovery.age" --new-key-file "$W/todaykey" > /dev/null ||
+    fail "SECURITY.md says that an envelope cannot be revoked"
+rm -rf "$W/today" "$W/todaykey"
 ok "another envelope"
 
 # ---- keys/ and seal/ lost altogether, a passphrase for the new opener, the envelope from elsewhere ----

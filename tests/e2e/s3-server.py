@@ -333,10 +333,10 @@ class Handler(BaseHTTPRequestHandler):
 
     @staticmethod
     def root(j):
-        """make · rm KEYREGEX · tamper KEYREGEX · unlock KEYREGEX · mark KEYREGEX · over KEYREGEX · keys"""
+        """make · add KEY BODY · of keys that fit (last: the last of them): rm KEYREGEX · tamper KEYREGEX · unlock KEYREGEX · mark KEYREGEX · over KEYREGEX · keys"""
         b = buckets.setdefault(j["bucket"], {"objects": {}, "uploads": {}})
         hit = [k for k in sorted(b["objects"]) if b["objects"][k] and re.search(j.get("key", "$^"), k)]
-        for k in hit[:j.get("most", 1 << 30)]:
+        for k in hit[-1:] if j.get("last") else hit:
             v = b["objects"][k]
             if j["do"] == "rm":
                 del b["objects"][k]
@@ -348,7 +348,7 @@ class Handler(BaseHTTPRequestHandler):
             elif j["do"] == "mark":
                 v.append({"id": version(), "marker": True, "time": stamp()})
             elif j["do"] == "over":
-                v.append(Handler.fresh(b"x" * len(v[-1]["body"]), "e" * 32, {}))
+                v.append(Handler.fresh(b"x" * 1000, "e" * 32, {}))
         if j["do"] == "add":
             v = b["objects"].setdefault(j["key"], [])
             text = base64.b64decode(j["body"])

@@ -51,6 +51,7 @@ import os, pty, re, sys
 words = open(sys.argv[1]).read().split()
 pid, fd = pty.fork()
 if pid == 0:
+    os.environ["TERM"] = "xterm"
     os.execvp("coffer", ["coffer", "share", "prove", "--nonce", sys.argv[2]])
 out, seen = b"", 0
 def wait_for(prompt):
@@ -73,7 +74,7 @@ try:
         out += os.read(fd, 4096)
 except OSError:
     pass
-text = out.decode()
+text = re.sub(r"\033\[[?0-9]*[hlHJ]", "", out.decode())
 _, code = os.waitpid(pid, 0)
 assert code == 0, text
 assert text.strip().endswith(sys.argv[3]), text

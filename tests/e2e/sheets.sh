@@ -56,10 +56,11 @@ fingerprint=$(json 'j["custodians"][0]["commitment"]' < kit/epoch.json)
 [[ ${text//[$' \n']/} == *$fingerprint* ]] || fail "the sheet's fingerprint is not that of the document"
 python3 - disk/alice "$nonce" > typed.out <<'PY'
 # Four letters each, one of them wrong at first: what is near to it is said, and nothing is put in its place.
-import os, pty, sys
+import os, pty, re, sys
 words = open(sys.argv[1]).read().split()
 pid, fd = pty.fork()
 if pid == 0:
+    os.environ["TERM"] = "xterm"
     os.execvp("coffer", ["coffer", "share", "prove", "--epoch", "kit/epoch.json", "--nonce", sys.argv[2]])
 out, seen = b"", 0
 def typed(at, line):
@@ -80,7 +81,7 @@ except OSError:
 assert b"word 7 is not of the list; near to it are" in out and words[6].encode() in out, out
 hidden = [w for w in words[:6] + words[7:] if b" " + w.encode() + b"." in out or b"\n" + w.encode() in out]
 assert not hidden, (hidden, out)
-print(out.decode().replace("\r", "").split("\n")[-2])
+print(re.sub(r"\033\[[?0-9]*[hlHJ]", "", out.decode()).replace("\r", "").split("\n")[-2])
 sys.exit(os.waitpid(pid, 0)[1])
 PY
 coffer escrow confirm --epoch kit/epoch.json alice "$nonce" "$(tail -1 typed.out)" > out

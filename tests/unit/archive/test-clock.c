@@ -207,12 +207,12 @@ START_TEST(wall_clock_set)
 		wall += i & 1 ? -20 * YEAR : 10 * YEAR;
 		pass(COF_NSEC);
 		ck_assert_int_eq(tick(), from + (i + 1) * COF_NSEC);
+		if (i == 1) /* from one side to the other at once */
+			ck_assert(has_fault("ahead") && has_fault("behind"));
 	}
 	list = entries_of(&s, "clock");
 	ck_assert_uint_eq(cof_json_count(list), 4);
 	cof_json_free(list);
-	ck_assert(has_fault("ahead"));
-	ck_assert(has_fault("behind")); /* from one side to the other at once */
 	/* a boot later, set forward meanwhile: nothing passed */
 	store_close(&s);
 	wall += 10 * YEAR;

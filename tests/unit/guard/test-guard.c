@@ -11,8 +11,10 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -121,6 +123,37 @@ static int try_kill_parent(void)
 	return failed(kill(getppid(), 0));
 }
 
+/* Refused by the list, whatever else refuses it too. */
+static int by_list(const char *name, long r)
+{
+	char told[64] = "";
+	uint64_t times = 0;
+
+	return r < 0 && errno == EPERM && cof_guard_refused(told, &times) && !strcmp(told, name) ? EPERM : ENOTRECOVERABLE;
+}
+
+static int try_kill(void)
+{
+	return by_list("kill", kill(getppid(), 0));
+}
+
+static int try_tgkill(void)
+{
+	return by_list("tgkill", syscall(SYS_tgkill, getppid(), getppid(), 0));
+}
+
+static int try_limits(void)
+{
+	struct rlimit less = {16, 16};
+
+	return by_list("prlimit64", setrlimit(RLIMIT_NOFILE, &less));
+}
+
+static int try_ioctl(void)
+{
+	return by_list("ioctl", ioctl(0, TIOCSTI, "x"));
+}
+
 static int try_mount(void)
 {
 	return failed(syscall(SYS_mount, "none", "/mnt", "tmpfs", 0, NULL));
@@ -223,9 +256,12 @@ START_TEST(test_calls_are_refused)
 		EXITS(try_map_code, EPERM);
 		EXITS(try_make_code, EPERM);
 		EXITS(try_fork, EPERM);
-		EXITS(try_kill_parent, EPERM);
+		EXITS(try_kill, EPERM);
+		EXITS(try_tgkill, EPERM);
 		EXITS(try_dumpable, EPERM);
 	}
+	EXITS(try_limits, EPERM);
+	EXITS(try_ioctl, EPERM);
 	EXITS(try_inet, EPERM);
 	EXITS(try_mount, EPERM);
 	EXITS(try_unshare, EPERM);

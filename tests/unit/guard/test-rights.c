@@ -73,6 +73,8 @@ static int as_root(void)
 	cof_guard_status(o);
 	if (!COF_SANITIZED && (cof_json_bool(o, "capabilities") || cof_json_bool(o, "bounding_set")))
 		return 2;
+	if (cof_json_bool(o, "dumpable")) /* of its own: not what became of it with the uid */
+		return 4;
 	return chroot("/") == 0 || errno != EPERM ? 3 : DONE;
 }
 

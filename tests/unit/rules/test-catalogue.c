@@ -31,6 +31,9 @@ START_TEST(test_levels)
 	ck_assert_ptr_eq(cof_catalogue_find("A.17.12"), &k[59]);
 	ck_assert_ptr_null(cof_catalogue_find("A.17.13"));
 	ck_assert_ptr_eq(cof_record_kind_find("all audit records"), &r[13]);
+	ck_assert_ptr_eq(cof_record_kind_find("audit records"), &r[13]);
+	ck_assert_ptr_eq(cof_record_kind_find("auditors' documents"), &r[15]);
+	ck_assert_str_eq(cof_record_kind_name(&r[6]), "revocation applications");
 	ck_assert_ptr_null(cof_record_kind_find("records"));
 }
 END_TEST

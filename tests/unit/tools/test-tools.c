@@ -40,6 +40,7 @@ int main(void)
 	int failed;
 
 	suite_add_tcase(s, auditor_case());
+	suite_add_tcase(s, coverage_case());
 	suite_add_tcase(s, entry_case());
 	suite_add_tcase(s, event_line_case());
 	suite_add_tcase(s, mountinfo_case());

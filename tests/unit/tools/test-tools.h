@@ -6,6 +6,7 @@
 #include <check.h>
 
 TCase *auditor_case(void);
+TCase *coverage_case(void);
 TCase *entry_case(void);
 TCase *event_line_case(void);
 TCase *mountinfo_case(void);

@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Escrow in an archive: no byte of a key or a share in the memory that can be read of the processes and daemon that take it in and
+# give it out, in their arguments, environment, in a core, or in any file.
+. "$(dirname "$0")/lib.sh"
+
+command -v age > /dev/null || skip "age is not installed"
+LIST=$TOP/fs/leak/lists/slip39.txt
+cd "$W"
+mkdir away kits said
+for n in alice bob carol owner; do age-keygen -o away/$n.key 2> /dev/null; done
+{
+    printf '[scheme]\nname = root\ngroups = 1\n[group officers]\nthreshold = 2\nmembers = alice, bob, carol\n'
+    for n in alice bob carol; do
+        printf '[custodian %s]\nperson = %s\nplace = %s-safe\nmedium = card-%s\nrecipient = %s\n' $n $n $n $n "$(age-keygen -y away/$n.key)"
+    done
+} > scheme.ini
+make_store audit
+mount_archive
+coffer escrow init "$MNT/keys" --scheme scheme.ini > said/out
+for number in 1 2; do
+    coffer escrow epoch --scheme scheme.ini --number $number -o kits/$number --rehearsal --json > said/made
+    for n in alice bob carol; do
+        age -d -i away/$n.key kits/$number/$n.age > away/$n.words$number
+        nonce=$(json "j[\"challenges\"][\"$n\"]" < said/made)
+        coffer escrow confirm --epoch kits/$number/epoch.json $n "$nonce" \
+            "$(coffer share prove --nonce "$nonce" --share-fd 3 3< away/$n.words$number)" > said/out
+    done
+    [ $number = 2 ] || coffer escrow accept "$MNT/keys" kits/1/epoch.json > said/out
+done
+openssl genpkey -algorithm X25519 -out away/key.pem
+openssl pkey -in away/key.pem -outform DER -out away/key.der
+KEYS=(text:away/key.pem bytes:away/key.der hex:away/key.der)
+SHARES=("share:away/alice.words1:$LIST" "share:away/alice.words2:$LIST")
+daemon=$(daemon_pid)
+search() { python3 "$TOP/tests/memory.py" "$@"; }
+limits() { same "core limit of $1" 0 "$(awk '/^Max core file size/ {print $5}' "/proc/$1/limits")"; }
+
+say "the search finds what is there"
+expect_fail "holds line" search files away "${KEYS[0]}"
+expect_fail "holds bytes" search files away "${KEYS[1]}"
+expect_fail "holds words" search files away "${SHARES[@]}"
+no_file_has() { for d in "$STORE" kits said; do search files "$d" "$@"; done; }
+ok "the search"
+
+say "a key is taken in: while the daemon is asked"
+kill -STOP "$daemon"
+coffer escrow put "$STORE/keys" away/key.pem --owner subscriber --level 2 --rehearsal --json > said/put 2> said/err &
+putting=$!
+child $putting
+asks() { [ -S "$COFFER_RUN_DIR"/*.sock ] && grep -q . "/proc/$putting/wchan" && [ "$(find "/proc/$putting/fd" -lname 'socket:*' 2> /dev/null | wc -l)" -gt 0 ]; }
+await 4 "coffer escrow put to ask" asks
+search process $putting key.pem "${KEYS[@]}"
+limits $putting
+kill -CONT "$daemon"
+wait $putting || fail "$(cat said/err)"
+ID=$(json 'j["key"]' < said/put)
+search process "$daemon" audit "${KEYS[@]}" "${SHARES[@]}"
+no_file_has "${KEYS[@]}" "${SHARES[@]}"
+ok "taken in"
+
+say "keys go to another epoch: while the second share is waited for"
+coffer escrow accept "$MNT/keys" kits/2/epoch.json > said/out
+mkfifo late
+coffer escrow rotate "$MNT/keys" --rehearsal --share-fd 3 --share-fd 4 3< away/alice.words1 4<> late > said/rotated 2> said/waiting &
+rotating=$!
+child $rotating
+await 10 "the first share to be taken" grep -q "alice: taken" said/waiting
+search process $rotating scheme "${KEYS[@]}" "${SHARES[0]}"
+limits $rotating
+kill $rotating
+wait $rotating 2> /dev/null || true
+coffer escrow rotate "$MNT/keys" --rehearsal --share-fd 3 --share-fd 4 3< away/alice.words1 4< away/bob.words1 > said/rotated 2> said/err || fail "$(cat said/err)"
+grep -q "1 key went from epoch 1 to epoch 2" said/rotated || fail "$(cat said/rotated)"
+coffer share combine --epoch kits/2/epoch.json --decrypt "$MNT/keys/$ID.2.age" -o away/back.pem --share-fd 3 --share-fd 4 \
+    3< away/alice.words2 4< away/carol.words2 2> said/err
+cmp away/back.pem away/key.pem
+search process "$daemon" audit "${KEYS[@]}" "${SHARES[@]}"
+umount_archive
+no_file_has "${KEYS[@]}" "${SHARES[@]}"
+ok "given out"

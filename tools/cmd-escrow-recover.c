@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * coffer escrow recover: asks for the release of a key, and once it was approved delivers the key to the recipient of the
+ * request, by the custodians' shares. The attempt is on record before the first share is read, and how it ended after.
+ */
+#include "tools/coffer.h"
+#include "tools/escrow-ledger.h"
+#include "tools/escrow-request.h"
+#include "tools/opener.h"
+#include "tools/output.h"
+#include "tools/share-gather.h"
+#include "tools/share-read.h"
+
+#include "crypto/age.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+enum { OPT_TO, OPT_REASON, OPT_AS, OPT_KEY, OPT_DIR, OPT_OUTPUT, OPT_SHARE_FD, OPT_EPOCH_FD, OPT_IDLE, OPT_JSON };
+
+static const struct tool_option options[] = {
+    [OPT_TO] = {"to", "RECIPIENT", "request: whose it is to be, an age recipient (age1...)"},
+    [OPT_REASON] = {"reason", "TEXT", "request: why; stands in the sheet"},
+    [OPT_AS] = {"as", "NAME", "request: who makes it, as in the people file"},
+    [OPT_KEY] = {"key", "FILE", "request: signs and submits it with this key of ssh", true},
+    [OPT_DIR] = {"dir", "DIR", "request: where its document and sheet go (here)", true},
+    [OPT_OUTPUT] = {"output", "FILE", "delivers: the age file for the recipient, a new one, mode 0400", true, 'o'},
+    [OPT_SHARE_FD] = {"share-fd", "N", "delivers: reads a share's words from descriptor N instead of the terminal; several"},
+    [OPT_EPOCH_FD] = {"epoch-passphrase-fd", "N", "delivers: the epoch's passphrase, where it has one, from descriptor N"},
+    [OPT_IDLE] = {"idle", "SECONDS", "ends when nobody typed on the terminal for so long; 0: never (900)"},
+    [OPT_JSON] = {"json", NULL, "prints one JSON object of what was delivered"},
+    {0},
+};
+
+struct recovering {
+	struct escrow_shelf shelf;
+	struct escrow_asking ask;
+	struct ledger ledger;
+	const char *to, *output;
+	int fds[COF_CUSTODIANS_MAX], passphrase_fd;
+	unsigned n_fds, idle;
+	bool json;
+};
+
+static int take(struct recovering *w, int option)
+{
+	switch (option) {
+	case OPT_SHARE_FD:
+		if (w->n_fds == COF_COUNT(w->fds))
+			return misuse("--share-fd: at most %zu", COF_COUNT(w->fds));
+		return opener_take_fd("--share-fd", &w->fds[w->n_fds++]);
+	case OPT_EPOCH_FD:
+		return opener_take_fd("--epoch-passphrase-fd", &w->passphrase_fd);
+	case OPT_IDLE:
+		return share_take_idle(&w->idle);
+	case OPT_JSON:
+		w->json = true;
+		return EXIT_OK;
+	default:
+		*(option == OPT_TO	 ? &w->to
+		  : option == OPT_REASON ? &w->ask.reason
+		  : option == OPT_AS	 ? &w->ask.as
+		  : option == OPT_KEY	 ? &w->ask.key
+		  : option == OPT_DIR	 ? &w->ask.dir
+					 : &w->output) = optarg;
+		return EXIT_OK;
+	}
+}
+
+/* ---- asking ---- */
+
+static int request(struct recovering *w, const struct ledger_key *k, struct cof_diag *diag)
+{
+	const char *words[3] = {w->shelf.name, k->id, w->to};
+	cof_autojson struct cof_json *made = NULL;
+
+	return escrow_request(&w->shelf, &w->ask, "escrow-release", words, 3, &made, diag);
+}
+
+/* ---- delivering ---- */
+
+/* Before and after: of, key and epoch are the same. */
+static int put_record(struct recovering *w, const struct ledger_key *k, const char *what, const char *reason, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *o = cof_json_object();
+
+	cof_json_set_str(o, "what", what);
+	cof_json_set_str(o, "key", k->id);
+	cof_json_set_uint(o, "of", k->release);
+	cof_json_set_uint(o, "epoch", k->epoch);
+	cof_json_set_str(o, "epoch_key", k->epoch_key);
+	if (k->to && !strcmp(what, "recovered"))
+		cof_json_set_str(o, "to", k->to);
+	if (reason && *reason)
+		cof_json_set_str(o, "reason", reason);
+	return escrow_record(&w->shelf, o, NULL, diag);
+}
+
+static int write_new(const char *path, const struct cof_buf *b, struct cof_diag *diag)
+{
+	cof_autoclose int fd = -1;
+	int r = secret_file_make(path, "result", &fd, diag);
+
+	if (r < 0)
+		return r;
+	r = cof_write_all(fd, b->data, b->len);
+	if (r == 0)
+		r = secret_file_sync(fd, path);
+	if (r < 0) {
+		unlink(path);
+		return cof_fail(diag, r, "cannot write %s: %s", path, strerror(-r));
+	}
+	return 0;
+}
+
+/* The plaintext is in secure memory, between one decryption and one encryption. */
+static int encrypt_anew(const uint8_t (*identity)[COF_AGE_KEY], const struct cof_buf *file, const char *to, struct cof_buf *ret,
+			struct cof_diag *diag)
+{
+	uint8_t recipient[1][COF_AGE_KEY];
+	void *plain = NULL;
+	size_t n = 0;
+	int r = cof_age_recipient_parse(to, strlen(to), recipient[0]);
+
+	if (r == 0)
+		r = cof_age_decrypt(identity, 1, file->data, file->len, &plain, &n);
+	if (r == 0)
+		r = cof_age_encrypt((const uint8_t(*)[COF_AGE_KEY])recipient, 1, plain, n, NULL, ret);
+	cof_secret_free(plain);
+	return r < 0 ? cof_fail(diag, r, "the key could not be encrypted for its recipient: %s", strerror(-r)) : 0;
+}
+
+static int open_and_write(struct recovering *w, const struct ledger_key *k, const struct cof_epoch *e, struct cof_diag *diag)
+{
+	cof_autosecret uint8_t(*identity)[COF_AGE_KEY] = cof_secret_alloc(sizeof(*identity));
+	cof_autobuf struct cof_buf file = {0}, anew = {0};
+	const struct share_gathering g = {.epoch = e, .title = "To recover one key", .fds = w->fds, .n_fds = w->n_fds,
+					  .passphrase_fd = w->passphrase_fd, .idle = w->idle};
+	int r = identity ? escrow_read(&w->shelf, k->file, &file, diag) : cof_fail(diag, -ENOMEM, "no secure memory is left");
+
+	if (r == 0)
+		r = share_gather(&g, *identity, diag);
+	if (r == 0)
+		r = encrypt_anew((const uint8_t(*)[COF_AGE_KEY])identity, &file, k->to, &anew, diag);
+	return r == 0 ? write_new(w->output, &anew, diag) : r;
+}
+
+static void say(const struct recovering *w, const struct ledger_key *k)
+{
+	printf("%s has %.16s, encrypted to %s.\n", w->output, k->id, k->to);
+	if (!cof_json_bool(k->o, "rehearsal"))
+		printf("This was a recovery: a new epoch and new shares are due now, and the keys that the old shares open go to it\n"
+		       "(coffer escrow epoch, accept, rotate; coffer escrow status tells until it is done).\n");
+}
+
+static int deliver(struct recovering *w, const struct ledger_key *k, struct cof_diag *diag)
+{
+	struct cof_epoch e = {0};
+	struct cof_diag why = {""};
+	int r = escrow_ledger_document(&w->shelf, &w->ledger, k->epoch_key, &e, diag), r2;
+
+	if (r < 0)
+		return r;
+	r = put_record(w, k, "attempt", NULL, diag);
+	if (r == 0) {
+		r = open_and_write(w, k, &e, diag);
+		r2 = put_record(w, k, r == 0 ? "recovered" : "failed", r == 0 ? NULL : diag->text, &why);
+		if (r2 < 0 && r == 0) { /* what is not on record was not delivered */
+			unlink(w->output);
+			r = cof_fail(diag, r2, "the key was not delivered, since that cannot be recorded: %s", why.text);
+		}
+	}
+	cof_epoch_done(&e);
+	if (r == 0 && w->json) {
+		cof_autojson struct cof_json *o = cof_json_object();
+
+		cof_json_set_str(o, "key", k->id);
+		cof_json_set_str(o, "to", k->to);
+		cof_json_set_str(o, "output", w->output);
+		return print_json(o, true);
+	}
+	if (r == 0)
+		say(w, k);
+	return r;
+}
+
+static int recover(struct recovering *w, const char *id, struct cof_diag *diag)
+{
+	struct ledger_key *k = NULL;
+	int r = escrow_ledger_load(&w->shelf, false, &w->ledger, diag);
+
+	if (r == 0)
+		r = escrow_ledger_find(&w->ledger, id, &k, diag);
+	if (r < 0 || !k)
+		return r;
+	if (!w->output)
+		return request(w, k, diag);
+	if (!k->release) {
+		r = put_record(w, k, "attempt", NULL, diag); /* refused, and on record */
+		return r < 0 ? r : cof_fail(diag, -EPERM, "this key was not released");
+	}
+	return deliver(w, k, diag);
+}
+
+static int run(const struct verb *self, int argc, char **argv)
+{
+	struct recovering w = {.shelf = ESCROW_SHELF_INIT, .passphrase_fd = -1, .idle = SHARE_IDLE};
+	struct cof_diag diag = {""};
+	int option, code, r;
+
+	while ((option = option_next(self, argc, argv)) >= 0) {
+		code = option < OPTION_MORE ? take(&w, option) : opener_take(&w.shelf.ask.opener, option);
+		if (code)
+			return code;
+	}
+	if (option != OPTION_END)
+		return option_exit(option);
+	if (!operands_are(self, argc, argv, 2))
+		return EXIT_USAGE;
+	if (w.output ? w.to || w.ask.as || w.ask.reason || w.ask.key || w.ask.dir : !w.to || !w.ask.as || !w.ask.reason)
+		return misuse("either --to, --reason and --as, which ask for the release, or --output, which delivers what was released");
+	if (*opener_conflict(&w.shelf.ask.opener))
+		return misuse("%s", opener_conflict(&w.shelf.ask.opener));
+	r = escrow_open(&w.shelf, argv[optind], true, &diag);
+	if (r == 0)
+		r = recover(&w, argv[optind + 1], &diag);
+	escrow_ledger_done(&w.ledger);
+	r = escrow_close(&w.shelf, r, &diag);
+	if (r < 0 && !*diag.text)
+		(void)cof_fail(&diag, r, "%s", strerror(-r));
+	return r < 0 ? failure(&diag) : EXIT_OK;
+}
+
+const struct verb verb_escrow_recover = {
+    .name = "escrow recover",
+    .args = "SHELF ID",
+    .summary = "a key, by approval and shares, for its recipient",
+    .text = "With --to, --reason and --as: a request for the release of the key ID to that recipient, which others approve "
+	    "(coffer approve), by the shelf's rule approve_escrow.\n"
+	    "\n"
+	    "With --output, once it was approved: takes custodians' shares, in any order, until they suffice, and writes the key, "
+	    "encrypted to the recipient of the request. No plaintext and no share is written or kept. A release is for one "
+	    "recovery; the attempt and its end are on record.\n"
+	    "\n"
+	    "Example:\n"
+	    "  coffer escrow recover /srv/store/keys 05e5838659de --to age1... \\\n"
+	    "      --reason \"case 17\" --as alice\n"
+	    "  coffer escrow recover /srv/store/keys 05e5838659de -o key.age\n"
+	    "\n"
+	    "Exit code: 0 done, 1 failed or refused, 2 wrong usage.",
+    .options = options,
+    .more = opener_options,
+    .run = run,
+    .takes_files = true,
+};
