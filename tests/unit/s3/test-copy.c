@@ -240,6 +240,7 @@ START_TEST(names_come_back)
 	    {.kind = S3_SEGMENT, .number = 0xabcdef, .sha256 = {2}},
 	    {.kind = S3_PIECE, .number = 3, .offset = 4096, .length = 77, .sha256 = {3}},
 	    {.kind = S3_HEAD, .frames = 123456789012, .offset = UINT64_MAX, .sha256 = {4}},
+	    {.kind = S3_HEAD, .frames = 1, .offset = 9, .sha256 = {6}},
 	    {.kind = S3_ENVELOPE, .sha256 = {5}},
 	};
 	static const char *const wrong[] = {
