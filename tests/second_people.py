@@ -23,6 +23,9 @@ SHELF_KEYS = {"shelf-set": "approve_policy", "hold-end": "approve_hold_end", "re
               "escrow-accept": "approve_escrow", "escrow-release": "approve_escrow"}
 DEFAULT = {"deviation": "5s", "approve_remove": "2 auditor", "approve_clock": "2 officer"}
 
+STEPS = {"change-requested": None, "change-approved": "change-requested", "change-declined": "change-requested",
+         "change-done": "change-approved", "change-checked": "change-done"}  # what comes before
+
 
 class Refused(Exception):
     pass
@@ -134,6 +137,7 @@ class Judge:
         self.archive, self.root = archive_id.hex(), root
         self.people, self.requests, self.policies, self.profile = None, {}, {}, {}
         self.proven, self.not_permitted, self.signatures, self.forms = 0, [], 0, {}
+        self.changes = {}
         self.reviewed = {"review": 0, "failed-logins": 0}  # the frame that the next one begins with
         self.cosigns = {}  # of each vault's key: sequence, time, retention time of the frame, administration
 
@@ -273,7 +277,7 @@ class Judge:
 
     def event(self, f, one, signatures):
         """What a person signed: the form is public, once, of this archive."""
-        if not {147, 148, 149} & one.keys():
+        if not {147, 148, 149, 155} & one.keys():
             return
         raw = one[148]
         doc = json.loads(raw)
@@ -283,11 +287,32 @@ class Judge:
         want(raw not in self.forms, "a form that is there already")
         reviews = "to" in doc
         want(reviews == (149 in one), "a review that does not say in both places what it looked at")
-        name, _ = self.verify(self.people, doc["signer"].encode() + b"\0" + one[147],
-                              "coffer-review" if reviews else "coffer-event", raw)
+        changes = doc["event"] in STEPS
+        want(changes == (155 in one), "a step of a change that does not say of which")
+        name, key = self.verify(self.people, doc["signer"].encode() + b"\0" + one[147],
+                                "coffer-review" if reviews else "coffer-change" if changes else "coffer-event", raw)
+        if changes:
+            self.change(doc, one[155], raw, name, key)
         if reviews:
             self.review(f, doc, one, name)
         self.forms[raw] = f.sequence
+
+    def change(self, doc, number, raw, name, key):
+        step, roles = doc["event"], self.people.roles[name]
+        if step == "change-requested":
+            want(hashlib.sha256(raw).digest() == number and number not in self.changes, "asked for already, or another's name")
+            self.changes[number] = [step, {name: key}]
+            return
+        want(bytes.fromhex(doc["change"]) == number and number in self.changes, "a change that nobody asked for")
+        change = self.changes[number]
+        want(change[0] == STEPS[step], step + " of what is at " + change[0])
+        took_part = name in change[1] or key in change[1].values()
+        want(took_part or len(change[1]) < 8, "too many took part")
+        if step != "change-done":
+            want(not took_part, name + " took part already")
+            want(roles & ({"officer", "auditor"} if step == "change-checked" else {"officer"}), name + " may not")
+        change[1].setdefault(name, key)
+        change[0] = "change-approved" if step == "change-checked" and doc["outcome"] != "success" else step
 
     def review(self, f, doc, one, name):
         start, end, head = doc["from"], doc["to"], doc["head"]

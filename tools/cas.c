@@ -62,6 +62,7 @@ int cas_take(struct cas *c, const struct cof_json *cert)
 	ca->root = cof_json_bool(cert, "self_issued");
 	ca->from = from;
 	ca->to = to;
+	snprintf(ca->fingerprint, sizeof(ca->fingerprint), "%s", cof_json_str(cert, "fingerprint") ? cof_json_str(cert, "fingerprint") : "");
 	return 0;
 }
 

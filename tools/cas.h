@@ -11,6 +11,7 @@
 struct ca {
 	uint8_t digest[32]; /* of the name */
 	char name[256];	    /* cut where it is longer */
+	char fingerprint[65]; /* SHA-256 of the certificate or CRL, hexadecimal */
 	bool root;	    /* self-issued */
 	int64_t from, to;   /* valid; of a CRL: its own time, and the next one's by itself (INT64_MIN: it does not say) */
 	int64_t ahead;	    /* of a CRL: the policy's span */

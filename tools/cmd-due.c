@@ -49,6 +49,11 @@ static void say(const struct obligation *o, int64_t now)
 	cof_span_text(o->each, each);
 	cof_duration_text(late ? now - o->due : o->due - now, span);
 	due[10] = last[10] = '\0';
+	if (!o->each) { /* once, and it is owed already */
+		printf("%s%-8s%s %s  %-16s %-4s %s: %s (%s%s)\n", colour(late ? RED : PLAIN), late ? "OVERDUE" : "due", colour(PLAIN), due, o->name,
+		       o->rule, o->what, of ? of : "?", late ? "since " : "in ", span);
+		return;
+	}
 	printf("%s%-8s%s %s  %-16s %-4s %s%s%s, %s %s; %s%s (%s%s)\n", colour(late ? RED : PLAIN), late ? "OVERDUE" : "due",
 	       colour(PLAIN), due, o->name, o->rule, o->what, of && *of ? ": " : "", of ? of : "?", rekey ? "ahead" : "each", each,
 	       rekey ? "valid from " : o->last == INT64_MIN ? "never done" : "last ", o->last == INT64_MIN ? "" : last,
@@ -141,7 +146,7 @@ const struct verb verb_due = {
     .args = "STORE",
     .summary = "what is to be done, and until when",
     .text = "Prints every obligation of the archive's policy with its date, overdue ones first: reviews, reports, audits, "
-	    "self-checks, backups, drills, proofs of time, CRLs and new keys of CAs. When it was done last the chain tells, by "
+	    "self-checks, backups, drills, proofs of time, CRLs, new keys of CAs, backups of CAs' keys, a new epoch of escrow after a recovery. When it was done last the chain tells, by "
 	    "an event of that name that Coffer recorded or a person signed, or by the certificates and CRLs that are archived; "
 	    "what was never done counts from the making of the archive. A mounted archive is asked through its "
 	    "daemon (root only); one that is not mounted is read with its key.\n"

@@ -150,7 +150,7 @@ static void say(const struct recovering *w, const struct ledger_key *k)
 	printf("%s has %.16s, encrypted to %s.\n", w->output, k->id, k->to);
 	if (!cof_json_bool(k->o, "rehearsal"))
 		printf("This was a recovery: a new epoch and new shares are due now, and the keys that the old shares open go to it\n"
-		       "(coffer escrow epoch, accept, rotate; coffer escrow status tells until it is done).\n");
+		       "(coffer escrow epoch, accept, rotate; coffer due tells until it is done).\n");
 }
 
 static int deliver(struct recovering *w, const struct ledger_key *k, struct cof_diag *diag)

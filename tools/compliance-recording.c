@@ -138,10 +138,15 @@ void check_reads(struct looked *l)
 
 void check_changes(struct looked *l)
 {
-	if (l->p->changes)
-		not_built(l, "forms for changes of ledgers");
-	else
+	const struct done *asked = facts_last(l->f, "change-requested");
+
+	if (!l->p->changes)
 		SAY(l, NOT_APPLICABLE, NULL, "the policy asks for none");
+	else if (asked)
+		SAY(l, MANUAL, "coffer change list STORE", "%llu changes were asked for; whether all that changed is among them is a person's to say",
+		    (unsigned long long)asked->count);
+	else
+		SAY(l, MANUAL, "coffer change list STORE", "no change is on record; whether there was one is a person's to say");
 }
 
 void check_leaks(struct looked *l)

@@ -18,6 +18,14 @@ int64_t ledger_number(const struct cof_json *o, const char *key)
 	return cof_json_int(o, key, &v) < 0 ? 0 : v;
 }
 
+/* An event of an archive says it with a word before. */
+static const char *what_of(const struct cof_json *o)
+{
+	const char *event = ledger_text(o, "event");
+
+	return strncmp(event, "escrow-", 7) ? ledger_text(o, "what") : event + 7;
+}
+
 static int64_t time_of(const struct cof_json *o)
 {
 	int64_t ns = 0;
@@ -192,7 +200,7 @@ static void about_key(struct ledger *l, const char *what, struct cof_json *o)
 int escrow_ledger_add(struct ledger *l, struct cof_json *record)
 {
 	struct cof_json **q = l->record;
-	const char *what = ledger_text(record, "what");
+	const char *what = what_of(record);
 	struct ledger_epoch *e;
 
 	if (!(l->n_records & (l->n_records + 1))) { /* one less than a power of two, as the room is */

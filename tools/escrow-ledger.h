@@ -46,7 +46,8 @@ struct ledger {
 };
 /* Of the shelf, or of all where none is named; info as of escrow_records. Done with escrow_ledger_done, also after an error. */
 int escrow_ledger_load(struct escrow_shelf *s, bool info, struct ledger *ret, struct cof_diag *diag);
-int escrow_ledger_add(struct ledger *l, struct cof_json *record); /* the next one; borrowed */
+/* The next one, as a record or as the event that is made of it; borrowed. */
+int escrow_ledger_add(struct ledger *l, struct cof_json *record);
 void escrow_ledger_done(struct ledger *l);
 
 /* By its number or the beginning of it. -ENOENT, -ENOTUNIQ with a sentence. */

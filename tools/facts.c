@@ -64,6 +64,10 @@ static int take_event(void *user, struct cof_json *e)
 
 	f->events++;
 	coverage_take(f->coverage, e);
+	if (type && !strncmp(type, "escrow-", 7))
+		r = escrow_ledger_add(&f->escrow, e);
+	if (r < 0)
+		return r;
 	d = is_done(e) ? done_of(f, type, &r) : NULL;
 	if (!d)
 		return r;
@@ -290,6 +294,7 @@ int facts_gather(const char *arg, struct opener_args *opener, struct facts *ret,
 void facts_done(struct facts *f)
 {
 	store_close(&f->store);
+	escrow_ledger_done(&f->escrow);
 	cof_json_free(f->status);
 	cof_buf_done(&f->measured);
 	coverage_free(f->coverage);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an archive's chain and store tell, for coffer due, coverage and compliance. Bounded: what is kept does not grow
- * with the archive, but by types of events, shelves and CAs.
+ * with the archive, but by types of events, shelves, CAs and records of escrow.
  */
 #ifndef COFFER_FACTS_H
 #define COFFER_FACTS_H
 
 #include "tools/cas.h"
 #include "tools/coverage.h"
+#include "tools/escrow-ledger.h"
 #include "tools/shelves.h"
 
 #include "fs/rules/profile.h"
@@ -42,6 +43,7 @@ struct facts {
 	struct coverage *coverage;
 	struct cas cas; /* judged by policy */
 	int64_t last_offsite; /* when a vault in another place confirmed last, of a mounted archive; INT64_MIN: not known */
+	struct ledger escrow;
 	int64_t last_proof; /* of time, by the newest token; INT64_MIN: none */
 	int64_t deviation_ms, deviation_limit_ms; /* of the wall clock; limit 0: not mounted */
 	char *people; /* the newest people file, or NULL */

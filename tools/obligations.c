@@ -4,6 +4,7 @@
  * and CRLs of CAs by the certificates that are archived.
  */
 #include "tools/obligations.h"
+#include "tools/escrow-due.h"
 
 #include <stdio.h>
 
@@ -86,6 +87,36 @@ static size_t add_rekeys(const struct facts *f, int64_t now, struct obligation *
 	return n;
 }
 
+/* From level 3 on a CA's key has a backup; elsewhere where an archive keeps keys at all. */
+static size_t add_backups(const struct facts *f, int64_t now, struct obligation *ret, size_t n)
+{
+	bool wanted = !strcmp(f->policy.profile, "gpki-3") || !strcmp(f->policy.profile, "gpki-4") || f->escrow.scheme;
+
+	for (size_t i = 0; wanted && i < f->cas.keys.n && n < OBLIGATIONS_MAX; i++) {
+		const struct ca *ca = &f->cas.keys.ca[i];
+
+		if (ca->to < now || escrow_has_backup(&f->escrow, ca->fingerprint))
+			continue;
+		ret[n] = (struct obligation){.name = "ca_backup", .rule = "R21", .what = "a backup of the CA's key", .last = INT64_MIN, .due = ca->from};
+		memcpy(ret[n++].of, ca->name, sizeof(ret->of));
+	}
+	return n;
+}
+
+static size_t add_epochs(const struct facts *f, struct obligation *ret, size_t n)
+{
+	for (size_t i = 0; i < f->escrow.n_epochs && n < OBLIGATIONS_MAX; i++) {
+		const struct ledger_epoch *e = &f->escrow.epoch[i];
+
+		if (!e->recovered_at || !escrow_renewal_due(&f->escrow, e))
+			continue;
+		ret[n] = (struct obligation){.name = "escrow_epoch", .rule = "R24", .what = "a new epoch of escrow, and its keys to it",
+					     .last = INT64_MIN, .due = e->recovered};
+		snprintf(ret[n++].of, sizeof(ret->of), "a key of epoch %u was recovered", e->number);
+	}
+	return n;
+}
+
 size_t obligations_of(const struct facts *f, int64_t now, struct obligation ret[OBLIGATIONS_MAX])
 {
 	size_t n = 0;
@@ -106,6 +137,8 @@ size_t obligations_of(const struct facts *f, int64_t now, struct obligation ret[
 		n++;
 	}
 	n = add_rekeys(f, now, ret, n);
+	n = add_backups(f, now, ret, n);
+	n = add_epochs(f, ret, n);
 	qsort(ret, n, sizeof(*ret), by_date);
 	return n;
 }

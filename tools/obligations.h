@@ -8,10 +8,10 @@
 struct obligation {
 	const char *name, *rule; /* "review", "R18" */
 	const char *what;	 /* for people */
-	int64_t each;		 /* ns */
+	int64_t each;		 /* ns; 0: once */
 	int64_t last;		 /* when it was done; INT64_MIN: never, and it counts from the archive's creation */
 	int64_t due;
-	char of[256]; /* rekey: the CA's name, crl: the issuer's; "" */
+	char of[256]; /* rekey, ca_backup: the CA's name, crl: the issuer's, escrow_epoch: why; "" */
 };
 #define OBLIGATIONS_MAX 64 /* of rekeys the first ones */
 

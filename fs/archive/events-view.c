@@ -11,7 +11,8 @@
 /* What is taken over as it is. */
 static const char *const kept[] = {"sequence", "mount", "object", "path", "operation", "errno", "reason", "detail",
 				   "count", "first_time", "last_time", "names", "signer", "place", "claimed_time",
-				   "signature", "form", "about", "read", "counts", "due", "reviewed_to", "request", "case", "hold", "key", "epoch", "to", "actor", "opaque",
+				   "signature", "form", "about", "read", "counts", "due", "reviewed_to", "change", "request", "case", "hold", "what", "shelf", "key", "epoch",
+				   "epoch_key", "purpose", "certificate", "rehearsal", "of", "to", "actor", "opaque",
 				   "damaged", "malformed"};
 
 static const char *hold_type(const struct cof_json *entry)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a person did and says so: a form that its signer signed (ssh-keygen -Y sign -n coffer-event; of a review
- * -n coffer-review), on record as an EVENT frame. The form, in clear, says kind, outcome, time, signer and the digest
+ * -n coffer-review, of a change -n coffer-change), on record as an EVENT frame. The form, in clear, says kind, outcome, time, signer and the digest
  * of the sheet; the sheet, where the object, the place and the words are, with a salt, stays private. A form that says
- * "to" is a review of the frames up to there: the judge looks that none is left out.
+ * "to" is a review of the frames up to there: the judge looks that none is left out. So it does with the steps of a
+ * change.
  */
 #include "fs/archive/note.h"
 #include "fs/archive/people.h"
@@ -17,7 +18,8 @@ struct form {
 	struct cof_json *doc, *sheet;
 	const char *event, *catalogue, *outcome, *signer; /* of doc */
 	int64_t time, created, to;
-	bool reviews;
+	bool reviews, changes;
+	uint8_t change[32]; /* which */
 	struct cof_judgement said; /* of the signature, and what the judge asks besides */
 	int64_t asked;		   /* record time */
 };
@@ -59,6 +61,7 @@ static int check_archive(struct cof_archive *a, const struct form *f, struct cof
 
 static int check_kind(struct form *f, struct cof_diag *diag)
 {
+	enum cof_change_step step;
 	enum cof_review kind;
 
 	f->event = cof_json_str(f->doc, "event");
@@ -70,6 +73,7 @@ static int check_kind(struct form *f, struct cof_diag *diag)
 	if (cof_event_type(f->event))
 		return cof_fail(diag, -EINVAL, "%s is what Coffer itself says; a person's event takes another type", f->event);
 	f->reviews = cof_json_int(f->doc, "to", &f->to) == 0;
+	f->changes = cof_change_find(f->event, &step) == 0;
 	if (cof_review_find(f->event, &kind) == 0 && !f->reviews)
 		return cof_fail(diag, -EINVAL, "%s says what was looked at, frame by frame: coffer review makes it", f->event);
 	if (f->catalogue && !cof_catalogue_find(f->catalogue))
@@ -136,12 +140,30 @@ static int check_new(struct cof_archive *a, const struct form *f, const struct c
 
 /* ---- on record ---- */
 
+/* The form that asks for a change is its name; the others have that. */
+static int find_change(struct form *f, const struct cof_buf *text, struct cof_diag *diag)
+{
+	const char *hex = cof_json_str(f->doc, "change");
+
+	if (!f->changes)
+		return 0;
+	if (!strcmp(f->event, cof_change_type(COF_CHANGE_REQUESTED))) {
+		cof_sha256(text->data, text->len, f->change);
+		return 0;
+	}
+	if (!hex || strlen(hex) != 64 || cof_unhex(hex, 64, f->change) < 0)
+		return cof_fail(diag, -EINVAL, "the form does not say which change it is of: coffer change makes it");
+	return 0;
+}
+
 static int put_public(const struct form *f, const struct cof_buf *text, const struct cof_buf *armored, struct cof_buf *ret)
 {
 	cof_field_put(ret, COF_T_FORM, text->data, text->len);
 	cof_field_put(ret, COF_T_EVENT_SIGNATURE, armored->data, armored->len);
 	if (f->reviews)
 		cof_field_put_u64(ret, COF_T_REVIEWED, (uint64_t)f->to);
+	if (f->changes)
+		cof_field_put(ret, COF_T_CHANGE, f->change, sizeof(f->change));
 	return ret->failed ? -ENOMEM : 0;
 }
 
@@ -195,6 +217,8 @@ static int check(struct cof_archive *a, struct form *f, const struct cof_buf *te
 	if (r == 0)
 		r = check_kind(f, diag);
 	if (r == 0)
+		r = find_change(f, text, diag);
+	if (r == 0)
 		r = check_times(f, diag);
 	if (r == 0)
 		r = check_sheet(f, sheet, diag);
@@ -206,11 +230,11 @@ static int check(struct cof_archive *a, struct form *f, const struct cof_buf *te
 /* What of a form does not do, in a word. */
 static const char *refusal(const struct form *f, int r)
 {
-	static const char *const of_reviews[] = {"range", "role", "wrong-head"};
+	static const char *const more[] = {"range", "role", "wrong-head", "step", "same-person", "unknown-change"};
 
-	for (size_t i = 0; r == -EPERM && f->said.rule && i < COF_COUNT(of_reviews); i++)
-		if (!strcmp(f->said.rule, of_reviews[i]))
-			return of_reviews[i];
+	for (size_t i = 0; r == -EPERM && f->said.rule && i < COF_COUNT(more); i++)
+		if (!strcmp(f->said.rule, more[i]))
+			return more[i];
 	return r == -EPERM ? "signature" : r == -EEXIST ? "repeated" : "form";
 }
 
@@ -232,7 +256,7 @@ int cof_human_event(struct cof_archive *a, const struct cof_who *who, const stru
 	r = check(a, &f, &text, &sheet, &armored, diag);
 	if (r == -EINVAL || r == -EPERM || r == -EEXIST) {
 		why = *diag;
-		r = cof_people_refused(a, who, f.reviews ? "review" : "event", refusal(&f, r), why.text, diag);
+		r = cof_people_refused(a, who, f.reviews ? "review" : f.changes ? "change" : "event", refusal(&f, r), why.text, diag);
 	} else if (r == 0) {
 		r = put(a, who, &f, &text, &armored, &sequence, diag);
 	}

@@ -158,9 +158,10 @@ static int queue(struct cof_archive *a, const struct cof_frame *f, const void *f
 
 bool cof_people_judged_event(const void *public_part, size_t public_len)
 {
-	struct cof_field reviewed;
+	struct cof_field field;
 
-	return cof_field_find(public_part, public_len, COF_T_REVIEWED, &reviewed) == 0;
+	return cof_field_find(public_part, public_len, COF_T_REVIEWED, &field) == 0 ||
+	       cof_field_find(public_part, public_len, COF_T_CHANGE, &field) == 0;
 }
 
 int cof_people_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address, const void *public_part,

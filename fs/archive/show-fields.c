@@ -135,6 +135,7 @@ static const struct known known[256] = {
 	[COF_T_ABOUT] = {"about", FORM_BYTES},
 	[COF_T_READ_DUE] = {"due", FORM_DUE},
 	[COF_T_HEARTBEAT] = {"heartbeat_ns", FORM_U64},
+	[COF_T_CHANGE] = {"change", FORM_HEX},
 	[COF_T_CERTIFICATE] = {"certificates", FORM_CERT},
 	[COF_T_CERT_NOT_AFTER] = {"latest_not_after", FORM_TIME},
 	[COF_T_CERT_LONGEST] = {"longest_validity_ns", FORM_U64},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The judge on EVENT frames that a person signed: the form is of this archive, and the signature its signer's.
- * A review besides takes up where the one before it ended.
+ * A review besides takes up where the one before it ended, a step of a change follows the one before.
  */
 #include "fs/rules/approve-judge.h"
 
@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-enum { T_SIGNATURE = 147, T_FORM = 148, T_REVIEWED = 149 }; /* docs/format.md 4 */
+enum { T_SIGNATURE = 147, T_FORM = 148, T_REVIEWED = 149, T_CHANGE = 155 }; /* docs/format.md 4 */
 
 static const char *const review_types[COF_REVIEWS] = {"review", "failed-logins"};
 
@@ -102,15 +102,17 @@ struct form {
 	struct cof_json *o;
 	const struct cof_field *text;
 	enum cof_review kind;
-	bool reviews;
+	bool reviews, changes;
 };
 
 static int judge_signed(struct cof_judge *j, const struct cof_judge_frame *f, const struct form *form,
 			struct judge_signature *s, bool apply, struct cof_judgement *ret)
 {
-	const char *purpose = form->reviews ? COF_SIGN_REVIEW : COF_SIGN_EVENT;
+	const char *purpose = form->reviews ? COF_SIGN_REVIEW : form->changes ? COF_SIGN_CHANGE : COF_SIGN_EVENT;
 	int r = judge_signature(j, f, &j->people, purpose, form->text->value, form->text->len, s, ret);
 
+	if (r == 0 && form->changes)
+		r = judge_change_step(j, f, form->o, form->text, s, apply, ret);
 	return r == 0 && form->reviews ? judge_review(j, f, form->o, form->kind, s, apply, ret) : r;
 }
 
@@ -122,13 +124,38 @@ static bool is_canonical(const struct form *form)
 	       !memcmp(again.data, form->text->value, again.len);
 }
 
+static bool has(const struct cof_judge_frame *f, uint8_t tag)
+{
+	struct cof_field field;
+
+	return cof_field_find(f->fields, f->n, tag, &field) == 0;
+}
+
+/* What the form is, and that the fields which say so in clear agree. Without a range it is no review, whatever it is
+ * called. */
+static int sort_of(const struct cof_judge_frame *f, struct form *form, struct cof_judgement *ret)
+{
+	const char *event = cof_json_str(form->o, "event");
+	enum cof_change_step step;
+
+	form->reviews = cof_json_get(form->o, "to") != NULL;
+	form->changes = cof_change_find(event, &step) == 0;
+	if (form->reviews && cof_review_find(event, &form->kind) < 0)
+		return judge_no(ret, "form", "it says which frames it looked at, and is no review");
+	if (!form->reviews && has(f, T_REVIEWED))
+		return judge_no(ret, "form", "a review that does not say which frames it looked at");
+	if (form->changes != has(f, T_CHANGE))
+		return judge_no(ret, "form", "a step of a change that does not say of which");
+	return 0;
+}
+
 static int judge_form(struct cof_judge *j, const struct cof_judge_frame *f, struct form *form, const struct cof_field *armored,
 		      bool apply, struct cof_judgement *ret)
 {
 	struct judge_signature s = {.armored = (const char *)armored->value, .n = armored->len};
 	const char *archive = cof_json_str(form->o, "archive"), *signer = cof_json_str(form->o, "signer");
-	struct cof_field reviewed;
 	char hex[33];
+	int r;
 
 	cof_hex(j->p.archive_id, sizeof(j->p.archive_id), hex);
 	if (!is_canonical(form) || !signer || strlen(signer) >= sizeof(s.principal))
@@ -137,23 +164,20 @@ static int judge_form(struct cof_judge *j, const struct cof_judge_frame *f, stru
 		return judge_no(ret, "wrong-archive", "the event's form is for another archive");
 	if (!j->has_people)
 		return judge_no(ret, "no-people", "an event was signed where nobody is enrolled");
-	/* Without a range it is no review, whatever it is called. */
-	form->reviews = cof_json_get(form->o, "to") != NULL;
-	if (form->reviews && cof_review_find(cof_json_str(form->o, "event"), &form->kind) < 0)
-		return judge_no(ret, "form", "it says which frames it looked at, and is no review");
-	if (!form->reviews && cof_field_find(f->fields, f->n, T_REVIEWED, &reviewed) == 0)
-		return judge_no(ret, "form", "a review that does not say which frames it looked at");
+	r = sort_of(f, form, ret);
+	if (r < 0)
+		return r;
 	snprintf(s.principal, sizeof(s.principal), "%s", signer);
 	return judge_signed(j, f, form, &s, apply, ret);
 }
 
 int judge_event(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
 {
-	struct cof_field text = {0}, armored = {0}, reviewed;
+	struct cof_field text = {0}, armored = {0};
 	int a = cof_field_find(f->fields, f->n, T_FORM, &text), b = cof_field_find(f->fields, f->n, T_SIGNATURE, &armored), r;
 	struct form form = {.text = &text};
 
-	if (a < 0 && b < 0 && cof_field_find(f->fields, f->n, T_REVIEWED, &reviewed) < 0)
+	if (a < 0 && b < 0 && !has(f, T_REVIEWED) && !has(f, T_CHANGE))
 		return 0; /* nobody's signature is in it */
 	if (a < 0 || b < 0)
 		return judge_no(ret, "form", "an event has a form without a signature, or a signature without a form");

@@ -55,6 +55,7 @@ void cof_judge_free(struct cof_judge *j)
 	for (size_t i = 0; i < j->n_holds; i++)
 		free(j->hold[i].range);
 	free(j->hold);
+	free(j->change);
 	free(j->request);
 	free(j->by_id);
 	free(j->shelf);

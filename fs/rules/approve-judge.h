@@ -64,6 +64,16 @@ struct judged_cosign {
 	int64_t retention; /* of its frame */
 };
 
+struct judged_change {
+	uint8_t id[32]; /* SHA-256 of the form that asks for it */
+	enum cof_change_step state; /* the last step; behind a check that failed, approved */
+	struct {
+		char name[COF_PRINCIPAL];
+		uint8_t key[32];
+	} by[8]; /* who took part; no more may */
+	unsigned n;
+};
+
 struct cof_judge {
 	struct cof_judge_params p;
 	struct cof_people people;
@@ -83,6 +93,8 @@ struct cof_judge {
 	struct judged_review review[COF_REVIEWS];
 	struct judged_cosign cosign[JUDGED_VAULTS]; /* the newest of each vault */
 	unsigned n_cosigns;
+	struct judged_change *change;
+	size_t n_changes;
 	int64_t latest, longest; /* end and validity of all certificates; COF_RETAIN_NONE, 0: none */
 	struct cof_profile profile; /* in force, or the defaults */
 	uint8_t profile_digest[32];
@@ -138,6 +150,9 @@ int judge_signature_take(const struct cof_field *field, struct judge_signature *
 int judge_signature(struct cof_judge *j, const struct cof_judge_frame *f, const struct cof_people *people,
 		    const char *purpose, const void *doc, size_t doc_len, struct judge_signature *s,
 		    struct cof_judgement *ret);
+/* A step of a change that its person signed, whose form is o. */
+int judge_change_step(struct cof_judge *j, const struct cof_judge_frame *f, const struct cof_json *o, const struct cof_field *text,
+		 const struct judge_signature *s, bool apply, struct cof_judgement *ret);
 /* Whether the first `size` frames of this log have that root. */
 int judge_head(struct cof_judge *j, const struct cof_judge_frame *f, uint64_t size, const uint8_t root[32],
 	       struct cof_judgement *ret);

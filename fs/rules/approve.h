@@ -25,6 +25,8 @@
  *  J11 A review counts only where it is signed, for the purpose coffer-review, by an auditor or an officer, names
  *     the head of this log that it looked at, and begins where the one before it of its kind ended: no frame is
  *     reviewed twice, and none is skipped.
+ *  J12 A change is asked for by one person, approved by an officer who is another, done only then, and checked by an
+ *     officer or auditor who took no part in it; each step once, in this order.
  * What only becomes stronger needs none of this and is permitted.
  */
 #ifndef COF_APPROVE_H
@@ -56,6 +58,7 @@ void cof_approval_rule_merge(struct cof_approval_rule *r, const struct cof_appro
 #define COF_SIGN_REFUSE "coffer-refuse"
 #define COF_SIGN_EVENT "coffer-event" /* of what a person did */
 #define COF_SIGN_REVIEW "coffer-review"
+#define COF_SIGN_CHANGE "coffer-change"
 #define COF_SIGN_PEOPLE "coffer-people" /* the officers, of the first people */
 
 #define COF_SIGNATURE_MAX 16384
@@ -243,6 +246,13 @@ const char *cof_review_type(enum cof_review kind);     /* "review", "failed-logi
 int cof_review_find(const char *type, enum cof_review *ret); /* -ENOENT */
 /* The last frame that one of this kind looked at, and where it is on record. -ENOENT: there was none. */
 int cof_judge_reviewed(const struct cof_judge *j, enum cof_review kind, uint64_t *ret_to, uint64_t *ret_sequence);
+
+/* Changes, their steps by the types of their EVENT frames: "change-requested", "change-approved", … */
+enum cof_change_step {
+	COF_CHANGE_REQUESTED, COF_CHANGE_APPROVED, COF_CHANGE_DECLINED, COF_CHANGE_DONE, COF_CHANGE_CHECKED
+};
+int cof_change_find(const char *type, enum cof_change_step *ret); /* -ENOENT */
+const char *cof_change_type(enum cof_change_step step);
 
 /* What an action has to meet now. doc may be NULL for actions of the whole archive. -ENOENT: no such action. */
 int cof_judge_rule(const struct cof_judge *j, const char *action, const struct cof_json *doc,

@@ -4,7 +4,11 @@
  * reads give zeros. It is the floor that every FUSE filesystem stands on, and the peer that our
  * ratios are against. Flat, at most MAX_FILES files.
  *
- *   nullfs MOUNTPOINT [cached|uring]      in the foreground until unmounted
+ *   nullfs MOUNTPOINT [cached|uring|sync FILE]      in the foreground until unmounted
+ *
+ * With "sync" what is written goes to the disk, to one file that was written before, and nothing is
+ * done besides: an fsync or an O_DSYNC write is answered once an fdatasync of that file covers it, and
+ * one such answers all that wait. What group commit through FUSE reaches at best.
  *
  * With "uring" requests come over io_uring, by the same code as the archive's; it ends when the
  * kernel does not offer that, so that nothing else is measured.
@@ -15,6 +19,7 @@
 #include "fs/mount/uring.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fuse3/fuse_lowlevel.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -34,6 +39,81 @@ static _Atomic unsigned count;
 static pthread_mutex_t names = PTHREAD_MUTEX_INITIALIZER;
 static int cached;
 static char zeros[1 << 20];
+
+/* ---- group commit ---- */
+
+#define LOG_SIZE (64u << 20)
+#define PARKED 256
+
+struct parked {
+	fuse_req_t req;
+	size_t n; /* of a write; 0: an fsync */
+};
+
+static struct {
+	int fd; /* -1: nothing is kept */
+	_Atomic uint64_t at;
+	pthread_mutex_t lock; /* guards the rest */
+	struct parked waiting[PARKED];
+	unsigned count;
+	int syncing;
+} disk = {.fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
+
+static int open_disk(const char *path)
+{
+	disk.fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	for (size_t at = 0; disk.fd >= 0 && at < LOG_SIZE; at += sizeof(zeros))
+		if (pwrite(disk.fd, zeros, sizeof(zeros), (off_t)at) != sizeof(zeros))
+			return -1;
+	return disk.fd < 0 ? -1 : fdatasync(disk.fd);
+}
+
+static void answer(const struct parked *p, int err)
+{
+	if (err || !p->n)
+		fuse_reply_err(p->req, err);
+	else
+		fuse_reply_write(p->req, p->n);
+}
+
+/* Whoever finds no sync under way does it, for all that wait, until nobody does. */
+static void park(fuse_req_t req, size_t n)
+{
+	struct parked mine[PARKED];
+	unsigned k;
+	int err;
+
+	pthread_mutex_lock(&disk.lock);
+	if (disk.count == PARKED)
+		fuse_reply_err(req, ENOBUFS);
+	else
+		disk.waiting[disk.count++] = (struct parked){req, n};
+	while (!disk.syncing && disk.count) {
+		k = disk.count;
+		memcpy(mine, disk.waiting, k * sizeof(mine[0]));
+		disk.count = 0;
+		disk.syncing = 1;
+		pthread_mutex_unlock(&disk.lock);
+		err = fdatasync(disk.fd) ? EIO : 0;
+		pthread_mutex_lock(&disk.lock);
+		disk.syncing = 0;
+		pthread_mutex_unlock(&disk.lock);
+		for (unsigned i = 0; i < k; i++)
+			answer(&mine[i], err);
+		pthread_mutex_lock(&disk.lock);
+	}
+	pthread_mutex_unlock(&disk.lock);
+}
+
+static int keep(const char *buf, size_t n)
+{
+	uint64_t at = disk.at;
+
+	while (!__atomic_compare_exchange_n(&disk.at, &at, at % LOG_SIZE + n > LOG_SIZE ? n : at + n, 0, __ATOMIC_SEQ_CST,
+					    __ATOMIC_SEQ_CST))
+		;
+	return pwrite(disk.fd, buf, n, (off_t)(at % LOG_SIZE + n > LOG_SIZE ? 0 : at % LOG_SIZE)) == (ssize_t)n ? 0 : EIO;
+}
 
 static void fill(fuse_ino_t ino, struct stat *st)
 {
@@ -140,11 +220,14 @@ static void null_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static void null_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t n, off_t off,
 		       struct fuse_file_info *fi)
 {
-	(void)buf;
-	(void)fi;
 	if (off + (off_t)n > files[ino - 2].size)
 		files[ino - 2].size = off + (off_t)n;
-	fuse_reply_write(req, n);
+	if (disk.fd >= 0 && keep(buf, n))
+		fuse_reply_err(req, EIO);
+	else if (disk.fd >= 0 && fi->flags & O_DSYNC)
+		park(req, n);
+	else
+		fuse_reply_write(req, n);
 }
 
 static void null_read(fuse_req_t req, fuse_ino_t ino, size_t n, off_t off, struct fuse_file_info *fi)
@@ -164,7 +247,10 @@ static void null_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse
 	(void)ino;
 	(void)datasync;
 	(void)fi;
-	fuse_reply_err(req, 0);
+	if (disk.fd >= 0)
+		park(req, 0);
+	else
+		fuse_reply_err(req, 0);
 }
 
 static void null_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -257,11 +343,15 @@ int main(int argc, char **argv)
 	int r = 1, over_uring;
 
 	if (argc < 2) {
-		fprintf(stderr, "nullfs MOUNTPOINT [cached|uring]\n");
+		fprintf(stderr, "nullfs MOUNTPOINT [cached|uring|sync FILE]\n");
 		return 2;
 	}
 	over_uring = argc > 2 && !strcmp(argv[2], "uring");
 	cached = argc > 2 && !strcmp(argv[2], "cached");
+	if (argc > 3 && !strcmp(argv[2], "sync") && open_disk(argv[3])) {
+		perror(argv[3]);
+		return 1;
+	}
 	session = s = fuse_session_new(&args, &ops, sizeof(ops), NULL);
 	if (s && !fuse_set_signal_handlers(s) && !fuse_session_mount(s, argv[1])) {
 		fuse_loop_cfg_set_clone_fd(config, 0);

@@ -158,6 +158,14 @@ def no_uring():
         return None if f.read().strip() == "Y" else switch + " is not Y"
 
 
+class NullSync(Null):
+    """The same, but what is durable is on a disk: group commit through FUSE and nothing else."""
+    name = "null-sync"
+
+    def start(self):
+        self.spawn(tool("tests/bench/nullfs"), self.dir, "sync", os.path.join(self.base, "log"))
+
+
 class NullUring(Null):
     """The same over io_uring. Its threads choose their processors: that of the caller."""
     name = "null-uring"
@@ -269,4 +277,4 @@ class CofferUring(Coffer):
             sys.exit("bench: coffer-uring is not mounted over io_uring")
 
 
-KINDS = (Ext4, Sealed, Null, NullCached, NullUring, Gocryptfs, Securefs, CofferUring, Coffer)
+KINDS = (Ext4, Sealed, Null, NullCached, NullSync, NullUring, Gocryptfs, Securefs, CofferUring, Coffer)

@@ -4,6 +4,7 @@
 # segments that are missing, in the wrong place or of another archive. verify has the right verdict and names the place; a mount
 # gives the right bytes or EIO, is read-only or refused where it must be, and other files are unaffected.
 #   COFFER_SEED=N COFFER_FLIP=N damage.sh    one flip again
+#   COFFER_FLIPS=N-M damage.sh               only these: a piece of the long run
 . "$(dirname "$0")/lib.sh"
 
 seed=${COFFER_SEED:-20260} flips=208 every=4
@@ -35,6 +36,12 @@ damage() { python3 "$TOP/tests/support/damage.py" "$@" || fail "damage.py $*"; }
 
 if [ -n "${COFFER_FLIP:-}" ]; then
     damage flips "$seed" 1 "$COFFER_FLIP"
+    exit 0
+fi
+if [ -n "${COFFER_FLIPS:-}" ]; then
+    first=${COFFER_FLIPS%-*} last=${COFFER_FLIPS#*-}
+    damage flips "$seed" $((last - first + 1)) "$first"
+    verify_intact
     exit 0
 fi
 say "segments, with the index and without"

@@ -136,6 +136,8 @@ same "on record, in order" "release attempt failed attempt recovered" \
     "$(records | jsonl '" ".join(r["what"] for r in j if r.get("key") == "'"$ID"'" and r["what"] != "key")')"
 expect_code 3 coffer escrow status "$STORE"
 grep -q "a new epoch is due\|A new epoch is due" "$W/out" || fail "that a new epoch is due is not said: $(cat "$W/out")"
+code=0 && coffer due "$STORE" --json > due || code=$?
+same "due asks for a new epoch" "3 escrow_epoch" "$code $(json '" ".join(o["obligation"] for o in j if o["overdue"] and o["rule"] in ("R21", "R24"))' < due)"
 ok "recovery"
 
 say "a new epoch, and the keys go to it: what old shares still open is said"
@@ -149,6 +151,8 @@ expect_fail "of another set" coffer escrow rotate "$S" "${OPEN[@]}" --share-fd 3
 coffer escrow rotate "$S" "${OPEN[@]}" --share-fd 3 --share-fd 4 3< <(words kit alice) 4< <(words kit bob) > out 2> err
 grep -q "1 key went from epoch 1 to epoch 2" out && grep -q "until alice, bob, carol have destroyed" out || fail "$(cat out)"
 coffer escrow status "$STORE" "${OPEN[@]}" > out || fail "after the rotation: $(cat out)"
+coffer due "$STORE" "${OPEN[@]}" --json > due || true
+same "due asks for nothing more" "[]" "$(json '[o for o in j if o["obligation"] == "escrow_epoch"]' < due)"
 expect_fail "no key is encrypted to an earlier" coffer escrow rotate "$S" "${OPEN[@]}" --share-fd 3 3< <(words kit alice)
 coffer escrow revoke "$S" epoch 1 --reason "a recovery" --as anna --key k/anna --dir r "${OPEN[@]}" > out
 R=$(grep -o 'r/[0-9a-f]*.request' out | head -n 1)
@@ -176,10 +180,28 @@ cmp back.pem away/key.pem
 umount_archive
 ok "reshare"
 
+say "a CA's key without a backup is due, until it has one"
+mount_archive
+printf 'certificates = yes\n' > certs.ini
+coffer shelf add "$STORE" cas --policy certs.ini > out
+printf '[ca]\nbasicConstraints=CA:TRUE\nkeyUsage=keyCertSign\n' >> conf
+openssl req -x509 -new -key away/key.pem -subj /CN=root-ca -days 9 -config conf -extensions ca -out ca.crt
+cp ca.crt "$MNT/cas/ca.crt" && chmod a-w "$MNT/cas/ca.crt"
+coffer due "$STORE" --json > due || true
+same "without" "CN=root-ca R21" "$(json '" ".join(o["of"] + " " + o["rule"] for o in j if o["obligation"] == "ca_backup")' < due)"
+head -c 300 /dev/urandom > away/wrapped
+coffer escrow put "$MNT/keys" away/wrapped --wrapped --token hsm-1 --reason recovery --cert ca.crt --owner ca --level 3 --backup > out
+coffer due "$STORE" --json > due || true
+same "with" "[]" "$(json '[o for o in j if o["obligation"] == "ca_backup"]' < due)"
+coffer escrow inventory "$STORE" > out
+grep -q "^token hsm-1" out || fail "the token is not in the inventory: $(cat out)"
+umount_archive
+ok "a CA's key"
+
 say "verified, and by the second reader"
 verify_intact
 second_reader --json > reader
-same "the second reader" "1 2 1 []" "$(json 'j["escrow"]["keys"], j["escrow"]["epochs"], j["escrow"]["recovered"], j["not_permitted"]' < reader | tr -d '(),')"
+same "the second reader" "2 2 1 []" "$(json 'j["escrow"]["keys"], j["escrow"]["epochs"], j["escrow"]["recovered"], j["not_permitted"]' < reader | tr -d '(),')"
 rm -rf "$STORE/index"
 same "offline, the index made anew" "$ID" "$(coffer escrow list "$S" "${OPEN[@]}" --json | jsonl 'j[0]["key"]')"
 ok "verified"

@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A thousand escrowed keys: list within 100 ms and status within a second, live and after a remount.
+# A thousand escrowed keys: list within 100 ms and status within a second, live and after a remount (--long, on a machine that
+# does nothing else). The short run has 200, and takes the processors' time for it: others are at work beside it.
 . "$(dirname "$0")/lib.sh"
 
 command -v age > /dev/null || skip "age is not installed"
-N=1000
+N=200
+[ -z "$LONG" ] || N=1000
 cd "$W"
 for n in alice bob carol; do age-keygen -o $n.key 2> /dev/null; done
 {
@@ -46,14 +48,19 @@ print("%.1f ms a key" % ((time.monotonic() - began) * 1000 / n))
 PYTHON
 took=$(python3 many.py "$COFFER_RUN_DIR" $N)
 
-within() { # within MS WHAT COMMAND...: the best of five, since the machine is shared
+spent() { # milliseconds of processors that the daemon has used, and this shell's children
+    awk -v hz="$(getconf CLK_TCK)" '{sub(/.*\) /, ""); print int(($12 + $13) * 1000 / hz)}' "/proc/$(daemon_pid)/stat"
+    awk -v hz="$(getconf CLK_TCK)" '{sub(/.*\) /, ""); print int(($14 + $15) * 1000 / hz)}' /proc/$$/stat
+}
+now() { if [ -n "$LONG" ]; then echo $(($(date +%s%N) / 1000000)); else echo $(($(spent | paste -sd+))); fi; }
+within() { # within MS WHAT COMMAND...: the best of five
     local ms=$1 what=$2 best=999999 from to
     shift 2
     for _ in 1 2 3 4 5; do
-        from=$(date +%s%N)
+        from=$(now)
         "$@" > out || [ $? = 3 ]
-        to=$(date +%s%N)
-        [ $(((to - from) / 1000000)) -ge $best ] || best=$(((to - from) / 1000000))
+        to=$(now)
+        [ $((to - from)) -ge $best ] || best=$((to - from))
     done
     [ $best -le "$ms" ] || fail "$what took $best ms, and must not take more than $ms"
     ok "$what: $best ms, of $ms"

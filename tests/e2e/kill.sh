@@ -24,6 +24,7 @@ stop_daemon() {
     await 20 "the daemon to stop" state_of "$(daemon_pid)" T
 }
 
+files=0
 for round in $(seq "$rounds"); do
     mount_archive
     a=$MNT/audit/r$round-one b=$MNT/audit/r$round-own
@@ -49,11 +50,13 @@ for round in $(seq "$rounds"); do
     mount_archive # clears the stale mount by itself
     stress check "$W/acks-one" "$a" 8 1
     stress check "$W/acks-own" "$b" 16 0
+    # A writer of which nothing was acknowledged may not have made its file yet.
+    files=$((files + $(find "$a" "$b" -type f | wc -l)))
     umount_archive
     verify_intact
 done
 same "recoveries on record" "$rounds" "$(coffer log "$STORE" --key-file "$KEY" --json |
     jsonl 'sum(1 for e in j if e["type"] == "recovery")')"
 second_reader --list > "$W/list"
-same "files the second reader sees" $((rounds * 17)) "$(grep -c '/f[0-9]*$' "$W/list")"
+same "files the second reader sees" "$files" "$(grep -c '/f[0-9]*$' "$W/list")"
 say "$rounds rounds"

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an S3 server answers: lists, other XML, heads; and files of credentials. The first byte says
- * which. */
+/* What an S3 server answers: lists, other XML, heads; names of objects; files of credentials, and
+ * the host's note. The first byte says which. */
 #include "fuzz.h"
 
+#include <stdio.h>
 #include <string.h>
 
-#include "tools/s3/internal.h"
+#include "tools/s3/items.h"
 
 const unsigned fuzz_runs = 20000;
 
@@ -57,6 +58,28 @@ static void credentials(const uint8_t *data, size_t n)
 	s3_credentials_done(&c);
 }
 
+static void note(const uint8_t *data, size_t n)
+{
+	struct s3_target t = {.bucket = "b"};
+	struct cof_conf conf = {.segment_size = 65536};
+	struct s3_copy *c = NULL;
+	struct s3_item item;
+	char name[256];
+
+	snprintf(name, sizeof(name), "%.*s", (int)n, (const char *)data);
+	(void)s3_item_parse(name, &item);
+	fuzz_check(s3_copy_new(&t, &conf, &c) == 0);
+	if (s3_copy_load(c, data, n) == 0) {
+		fuzz_check(!c->scanned || c->needs > (c->scanned_end - 1) / conf.segment_size);
+		for (size_t i = 0; i < c->items; i++)
+			fuzz_check((c->item[i].kind != S3_SEGMENT && c->item[i].kind != S3_PIECE) ||
+				   c->item[i].number < c->needs);
+	} else {
+		fuzz_check(!c->items && !c->needs && !c->size);
+	}
+	s3_copy_free(c);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct s3_page page;
@@ -66,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (!n)
 		return 0;
 	met = 0;
-	switch (data[0] % 4) {
+	switch (data[0] % 5) {
 	case 0:
 		r = s3_page_parse(data + 1, n - 1, see, NULL, &page);
 		fuzz_check(r == 0 || r == -EBADMSG || r == -E2BIG || r == -ENOMEM);
@@ -80,6 +103,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		break;
 	case 2:
 		heads(data + 1, n - 1);
+		break;
+	case 3:
+		note(data + 1, n - 1);
 		break;
 	default:
 		credentials(data + 1, n - 1);
@@ -112,6 +138,15 @@ void fuzz_seeds(void)
 		"x-amz-object-lock-retain-until-date: 2030-01-02T03:04:05Z\r\nDate: Fri, 24 May "
 		"2013 00:00:00 GMT\r\n"
 		"Content-Length: 12\r\nRetry-After: 3\r\n");
-	seed(3, "[default]\naws_access_key_id = AK\naws_secret_access_key = s\naws_session_token = "
+	seed(3, "coffer-s3 1\nhead 9 500 "
+		"0000000000000000000000000000000000000000000000000000000000000000 7\n"
+		"scan 9 500 1 0 -9223372036854775808 0\ncheck 5 0\nh 3 10 12\nn 0 500 10 12 77 -1 "
+		"-1 -1 1\n"
+		"o s 0 0 0 500 0 0000000000000000000000000000000000000000000000000000000000000000 "
+		"e 99 1 v.1\n");
+	seed(3, "piece/"
+		"00000003-00001000-0000004d-"
+		"0000000000000000000000000000000000000000000000000000000000000000");
+	seed(4, "[default]\naws_access_key_id = AK\naws_secret_access_key = s\naws_session_token = "
 		"t\n");
 }

@@ -3,7 +3,8 @@
  * One flipped bit in every byte of a small store, in each file of the format: verify does not call
  * it intact and names the file; a mount gives the right bytes or an error, never others, and never
  * a crash. COFFER_LONG=1 flips all eight bits of each byte, and mounts every time; the short run
- * flips one bit of the seed's choice, and mounts at every 23rd byte.
+ * flips one bit of the seed's choice, and mounts at every 23rd byte. COFFER_BYTES=N-M: only the Nth to
+ * the Mth byte of the log, and of everything else, so that the long run can be made in pieces.
  */
 #include <stdio.h>
 
@@ -224,6 +225,19 @@ static void flip(struct world *w, const struct target *f, size_t at, unsigned bi
 	cof_sim_free(sim);
 }
 
+/* Whether this run is about the nth byte. */
+static bool is_asked(size_t n)
+{
+	const char *range = getenv("COFFER_BYTES");
+	char *end;
+	size_t from;
+
+	if (!range)
+		return true;
+	from = strtoull(range, &end, 10);
+	return n >= from && *end == '-' && n <= strtoull(end + 1, NULL, 10);
+}
+
 /* The one bit that is set in this byte; -1: none, or several. */
 static int only_bit(struct world *w, const struct target *f, size_t at)
 {
@@ -250,6 +264,8 @@ static void flip_all(bool (*wanted)(const char *path))
 			continue;
 		for (size_t at = 0; at < t.file[i].size; at++, done++) {
 			seed = seed * 1103515245u + 12345u;
+			if (!is_asked(done))
+				continue;
 			if (!is_long() && (at % STEP || (at > t.file[i].used && at % 16)))
 				continue;
 			if (!is_long()) {
@@ -264,6 +280,8 @@ static void flip_all(bool (*wanted)(const char *path))
 		}
 	}
 	ck_assert_uint_gt(done, 0);
+	if (getenv("COFFER_BYTES"))
+		printf("of %zu bytes\n", done);
 	world_free(&w);
 }
 

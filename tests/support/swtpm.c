@@ -149,7 +149,7 @@ void swtpm_tool(struct swtpm *s, const char *command)
 	char line[1024];
 
 	snprintf(line, sizeof(line),
-		 "cd %s && TPM2TOOLS_TCTI=swtpm:path=%s tpm2_%s > %s/tool.log 2>&1 || "
+		 "cd %s && export TPM2TOOLS_TCTI=swtpm:path=%s && (tpm2_%s) > %s/tool.log 2>&1 || "
 		 "{ cat %s/tool.log >&2; exit 1; }",
 		 s->dir, s->socket, command, s->dir, s->dir);
 	shell(line);

@@ -80,6 +80,14 @@ static bool while_it_hangs(struct tpm_proxy *p)
 	return !atomic_load(&p->stop);
 }
 
+static void hear(struct tpm_proxy *p, const uint8_t *m, size_t n)
+{
+	if (!p->heard || n > p->heard_max - p->heard_n)
+		return;
+	memcpy(p->heard + p->heard_n, m, n);
+	p->heard_n += n;
+}
+
 /* False: the power is off, or the line ended. */
 static bool one_command(struct tpm_proxy *p, int client, int up)
 {
@@ -94,8 +102,10 @@ static bool one_command(struct tpm_proxy *p, int client, int up)
 		power_off(p);
 		return false;
 	}
+	hear(p, m, n);
 	if (write(up, m, n) != (ssize_t)n || !(n = take(up, m)))
 		return false;
+	hear(p, m, n);
 	if (hit) {
 		power_off(p);
 		return false;

@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct tpm_proxy {
 	char socket[108]; /* what cof_tpm_open takes */
@@ -23,6 +25,8 @@ struct tpm_proxy {
 	pthread_cond_t changed;
 	bool hangs;
 	unsigned kept; /* commands that it took while it hung */
+	uint8_t *heard;	     /* what goes over the line, both ways, where the test has room for it; NULL: not kept */
+	size_t heard_n, heard_max;
 	void (*on_cut)(void *user); /* in the proxy's thread; may be NULL */
 	void *user;
 };

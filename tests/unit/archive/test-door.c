@@ -167,6 +167,28 @@ START_TEST(full_disk)
 }
 END_TEST
 
+/* Whoever ends the program before it judged has used up a try. */
+START_TEST(ended_before_it_was_judged)
+{
+	struct cof_door d;
+
+	for (int i = 0; i < COF_DOOR_TRIES; i++) {
+		ck_assert_int_eq(cof_door_begin(s.io, id, COF_OPENER_PASSPHRASE, false, &d, &diag), 0);
+		cof_door_release(&d);
+	}
+	ck_assert_int_eq(try_with(&right), -EACCES);
+	said("is locked");
+	ck_assert_int_eq(cof_door_hold(s.io, id, &d), 0);
+	ck_assert_uint_eq(d.failures, COF_DOOR_TRIES);
+	cof_door_release(&d);
+	ck_assert_int_eq(cof_door_lift(s.io, id, COF_HOW_WAITED, COF_OPENER_PASSPHRASE, &diag), 1);
+	ck_assert_int_eq(cof_door_hold(s.io, id, &d), 0);
+	ck_assert_uint_gt(d.events.n, 0);
+	ck_assert_int_eq(d.events.event[d.events.n - 1].what, COF_OPENER_UNLOCKED); /* to be put on record */
+	cof_door_release(&d);
+}
+END_TEST
+
 START_TEST(waits_longer_each_time)
 {
 	struct cof_door d;
@@ -200,6 +222,9 @@ START_TEST(waits_longer_each_time)
 	ck_assert_int_eq(cof_door_write(&d), 0);
 	cof_door_release(&d);
 	ck_assert_int_eq(cof_keys_try(s.io, id, &right, &diag), 0);
+	ck_assert_int_eq(cof_door_hold(s.io, id, &d), 0); /* killed now: locked as it was, and as often */
+	ck_assert(d.locked && d.lockings > 9 && d.failures >= COF_DOOR_TRIES);
+	cof_door_release(&d);
 	ck_assert_int_eq(cof_door_lift(s.io, id, COF_HOW_WAITED, COF_OPENER_PASSPHRASE, &diag), 1);
 	ck_assert_int_eq(try_with(&right), 0);
 }
@@ -438,6 +463,7 @@ int main(void)
 	tcase_add_test(c, what_counts);
 	tcase_add_loop_test(c, cut_at_each_step, COF_SIM_KEEP, COF_SIM_TEAR + 1);
 	tcase_add_test(c, full_disk);
+	tcase_add_test(c, ended_before_it_was_judged);
 	tcase_add_test(c, waits_longer_each_time);
 	tcase_add_test(c, damaged);
 	tcase_add_test(c, bounded);

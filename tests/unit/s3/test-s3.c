@@ -138,6 +138,7 @@ START_TEST(plain_http_only_to_this_host_or_when_said)
 	ck_assert_int_eq(endpoint("http://localhost", false), 0);
 	ck_assert_int_eq(endpoint("http://[::1]:7", false), 0);
 	ck_assert_int_eq(endpoint("http://s3.example", false), -EINVAL);
+	ck_assert_int_eq(endpoint("http://10.0.0.1", false), -EINVAL);
 	ck_assert_int_eq(endpoint("http://127.0.0.1.example", false), -EINVAL);
 	ck_assert_int_eq(endpoint("http://localhost.example", false), -EINVAL);
 	ck_assert_int_eq(endpoint("http://127.0.0.1@far.example", true), -EINVAL);
