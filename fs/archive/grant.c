@@ -38,7 +38,7 @@ const struct cof_action *cof_action_find(const char *name)
 
 struct since {
 	struct cof_archive *a;
-	uint64_t head;
+	uint64_t head, at; /* at: as of this frame */
 };
 
 /* As the judge without keys sees it: not what it looks like, but whether anything happened to it since. */
@@ -48,14 +48,14 @@ static int is_older(void *user, uint64_t ino)
 	uint64_t last = 0;
 	int r;
 
-	COF_GATED(s->a, r, cof_ix(s->a, cof_index_node_since(s->a->ix, ino, &last)));
+	COF_GATED(s->a, r, cof_ix(s->a, cof_index_node_since(s->a->ix, COF_INDEX_NOW, ino, &last)));
 	return r < 0 ? r : last >= s->head ? -ESTALE : 0;
 }
 
 static int check_before(struct cof_archive *a, const struct cof_action *action, const struct cof_request *q,
 			struct cof_diag *diag)
 {
-	struct since since = {a, q->head};
+	struct since since = {a, q->head, COF_INDEX_NOW};
 	uint8_t now[32];
 	int r;
 
@@ -119,10 +119,31 @@ static void tell(struct cof_archive *a, const struct cof_request *q, bool done, 
 	cof_gate_leave(a);
 }
 
+static int was_older(void *user, uint64_t ino)
+{
+	const struct since *s = user;
+	uint64_t last = 0;
+	int r;
+
+	COF_GATED(s->a, r, cof_ix(s->a, cof_index_node_since(s->a->ix, s->at, ino, &last)));
+	return r < 0 ? r : last >= s->head ? -ESTALE : 0;
+}
+
+/* A crash may have come between an approval that was too late and its outcome: as of that approval's frame it is
+ * judged again, as everybody does who reads the chain. */
+static int check_met(struct cof_archive *a, const struct cof_request *q, uint64_t met, struct cof_diag *diag)
+{
+	struct since since = {a, q->head, met};
+	const struct cof_action *action = cof_action_find(q->action);
+	int r = action && q->has_before && !action->state ? cof_action_each_object(q->doc, was_older, &since) : 0;
+
+	return r != -ESTALE ? r : cof_fail(diag, r, "what it would change had changed when its rule was met: make a new one");
+}
+
 static int act(struct cof_archive *a, const struct cof_action *action, const struct cof_request *q, const struct cof_grant *g,
 	       bool resumed, struct cof_diag *diag)
 {
-	int r = resumed ? 0 : cof_grant_check(a, q, diag);
+	int r = resumed ? check_met(a, q, g->approval, diag) : cof_grant_check(a, q, diag);
 
 	return r == 0 ? action->apply(a, q->doc, g, diag) : r;
 }

@@ -95,8 +95,8 @@ struct cof_node {
 
 int cof_index_put_node(struct cof_index *ix, uint64_t sequence, const struct cof_node *n);
 int cof_index_get_node(struct cof_index *ix, uint64_t at, uint64_t ino, struct cof_node *ret); /* -ENOENT */
-/* Of the frame that its newest row is from. -ENOENT */
-int cof_index_node_since(struct cof_index *ix, uint64_t ino, uint64_t *ret);
+/* Of the frame that its newest row as of `at` is from. -ENOENT */
+int cof_index_node_since(struct cof_index *ix, uint64_t at, uint64_t ino, uint64_t *ret);
 uint64_t cof_index_last_ino(struct cof_index *ix); /* highest inode number ever put; at least 1 */
 
 /* Other values that hang on an inode: symlink targets, shelf policies, extended attributes. */

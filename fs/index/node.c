@@ -153,12 +153,12 @@ int cof_index_get_node(struct cof_index *ix, uint64_t at, uint64_t ino, struct c
 	return r;
 }
 
-int cof_index_node_since(struct cof_index *ix, uint64_t ino, uint64_t *ret)
+int cof_index_node_since(struct cof_index *ix, uint64_t at, uint64_t ino, uint64_t *ret)
 {
 	struct ix_key prefix;
 	struct ix_version v = {0};
 	ix_row_prefix(ix, IX_NODE, ino, NULL, 0, &prefix);
-	int r = ix_version_get(ix, &prefix, COF_INDEX_NOW, &v);
+	int r = ix_version_get(ix, &prefix, at, &v);
 	if (!r)
 		*ret = v.sequence;
 	cof_buf_done(&v.value);

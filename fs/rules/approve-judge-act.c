@@ -248,8 +248,7 @@ int judge_extend(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 		o->waits = false;
 	if (q || !is_earlier(until, o->until)) {
 		o->until = until;
-		if (!q)
-			o->last = f->sequence;
+		o->last = f->sequence;
 	}
 	return 0;
 }
@@ -296,8 +295,7 @@ static void mark(struct cof_judge *j, const struct cof_judge_frame *f, uint64_t 
 		if (!o->ino || o->ino < first || o->ino - first >= count)
 			continue;
 		o->holds += (uint32_t)by;
-		if (by > 0)
-			o->last = f->sequence;
+		o->last = f->sequence;
 	}
 }
 

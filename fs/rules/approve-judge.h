@@ -21,6 +21,7 @@ struct judged_request {
 	struct cof_signer *signer;
 	size_t n_signers;
 	char outcome[160];
+	bool stale; /* it failed because an object had changed when its rule was met, and nobody said so yet */
 };
 
 struct judged_shelf {

@@ -16,7 +16,8 @@
  *  J5 Nobody's signature counts outside its key's interval, once its key is revoked, for another purpose, for
  *     another document, or, as an approval, from the author.
  *  J6 An act frame belongs to a request of its own action, and does what its document says: object, policy,
- *     people, profile. What the document says of the state before must hold when the rule is met.
+ *     people, profile. What the document says of the state before must hold when the rule is met. Where an object has
+ *     changed by then the request fails, and that is no offence of who wrote the frame.
  *  J7 Without people nothing weakens. The first people are countersigned by every officer among them.
  *  J8 No person holds two roles that exclude each other; principals and keys are each one person's.
  *  J9 A refusal by anybody who may approve, or by the author, before the rule is met, ends the request.

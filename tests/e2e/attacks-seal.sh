@@ -152,6 +152,7 @@ coffer init "$STORE" --key-file "$KEY" --no-recovery --shelf s > /dev/null
 filed() { mount.coffer "$STORE" "$MNT" -o "keyfile=$KEY,seal-interval=0" > "$W/said" 2>&1; }
 mixed_over() { [ "$(coffer status "$STORE" --json | json 'j["mixed"]["mixings"]')" -gt "$1" ]; }
 filed
+coffer status "$STORE" | grep -q "nothing proves that the newest frames are there (no anchor)" || fail "status does not name the weaker promise"
 echo first >> "$MNT/s/log"
 await 10 "a mixing" mixed_over 0
 n=$(coffer status "$STORE" --json | json 'j["mixed"]["mixings"]')

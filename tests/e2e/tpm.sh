@@ -36,7 +36,12 @@ refused "go with --seal tpm2" coffer init "$STORE" --pcrs 7 --new-key-file "$KEY
 refused "16 and 23" coffer init "$STORE" --seal tpm2 --no-recovery --pcrs 16 --shelf audit
 coffer init "$STORE" --seal tpm2 --no-recovery --shelf audit > "$W/said"
 grep -q "PCR 7 alone" "$W/said" || fail "nothing is said about PCR 7 alone"
-ok "init"
+printf 4815 > "$W/pin"
+coffer init "$W/pinned" --seal tpm2 --pin --passphrase-fd 3 --no-recovery --shelf audit 3< "$W/pin" > /dev/null
+refused "no terminal to ask for" setsid coffer log "$W/pinned"
+coffer log "$W/pinned" --seal tpm2 --passphrase-fd 3 3< "$W/pin" > /dev/null
+rm -rf "$W/pinned"
+ok "init, with a PIN too"
 
 took=1000000
 for _ in 1 2 3; do # the best of three: other programs may want the processor too

@@ -280,6 +280,85 @@ START_TEST(removal_before_certificates_end)
 }
 END_TEST
 
+static int extend(uint64_t ino, int64_t until, const struct cof_buf *doc, struct cof_judgement *w)
+{
+	cof_autobuf struct cof_buf fields = {0};
+	uint8_t id[32];
+
+	cof_field_put_i64(&fields, 24, until);
+	if (doc) {
+		cof_sha256(doc->data, doc->len, id);
+		cof_field_put(&fields, COF_T_REQUEST, id, 32);
+	}
+	return take(11, ino, NOW, &fields, w);
+}
+
+static int hold(uint8_t what, uint64_t id, uint64_t ino, const struct cof_buf *doc, struct cof_judgement *w)
+{
+	cof_autobuf struct cof_buf fields = {0};
+	uint8_t range[16], request_id[32];
+
+	cof_put_le64(range, ino);
+	cof_put_le64(range + 8, 1);
+	cof_field_put_u8(&fields, 96, what);
+	cof_field_put_u64(&fields, 97, id);
+	cof_field_put(&fields, 98, range, sizeof(range));
+	if (doc) {
+		cof_sha256(doc->data, doc->len, request_id);
+		cof_field_put(&fields, COF_T_REQUEST, request_id, 32);
+	}
+	return take(22, 0, NOW, &fields, w);
+}
+
+/* An extension or a hold between the look at the objects and the frame: that request fails, and nobody is to blame. */
+START_TEST(objects_that_change_before_the_frame)
+{
+	/* nothing, an extension, a hold, an approved other end comes in between */
+	for (unsigned what = 0; what < 4; what++) {
+		cof_autobuf struct cof_buf doc = {0}, removal = {0}, none = {0}, other = {0};
+		struct spec s = {.action = "remove", .ino = 5 + what, .size = sequence, .expires = NOW + 80 * DAY};
+		struct cof_judgement w;
+		uint8_t id[32];
+		int r;
+
+		ck_assert_int_eq(cof_judge_watch(judge, &(struct cof_judge_frame){.type = REMOVE, .object = 5 + what}), 0);
+		commit(5 + what, NOW - 4 * DAY, NOW - 3 * DAY, &none);
+		s.size = sequence;
+		r = request(&s, "alice", "alice", COF_SIGN_REQUEST, &doc, NOW, &w);
+		PERMITTED(r, w);
+		r = what == 1 ? extend(6, NOW - 2 * DAY, NULL, &w) : what == 2 ? hold(1, 77, 7, NULL, &w) : 0;
+		ck_assert_int_eq(r, 0);
+		if (what == 3) {
+			s.action = "retention-end";
+			r = request(&s, "alice", "alice", COF_SIGN_REQUEST, &other, NOW, &w);
+			PERMITTED(r, w);
+			r = APPROVE(&other, "bob", NOW, &w);
+			PERMITTED(r, w);
+			ck_assert(w.met);
+			r = extend(8, NOW - 2 * DAY, &other, &w);
+			PERMITTED(r, w);
+		}
+		r = APPROVE(&doc, "carol", NOW, &w);
+		PERMITTED(r, w);
+		ck_assert_int_eq(w.met, what == 0);
+		cof_sha256(doc.data, doc.len, id);
+		cof_field_put(&removal, COF_T_REQUEST, id, 32);
+		r = take(REMOVE, 5 + what, NOW + DAY, &removal, &w);
+		if (!what) {
+			PERMITTED(r, w);
+			continue;
+		}
+		REFUSED(r, w, "finished");
+		r = vote(&doc, NULL, NULL, NULL, COF_VERDICT_DONE, NOW, &w);
+		REFUSED(r, w, "not-approved");
+		r = vote(&doc, NULL, NULL, NULL, COF_VERDICT_FAILED, NOW, &w);
+		PERMITTED(r, w);
+		r = vote(&doc, NULL, NULL, NULL, COF_VERDICT_FAILED, NOW, &w);
+		REFUSED(r, w, "not-approved");
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("approve");
@@ -298,6 +377,7 @@ int main(void)
 	tcase_add_test(t, approvals_that_do_not_count);
 	tcase_add_test(t, people_files);
 	tcase_add_test(t, removal_before_certificates_end);
+	tcase_add_test(t, objects_that_change_before_the_frame);
 	tcase_add_test(t, by_the_process_of_its_own);
 	tcase_set_timeout(t, 30);
 	suite_add_tcase(s, t);
