@@ -202,5 +202,6 @@ const struct verb verb_escrow = {
     .options = options,
     .run = run,
     .takes_files = true,
-    .actions = "epoch confirm check seal init accept put list show",
+    .actions = "epoch confirm sheet check seal init accept put list show status inventory recover rotate reshare revoke enroll "
+	       "destroyed",
 };
