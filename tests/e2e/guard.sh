@@ -26,6 +26,7 @@ confined() { # confined PID UID
 say "a store of root's"
 make_store audit
 exec 9< "$KEY" 8< /etc/passwd
+ulimit -c unlimited # else there would be nothing to take away
 SECRET=in-the-environment LD_BIND_NOW=1 mount_archive
 exec 9<&- 8<&-
 pid=$(daemon_pid)
