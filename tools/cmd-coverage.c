@@ -110,7 +110,7 @@ static int take_object(void *user, struct cof_json *o)
 {
 	struct recording *rec = user;
 	const struct cof_record_kind *kind = kind_of(rec->facts, cof_json_str(o, "shelf"));
-	const char *state = cof_json_str(o, "state"), *text = cof_json_str(o, "archived_at");
+	const char *state = cof_json_str(o, "state"), *text = cof_json_str(o, "committed_at");
 	struct covered *k = kind ? &rec->seen[kind - rec->kinds].covered : NULL;
 	int64_t t = INT64_MIN;
 

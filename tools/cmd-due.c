@@ -76,7 +76,7 @@ static int tell_vaults(const struct facts *f, struct cof_json *all, bool *ret_la
 			continue;
 		}
 		row = cof_json_object();
-		cof_json_set_str(row, "name", "vaults");
+		cof_json_set_str(row, "obligation", "vaults");
 		cof_json_set_str(row, "what", text ? text : "?");
 		cof_json_set_bool(row, "overdue", true);
 		cof_json_append(all, row);

@@ -178,7 +178,7 @@ static int take_open(struct plan *p, struct planned *s, const struct cof_json *o
 static void take_committed(struct plan *p, struct planned *s, const struct cof_json *o,
 			   int64_t size)
 {
-	int64_t until = end_text(o, "retain_until"), from = end_text(o, "archived_at"), follow;
+	int64_t until = end_text(o, "retain_until"), from = end_text(o, "committed_at"), follow;
 
 	add_end(&s->committed, size, until, cof_json_str(o, "event") != NULL);
 	if (!s->policy.retain_certificates || until == COF_RETAIN_NONE)

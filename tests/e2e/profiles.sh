@@ -49,8 +49,8 @@ say "each kind of record has its shelf"
 echo "an application" > "$MNT/applications/1"
 chmod 444 "$MNT/applications/1"
 coffer coverage "$STORE" --records --json > "$W/records"
-same "kinds" "16 15 1" "$(jsonl '" ".join(map(str, [len(j), sum(k["state"] == "empty" for k in j), [k["count"] for k in j
-    if k["by"] == "applications"][0]]))' < "$W/records")"
+same "kinds" "16 15 1 True" "$(jsonl '" ".join(map(str, [len(j), sum(k["state"] == "empty" for k in j)] +
+    [[k["count"], "last" in k] for k in j if k["by"] == "applications"][0]))' < "$W/records")"
 expect_code 10 coffer coverage "$STORE"
 
 say "stronger at once, old and new values on record; weaker not"
@@ -101,12 +101,13 @@ coffer policy show "$STORE" | cmp - "$W/before" || fail "two did not bring it ba
 same "the limit in force" 5000 "$(coffer clock "$STORE" --json | json 'j["deviation_limit_ms"]')"
 
 say "what is due"
-expect_code 0 coffer due "$STORE"
-same "obligations" 8 "$(wc -l < "$W/out")"
+expect_code 3 coffer due "$STORE"
+same "obligations" 8 "$(grep -c '^due ' "$W/out")"
+same "what is overdue already: there is no vault" 1 "$(grep -c '^OVERDUE *vaults' "$W/out")"
 expect_code 3 coffer due "$STORE" --at "$(date -u -d '+100 days' +%F)" --json
 json "sorted(o['obligation'] for o in j if o['overdue'])" < "$W/out" > "$W/late"
-same "overdue in 100 days" "['backup_local', 'crl', 'proof', 'self_check']" "$(cat "$W/late")"
-same "in the order of their dates" True "$(json "[o['due'] for o in j] == sorted(o['due'] for o in j)" < "$W/out")"
+same "overdue in 100 days" "['backup_local', 'crl', 'proof', 'self_check', 'vaults']" "$(cat "$W/late")"
+same "in the order of their dates" True "$(json "[o['due'] for o in j if 'due' in o] == sorted(o['due'] for o in j if 'due' in o)" < "$W/out")"
 due_of() { coffer due "$STORE" --json | json "[o['last'] for o in j if o['obligation'] == '$1'][0]"; }
 same "a self-check" None "$(due_of self_check)"
 coffer self-check "$STORE" > "$W/out" || [ $? = 3 ] || fail "$(cat "$W/out")"
