@@ -95,7 +95,7 @@ class Signature:
 class People:
     def __init__(self, text, revoked):
         self.text, self.revoked = text, revoked
-        self.roles, self.verify, keys = {}, set(), {}
+        self.roles, self.verify, self.vaults, keys = {}, set(), {}, {}  # vaults: who runs that one
         want(text.endswith(b"\n"), "people without a last newline")
         for line in text.decode("utf-8").split("\n")[:-1]:
             if not line or line.startswith("#"):
@@ -111,6 +111,8 @@ class People:
             authority = "cert-authority" in (options or "")
             want(digest not in keys or (authority and keys[digest]), "one key, two lines")
             keys[digest] = authority
+            if roles[0] == ["vault"] and kind == "ssh-ed25519" and not authority:
+                self.vaults[digest] = name.rpartition("@")[2] or name
             if "verify-required" in words:
                 self.verify.add(digest)
         for roles in self.roles.values():
@@ -139,7 +141,7 @@ class Judge:
         self.proven, self.not_permitted, self.signatures, self.forms = 0, [], 0, {}
         self.changes = {}
         self.reviewed = {"review": 0, "failed-logins": 0}  # the frame that the next one begins with
-        self.cosigns = {}  # of each vault's key: sequence, time, retention time of the frame, administration
+        self.cosigns = {}  # of each vault's key: sequence, time, retention time of the frame
 
     def take(self, f, record, pairs):
         """pairs: tag and value of each field of the public part; record: the frame's record time."""
@@ -330,8 +332,11 @@ class Judge:
         want(len(one.get(216, b"")) == 16, "retention time goes on by nobody's leave")
         before, after = struct.unpack("<q", one[123])[0], struct.unpack("<q", one[124])[0]
         want(before <= f.retention, "a retention time before that is not there yet")
-        said = [c for s in struct.unpack("<2Q", one[216]) for c in self.cosigns.values() if c[0] == s]
-        want(len(said) == 2 and all(c[3] for c in said) and said[0][3] != said[1][3], "vaults that are not of two administrations")
+        said = {k: c for s in struct.unpack("<2Q", one[216]) for k, c in self.cosigns.items() if c[0] == s}
+        enrolled = self.people.vaults if self.people else {}
+        run_by = [enrolled.get(hashlib.sha256(b"ed25519\0" + k).digest()) for k in said]
+        want(len(said) == 2 and all(run_by) and run_by[0] != run_by[1], "vaults that people did not enroll, or of one administration")
+        said = list(said.values())
         by = [c[1] + max(0, before - c[2]) for c in said]
         want(max(by) - min(by) <= span(self.profile.get("deviation", "5s")), "vaults that do not agree")
         want(after <= min(by), "retention time ahead of the vaults")

@@ -332,7 +332,7 @@ class Store:
         self.vaults[said.key] = said.time, note.size
         self.last_proof = v[73] - 10**9
         self.proven = max(self.proven, self.last_proof)
-        self.people.cosigns[said.key] = f.sequence, v[73], f.retention, v.get(213, b"")
+        self.people.cosigns[said.key] = f.sequence, v[73], f.retention
         self.cosigns += 1
 
     def finish(self):

@@ -335,7 +335,7 @@ const struct verb verb_sync = {
 	    "\n"
 	    "What the vault signed goes into the archive's own chain: at once while it is mounted (root only), else at the next mount, or now where "
 	    "an option below says with what key the archive opens. It bounds when frames were written; what a vault in another place has "
-	    "counts as archived; and where vaults of two administrations agree, retention time catches up to them.\n"
+	    "counts as archived; and where two vaults that the archive's people name, of two administrations, agree, retention time catches up to them.\n"
 	    "\n"
 	    "A vault that has more than this store (it was put back to an older state), or another history (a fork), refuses; it keeps both "
 	    "heads of a fork.\n"

@@ -19,8 +19,8 @@ enum { EXIT_FOUND = 3 };
 static const struct tool_option options[] = {
     [OPT_VKEY] = {"vkey", "KEY", "of add: the vault's key as its operator tells it; another one is refused. Without this the key that is met "
 				 "is taken, and shown"},
-    [OPT_ADMINISTRATION] = {"administration", "NAME", "of add: who runs the vault. Vaults of two administrations that agree let retention time "
-						      "catch up"},
+    [OPT_ADMINISTRATION] = {"administration", "NAME", "of add: who runs the vault; status tells where all are of one. It moves no clock: for "
+						      "that the archive's people name the vault (role vault)"},
     [OPT_JSON] = {"json", NULL, "one JSON value instead of text"},
     [OPT_ALL] = {"all", NULL, "of check: all bytes are read back, not a sample"},
     {0},

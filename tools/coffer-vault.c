@@ -66,10 +66,23 @@ static int misused(const char *what)
 
 /* ---- init and serve ---- */
 
+/* The same key as OpenSSH writes it. */
+static void ssh_text(const uint8_t key[32], char out[80])
+{
+	static const char kind[] = "ssh-ed25519";
+	uint8_t blob[4 + sizeof(kind) - 1 + 4 + 32];
+
+	cof_put_be32(blob, sizeof(kind) - 1);
+	memcpy(blob + 4, kind, sizeof(kind) - 1);
+	cof_put_be32(blob + 4 + sizeof(kind) - 1, 32);
+	memcpy(blob + 8 + sizeof(kind) - 1, key, 32);
+	cof_base64(blob, sizeof(blob), out);
+}
+
 static int init(const struct args *a, struct cof_diag *diag)
 {
 	struct vault_place v;
-	char text[COF_VKEY_MAX];
+	char text[COF_VKEY_MAX], ssh[80];
 	int r;
 
 	if (!a->name)
@@ -80,10 +93,12 @@ static int init(const struct args *a, struct cof_diag *diag)
 	if (r < 0)
 		return fail_with(diag);
 	cof_vkey_text(&v.vkey, text);
+	ssh_text(v.vkey.public_key, ssh);
 	printf("The vault %s is made. Its key, which hosts are to compare:\n  %s\n"
+	       "For the archive's people file, if retention shall go by its clock too; NAME@WHO, WHO runs it:\n  NAME@WHO ssh-ed25519 %s roles=vault\n"
 	       "Next: for each host a line in ~/.ssh/authorized_keys of the user that owns it,\n"
 	       "  command=\"coffer-vault serve %s\",restrict ssh-ed25519 AAAA... host\n",
-	       a->dir, text, a->dir);
+	       a->dir, text, ssh, a->dir);
 	vault_place_close(&v);
 	return 0;
 }

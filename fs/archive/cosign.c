@@ -3,7 +3,8 @@
  * Cosignatures of vaults: each is judged (the vault is one of STORE/vaults, both signatures hold, the root is this log's,
  * the vault did not say something newer before), chained as a COSIGN frame, and bounds the two clocks. What it covers is
  * archived where the vault stands in another place (R10). Retention time catches up to what vaults of two
- * administrations say that agree within the policy's deviation, never beyond the wall clock.
+ * administrations say that agree within the policy's deviation, never beyond the wall clock: vaults that the people in
+ * force name, since who rules the host can add others, and set their clocks as its own.
  */
 #include "fs/archive/internal.h"
 
@@ -138,7 +139,7 @@ static int64_t says(const struct cof_cosigner *b, int64_t retention)
 	return sum;
 }
 
-/* The latest time that two administrations agree on: the lesser of the two. Which cosignatures those were. */
+/* The latest time that two administrations agree on: the lesser of the two. Which cosignatures those were. People lock held. */
 static bool agreed(struct cof_archive *a, int64_t retention, int64_t deviation, int64_t *ret, uint64_t ret_by[QUORUM])
 {
 	const struct cof_cosigners *all = &a->cosigners;
@@ -147,10 +148,9 @@ static bool agreed(struct cof_archive *a, int64_t retention, int64_t deviation, 
 	for (unsigned i = 0; i < all->n; i++)
 		for (unsigned k = i + 1; k < all->n; k++) {
 			int64_t x = says(&all->of[i], retention), y = says(&all->of[k], retention), least = COF_MIN(x, y);
+			const char *one = cof_people_vault_of(a, all->of[i].key), *two = cof_people_vault_of(a, all->of[k].key);
 
-			if (!*all->of[i].administration || !*all->of[k].administration ||
-			    !strcmp(all->of[i].administration, all->of[k].administration) ||
-			    COF_MAX(x, y) - least > deviation || (found && least <= *ret))
+			if (!one || !two || !strcmp(one, two) || COF_MAX(x, y) - least > deviation || (found && least <= *ret))
 				continue;
 			found = true;
 			*ret = least;
@@ -247,9 +247,11 @@ int cof_archive_cosign(struct cof_archive *a, const char *vault, const void *not
 					      "coffer verify), then mount it again");
 	if (cof_vault_load(a->io, vault, &w.vault) < 0)
 		return cof_fail(diag, -ENOENT, "this archive has no vault '%.60s' (coffer vault list): what it signed counts for nothing", vault);
+	cof_people_lock(a); /* the outermost */
 	pthread_mutex_lock(&a->stamp_lock);
 	r = take(a, &w, &done, diag);
 	pthread_mutex_unlock(&a->stamp_lock);
+	cof_people_unlock(a);
 	if (r == 0)
 		*ret = done;
 	return r;

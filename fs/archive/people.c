@@ -78,6 +78,14 @@ struct cof_judge *cof_people_judge(struct cof_archive *a)
 	return a->people->judge;
 }
 
+const char *cof_people_vault_of(struct cof_archive *a, const uint8_t key[32])
+{
+	const struct cof_people *people = a->people->unreadable ? NULL : cof_judge_people(a->people->judge);
+	const struct cof_person *vault = people ? cof_people_vault(people, key) : NULL;
+
+	return vault ? cof_vault_administration(vault) : NULL;
+}
+
 void cof_people_free(struct cof_archive *a)
 {
 	if (!a->people)

@@ -33,6 +33,9 @@ int cof_people_emit(struct cof_archive *a, struct cof_event *e, int64_t asked, s
 /* Somebody's request or approval was refused: an EVENT, and the sentence. */
 int cof_people_refused(struct cof_archive *a, const struct cof_who *who, const char *what, const char *rule, const char *reason,
 		       struct cof_diag *diag);
+/* Who runs the vault with this key, by the people in force; lock held. NULL: nobody enrolled it, or what people signed
+ * cannot all be read. */
+const char *cof_people_vault_of(struct cof_archive *a, const uint8_t key[32]);
 /* The root of the first `size` frames by the hashes in tile/ (judge-store.c). -ENOENT: there are not so many. */
 int cof_tree_head(struct cof_io *io, uint64_t size, uint8_t ret[COF_HASH]);
 void cof_people_lock(struct cof_archive *a);

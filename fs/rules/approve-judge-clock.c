@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The judge on the clock: retention time goes on faster than time passes only for an approved request, or to what vaults
- * of two administrations say that agree within the policy's deviation, as chained before the frame.
+ * of two administrations say that agree within the policy's deviation, as chained before the frame. Only what the people
+ * in force name as vaults counts so: whoever rules the host could add vaults of his own, whose clocks are his.
  */
 #include "crypto/crypto.h"
 #include "fs/rules/approve-judge.h"
@@ -52,6 +53,8 @@ static int64_t says(const struct judged_cosign *c, int64_t retention)
 
 static int by_vaults(const struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret)
 {
+	const struct cof_people *people = cof_judge_people(j);
+	const struct cof_person *vault[QUORUM];
 	const struct judged_cosign *c[QUORUM];
 	int64_t before, after, x, y;
 	struct cof_field list;
@@ -66,8 +69,12 @@ static int by_vaults(const struct cof_judge *j, const struct cof_judge_frame *f,
 		if (!c[i])
 			return judge_no(ret, "unknown-vault", "it names a frame that is no vault's newest cosignature");
 	}
-	if (!*c[0]->said.administration || !*c[1]->said.administration ||
-	    !strcmp(c[0]->said.administration, c[1]->said.administration))
+	for (unsigned i = 0; i < QUORUM; i++) {
+		vault[i] = people ? cof_people_vault(people, c[i]->said.key) : NULL;
+		if (!vault[i])
+			return judge_no(ret, "not-enrolled", "it names a vault that the people in force do not");
+	}
+	if (!strcmp(cof_vault_administration(vault[0]), cof_vault_administration(vault[1])))
 		return judge_no(ret, "quorum", "the vaults that it names are not of two administrations");
 	x = says(c[0], before);
 	y = says(c[1], before);

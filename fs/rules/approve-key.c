@@ -111,6 +111,13 @@ static int take_material(const struct kind *k, struct ssh_bytes *b, uint8_t ret[
 	return -EUCLEAN;
 }
 
+void ssh_ed25519_digest(const uint8_t point[32], uint8_t ret[32])
+{
+	struct ssh_bytes one = {point, 32}, none = {(const uint8_t *)"", 0};
+
+	digest("ed25519", &one, &none, ret);
+}
+
 /* What follows a certificate's key: serial, kind, id, principals, from, to, options, extensions, reserved, authority,
  * signature. */
 static int take_authority(struct ssh_bytes *b, uint8_t ret[32])

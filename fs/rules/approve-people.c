@@ -12,6 +12,8 @@
  */
 #include "fs/rules/approve-private.h"
 
+#include "crypto/crypto.h"
+
 #include <stdio.h>
 
 struct reading {
@@ -347,6 +349,28 @@ const struct cof_person *cof_people_find(const struct cof_people *p, const char 
 		if (!strcmp(p->person[i].name, name))
 			return &p->person[i];
 	return NULL;
+}
+
+const struct cof_person *cof_people_vault(const struct cof_people *p, const uint8_t key[32])
+{
+	uint8_t digest[32];
+
+	ssh_ed25519_digest(key, digest);
+	for (size_t i = 0; i < p->n_keys; i++) {
+		const struct cof_person *person = &p->person[p->key[i].person];
+
+		if (!p->key[i].authority && !p->key[i].hardware && person->roles == COF_ROLE_VAULT &&
+		    cof_equal(p->key[i].key, digest, sizeof(digest)))
+			return person;
+	}
+	return NULL;
+}
+
+const char *cof_vault_administration(const struct cof_person *vault)
+{
+	const char *at = strrchr(vault->name, '@');
+
+	return at && at[1] ? at + 1 : vault->name;
 }
 
 size_t cof_people_count(const struct cof_people *p, unsigned role)

@@ -27,4 +27,7 @@ bool ssh_key_type_known(const char *type, size_t n); /* of plain keys */
 /* "auditor", …, "vault"; 0: no role. */
 unsigned approve_role(const char *text, size_t n);
 
+/* What identifies the key with this point, as ssh_key_read gives it. */
+void ssh_ed25519_digest(const uint8_t point[32], uint8_t ret[32]);
+
 #endif

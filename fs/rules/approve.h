@@ -131,6 +131,10 @@ const struct cof_person *cof_people_find(const struct cof_people *p, const char 
 /* Whose signature it would be: the only person with that key, or whom that authority may stand for. NULL: nobody's,
  * or several persons'. */
 const struct cof_person *cof_people_signer(const struct cof_people *p, const struct cof_signature_info *s);
+/* The vault whose cosignatures are made with this Ed25519 key: a person with that role alone and the key as ssh-ed25519.
+ * NULL: nobody enrolled it, so it moves no clock. Its administration is what stands behind "@" in its name, else all. */
+const struct cof_person *cof_people_vault(const struct cof_people *p, const uint8_t key[32]);
+const char *cof_vault_administration(const struct cof_person *vault);
 size_t cof_people_count(const struct cof_people *p, unsigned role);
 void cof_roles_text(unsigned roles, char out[64]); /* "auditor,officer" */
 #define COF_EXCLUSIVE_DEFAULT "auditor+operator auditor+officer auditor+custodian"

@@ -72,6 +72,112 @@ static void teardown(void)
 	store_done(&s);
 }
 
+/* ---- people, whose signatures are taken for good ---- */
+
+static int good(void *user, const struct cof_signature *signature, struct cof_diag *why)
+{
+	(void)user;
+	(void)signature;
+	(void)why;
+	return 0;
+}
+
+static void put_string(struct cof_buf *b, const void *p, size_t n)
+{
+	uint8_t len[4];
+
+	cof_put_be32(len, (uint32_t)n);
+	cof_buf_add(b, len, 4);
+	cof_buf_add(b, p, n);
+}
+
+static void put_key(struct cof_buf *b, const uint8_t point[32])
+{
+	put_string(b, "ssh-ed25519", 11);
+	put_string(b, point, 32);
+}
+
+static void put_person(struct cof_buf *text, const char *name, const uint8_t point[32], const char *roles)
+{
+	cof_autobuf struct cof_buf key = {0};
+	char base64[128];
+
+	put_key(&key, point);
+	cof_base64(key.data, key.len, base64);
+	cof_buf_printf(text, "%s ssh-ed25519 %s roles=%s\n", name, base64, roles);
+}
+
+static void put_signature(struct cof_buf *fields, const char *name, const uint8_t point[32])
+{
+	cof_autobuf struct cof_buf key = {0}, raw = {0}, value = {0};
+	char text[600];
+
+	put_key(&key, point);
+	cof_buf_add(&raw, "SSHSIG\0\0\0\1", 10);
+	put_string(&raw, key.data, key.len);
+	put_string(&raw, COF_SIGN_PEOPLE, strlen(COF_SIGN_PEOPLE));
+	put_string(&raw, "", 0);
+	put_string(&raw, "sha512", 6);
+	put_string(&raw, "\0\0\0\13ssh-ed25519\0\0\0\1x", 20);
+	cof_base64(raw.data, raw.len, text);
+	cof_buf_add(&value, name, strlen(name) + 1);
+	cof_buf_printf(&value, "-----BEGIN SSH SIGNATURE-----\n%s\n-----END SSH SIGNATURE-----\n", text);
+	cof_field_put(fields, COF_T_SIGNATURE, value.data, value.len);
+}
+
+static void put(uint8_t type, uint64_t position, const struct cof_buf *fields);
+
+static void set_hex(struct cof_json *o, const char *key, const void *p, size_t n)
+{
+	char text[65];
+
+	cof_hex(p, n, text);
+	cof_json_set_str(o, key, text);
+}
+
+/* Two officers, and these vaults, run by who is named behind the "@". */
+static void enroll(const struct vault *const vaults[], size_t n)
+{
+	static const uint8_t first[32] = {101}, second[32] = {102}, zero[32] = {0};
+	cof_autobuf struct cof_buf people = {0}, doc = {0}, fields = {0};
+	cof_autojson struct cof_json *o = cof_json_object();
+	struct cof_json *head = cof_json_object();
+	int64_t now = __real_cof_now(CLOCK_REALTIME);
+	uint8_t root[COF_HASH];
+
+	put_person(&people, "alice", first, "officer");
+	put_person(&people, "bob", second, "officer");
+	for (size_t i = 0; i < n; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "%s@%s", vaults[i]->name, vaults[i]->administration);
+		put_person(&people, name, key_of(vaults[i]).public_key, "vault");
+	}
+	ck_assert_int_eq(cof_archive_checkpoint(s.archive), 0);
+	ck_assert_int_eq(cof_tree_head(s.io, 1, root), 0);
+	cof_json_set_str(o, "action", "people-first");
+	set_hex(o, "archive", s.archive->conf.id, 16);
+	cof_json_set_str(o, "author", "alice");
+	cof_json_set_time(o, "created", now - now % COF_NSEC);
+	cof_json_set_time(o, "expires", now - now % COF_NSEC + DAY);
+	set_hex(head, "root", root, sizeof(root));
+	cof_json_set_uint(head, "size", 1);
+	cof_json_set(o, "head", head);
+	set_hex(o, "nonce", zero, 16);
+	cof_json_set_str(o, "people", (char *)people.data);
+	set_hex(o, "sheet", zero, 32);
+	cof_json_set_int(o, "version", 1);
+	ck_assert_int_eq(cof_json_canonical(o, &doc), 0);
+	cof_field_put(&fields, COF_T_PEOPLE, people.data, people.len);
+	cof_field_put(&fields, COF_T_DOCUMENT, doc.data, doc.len);
+	put_signature(&fields, "alice", first);
+	put_signature(&fields, "bob", second);
+	put(COF_PEOPLE, 0, &fields);
+	store_close(&s);
+	store_open(&s); /* and the judge of the archive knows them */
+}
+static const struct vault *const all_vaults[] = {&vault_b, &vault_c, &vault_d};
+
 /* The newest checkpoint as this vault signs it at a time. */
 static void sign(const struct vault *v, int64_t seconds, struct cof_buf *note)
 {
@@ -235,8 +341,10 @@ static int64_t retention(void)
 START_TEST(catches_up)
 {
 	struct cof_cosigned done;
-	int64_t before = retention();
+	int64_t before;
 
+	enroll(all_vaults, 3);
+	before = retention();
 	wall = (T0 + 100) * COF_NSEC;
 	file("one");
 	cosign(&vault_c, T0, &done);
@@ -261,6 +369,24 @@ START_TEST(catches_up)
 	store_close(&s);
 	store_open(&s);
 	ck_assert_int_ge(retention(), before);
+}
+END_TEST
+
+/* Vaults that the people do not name move no clock: root adds two of its own, and sets their clocks with the host's. */
+START_TEST(not_enrolled)
+{
+	struct cof_cosigned done;
+	int64_t before;
+
+	if (_i)
+		enroll(all_vaults, 1); /* b alone */
+	before = retention();
+	wall = (T0 + 100) * COF_NSEC;
+	file("one");
+	cosign(&vault_b, T0, &done);
+	cosign(&vault_c, T0 + 1, &done);
+	ck_assert_int_eq(done.caught_up, 0);
+	ck_assert_int_lt(retention() - before, DAY);
 }
 END_TEST
 
@@ -299,7 +425,7 @@ static void on_judged(void *user, uint64_t sequence, const char *type, const cha
 
 static void judge(void)
 {
-	struct cof_judge_store p = {.finding = on_judged};
+	struct cof_judge_store p = {.finding = on_judged, .verify = good};
 	struct cof_judged ret;
 
 	not_permitted = 0;
@@ -322,6 +448,7 @@ START_TEST(verified)
 	struct cof_cosigned done;
 	struct cof_verified v;
 
+	enroll(all_vaults, 3);
 	wall = (T0 + 100) * COF_NSEC;
 	file("one");
 	cosign(&vault_b, T0 + 20, &done);
@@ -378,16 +505,19 @@ END_TEST
 START_TEST(clock_forged)
 {
 	static const struct {
-		bool names;
+		bool names, enrolled;
 		const struct vault *other;
 		int64_t after;
 		const char *rule;
-	} how[] = {{false, &vault_b, 0, "not-approved"}, {true, &vault_c, 1, "quorum"}, {true, &vault_b, 3, "ahead"}, {true, &vault_b, 0, NULL}};
+	} how[] = {{false, true, &vault_b, 0, "not-approved"}, {true, true, &vault_c, 1, "quorum"}, {true, true, &vault_b, 3, "ahead"},
+		   {true, true, &vault_b, 0, NULL}, {true, false, &vault_b, 0, "not-enrolled"}};
 	cof_autobuf struct cof_buf fields = {0};
 	struct cof_cosigned one, two;
 	int64_t before;
 	uint8_t by[16];
 
+	if (how[_i].enrolled)
+		enroll(all_vaults, 3);
 	wall = __real_cof_now(CLOCK_REALTIME); /* so that the daemon itself has no reason to go on */
 	file("one");
 	cosign(&vault_d, T0, &one);
@@ -444,9 +574,10 @@ static Suite *suite(void)
 	tcase_add_test(t, refusals);
 	tcase_add_test(t, forked);
 	tcase_add_test(t, catches_up);
+	tcase_add_loop_test(t, not_enrolled, 0, 2);
 	tcase_add_test(t, verified);
 	tcase_add_loop_test(t, forged, 0, 3);
-	tcase_add_loop_test(t, clock_forged, 0, 4);
+	tcase_add_loop_test(t, clock_forged, 0, 5);
 	tcase_add_test(t, pending);
 	suite_add_tcase(all, t);
 	return all;
