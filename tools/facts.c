@@ -19,6 +19,8 @@ static struct done *done_of(struct facts *f, const char *type, int *ret)
 	struct done *grown;
 
 	*ret = 0;
+	if (!type)
+		return NULL;
 	for (size_t i = 0; i < f->n_done; i++)
 		if (!strcmp(f->done[i].type, type))
 			return &f->done[i];

@@ -131,8 +131,11 @@ static void judge_distances(struct judging *j)
 int placement_judge(const struct store *s, const struct cof_profile *p, struct cof_json *array, struct cof_diag *diag)
 {
 	cof_autofree struct judging *j = calloc(1, sizeof(*j));
-	int r = j ? vault_host_load(s, &j->host, diag) : cof_fail(diag, -ENOMEM, "out of memory");
+	int r;
 
+	if (!j)
+		return cof_fail(diag, -ENOMEM, "out of memory");
+	r = vault_host_load(s, &j->host, diag);
 	if (r < 0)
 		return r;
 	j->p = p;
@@ -145,7 +148,6 @@ int placement_judge(const struct store *s, const struct cof_profile *p, struct c
 	if (p->backup_offsite && !j->n)
 		say(j, "the policy asks for a copy away from here, and there is no vault: coffer vault add (R40)");
 	if (j->n > 1 && j->administrations < 2)
-		say(j, "the vaults are of fewer than two administrations that are named: retention time does not catch up by them (coffer "
-		       "vault add --administration)");
+		say(j, "the vaults are of fewer than two administrations that are named (coffer vault add --administration)");
 	return 0;
 }

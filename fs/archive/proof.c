@@ -166,7 +166,7 @@ static int find(struct cof_archive *a, uint64_t object, uint64_t sequence, struc
 static int backwards(struct cof_archive *a, uint64_t object, unsigned most, int (*fn)(void *user, const struct cof_proof *p),
 		     void *user)
 {
-	struct cof_proof p;
+	struct cof_proof p = {.time = 0};
 	struct cof_stretch s;
 	uint64_t end = 0;
 	size_t n = 1;
@@ -227,7 +227,7 @@ int cof_proofs_load(struct cof_archive *a)
 
 static int before(struct cof_archive *a, uint64_t sequence, int64_t *ret)
 {
-	struct cof_proof p;
+	struct cof_proof p = {.time = 0};
 	struct cof_stretch s;
 	size_t n;
 	int r = find(a, PROOFS, sequence - 1, &s, 1, &n);
@@ -267,7 +267,7 @@ static int covering(struct cof_archive *a, uint64_t object, uint64_t sequence, u
 
 int cof_proof_span(struct cof_archive *a, uint64_t sequence, struct cof_span *ret)
 {
-	struct cof_proof p;
+	struct cof_proof p = {.time = 0};
 	uint64_t first;
 	int r;
 
@@ -285,7 +285,7 @@ int cof_proof_span(struct cof_archive *a, uint64_t sequence, struct cof_span *re
 
 int cof_archived_at(struct cof_archive *a, uint64_t sequence, int64_t *ret)
 {
-	struct cof_proof p;
+	struct cof_proof p = {.time = 0};
 	uint64_t ignored;
 	int r;
 

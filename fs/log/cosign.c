@@ -38,9 +38,9 @@ static int take_note(const void *fields, size_t n, uint64_t size, const struct c
 		     struct cof_diag *diag)
 {
 	struct cof_vkey keys[2] = {*log, c->vkey};
-	struct cof_checkpoint head;
+	struct cof_checkpoint head = {.size = 0};
 	struct cof_field note;
-	struct cof_note opened;
+	struct cof_note opened = {.verified = 0};
 	int r = cof_field_find(fields, n, COF_T_NOTE, &note);
 
 	if (r == 0)

@@ -40,7 +40,7 @@ static bool goes_on(struct verify *v, const struct cof_cosign *c, struct place p
 void cof_verify_cosign(struct verify *v, const struct cof_frame *f, const uint8_t *payload, struct place place)
 {
 	struct cof_diag why = {""};
-	struct cof_cosign c;
+	struct cof_cosign c = {.size = 0};
 	size_t n;
 	const uint8_t *fields = cof_verify_fields(f, payload, &n);
 	int r = f->position > f->sequence ? cof_fail(&why, -EUCLEAN, "it is for more frames than there were")

@@ -47,7 +47,7 @@ int vault_judge(struct cof_io *io, const struct cof_judge_places *places, struct
 	struct cof_judge_store p = {
 	    .places = places, .verify = cof_sshsig_verify, .now = j.time, .finding = found, .user = &user};
 	cof_autojson struct cof_json *o = cof_json_object();
-	struct cof_judged seen;
+	struct cof_judged seen = {.last_retention = INT64_MIN};
 	struct cof_conf conf;
 	const char *text;
 	int r = cof_conf_load(io, &conf, diag);

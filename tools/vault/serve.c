@@ -169,7 +169,7 @@ static void notice(void *user, struct cof_buf *lines)
 {
 	struct serving *s = user;
 	struct cof_checkpoint head = {.size = 0};
-	struct vault_judged j;
+	struct vault_judged j = {.not_permitted = 0};
 	struct cof_diag why = {""};
 	struct cof_conf conf;
 	cof_autofree uint8_t *note = NULL;
