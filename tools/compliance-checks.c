@@ -32,11 +32,6 @@ void compliance_not_built(struct looked *l, const char *what)
 
 /* ---- keeping ---- */
 
-static void check_archived(struct looked *l)
-{
-	not_built(l, "view of which records a vault has confirmed; coffer vault list tells it of the archive as a whole");
-}
-
 static bool keeps(const struct cof_policy *p, int64_t span)
 {
 	return !p->retention || p->retention_min >= span; /* without retention files never end */
@@ -230,17 +225,17 @@ static void check_reviews(struct looked *l)
 	check_dates(l, "review failed_logins access_review report report_yearly audit");
 }
 
+static void check_offsite(struct looked *l)
+{
+	check_dates(l, "backup_local backup_offsite");
+}
+
 static void check_disclosure(struct looked *l)
 {
 	not_built(l, "evidence bundles");
 }
 
 /* ---- keys ---- */
-
-static void check_escrow(struct looked *l)
-{
-	not_built(l, "escrow of keys in the archive: nothing of this is shown by it");
-}
 
 static void check_owners(struct looked *l)
 {
@@ -313,23 +308,6 @@ static void check_calendar(struct looked *l)
 }
 
 /* ---- away from the host ---- */
-
-static void check_vault(struct looked *l)
-{
-	not_built(l, "judging of vaults by date, place, retirement and hand-over: coffer sync keeps them in step, and that is all so far");
-}
-
-static void check_replay(struct looked *l)
-{
-	SAY(l, PASS, "docs/vault-protocol.md, docs/format.md 9",
-	    "a request names archive, head and a nonce and counts once; a vault takes only what extends what it has");
-}
-
-static void check_borders(struct looked *l)
-{
-	SAY(l, MANUAL, NULL, "coffer vault list tells where the vaults say that they stand; whether that is allowed (%s) is not judged yet, nor what else copies the store",
-	    *l->p->jurisdictions ? l->p->jurisdictions : "any");
-}
 
 /* Set up, whatever its cable says. */
 static bool is_up(const char *name)
@@ -424,26 +402,26 @@ const struct compliance_row compliance_rows[] = {
     {"R17", "gpki 6.6.2", "software and configuration checked", check_self},
     {"R18", "gpki 5.4.2, gpki 8.1, sec 37.7, vasp 1.4.1, vasp 1.4.2, vasp 2.4.2", "reviews, reports, audits", check_reviews},
     {"R19", "gpki 5.5.7, gpki 5.5.3(3), gpki 9.4.6", "records obtained and verified; disclosure with basis", check_disclosure},
-    {"R20", "gpki 4.12.1, gpki 6.2.3, gpki 6.2.5", "signing keys neither escrowed nor archived", check_escrow},
-    {"R21", "gpki 6.2.4, gpki 6.1.1(4)", "the CA's key is backed up, others' are not", check_escrow},
-    {"R22", "gpki 6.2.2, vasp 2.7.2", "n-of-m control", check_escrow},
-    {"R23", "gpki 6.2.6", "never in plaintext outside the module", check_escrow},
-    {"R24", "vasp 2.4.1, vasp 2.7.2, vasp 2.9.3", "split, in fireproof safes, in different places", check_escrow},
-    {"R25", "vasp 2.4.5, gpki 6.1", "ceremonies with an auditor and a transcript", check_escrow},
-    {"R26", "vasp 1.2.1, vasp 1.2.3", "inventory; loss planned for", check_escrow},
+    {"R20", "gpki 4.12.1, gpki 6.2.3, gpki 6.2.5", "signing keys neither escrowed nor archived", check_signing_keys},
+    {"R21", "gpki 6.2.4, gpki 6.1.1(4)", "the CA's key is backed up, others' are not", check_backups_of_keys},
+    {"R22", "gpki 6.2.2, vasp 2.7.2", "n-of-m control", check_quorum},
+    {"R23", "gpki 6.2.6", "never in plaintext outside the module", check_ciphertext},
+    {"R24", "vasp 2.4.1, vasp 2.7.2, vasp 2.9.3", "split, in fireproof safes, in different places", check_dispersal},
+    {"R25", "vasp 2.4.5, gpki 6.1", "ceremonies with an auditor and a transcript", check_ceremonies},
+    {"R26", "vasp 1.2.1, vasp 1.2.3", "inventory; loss planned for", check_inventory},
     {"R27", "ins 27, gpki 5.7, sec 4.2", "backups tried, recovery drilled", check_restore},
-    {"R28", "gpki 6.3", "no key pair for both signing and encryption", check_escrow},
+    {"R28", "gpki 6.3", "no key pair for both signing and encryption", check_single_use},
     {"R29", "gpki 6.2.10", "destroying a key destroys its backups", check_destruction},
     {"R30", "ins 27, sec 37.5, gpki A.2.4", "owners authorised; lockout after three; unlocking an event", check_owners},
     {"R31", "gpki 6.4.1(2), gpki table 6-1", "activation and modules by level", check_activation},
     {"R32", "gpki 5.6.1, gpki 6.3.2, gpki table 4-1", "lifetimes, rekey ahead, CRLs", check_calendar},
-    {"R40", "gpki 5.4.5", "backups monthly", check_vault},
-    {"R41", "vasp 2.9.3, ins 27", "backups geographically separate", check_vault},
+    {"R40", "gpki 5.4.5", "backups monthly", check_offsite},
+    {"R41", "vasp 2.9.3, ins 27", "backups geographically separate", check_apart},
     {"R42", "sec 8, ins 4", "across borders only as allowed", check_borders},
-    {"R43", "sec 7.2, sec 9.2, sec 9.3", "portability, and proof of deletion", check_vault},
+    {"R43", "sec 7.2, sec 9.2, sec 9.3", "portability, and proof of deletion", check_retired},
     {"R44", "sec 35", "messages cannot be replayed", check_replay},
     {"R45", "gpki 6.7, vasp 2.6.6", "no network, no remote access", check_network},
-    {"R46", "gpki 5.8", "a successor takes over", check_vault},
+    {"R46", "gpki 5.8", "a successor takes over", check_successor},
     {"R50", "ins 28, sec 7.2, sec 9.3", "disposal unrecoverable, on record", check_destruction},
     {"R60", "vasp 2.11.3", "alarms in real time", check_alarms},
     {"R61", "cert 3.2.3, cert annex 1, cert annex 2, ins 31, gpki 8.5", "incidents graded and reported", check_incidents},

@@ -39,4 +39,22 @@ void check_changes(struct looked *l);
 void check_leaks(struct looked *l);
 void check_clock(struct looked *l);
 
+/* compliance-keys.c */
+void check_signing_keys(struct looked *l);
+void check_backups_of_keys(struct looked *l);
+void check_quorum(struct looked *l);
+void check_ciphertext(struct looked *l);
+void check_dispersal(struct looked *l);
+void check_ceremonies(struct looked *l);
+void check_inventory(struct looked *l);
+void check_single_use(struct looked *l);
+
+/* compliance-elsewhere.c */
+void check_archived(struct looked *l);
+void check_apart(struct looked *l);
+void check_borders(struct looked *l);
+void check_retired(struct looked *l);
+void check_successor(struct looked *l);
+void check_replay(struct looked *l);
+
 #endif

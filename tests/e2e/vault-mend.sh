@@ -1,10 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A vault's own judgement: damage that a scrub finds is mended from the host at the next session; places and jurisdictions
-# are looked at before anything leaves; a silent host is told of at the vault alone.
+# Damage that a vault's scrub finds is mended from the host at the next session; a silent host is told of at the vault alone.
 . "$(dirname "$0")/lib.sh"
 
-printf '[archive]\njurisdictions = TW JP\ndistance = 100\nplaces = 2\nbackup_offsite = 30d\n' > "$W/policy"
 make_store audit -- --segment-size 64K
 ID=$(coffer status "$STORE" --json | json 'j["archive_id"]')
 vault() { coffer-vault init "$W/$1" --name "vault.example/$1" --place "$2" --jurisdiction "$3" > /dev/null; coffer vault add "$STORE" "$1" "dir:$W/$1" > /dev/null; }

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is looked at for the rules about keys that are kept for others, R20 to R28, by the records of escrow. */
+#include "tools/compliance.h"
+#include "tools/escrow-due.h"
+
+#include <stdio.h>
+
+#define SAY compliance_says
+
+#define INVENTORY "coffer escrow inventory STORE"
+
+/* True, and said, where nothing is kept. */
+static bool nothing_kept(struct looked *l)
+{
+	if (l->f->escrow.n_keys)
+		return false;
+	SAY(l, MANUAL, INVENTORY, "no key is kept in this archive: what is done with keys elsewhere is for you to look at");
+	return true;
+}
+
+static size_t keys_with(const struct ledger *e, const char *what, const char *value)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->n_keys; i++)
+		n += !strcmp(ledger_text(e->key[i].o, what), value);
+	return n;
+}
+
+/* Refused at the door, so a record that says otherwise would be one that nobody judged. */
+void check_signing_keys(struct looked *l)
+{
+	const struct ledger *e = &l->f->escrow;
+	size_t wrong = 0;
+
+	if (nothing_kept(l))
+		return;
+	for (size_t i = 0; i < e->n_keys; i++)
+		wrong += !strcmp(ledger_text(e->key[i].o, "purpose"), "escrow") && !strcmp(ledger_text(e->key[i].o, "usage"), "signing");
+	if (wrong)
+		SAY(l, FAIL, INVENTORY, "%zu keys for signing are kept in escrow", wrong);
+	else
+		SAY(l, PASS, INVENTORY, "none of %zu keys on record is one for signing in escrow: those are refused; %zu are backups", e->n_keys,
+		    keys_with(e, "purpose", "backup"));
+}
+
+void check_backups_of_keys(struct looked *l)
+{
+	const struct ledger *e = &l->f->escrow;
+	size_t cas = 0;
+
+	if (!l->p->ca_key_backup) {
+		SAY(l, NOT_APPLICABLE, NULL, "the policy asks for no backup of a CA's key");
+		return;
+	}
+	for (size_t i = 0; i < l->f->cas.keys.n; i++) {
+		const struct ca *ca = &l->f->cas.keys.ca[i];
+
+		if (ca->to < l->now)
+			continue;
+		cas++;
+		if (!escrow_has_backup(e, ca->fingerprint)) {
+			SAY(l, FAIL, "coffer escrow put STORE SHELF KEY --cert CERT --owner ca --backup",
+			    "the key of %.200s has no backup on record", ca->name);
+			return;
+		}
+	}
+	if (!cas)
+		SAY(l, MANUAL, "coffer find STORE --certificates",
+		    "no certificate of a CA that is valid now is in the archive: which keys have backups is for you to look at");
+	else
+		SAY(l, PASS, INVENTORY, "each of %zu CAs whose certificates are archived has a backup of its key on record", cas);
+}
+
+void check_quorum(struct looked *l)
+{
+	const struct ledger *e = &l->f->escrow;
+	uint64_t least = UINT64_MAX;
+
+	if (nothing_kept(l))
+		return;
+	for (size_t i = 0; i < e->n_keys; i++)
+		least = COF_MIN(least, (uint64_t)ledger_number(e->key[i].o, "persons"));
+	if (least < 2)
+		SAY(l, FAIL, INVENTORY, "a key on record can be had by %llu person", (unsigned long long)least);
+	else
+		SAY(l, PASS, INVENTORY, "each of %zu keys takes %llu persons' shares at the least, and a release that is approved", e->n_keys,
+		    (unsigned long long)least);
+}
+
+void check_ciphertext(struct looked *l)
+{
+	if (!nothing_kept(l))
+		SAY(l, MANUAL, INVENTORY, "all %zu keys are kept encrypted to an epoch's recipient, %zu of them wrapped by their module before; "
+					  "what files they came from, and were wiped, is for you to look at",
+		    l->f->escrow.n_keys, keys_with(&l->f->escrow, "form", "wrapped"));
+}
+
+void check_dispersal(struct looked *l)
+{
+	if (!escrow_ledger_current(&l->f->escrow, false))
+		SAY(l, FAIL, "coffer escrow accept STORE SHELF EPOCH", "no epoch of escrow is in force: nobody holds shares");
+	else
+		SAY(l, MANUAL, "coffer escrow status STORE", "an epoch is in force; its status names what one person, place or medium opens, and "
+							     "which losses it survives: whether the shares lie where it says is for you to look at");
+}
+
+void check_ceremonies(struct looked *l)
+{
+	compliance_not_built(l, "ceremonies with a transcript");
+}
+
+void check_inventory(struct looked *l)
+{
+	if (!l->f->escrow.n_keys)
+		SAY(l, FAIL, INVENTORY, "the inventory is empty");
+	else
+		SAY(l, MANUAL, INVENTORY, "%zu keys are listed with use, strength, who reaches them and the last drill; whether it is all is for "
+					  "you to look at",
+		    l->f->escrow.n_keys);
+}
+
+void check_single_use(struct looked *l)
+{
+	const struct ledger *e = &l->f->escrow;
+	size_t both = keys_with(e, "usage", "both");
+
+	if (nothing_kept(l))
+		return;
+	if (both)
+		SAY(l, FAIL, INVENTORY, "%zu keys on record are for signing and for encryption", both);
+	else
+		SAY(l, PASS, INVENTORY, "none of %zu keys is for both: those are refused; what somebody decided on a use is in the record",
+		    e->n_keys);
+}
