@@ -27,7 +27,7 @@ static size_t keys_with(const struct ledger *e, const char *what, const char *va
 	return n;
 }
 
-/* Refused at the door, so a record that says otherwise would be one that nobody judged. */
+/* Refused at the door: a record that says otherwise would be one that nobody judged. */
 void check_signing_keys(struct looked *l)
 {
 	const struct ledger *e = &l->f->escrow;
@@ -36,12 +36,13 @@ void check_signing_keys(struct looked *l)
 	if (nothing_kept(l))
 		return;
 	for (size_t i = 0; i < e->n_keys; i++)
-		wrong += !strcmp(ledger_text(e->key[i].o, "purpose"), "escrow") && !strcmp(ledger_text(e->key[i].o, "usage"), "signing");
+		wrong += !strcmp(ledger_text(e->key[i].o, "purpose"), "escrow") && !strcmp(ledger_text(e->key[i].o, "usage"), "sign");
 	if (wrong)
 		SAY(l, FAIL, INVENTORY, "%zu keys for signing are kept in escrow", wrong);
 	else
-		SAY(l, PASS, INVENTORY, "none of %zu keys on record is one for signing in escrow: those are refused; %zu are backups", e->n_keys,
-		    keys_with(e, "purpose", "backup"));
+		SAY(l, MANUAL, INVENTORY, "of %zu keys on record %zu are backups; one for signing is refused in escrow; those that their module "
+					  "wrapped are opaque, and for you to look at",
+		    e->n_keys, keys_with(e, "purpose", "backup"));
 }
 
 void check_backups_of_keys(struct looked *l)
@@ -74,26 +75,28 @@ void check_backups_of_keys(struct looked *l)
 
 void check_quorum(struct looked *l)
 {
-	const struct ledger *e = &l->f->escrow;
-	uint64_t least = UINT64_MAX;
-
 	if (nothing_kept(l))
 		return;
-	for (size_t i = 0; i < e->n_keys; i++)
-		least = COF_MIN(least, (uint64_t)ledger_number(e->key[i].o, "persons"));
-	if (least < 2)
-		SAY(l, FAIL, INVENTORY, "a key on record can be had by %llu person", (unsigned long long)least);
+	if (!escrow_ledger_current(&l->f->escrow, false))
+		SAY(l, FAIL, "coffer escrow status STORE", "%zu keys are kept, and no epoch of escrow is in force", l->f->escrow.n_keys);
 	else
-		SAY(l, PASS, INVENTORY, "each of %zu keys takes %llu persons' shares at the least, and a release that is approved", e->n_keys,
-		    (unsigned long long)least);
+		SAY(l, PASS, INVENTORY, "%zu keys are kept for an epoch's custodians: a scheme that fewer than two persons meet is refused, and a key "
+					"goes out by an approved release alone",
+		    l->f->escrow.n_keys);
 }
 
 void check_ciphertext(struct looked *l)
 {
-	if (!nothing_kept(l))
-		SAY(l, MANUAL, INVENTORY, "all %zu keys are kept encrypted to an epoch's recipient, %zu of them wrapped by their module before; "
-					  "what files they came from, and were wiped, is for you to look at",
-		    l->f->escrow.n_keys, keys_with(&l->f->escrow, "form", "wrapped"));
+	const struct ledger *e = &l->f->escrow;
+	size_t wrapped = 0;
+
+	if (nothing_kept(l))
+		return;
+	for (size_t i = 0; i < e->n_keys; i++)
+		wrapped += cof_json_bool(e->key[i].o, "wrapped");
+	SAY(l, MANUAL, INVENTORY, "all %zu keys are kept encrypted to an epoch's recipient, %zu of them wrapped by their module before; what "
+				  "files they came from, and were wiped, is for you to look at",
+	    e->n_keys, wrapped);
 }
 
 void check_dispersal(struct looked *l)
@@ -122,14 +125,8 @@ void check_inventory(struct looked *l)
 
 void check_single_use(struct looked *l)
 {
-	const struct ledger *e = &l->f->escrow;
-	size_t both = keys_with(e, "usage", "both");
-
-	if (nothing_kept(l))
-		return;
-	if (both)
-		SAY(l, FAIL, INVENTORY, "%zu keys on record are for signing and for encryption", both);
-	else
-		SAY(l, PASS, INVENTORY, "none of %zu keys is for both: those are refused; what somebody decided on a use is in the record",
-		    e->n_keys);
+	if (!nothing_kept(l))
+		SAY(l, MANUAL, INVENTORY, "a key that is for both uses is refused, and what somebody decided is in the record; of %zu keys those that "
+					  "their module wrapped are opaque, and for you to look at",
+		    l->f->escrow.n_keys);
 }

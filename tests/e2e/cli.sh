@@ -330,7 +330,7 @@ complete_words() {
         printf "%s\n" "${COMPREPLY[@]}" | sort | tr "\n" " "' bash "$@"
 }
 equal "verbs" "$(complete_words coffer ver)" "verify version "
-equal "options" "$(complete_words coffer verify --)" "--auditor-key --auditor-secret --help --json --since --tpm --tsa-ca --vkey "
+equal "options" "$(complete_words coffer verify --)" "--auditor-key --auditor-secret --help --json --since --tpm --tsa-ca --vault-key --vkey "
 equal "nothing for a plain value" "$(complete_words coffer init --shelf '')" " "
 equal "verbs of help" "$(complete_words coffer help bl)" "blame "
 equal "actions" "$(complete_words coffer seal re)" "recovery-renew remove renew "

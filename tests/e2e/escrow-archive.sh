@@ -188,11 +188,16 @@ printf '[ca]\nbasicConstraints=CA:TRUE\nkeyUsage=keyCertSign\n' >> conf
 openssl req -x509 -new -key away/key.pem -subj /CN=root-ca -days 9 -config conf -extensions ca -out ca.crt
 cp ca.crt "$MNT/cas/ca.crt" && chmod a-w "$MNT/cas/ca.crt"
 coffer due "$STORE" --json > due || true
+COFFER_PROFILES=$TOP/profiles coffer compliance "$STORE" --profile gpki-4 --json > report || true
+same "compliance without" FAIL "$(json '[r["finding"] for r in j["rows"] if r["rule"] == "R21"][0]' < report)"
 same "without" "CN=root-ca R21" "$(json '" ".join(o["of"] + " " + o["rule"] for o in j if o["obligation"] == "ca_backup")' < due)"
 head -c 300 /dev/urandom > away/wrapped
 coffer escrow put "$MNT/keys" away/wrapped --wrapped --token hsm-1 --reason recovery --cert ca.crt --owner ca --level 3 --backup > out
 coffer due "$STORE" --json > due || true
 same "with" "[]" "$(json '[o for o in j if o["obligation"] == "ca_backup"]' < due)"
+COFFER_PROFILES=$TOP/profiles coffer compliance "$STORE" --profile gpki-4 --json > report || true
+same "compliance judges what is on record" "R20 MANUAL R21 PASS R22 PASS R23 MANUAL R25 FAIL R28 MANUAL" \
+    "$(json '" ".join(sorted({r["rule"] + " " + r["finding"] for r in j["rows"] if r["rule"] in ("R20", "R21", "R22", "R23", "R25", "R28")}))' < report)"
 coffer escrow inventory "$STORE" > out
 grep -q "^token hsm-1" out || fail "the token is not in the inventory: $(cat out)"
 umount_archive
