@@ -3,8 +3,9 @@
 """A second SLIP-0039, of the specification alone: nothing of Coffer is used, so that it shows what foreign tools can do.
 
     slip39.py official VECTORS LIST          the official vectors: 15 that give their secret, 30 that are refused
+    slip39.py secret LIST FILE...            shares in files, one each; prints the secret in hexadecimal
     slip39.py identity LIST FILE...          shares in files, one each; prints the secret as an age identity
-The passphrase of identity is read from SLIP39_PASSPHRASE. For tests only: its arithmetic takes no constant time.
+The passphrase of both is read from SLIP39_PASSPHRASE. For tests only: its arithmetic takes no constant time.
 """
 import hashlib
 import hmac
@@ -164,7 +165,7 @@ def main():
         secret = combine(texts, os.environ.get("SLIP39_PASSPHRASE", "").encode(), words)
     except Refused as e:
         sys.exit(f"refused: {e}")
-    print(bech32("age-secret-key-", secret))
+    print(secret.hex() if action == "secret" else bech32("age-secret-key-", secret))
 
 
 main()
