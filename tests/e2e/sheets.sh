@@ -55,7 +55,7 @@ same "whose share the code is" alice "$(coffer share check --epoch kit/epoch.jso
 fingerprint=$(json 'j["custodians"][0]["commitment"]' < kit/epoch.json)
 [[ ${text//[$' \n']/} == *$fingerprint* ]] || fail "the sheet's fingerprint is not that of the document"
 python3 - disk/alice "$nonce" > typed.out <<'PY'
-# Four letters each, one of them wrong at first: what is near to it is said, and nothing is put in its place.
+# Four letters each, one word mistyped at first: what is near to it is said, and nothing is put in its place.
 import os, pty, re, sys
 words = open(sys.argv[1]).read().split()
 pid, fd = pty.fork()
@@ -71,7 +71,7 @@ def typed(at, line):
     os.write(fd, line.encode() + b"\n")
 for i, w in enumerate(words, 1):
     if i == 7:
-        typed(i, w[1] + w[0] + w[2:4] if w[0] != w[1] else "q" + w[1:4])
+        typed(i, w + "q")
     typed(i, w[:4])
 try:
     while True:
@@ -79,6 +79,7 @@ try:
 except OSError:
     pass
 assert b"word 7 is not of the list; near to it are" in out and words[6].encode() in out, out
+out = re.sub(rb"near to it are[^\n]*", b"", out)
 hidden = [w for w in words[:6] + words[7:] if b" " + w.encode() + b"." in out or b"\n" + w.encode() in out]
 assert not hidden, (hidden, out)
 print(re.sub(r"\033\[[?0-9]*[hlHJ]", "", out.decode()).replace("\r", "").split("\n")[-2])
