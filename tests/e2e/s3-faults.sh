@@ -108,6 +108,7 @@ expect_fail "may not do that" sync
 lie '[{"match": "PUT .*piece", "do": "wrong-etag", "times": 1}]' "other bytes than were sent"
 lie '[{"match": "PUT .*piece", "do": "drop-lock", "times": 1}, {"match": "PUT .*retention", "do": "drop-lock", "times": 9}]' "can be deleted"
 lie '[{"match": "HEAD .*piece", "do": "hide-lock", "times": 9}]' "can be deleted"
+lie '[{"match": "HEAD .*piece", "do": "other-sha", "times": 9}]' "digest another"
 plan '[{"match": "PUT .*piece", "do": "truncate", "times": 1}]'
 expect_fail "shows something else" sync
 plan '[]'

@@ -240,6 +240,8 @@ class Handler(BaseHTTPRequestHandler):
             h["x-amz-object-lock-retain-until-date"] = v["until"]
         if v["hold"] and do != "hide-lock":
             h["x-amz-object-lock-legal-hold"] = "ON"
+        if do == "other-sha":
+            h["x-amz-meta-sha256"] = "0" * 64
         body, status = v["body"], 200
         if do == "flip":
             body = body[:len(body) // 2] + bytes([body[len(body) // 2] ^ 1]) + body[len(body) // 2 + 1:]
