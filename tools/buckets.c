@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which buckets an archive has, and what its store notes of them. */
 #include "tools/buckets.h"
-#include "tools/owner.h"
 #include "tools/vaults.h"
 
 #include <inttypes.h>
@@ -102,26 +101,6 @@ int bucket_load(const struct store *s, const char *name, struct bucket *ret, str
 	return 0;
 }
 
-/* As the store's owner, whoever runs this. */
-static int replace(const struct store *s, const char *path, const void *p, size_t n,
-		   struct cof_diag *diag)
-{
-	int r = owner_take(s->path, diag);
-
-	if (r < 0)
-		return r;
-	r = cof_io_mkdir(s->io, "vaults");
-	if (r == 0)
-		r = cof_io_sync_dir(s->io, "");
-	if (r == 0 || r == -EEXIST)
-		r = cof_io_replace(s->io, path, p, n);
-	if (r < 0)
-		cof_fail(diag, r, "%s/%s cannot be written: %s", s->path, path, strerror(-r));
-	if (owner_leave() < 0 && r == 0)
-		r = cof_fail(diag, -EPERM, "this is no longer root's process");
-	return r;
-}
-
 int bucket_save(const struct store *s, const struct bucket *b, struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf t = {0};
@@ -140,7 +119,7 @@ int bucket_save(const struct store *s, const struct bucket *b, struct cof_diag *
 		       b->target.part, (int64_t)(b->base / COF_NSEC), b->place, b->jurisdiction,
 		       b->abilities, when);
 	return t.failed ? cof_fail(diag, -ENOMEM, "out of memory")
-			: replace(s, path, t.data, t.len, diag);
+			: vaults_write(s, path, t.data, t.len, diag);
 }
 
 /* ---- all of them ---- */
@@ -218,7 +197,7 @@ int bucket_copy_save(const struct store *s, const char *name, const struct cof_b
 	char path[96];
 
 	path_of(name, "objects", path);
-	return replace(s, path, text->data, text->len, diag);
+	return vaults_write(s, path, text->data, text->len, diag);
 }
 
 /* ---- what is told ---- */

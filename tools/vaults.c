@@ -116,8 +116,7 @@ int vault_entry_load(const struct store *s, const char *name, struct vault_entry
 	return 0;
 }
 
-/* As the store's owner, whoever runs this. */
-static int replace(const struct store *s, const char *path, const void *p, size_t n, struct cof_diag *diag)
+int vaults_write(const struct store *s, const char *path, const void *p, size_t n, struct cof_diag *diag)
 {
 	int r = owner_take(s->path, diag);
 
@@ -144,7 +143,7 @@ int vault_entry_save(const struct store *s, const struct vault_entry *e, struct 
 	path_of(e->name, "conf", path);
 	cof_buf_printf(&b, "[vault]\nurl = %s\nvkey = %s\nplace = %s\njurisdiction = %s\nadministration = %s\n", e->url, vkey, e->place,
 		       e->jurisdiction, e->administration);
-	return b.failed ? cof_fail(diag, -ENOMEM, "out of memory") : replace(s, path, b.data, b.len, diag);
+	return b.failed ? cof_fail(diag, -ENOMEM, "out of memory") : vaults_write(s, path, b.data, b.len, diag);
 }
 
 bool vault_administration_ok(const char *name)
@@ -176,7 +175,7 @@ int vault_host_save(const struct store *s, const struct vault_host *h, struct co
 	cof_autobuf struct cof_buf b = {0};
 
 	cof_buf_printf(&b, "[host]\nplace = %s\njurisdiction = %s\n", h->place, h->jurisdiction);
-	return b.failed ? cof_fail(diag, -ENOMEM, "out of memory") : replace(s, "vaults/host", b.data, b.len, diag);
+	return b.failed ? cof_fail(diag, -ENOMEM, "out of memory") : vaults_write(s, "vaults/host", b.data, b.len, diag);
 }
 
 int vault_entry_note(const struct store *s, struct vault_entry *e, const char *note, struct cof_diag *diag)
@@ -192,7 +191,7 @@ int vault_entry_note(const struct store *s, struct vault_entry *e, const char *n
 						"added: is it another vault?",
 				e->name);
 	path_of(e->name, "note", path);
-	return replace(s, path, note, strlen(note), diag);
+	return vaults_write(s, path, note, strlen(note), diag);
 }
 
 struct names {

@@ -20,6 +20,8 @@ bool vault_name_ok(const char *name);
 int vault_about_read(const char *about, struct vault_entry *ret);
 int vault_entry_load(const struct store *s, const char *name, struct vault_entry *ret, struct cof_diag *diag); /* -ENOENT */
 int vault_entry_save(const struct store *s, const struct vault_entry *e, struct cof_diag *diag);
+/* A file of the store's folder vaults/, which is made when it is not there; as the store's owner, whoever runs this. */
+int vaults_write(const struct store *s, const char *path, const void *p, size_t n, struct cof_diag *diag);
 /* Judges and keeps a note that came back: signed by archive and vault, of this head or a later one. */
 int vault_entry_note(const struct store *s, struct vault_entry *e, const char *note, struct cof_diag *diag);
 bool vault_administration_ok(const char *name);
