@@ -337,6 +337,8 @@ equal "actions" "$(complete_words coffer seal re)" "recovery-renew remove renew 
 equal "choices" "$(complete_words coffer log store --seal '')" "file passphrase tpm2 "
 equal "choices of the help's word" "$(complete_words coffer shelf set store x --strict '')" "no yes "
 equal "actions of escrow" "$(complete_words coffer escrow c)" "check confirm "
+equal "each verb of two words is an action of its first" "" "$(comm -13 <(complete_words coffer escrow '' | tr ' ' '\n' | sort) \
+    <(coffer escrow --help | sed -n 's/^  coffer escrow \([a-z-]*\)  .*/\1/p' | sort))"
 equal "options of a verb of two words" "$(complete_words coffer escrow confirm --)" "--epoch --help --json "
 equal "shells" "$(complete_words coffer completion '')" "bash "
 mkdir "$W/files"
