@@ -33,6 +33,7 @@ struct cof_anchor {
 	enum cof_tpm_cause cause;
 	uint64_t raises;	 /* since mount */
 	bool closing, stop;
+	bool owed;		 /* the newest checkpoint repeats a value, or names one that is passed */
 
 	pthread_t thread;
 	bool runs;
@@ -212,8 +213,11 @@ void cof_anchor_fields(void *archive, struct cof_buf *fields)
 	if (!n)
 		return;
 	pthread_mutex_lock(&n->lock);
-	if (!n->target && (n->closing || due(n->raised_at, n->interval)))
+	n->owed = true;
+	if (!n->target && (n->closing || due(n->raised_at, n->interval))) {
 		n->target = n->now.value + 1;
+		n->owed = false;
+	}
 	said = n->now;
 	if (n->target)
 		said.value = n->target;
@@ -233,6 +237,18 @@ void cof_anchor_written(void *archive, uint64_t sequence)
 		pthread_cond_signal(&n->wake);
 	}
 	pthread_mutex_unlock(&n->lock);
+}
+
+bool cof_anchor_owes(struct cof_anchor *n)
+{
+	bool owes;
+
+	if (!n)
+		return false;
+	pthread_mutex_lock(&n->lock);
+	owes = n->owed && !n->target && due(n->raised_at, n->interval);
+	pthread_mutex_unlock(&n->lock);
+	return owes;
 }
 
 /* ---- raising ---- */
@@ -277,6 +293,7 @@ static void finish(struct cof_anchor *n, const struct ask *q, int r, enum cof_tp
 		n->now.restarts = q->clock.restarts;
 		n->target = n->sequence = 0;
 		n->raised_at = ahead ? NOT_YET : now; /* the chain has to name the new value soon */
+		n->owed |= ahead;
 		n->failed_at = NOT_YET;
 		n->raises++;
 	} else {

@@ -36,6 +36,9 @@ void cof_anchor_recovery_fields(struct cof_anchor *n, struct cof_buf *fields);
 /* cof_log_params.anchor and .anchored; user is the archive. */
 void cof_anchor_fields(void *archive, struct cof_buf *fields);
 void cof_anchor_written(void *archive, uint64_t sequence);
+/* The newest checkpoint names a value that was an earlier one's, so it could be cut off unseen, and the next raise is due:
+ * another checkpoint has to be made, though nothing is new. */
+bool cof_anchor_owes(struct cof_anchor *n);
 
 int cof_anchor_start(struct cof_anchor *n); /* the thread */
 /* Raises what is due, now (tests have no threads). */

@@ -87,6 +87,8 @@ void cof_archive_tick(struct cof_archive *a)
 			(void)cof_log_checkpoint(a->log); /* what failed is found by the next one */
 	}
 	cof_gate_leave(a);
+	if (a->log && !atomic_load(&a->failed) && cof_anchor_owes(a->anchor))
+		(void)cof_log_checkpoint_again(a->log); /* what failed is tried by the next tick */
 	cof_cosign_pending(a);
 	if (a->holds.before && cof_holds_resume(a) == 0)
 		a->holds.before = 0;

@@ -93,15 +93,15 @@ static int checkpoint(struct cof_log *log)
 	return append_checkpoint(log, f.size, &note);
 }
 
-/* m: a mixing, for which one is made in any case. */
-static int make(struct cof_log *log, struct cof_mixing *m)
+/* m: a mixing, for which one is made in any case, as it is with always. */
+static int make(struct cof_log *log, struct cof_mixing *m, bool always)
 {
 	int r = 0;
 
 	pthread_mutex_lock(&log->checkpoint);
 	if (m)
 		log->mixing = m;
-	if (wanted(log) || m) {
+	if (wanted(log) || m || always) {
 		r = checkpoint(log);
 		if (!r)
 			cof_reserve_renew(log);
@@ -120,13 +120,18 @@ static int make(struct cof_log *log, struct cof_mixing *m)
 
 int cof_log_checkpoint(struct cof_log *log)
 {
-	return make(log, NULL);
+	return make(log, NULL, false);
+}
+
+int cof_log_checkpoint_again(struct cof_log *log)
+{
+	return make(log, NULL, true);
 }
 
 int cof_log_mix(struct cof_log *log, struct cof_mixing *m)
 {
 	m->sequence = COF_NOT_MIXED;
-	return make(log, m);
+	return make(log, m, false);
 }
 
 void cof_log_mix_last(struct cof_log *log, struct cof_mixing *m)

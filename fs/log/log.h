@@ -294,6 +294,7 @@ int cof_log_sync(struct cof_log *log, uint64_t sequence); /* waits */
 
 /* Syncs, signs, replaces `checkpoint`, appends CHECKPOINT. No-op when nothing needs covering. */
 int cof_log_checkpoint(struct cof_log *log);
+int cof_log_checkpoint_again(struct cof_log *log); /* also where nothing is new: the anchor has to have one of its own */
 /* A checkpoint whose CHECKPOINT frame is one that the seal is mixed at, also when nothing else needs covering. That
  * frame is accepted, not durable. */
 int cof_log_mix(struct cof_log *log, struct cof_mixing *m);

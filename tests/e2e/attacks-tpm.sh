@@ -80,6 +80,25 @@ write_on "and on"
 await 20 "the anchor to go on" value "$before"
 ok "an anchor that jumped"
 
+# ---- the seal's own counter raised, which kills the seal; and the TPM locked out by wrong tries for something else ----
+goes_on() { # WORD: durable, and anchored behind it
+    before=$(coffer status "$STORE" --json | json "j['anchor']['value']")
+    write_on "$1"
+    await 20 "the anchor to go on" value "$before"
+}
+index=$(coffer seal show "$STORE" --json | json "[o['index'] for o in j['openers']][0]")
+tpm2_nvincrement -C "$index" "$index"
+goes_on "with a dead seal"
+tpm2_dictionarylockout -s -n 1 -t 1000 -l 1000
+tpm2_createprimary -Q -C o -G ecc -p right -c "$W/other.ctx"
+locked_out() { # a try may fail for another reason, while the daemon has the TPM
+    ! tpm2_create -Q -C "$W/other.ctx" -P wrong -u "$W/u" -r "$W/r" 2> "$W/wrong" || fail "a wrong authorisation value was taken"
+    tpm2_getcap properties-variable | grep -q "inLockout: *1"
+}
+await 20 "the TPM to be locked out" locked_out
+goes_on "locked out"
+ok "a seal killed and a TPM locked out under a mount: it goes on, anchored"
+
 # ---- cleared ----
 write_on fourth
 tpm2_clear
