@@ -11,7 +11,7 @@
 
 #define WORD_MAX 65536
 
-enum { OPT_AS, OPT_REASON, OPT_CASE, OPT_EXPIRES, OPT_DIR, OPT_SIGNATURE, OPT_KEY, OPT_JSON };
+enum { OPT_AS, OPT_REASON, OPT_CASE, OPT_EXPIRES, OPT_DIR, OPT_SIGNATURE, OPT_KEY, OPT_ASKED, OPT_JSON };
 
 static const struct tool_option request_options[] = {
     [OPT_AS] = {"as", "NAME", "who requests it, as in the people file"},
@@ -21,6 +21,7 @@ static const struct tool_option request_options[] = {
     [OPT_DIR] = {"output", "DIR", "where ID.request and ID.sheet are written (default: here)", true, .letter = 'o'},
     [OPT_SIGNATURE] = {"signature", "FILE", "submit: the author's signature (default: what ssh-keygen makes, FILE.sig)", true},
     [OPT_KEY] = {"key", "FILE", "signs with this key by ssh-keygen, and submits at once", true},
+    [OPT_ASKED] = {"asked", NULL, "remove: all that rm asked for on shelves with remove = rm"},
     [OPT_JSON] = {"json", NULL, "JSON instead of text"},
     {0},
 };
@@ -42,7 +43,7 @@ static const struct tool_option list_options[] = {
 struct asking {
 	struct people_asking ask;
 	const char *as, *reason, *cause, *expires, *dir, *signature, *key;
-	bool json, exporting;
+	bool json, exporting, asked;
 };
 
 static int say(const struct asking *a, struct cof_json *o)
@@ -134,6 +135,8 @@ static int make(struct asking *a, const char *action, char **words, int n, struc
 	cof_json_set(args, "words", list);
 	cof_json_set_str(args, "action", action);
 	cof_json_set_str(args, "author", a->as ? a->as : "");
+	if (a->asked)
+		cof_json_set_bool(args, "asked", true);
 	if (a->reason)
 		cof_json_set_str(args, "reason", a->reason);
 	if (a->cause)
@@ -334,7 +337,9 @@ static int run_request(const struct verb *self, int argc, char **argv)
 		code = EXIT_OK;
 		if (option == OPT_JSON)
 			a.json = true;
-		else if (option < OPT_JSON)
+		else if (option == OPT_ASKED)
+			a.asked = true;
+		else if (option < OPT_ASKED)
 			*to[option] = optarg;
 		else
 			code = opener_take(&a.ask.opener, option);
@@ -347,6 +352,8 @@ static int run_request(const struct verb *self, int argc, char **argv)
 		return EXIT_USAGE;
 	if (!strcmp(argv[optind], "submit") && !operands_are(self, argc, argv, 3))
 		return EXIT_USAGE;
+	if (a.asked && strcmp(argv[optind], "remove") != 0)
+		return misuse("--asked goes with remove");
 	if (strcmp(argv[optind], "submit") != 0 && !a.as)
 		return misuse("who requests it? --as NAME, as in the people file");
 	if (*opener_conflict(&a.ask.opener))

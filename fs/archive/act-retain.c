@@ -175,6 +175,8 @@ static int fill_remove(struct cof_archive *a, const struct cof_json *args, struc
 {
 	cof_buf_printf(sheet, "these files, whose retention is over, would be removed (names and sizes are gone from the\n"
 			      "tree; the bytes stay in the log, encrypted):\n");
+	if (cof_json_bool(args, "asked"))
+		return cof_action_add_asked(a, args, doc, sheet, diag);
 	return cof_action_add_paths(a, args, 0, doc, sheet, diag);
 }
 

@@ -4,6 +4,7 @@
  * for frames read back from the log, so that a rebuilt index cannot differ from one that was fed. All of it
  * is idempotent: a frame applied twice to the state before it leaves the same state.
  */
+#include "fs/archive/asked.h"
 #include "fs/archive/certs.h"
 #include "fs/archive/escrow.h"
 #include "fs/archive/people.h"
@@ -446,7 +447,7 @@ int cof_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address
 	case COF_EVENT:
 		return cof_people_judged_event(public_part, public_len)
 			       ? cof_people_apply(a, f, address, public_part, public_len)
-			       : 0;
+			       : cof_asked_apply(a, f, address, public_part, public_len);
 	case COF_PEOPLE:
 	case COF_REQUEST:
 	case COF_APPROVAL:

@@ -5,7 +5,7 @@
  */
 #include <fcntl.h>
 
-#include "fs/archive/internal.h"
+#include "fs/archive/asked.h"
 
 static bool only_reads(const struct cof_op *op)
 {
@@ -48,6 +48,12 @@ static uint64_t named(struct cof_archive *a, uint64_t dir, const char *name)
 	return ino;
 }
 
+/* rm of what has expired, where the shelf's policy lets it ask: no offence, and each file is asked for once. */
+static bool was_asked(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op, const struct cof_ruling *rl)
+{
+	return rl->effect == COF_EFFECT_ASK_REMOVE && cof_removal_ask(a, who, op) == 0;
+}
+
 static void record(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
 		   const struct cof_ruling *rl)
 {
@@ -57,7 +63,8 @@ static void record(struct cof_archive *a, const struct cof_who *who, const struc
 		about.ino = named(a, op->parent, op->name);
 	if (!about.target_ino)
 		about.target_ino = named(a, op->new_parent, op->new_name);
-	cof_event_refused(a, who, &about, rl);
+	if (!was_asked(a, who, &about, rl))
+		cof_event_refused(a, who, &about, rl);
 }
 
 static int once(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,

@@ -55,6 +55,9 @@ int cof_action_add_paths(struct cof_archive *a, const struct cof_json *args, siz
  * into the document ("skipped") and the sheet. */
 int cof_action_add_waiting(struct cof_archive *a, const struct cof_json *args, size_t first_word, const char *event,
 			   struct cof_json *doc, struct cof_buf *sheet, struct cof_diag *diag);
+/* What rm asked to be removed (asked.c), as far as it has expired, is held by nothing and fits into one request. */
+int cof_action_add_asked(struct cof_archive *a, const struct cof_json *args, struct cof_json *doc, struct cof_buf *sheet,
+			 struct cof_diag *diag);
 /* Sets objects (in ascending order, ranges made), shelves and before from inode numbers. */
 int cof_action_set_objects(struct cof_archive *a, const uint64_t *ino, size_t n, struct cof_json *doc,
 			   struct cof_diag *diag);

@@ -118,6 +118,7 @@ static const char *effect_text(enum cof_effect effect)
 	    [COF_EFFECT_HOLD] = "the hold begins or ends, and that on record",
 	    [COF_EFFECT_EVENT] = "its retention waits for the event, or counts from it",
 	    [COF_EFFECT_END] = "its retention ends then",
+	    [COF_EFFECT_ASK_REMOVE] = "that it shall go is put on record",
 	    [COF_EFFECT_ECHO] = "it is acknowledged if the bytes are there already",
 	};
 

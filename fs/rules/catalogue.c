@@ -30,6 +30,7 @@ static const struct cof_event_type types[] = {
     {"request-done", NULL, S, "notice", true, "an approved request was carried out"},
     {"request-expired", NULL, F, "info", false, "a request expired"},
     {"request-failed", NULL, F, "err", true, "an approved request could not be carried out"},
+    {"removal-asked", NULL, A, "notice", false, "rm asked for the removal of what has expired"},
     {"hold-begin", NULL, S, "notice", false, "a legal hold began"},
     {"hold-end", NULL, S, "notice", true, "a legal hold ended"},
     {"retention-ended", NULL, S, "notice", true, "a retention was ended early"},

@@ -63,6 +63,7 @@ bool cof_event_type_valid(const char *name);
 #define COF_EV_REQUEST_DONE "request-done"
 #define COF_EV_REQUEST_EXPIRED "request-expired"
 #define COF_EV_REQUEST_FAILED "request-failed"
+#define COF_EV_REMOVAL_ASKED "removal-asked"
 #define COF_EV_HOLD_BEGIN "hold-begin"
 #define COF_EV_HOLD_END "hold-end"
 #define COF_EV_RETENTION_ENDED "retention-ended"

@@ -38,6 +38,14 @@ void rule_unlink(const struct rule_in *in, struct cof_ruling *rl)
 				  "This is a directory; an empty one goes with rmdir.");
 	if (rule_held(in, rl))
 		return;
+	if (o->state == RULE_EXPIRED && in->policy->remove_by_rm) {
+		rule_refuse(
+		    rl, -EPERM, "asked",
+		    "Its retention is over. rm puts on record that it shall go; it goes once that is "
+		    "requested (coffer request remove --asked) and approved, the auditor among those who sign.");
+		rl->effect = COF_EFFECT_ASK_REMOVE;
+		return;
+	}
 	if (o->state == RULE_EXPIRED)
 		return rule_refuse(
 		    rl, -EPERM, "needs-approval",

@@ -111,7 +111,7 @@ struct cof_policy { /* of a shelf; grows with later capabilities */
 	int64_t silence;       /* alarm when nothing was appended for so long; 0: never */
 	enum cof_leak_guard leak_guard;
 	char approve[COF_APPROVE_COUNT_][COF_APPROVE_TEXT]; /* canonical; "": the default, as in a zeroed policy */
-	bool remove_by_rm;     /* rm of an expired file files a request instead of only being refused */
+	bool remove_by_rm;     /* rm of an expired file asks for its removal instead of only being refused */
 };
 void cof_policy_default(struct cof_policy *ret);
 /*
@@ -205,6 +205,7 @@ enum cof_effect {
 	COF_EFFECT_HOLD,   /* a HOLD frame, begin or end */
 	COF_EFFECT_EVENT,  /* an EXTEND frame that names an event to wait for, or its declaration */
 	COF_EFFECT_END,	   /* an EXTEND frame with an earlier end, by approval */
+	COF_EFFECT_ASK_REMOVE, /* refused (error), and that it shall go is put on record: people decide */
 	COF_EFFECT_ECHO,   /* a resent write that is there already: acknowledge if the bytes are equal */
 };
 

@@ -159,7 +159,8 @@ printf 'retention = 10d\n' > "$W/kept"
 printf 'retention = 10d\nmode = governance\n' > "$W/governed"
 printf 'retention = 10d\ncooling_off = 1d\n' > "$W/cools"
 printf 'retention = 10d\nretain_event = contract-end\n' > "$W/waits"
-make_store "kept:$W/kept" "governed:$W/governed" "cools:$W/cools" "waits:$W/waits" -- --test-clock
+printf 'retention = 10d\nremove = rm\n' > "$W/asks"
+make_store "asks:$W/asks" "kept:$W/kept" "governed:$W/governed" "cools:$W/cools" "waits:$W/waits" -- --test-clock
 { echo "alice $(pub alice) roles=officer"; echo "bob $(pub bob) roles=officer"; echo "carol $(pub carol) roles=auditor"; } > "$W/people"
 coffer people set "$STORE" "$W/people" -o "$W/r" --key-file "$KEY" > "$W/out"
 R=$(echo "$W"/r/*.request)
@@ -188,6 +189,9 @@ file() { echo content > "$1"; chmod a-w "$1"; }
 k=$MNT/kept
 file "$k/held"
 file "$k/free"
+for f in goes held stays; do file "$MNT/asks/$f"; done
+expect_fail EPERM rm -f "$MNT/asks/goes"
+coffer hold begin --case 8 "$MNT/asks/held" > /dev/null
 for s in governed cools waits; do file "$MNT/$s/f"; done
 file "$MNT/waits/g"
 
@@ -216,7 +220,7 @@ holds_are "$k/held" 1
 done_by bob
 holds_are "$k/held" 0
 state "$k/held" expired || fail "released and not over"
-same "events of it" "['hold-begin', 'hold-end']" "$(coffer events "$MNT" --json | jsonl '[e["event"] for e in j if e["event"].startswith("hold-")]')"
+same "events of it" "['hold-begin', 'hold-begin', 'hold-end']" "$(coffer events "$MNT" --json | jsonl '[e["event"] for e in j if e["event"].startswith("hold-")]')"
 refuses "no hold in force" hold-end 7
 
 say "removal: refused without the auditor, done with"
@@ -229,6 +233,23 @@ done_by carol
 [ ! -e "$k/held" ] || fail "it is still there"
 ls "$k" | grep -q held && fail "its name is still there"
 refuses "not over" remove waits/f
+
+say "remove = rm: an rm asks, once for each file; people decide"
+refuses "rm asked for nothing" remove --asked # while the retention ran, and where rm is only refused, it asked for nothing
+expect_fail EPERM rm -f "$MNT/asks/held"
+for i in 1 2 3; do expect_fail EPERM rm -f "$MNT/asks/goes"; done
+refuses "on legal hold" remove asks/held
+coffer explain unlink "$MNT/asks/goes" > "$W/out" || true
+grep -q "coffer request remove --asked" "$W/out" || fail "explain: $(cat "$W/out")"
+request remove --asked || fail "$(cat "$W/out")"
+grep -q "asks/goes" "${R%.request}.sheet" || fail "the sheet: $(cat "${R%.request}.sheet")"
+grep -qE "asks/(held|stays)" "${R%.request}.sheet" && fail "what is held, or was not asked for: $(cat "${R%.request}.sheet")"
+approve bob || fail "$(cat "$W/out")"
+[ -e "$MNT/asks/goes" ] || fail "removed without the auditor"
+done_by carol
+[ ! -e "$MNT/asks/goes" ] || fail "it is still there"
+refuses "rm asked for nothing" remove --asked
+same "what was asked for, each once" "asks/goes" "$(coffer events "$MNT" --json | jsonl '" ".join(e["path"] for e in j if e["event"] == "removal-asked")')"
 
 say "an event, and what counts from it"
 state "$MNT/waits/f" committed || fail "over before the event"
@@ -262,6 +283,7 @@ for round in remount index; do
     state "$MNT/governed/f" expired || fail "$round: an end was forgotten"
     state "$MNT/waits/f" expired || fail "$round: a declaration was forgotten"
     state "$MNT/waits/g" committed || fail "$round: an event was forgotten"
+    refuses "rm asked for nothing" remove --asked
     [ ! -e "$k/held" ] || fail "$round: what was removed is there again"
 done
 umount_archive

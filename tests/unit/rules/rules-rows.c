@@ -15,6 +15,7 @@ const char row_policy[] = "retention = 10y\nretention_min = 30d\nretention_max =
 #define QUOTA "quota = 100\nquota_files = 1\n"
 
 #define GOVERNANCE "retention = 10y\nretention_min = 30d\nretention_max = 20y\nmode = governance\n"
+#define REMOVE_RM "retention = 10y\nremove = rm\n"
 #define EVENT "retention = 10y\nretain_event = contract-end\n"
 
 #define LATER "2050-01-01T00:00:00Z"
@@ -427,6 +428,13 @@ const struct row_attempt row_attempts[] = {
      1u << ROW_OPEN,
      {COF_OP_UNLINK},
      .policy = "staging = yes\n"},
+    {NULL,
+     "remove-rm",
+     "`remove = rm`: unlink",
+     DATA,
+     {COF_OP_UNLINK},
+     .policy = REMOVE_RM,
+     .by_request = true},
     {NULL,
      "autocommit",
      "`autocommit` due: write at the end (the descriptor opened now, by root)",

@@ -53,6 +53,7 @@ static const struct {
     [COF_EFFECT_HOLD] = {"hold", "the hold begins or ends, and that is recorded"},
     [COF_EFFECT_EVENT] = {"event", "recorded: the retention waits for the event, or counts from it"},
     [COF_EFFECT_END] = {"end", "the earlier end is recorded"},
+    [COF_EFFECT_ASK_REMOVE] = {"asked", "that it shall go is recorded"},
     [COF_EFFECT_ECHO] = {"echo", "acknowledged again where the bytes are equal"},
 };
 
@@ -80,7 +81,8 @@ static void put_verdict(struct cof_buf *b, const struct verdict *v)
 
 	if (rl->error)
 		cof_buf_printf(b, "%s | %s%s | %s | %s | %s |\n", error_name(rl->error),
-			       rl->record ? "refused and recorded" : "refused",
+			       rl->effect == COF_EFFECT_ASK_REMOVE ? "refused, and recorded that it shall go"
+			       : rl->record			   ? "refused and recorded" : "refused",
 			       rl->commit_first ? "; the file is committed first" : "",
 			       v->kernel ? "kernel" : "Coffer", rl->rule, rl->reason);
 	else
