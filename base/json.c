@@ -305,6 +305,11 @@ bool cof_json_bool(const struct cof_json *o, const char *key)
 	return v && json_object_is_type(v, json_type_boolean) && json_object_get_boolean(v);
 }
 
+bool cof_json_is_bool(const struct cof_json *v)
+{
+	return v && json_object_is_type(in(v), json_type_boolean);
+}
+
 size_t cof_json_count(const struct cof_json *a)
 {
 	if (!a || !json_object_is_type(in(a), json_type_array))

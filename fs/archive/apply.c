@@ -451,6 +451,7 @@ int cof_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address
 	case COF_PEOPLE:
 	case COF_REQUEST:
 	case COF_APPROVAL:
+	case COF_CEREMONY:
 		return cof_people_apply(a, f, address, public_part, public_len);
 	case COF_POLICY: {
 		int r = cof_profile_apply(a, f, public_part, public_len);

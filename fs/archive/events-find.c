@@ -24,6 +24,7 @@ bool cof_event_frame(unsigned type)
 	case COF_APPROVAL:
 	case COF_HOLD:
 	case COF_ESCROW:
+	case COF_CEREMONY:
 		return true;
 	default:
 		return false;

@@ -12,7 +12,7 @@
 static const char *const kept[] = {"sequence", "mount", "object", "path", "operation", "errno", "reason", "detail",
 				   "count", "first_time", "last_time", "names", "signer", "place", "claimed_time",
 				   "signature", "form", "about", "read", "counts", "due", "reviewed_to", "change", "request", "case", "hold", "what", "shelf", "key", "epoch",
-				   "epoch_key", "purpose", "certificate", "rehearsal", "of", "to", "actor", "opaque",
+				   "epoch_key", "purpose", "certificate", "rehearsal", "ceremony", "ceremony_kind", "abandoned", "of", "to", "actor", "opaque",
 				   "damaged", "malformed"};
 
 static const char *hold_type(const struct cof_json *entry)
@@ -63,6 +63,8 @@ static const char *type_of(const struct cof_json *entry)
 		return hold_type(entry);
 	if (!strcmp(type, "escrow"))
 		return escrow_type(entry);
+	if (!strcmp(type, "ceremony"))
+		return cof_json_bool(entry, "rehearsal") ? "ceremony-rehearsal" : "ceremony";
 	if (!strcmp(type, "approval"))
 		return approval_type(entry);
 	for (size_t i = 0; i < COF_COUNT(same); i++)

@@ -107,6 +107,7 @@ static bool is_judged(unsigned type)
 	case COF_APPROVAL:
 	case COF_HOLD:
 	case COF_ESCROW:
+	case COF_CEREMONY:
 	case COF_CLOCK:
 	case COF_SHELF:
 	case COF_EVENT:

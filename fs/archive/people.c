@@ -197,37 +197,37 @@ static int64_t proven_before(struct cof_archive *a, uint64_t sequence)
 	return from;
 }
 
+static int read_one(struct cof_archive *a, const struct cof_stretch *s, struct cof_frame *f, struct cof_buf *fields)
+{
+	int r = cof_reader_header(a->reader, s->address, f, NULL, NULL);
+
+	if (r == -ENODATA || r == -EUCLEAN || (r == 0 && f->sequence != s->sequence))
+		return -COF_EINDEX;
+	return r < 0 ? r : cof_frame_read(a->reader, NULL, a->conf.id, s->address, f, fields, NULL);
+}
+
 /* One frame that was accepted earlier. By which proof its time was bounded does not matter any more: its
  * signature is not looked at, and that it was not expired was seen then. */
-static int tell_one(struct cof_archive *a, const struct cof_stretch *s)
+static int tell_one(void *user, const struct cof_frame *f, const struct cof_buf *fields)
 {
-	cof_autobuf struct cof_buf fields = {0};
-	struct cof_judge_frame jf;
+	struct cof_archive *a = user;
+	struct cof_judge_frame jf = {.type = f->type,
+				     .sequence = f->sequence,
+				     .object = f->object,
+				     .position = f->position,
+				     .record_time = f->record_time,
+				     .retention_time = f->retention_time,
+				     .proven_from = INT64_MIN,
+				     .fields = fields->data,
+				     .n = fields->len,
+				     .trusted = true};
 	struct cof_judgement w;
-	struct cof_frame f;
-	int r = cof_reader_header(a->reader, s->address, &f, NULL, NULL);
+	int r = cof_judge_take(a->people->judge, &jf, &w);
 
-	if (r == -ENODATA || r == -EUCLEAN || (r == 0 && f.sequence != s->sequence))
-		return -COF_EINDEX;
-	if (r == 0)
-		r = cof_frame_read(a->reader, NULL, a->conf.id, s->address, &f, &fields, NULL);
-	if (r < 0)
-		return r;
-	jf = (struct cof_judge_frame){.type = f.type,
-				      .sequence = f.sequence,
-				      .object = f.object,
-				      .position = f.position,
-				      .record_time = f.record_time,
-				      .retention_time = f.retention_time,
-				      .proven_from = INT64_MIN,
-				      .fields = fields.data,
-				      .n = fields.len,
-				      .trusted = true};
-	r = cof_judge_take(a->people->judge, &jf, &w);
 	return r == -EPERM ? 0 : r; /* without effect then, as for everybody who judges it */
 }
 
-static int tell_all(struct cof_archive *a)
+int cof_people_each(struct cof_archive *a, cof_people_fn fn, void *user)
 {
 	struct cof_stretch s[AT_ONCE];
 	uint64_t position = 0;
@@ -237,7 +237,12 @@ static int tell_all(struct cof_archive *a)
 	do {
 		r = cof_ix(a, cof_index_stretches(a->ix, COF_INDEX_NOW, PEOPLE_FRAMES, position, s, AT_ONCE, &n));
 		for (size_t i = 0; r == 0 && i < n; i++) {
-			r = tell_one(a, &s[i]);
+			cof_autobuf struct cof_buf fields = {0};
+			struct cof_frame f;
+
+			r = read_one(a, &s[i], &f, &fields);
+			if (r == 0)
+				r = fn(user, &f, &fields);
 			position = s[i].position + s[i].length;
 		}
 	} while (r == 0 && n);
@@ -260,7 +265,7 @@ int cof_people_load(struct cof_archive *a)
 	memcpy(p.archive_id, a->conf.id, sizeof(p.archive_id));
 	r = cof_judge_new(&p, &a->people->judge);
 	if (r == 0)
-		r = tell_all(a);
+		r = cof_people_each(a, tell_one, a);
 	if (r == 0 || r == -ENOMEM)
 		return r;
 	/* Damage does not keep the rest from being read. */

@@ -6,7 +6,7 @@
 #include "fs/archive/grant.h"
 #include "fs/archive/note.h"
 
-/* A PEOPLE, REQUEST, APPROVAL, SHELF or POLICY frame: remembered by the index, so that a mount finds them without
+/* A PEOPLE, REQUEST, APPROVAL, CEREMONY, SHELF or POLICY frame: remembered by the index, so that a mount finds them without
  * the log. Who writes one of the last two holds rules_lock for as long as it is written and applied. */
 int cof_people_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address, const void *public_part,
 		     size_t public_len);
@@ -16,6 +16,9 @@ bool cof_people_judged_event(const void *public_part, size_t public_len);
 int cof_people_load(struct cof_archive *a);
 int cof_people_resume(struct cof_archive *a);
 void cof_people_free(struct cof_archive *a);
+/* The frames that the index remembers so, in order, by their public parts; until fn returns not 0, which is returned. */
+typedef int (*cof_people_fn)(void *user, const struct cof_frame *f, const struct cof_buf *fields);
+int cof_people_each(struct cof_archive *a, cof_people_fn fn, void *user);
 
 /* With the people lock held: */
 struct cof_judge *cof_people_judge(struct cof_archive *a);

@@ -76,6 +76,7 @@ static bool reads_payload(const struct cof_frame *f)
 	case COF_POLICY:
 	case COF_HOLD:
 	case COF_ESCROW:
+	case COF_CEREMONY:
 		return true;
 	default:
 		return false;
@@ -87,7 +88,7 @@ static bool is_general(unsigned type)
 {
 	return type == COF_MOUNT || type == COF_STAMP || type == COF_COSIGN || type == COF_PEOPLE || type == COF_REQUEST ||
 	       type == COF_APPROVAL || type == COF_POLICY || type == COF_HOLD || type == COF_EVENT ||
-	       type == COF_ESCROW;
+	       type == COF_ESCROW || type == COF_CEREMONY;
 }
 
 static bool touches_objects(const struct cof_frame *f)

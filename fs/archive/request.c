@@ -3,6 +3,7 @@
  * The verbs about people, requests and approvals. What comes in is JSON with documents and signatures that were
  * made elsewhere; what is decided is the judge's (fs/rules/approve.h).
  */
+#include "fs/archive/ceremony.h"
 #include "fs/archive/escrow.h"
 #include "fs/archive/people.h"
 
@@ -529,32 +530,31 @@ int cof_request_list(struct cof_archive *a, const struct cof_json *args, cof_sho
 }
 
 /* ---- all of them ---- */
+static const struct {
+	const char *name;
+	bool reads;
+} verbs[] = {{"people", true}, {"people-set", false}, {"people-first", false}, {"request-make", false}, {"request", false}, {"approve", false},
+	     {"requests", true}, {"event-put", false}, {"policy", true}, {"policy-set", false}, {"reviews", true}, {"head", false},
+	     {"ceremony-put", false}, {"ceremonies", true}};
 
-static const char *const verbs[] = {"people", "people-set", "people-first", "request-make", "request", "approve", "requests", "event-put", "policy", "policy-set", "reviews", "head"};
+static bool is_verb(const char *verb, bool only_reads)
+{
+	for (size_t i = 0; i < COF_COUNT(verbs); i++)
+		if (!strcmp(verbs[i].name, verb))
+			return verbs[i].reads || !only_reads;
+	return false;
+}
 
 bool cof_archive_people_verb(const char *verb)
 {
-	for (size_t i = 0; i < COF_COUNT(verbs); i++)
-		if (!strcmp(verbs[i], verb))
-			return true;
-	return cof_escrow_verb(verb);
-}
-
-static bool only_reads(const char *verb)
-{
-	static const char *const names[] = {"people", "requests", "policy", "reviews"};
-
-	for (size_t i = 0; i < COF_COUNT(names); i++)
-		if (!strcmp(names[i], verb))
-			return true;
-	return false;
+	return is_verb(verb, false) || cof_escrow_verb(verb);
 }
 
 static int one_verb(struct cof_archive *a, const struct cof_who *who, const char *verb, const struct cof_json *args,
 		    cof_show_fn fn, void *user, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *o = cof_json_object();
-	bool writes = !cof_escrow_verb(verb) && !only_reads(verb);
+	bool writes = !cof_escrow_verb(verb) && !is_verb(verb, true);
 	int r = writes ? cof_people_writable(a, diag) : 0;
 
 	if (r < 0)
@@ -569,6 +569,8 @@ static int one_verb(struct cof_archive *a, const struct cof_who *who, const char
 		return cof_fail(diag, -EOPNOTSUPP, "this program cannot judge signatures");
 	if (!strcmp(verb, "requests"))
 		return cof_request_list(a, args, fn, user, diag);
+	if (!strcmp(verb, "ceremonies"))
+		return cof_ceremony_list(a, fn, user, diag);
 	r = !strcmp(verb, "people")	  ? show_people(a, o, diag)
 	    : !strcmp(verb, "reviews")	  ? cof_human_reviews(a, o)
 	    : !strcmp(verb, "head")	  ? cof_request_head(a, o, diag)
@@ -576,6 +578,7 @@ static int one_verb(struct cof_archive *a, const struct cof_who *who, const char
 	    : !strcmp(verb, "people-first") ? put_first(a, who, args, o, diag)
 	    : !strcmp(verb, "request-make") ? cof_request_make(a, args, o, diag)
 	    : !strcmp(verb, "event-put")    ? cof_human_event(a, who, args, o, diag)
+	    : !strcmp(verb, "ceremony-put") ? cof_ceremony_put(a, who, args, o, diag)
 	    : !strcmp(verb, "request")	    ? cof_request_put(a, who, args, o, diag)
 					    : cof_request_vote(a, who, args, o, diag);
 	return r < 0 ? r : fn(user, o);

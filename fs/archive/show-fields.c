@@ -3,7 +3,9 @@
 #include <stdio.h>
 
 #include "fs/archive/certs.h"
+#include "fs/archive/ceremony.h"
 #include "fs/archive/escrow.h"
+#include "fs/rules/ceremony.h"
 #include "fs/archive/show.h"
 #include "fs/rules/approve.h"
 
@@ -351,6 +353,8 @@ static bool set_field(struct cof_json *o, const struct cof_field *f)
 
 	if (f->tag >= COF_T_ESCROW && f->tag <= COF_T_ESCROW_PROOF)
 		return cof_escrow_show(o, f);
+	if (f->tag >= COF_T_CEREMONY && f->tag <= COF_T_CEREMONY_FLAGS)
+		return cof_ceremony_show(o, f);
 	if (!k->name)
 		return true; /* of a later version: skipped */
 	switch (k->form) {

@@ -197,6 +197,7 @@ static bool has_shown_payload(unsigned type)
 	case COF_APPROVAL:
 	case COF_HOLD:
 	case COF_ESCROW:
+	case COF_CEREMONY:
 		return true;
 	default:
 		return false;

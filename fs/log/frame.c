@@ -44,6 +44,7 @@ const char *cof_frame_type_name(unsigned type)
 	    [COF_SHELF] = "shelf",
 	    [COF_HOLD] = "hold",
 	    [COF_ESCROW] = "escrow",
+	    [COF_CEREMONY] = "ceremony",
 	};
 
 	if (type >= COF_COUNT(names) || !names[type])

@@ -56,6 +56,7 @@ void cof_judge_free(struct cof_judge *j)
 		free(j->hold[i].range);
 	free(j->hold);
 	free(j->change);
+	free(j->ceremony);
 	free(j->request);
 	free(j->by_id);
 	free(j->shelf);
@@ -327,6 +328,8 @@ static int one(struct cof_judge *j, const struct cof_judge_frame *f, bool apply,
 		return judge_hold(j, f, apply, ret);
 	case TYPE_ESCROW:
 		return judge_escrow(j, f, ret);
+	case TYPE_CEREMONY:
+		return judge_ceremony(j, f, apply, ret);
 	default:
 		return 0;
 	}

@@ -9,7 +9,7 @@
 enum { /* docs/format.md 4; fs/log is above */
 	TYPE_CREATE = 6, TYPE_COMMIT = 10, TYPE_EXTEND = 11, TYPE_RENAME = 12, TYPE_REMOVE = 13, TYPE_POLICY = 18, TYPE_PEOPLE = 19, TYPE_REQUEST = 20,
 	TYPE_APPROVAL = 21, TYPE_EVENT = 15, TYPE_HOLD = 22, TYPE_COSIGN = 25, TYPE_CLOCK = 26, TYPE_SHELF = 29,
-	TYPE_ESCROW = 30
+	TYPE_ESCROW = 30, TYPE_CEREMONY = 32
 };
 
 struct judged_request {
@@ -96,6 +96,8 @@ struct cof_judge {
 	unsigned n_cosigns;
 	struct judged_change *change;
 	size_t n_changes;
+	uint8_t (*ceremony)[32]; /* ids of those on record */
+	size_t n_ceremonies;
 	int64_t latest, longest; /* end and validity of all certificates; COF_RETAIN_NONE, 0: none */
 	struct cof_profile profile; /* in force, or the defaults */
 	uint8_t profile_digest[32];
@@ -137,6 +139,7 @@ int judge_remove(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 int judge_place(struct cof_judge *j, const struct cof_judge_frame *f, bool apply); /* CREATE, RENAME */
 int judge_event(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_escrow(struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret);
+int judge_ceremony(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_hold(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 
 /* A signature field: principal NUL armored text. purpose: what it has to be for. */

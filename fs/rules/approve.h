@@ -28,6 +28,9 @@
  *     reviewed twice, and none is skipped.
  *  J12 A change is asked for by one person, approved by an officer who is another, done only then, and checked by an
  *     officer or auditor who took no part in it; each step once, in this order.
+ *  J13 A ceremony counts once, in the archive that it was held for, where its transcript is whole: each signature of the
+ *     person it names, for this ceremony at this point; an auditor present; each step confirmed by two who are not
+ *     auditors. A rehearsal is signed for another purpose, and never becomes anything else.
  * What only becomes stronger needs none of this and is permitted.
  */
 #ifndef COF_APPROVE_H

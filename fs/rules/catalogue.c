@@ -72,6 +72,8 @@ static const struct cof_event_type types[] = {
     {"escrow-confirmed", NULL, S, "info", false, "a custodian showed to have a share"},
     {"escrow-proposed", NULL, A, "info", false, "a change of escrow was proposed"},
     {"escrow-token", NULL, S, "info", false, "a hardware module was written down"},
+    {"ceremony", NULL, S, "notice", false, "a ceremony was held, and its transcript is here"},
+    {"ceremony-rehearsal", NULL, S, "notice", false, "a ceremony was practised"},
     /* vaults */
     {"vault-mended", NULL, S, "notice", true, "a damaged copy at a vault was mended from here"},
     {"vault-alarm", "A.17.2", F, "alert", true, "a vault tells of something that needs somebody"},

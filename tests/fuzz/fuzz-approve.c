@@ -49,7 +49,7 @@ static void request(const void *text, size_t n)
 
 static void frame(const uint8_t *data, size_t n)
 {
-	static const unsigned types[] = {10, 11, 13, 18, 19, 20, 21, 22, 26, 29};
+	static const unsigned types[] = {10, 11, 13, 18, 19, 20, 21, 22, 26, 29, 32};
 	struct cof_judge_params p = {0};
 	struct cof_judge *j;
 	struct cof_judgement w;

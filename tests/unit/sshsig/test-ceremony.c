@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Transcripts of ceremonies: what may stand where, that each changed byte shows, and the judge. Signatures are ssh-keygen's. */
+#include "fs/rules/ceremony.h"
+#include "tests/unit/sshsig/judged.h"
+
+#include <stdio.h>
+
+enum { CEREMONY = 32 };
+
+struct held { /* zero: as it should be */
+	enum cof_ceremony_kind kind;
+	bool rehearsal, none, abandoned;
+	uint8_t archive;
+	const char *purpose;	      /* of each signature */
+	const char *key[2]; /* who signs with whose key */
+	const char *who;	      /* nobody else answers the roll call; ' ' between */
+	const char *agree;
+};
+
+static void add(struct cof_ceremony *c, enum cof_ceremony_what what, struct cof_json *own, struct cof_buf *text)
+{
+	cof_autobuf struct cof_buf line = {0};
+	struct cof_diag why = {""};
+	int r = cof_ceremony_add(c, what, own, NOW, &line, &why);
+
+	ck_assert_msg(r == 0, "%s: %s", cof_ceremony_what_name(what), why.text);
+	cof_buf_add(text, line.data, line.len);
+}
+
+static void signed_by(struct cof_ceremony *c, enum cof_ceremony_what what, const char *name, const struct held *h, struct cof_buf *text)
+{
+	cof_autobuf struct cof_buf statement = {0}, armored = {0};
+	struct cof_json *o = cof_json_object();
+	const char *key = h->key[0] && !strcmp(name, h->key[0]) ? h->key[1] : name;
+
+	ck_assert_int_eq(cof_ceremony_statement(c, what, name, &statement), 0);
+	store("doc", statement.data, statement.len);
+	run("ssh-keygen -q -Y sign -n %s -f %s/%s < %s/doc > %s/sig 2> /dev/null", h->purpose ? h->purpose : cof_ceremony_purpose(c), dir, key, dir,
+	    dir);
+	slurp("sig", &armored);
+	cof_json_set_str(o, "by", name);
+	cof_json_set_bytes(o, "signature", armored.data, armored.len);
+	add(c, what, o, text);
+}
+
+static void by_all(struct cof_ceremony *c, enum cof_ceremony_what what, const char *names, const struct held *h, struct cof_buf *text)
+{
+	char room[128], *at, *name;
+
+	snprintf(room, sizeof(room), "%s", names);
+	for (name = strtok_r(room, " ", &at); name; name = strtok_r(NULL, " ", &at))
+		signed_by(c, what, name, h, text);
+}
+
+static struct cof_json *number(const char *key, uint64_t v)
+{
+	struct cof_json *o = cof_json_object();
+
+	cof_json_set_uint(o, key, v);
+	return o;
+}
+
+static struct cof_json *word(const char *key, const char *v)
+{
+	struct cof_json *o = cof_json_object();
+
+	cof_json_set_str(o, key, v);
+	return o;
+}
+
+static struct cof_json *hexed(const char *key, uint8_t v)
+{
+	struct cof_json *o = cof_json_object();
+	uint8_t bytes[32];
+
+	memset(bytes, v, sizeof(bytes));
+	hex(o, key, bytes, 32);
+	return o;
+}
+
+static struct cof_json *opened(const struct held *h, enum cof_ceremony_kind kind, const char *who)
+{
+	struct cof_json *o = hexed("people", 3), *roll = cof_json_array();
+	uint8_t bytes[32];
+	char room[128], *at, *name;
+
+	memset(bytes, h->archive ? h->archive : 1, sizeof(bytes));
+	hex(o, "archive", bytes, 16);
+	if (h->none)
+		cof_json_set_str(o, "archive", "none");
+	cof_json_set_str(o, "format", "coffer-ceremony/1");
+	cof_json_set_str(o, "kind", cof_ceremony_kind_name(kind));
+	cof_random(bytes, 16);
+	hex(o, "nonce", bytes, 16);
+	cof_json_set_bool(o, "rehearsal", h->rehearsal);
+	hex(o, "sheet", bytes, 32);
+	snprintf(room, sizeof(room), "%s", who);
+	for (name = strtok_r(room, " ", &at); name; name = strtok_r(NULL, " ", &at))
+		cof_json_append(roll, cof_json_new_str(name));
+	cof_json_set(o, "roll", roll);
+	cof_json_set_uint(o, "epoch", 2);
+	cof_json_set_uint(o, "holders", 2);
+	hex(o, kind == COF_CEREMONY_DESTRUCTION ? "document" : "scheme", bytes, 32);
+	if (kind == COF_CEREMONY_DESTRUCTION) {
+		struct cof_json *which = cof_json_array();
+
+		cof_json_append(which, cof_json_new_uint(1));
+		cof_json_set(o, "which", which);
+		hex(o, "epoch_key", bytes, 32);
+	}
+	return o;
+}
+
+static void step(struct cof_ceremony *c, const char *name, const struct held *h, struct cof_buf *text)
+{
+	add(c, COF_CER_TOLD, word("step", name), text);
+	by_all(c, COF_CER_AGREED, h->agree ? h->agree : "alice bob", h, text);
+}
+
+/* Its transcript, whole. */
+static void hold(const struct held *h, struct cof_ceremony *c, struct cof_buf *text)
+{
+	const char *who = h->who ? h->who : "alice bob carol";
+	enum cof_ceremony_kind kind = h->kind ? h->kind : COF_CEREMONY_CREATION;
+	struct cof_json *o;
+
+	memset(c, 0, sizeof(*c));
+	add(c, COF_CER_OPENED, opened(h, kind, who), text);
+	by_all(c, COF_CER_PRESENT, who, h, text);
+	step(c, "plan", h, text);
+	if (h->abandoned) {
+		add(c, COF_CER_CLOSING, word("outcome", "abandoned"), text);
+	} else if (kind == COF_CEREMONY_CREATION) {
+		step(c, "make", h, text);
+		add(c, COF_CER_BEGUN, number("attempt", 1), text);
+		add(c, COF_CER_FAILED, word("reason", "stopped"), text);
+		add(c, COF_CER_BEGUN, number("attempt", 2), text);
+		o = hexed("document", 4);
+		cof_json_set_str(o, "epoch_key", "0505050505050505050505050505050505050505050505050505050505050505");
+		add(c, COF_CER_MADE, o, text);
+		step(c, "confirm", h, text);
+		add(c, COF_CER_CONFIRMED, number("holder", 1), text);
+		add(c, COF_CER_CONFIRMED, number("holder", 0), text);
+		add(c, COF_CER_VALID, hexed("document", 6), text);
+	} else {
+		uint8_t seed[32] = {9}, key[32], signature[64];
+		char proof[89];
+		static const char challenge[] = "destroy-aaaa-bbbb-cccc-dddd-eeee-ffff";
+		static const char message[] = "coffer/1 share proof\ndestroy-aaaa-bbbb-cccc-dddd-eeee-ffff\n";
+
+		step(c, "destroy", h, text);
+		ck_assert_int_eq(cof_ed25519_public(seed, key), 0);
+		ck_assert_int_eq(cof_ed25519_sign(seed, message, sizeof(message) - 1, signature), 0);
+		signature[0] ^= h->key[0] && !strcmp(h->key[0], "proof");
+		cof_base64(signature, sizeof(signature), proof);
+		o = number("holder", 1);
+		cof_json_set_str(o, "challenge", challenge);
+		cof_json_set_str(o, "proof", proof);
+		hex(o, "commitment", key, 32);
+		add(c, COF_CER_DESTROYED, o, text);
+	}
+	if (!h->abandoned)
+		add(c, COF_CER_CLOSING, word("outcome", "done"), text);
+	by_all(c, COF_CER_SIGNED, who, h, text);
+	ck_assert(c->complete);
+}
+
+static int put(const struct cof_ceremony *c, const struct cof_buf *text, struct cof_judgement *w)
+{
+	cof_autobuf struct cof_buf fields = {0};
+
+	ck_assert_int_eq(cof_ceremony_fields(c, text->data, text->len, &fields), 0);
+	return take(CEREMONY, 0, NOW, &fields, w);
+}
+
+START_TEST(judged_by_the_archive)
+{
+	static const struct {
+		struct held h;
+		const char *rule; /* NULL: it counts */
+	} rows[] = {
+	    {{.archive = 2}, "wrong-archive"},
+	    {{.purpose = COF_SIGN_REHEARSAL}, "wrong-purpose"},
+	    {{.rehearsal = true, .purpose = COF_SIGN_CEREMONY}, "wrong-purpose"},
+	    {{.key = {"bob", "alice"}}, "wrong-key"},
+	    {{.who = "alice bob gina"}, "revoked"},
+	    {{.who = "alice bob dan carol"}, "key-interval"},
+	    {{.who = "alice bob dora carol", .key = {"dora", "alice"}}, "unknown-person"},
+	    {{.who = "alice carol erin frank", .key = {"erin", "both"}, .agree = "alice erin"}, "wrong-key"}, /* frank's name, which has no key here */
+	    {{.agree = "alice carol"}, "role"},
+	    {{.kind = COF_CEREMONY_DESTRUCTION, .key = {"proof", ""}}, "wrong-proof"},
+	    {{.kind = 0}, NULL},
+	    {{.rehearsal = true}, NULL},
+	    {{.none = true}, NULL},
+	    {{.abandoned = true}, NULL},
+	    {{.kind = COF_CEREMONY_DESTRUCTION}, NULL},
+	};
+
+	run("cp %s/alice %s/frank", dir, dir);
+	run("cp %s/alice.pub %s/frank.pub", dir, dir);
+	for (size_t i = 0; i < COF_COUNT(rows); i++) {
+		cof_autobuf struct cof_buf text = {0};
+		struct cof_ceremony c;
+		struct cof_judgement w;
+		int r;
+
+		hold(&rows[i].h, &c, &text);
+		r = put(&c, &text, &w);
+		if (rows[i].rule)
+			REFUSED(r, w, rows[i].rule);
+		else
+			PERMITTED(r, w);
+		if (!rows[i].rule) { /* once */
+			r = put(&c, &text, &w);
+			REFUSED(r, w, "replay");
+		}
+		cof_ceremony_done(&c);
+	}
+}
+END_TEST
+
+static size_t line_at(const struct cof_buf *text, size_t n)
+{
+	size_t at = 0;
+
+	while (n--)
+		at = (size_t)((uint8_t *)memchr(text->data + at, '\n', text->len - at) - text->data) + 1;
+	return at;
+}
+
+START_TEST(nothing_cut_changed_or_left_out)
+{
+	cof_autobuf struct cof_buf text = {0};
+	struct cof_ceremony c, again;
+	struct cof_judgement w;
+	struct cof_diag why;
+	size_t lines;
+	int r;
+
+	hold(&(struct held){.kind = 0}, &c, &text);
+	lines = c.n_lines;
+	for (size_t n = 1; n < text.len; n += 17) { /* cut off anywhere: no end, or incomplete */
+		r = cof_ceremony_parse(text.data, n, &again, &why);
+		ck_assert_int_eq(r, text.data[n - 1] == '\n' ? 0 : -EUCLEAN);
+		ck_assert(!again.complete);
+		cof_ceremony_done(&again);
+	}
+	for (size_t at = 0; at < text.len; at += 5) { /* bytes of each line */
+		bool last = at >= line_at(&text, lines - 1);
+
+		text.data[at] ^= 1;
+		r = cof_ceremony_parse(text.data, text.len, &again, &why);
+		ck_assert_msg(r == -EUCLEAN || (r == 0 && last), "byte %zu: %d", at, r);
+		if (r == 0 && at % 4 == 0) {
+			r = put(&again, &text, &w);
+			ck_assert_int_eq(r, -EPERM);
+		}
+		text.data[at] ^= 1;
+		cof_ceremony_done(&again);
+	}
+	for (size_t i = 0; i + 1 < lines; i++) { /* each line left out, and each put in once more */
+		size_t a = line_at(&text, i), b = line_at(&text, i + 1);
+		cof_autobuf struct cof_buf less = {0}, more = {0};
+
+		cof_buf_add(&less, text.data, a);
+		cof_buf_add(&less, text.data + b, text.len - b);
+		cof_buf_add(&more, text.data, b);
+		cof_buf_add(&more, text.data + a, text.len - a);
+		ck_assert_int_eq(cof_ceremony_parse(less.data, less.len, &again, &why), -EUCLEAN);
+		cof_ceremony_done(&again);
+		ck_assert_int_eq(cof_ceremony_parse(more.data, more.len, &again, &why), -EUCLEAN);
+		cof_ceremony_done(&again);
+	}
+	for (size_t i = 1; i < lines; i += 3) { /* whole lines cut off: what is missing is said */
+		struct cof_buf part = {.data = text.data, .len = line_at(&text, i)};
+
+		ck_assert_int_eq(cof_ceremony_parse(part.data, part.len, &again, &why), 0);
+		r = put(&again, &part, &w);
+		REFUSED(r, w, "incomplete");
+		cof_ceremony_done(&again);
+	}
+	cof_ceremony_done(&c);
+}
+END_TEST
+
+/* Lines that nothing asked for, at each place of a ceremony, change nothing. */
+START_TEST(order)
+{
+	cof_autobuf struct cof_buf text = {0}, line = {0};
+	struct cof_ceremony c = {.kind = 0};
+	struct held h = {.kind = 0};
+	struct cof_diag why;
+	struct cof_json *o;
+
+#define NOT(what, own)                                                                                             \
+	do {                                                                                                      \
+		size_t before = c.n_lines;                                                                        \
+		line.len = 0;                                                                                      \
+		ck_assert_int_eq(cof_ceremony_add(&c, what, own, NOW, &line, &why), -EUCLEAN);                      \
+		ck_assert_uint_eq(c.n_lines, before);                                                              \
+	} while (0)
+	NOT(COF_CER_TOLD, word("step", "plan"));
+	add(&c, COF_CER_OPENED, opened(&h, COF_CEREMONY_CREATION, "alice bob carol"), &text);
+	NOT(COF_CER_OPENED, opened(&h, COF_CEREMONY_CREATION, "alice bob carol"));
+	NOT(COF_CER_TOLD, word("step", "plan")); /* nobody is there */
+	by_all(&c, COF_CER_PRESENT, "alice bob", &h, &text);
+	NOT(COF_CER_TOLD, word("step", "plan"));
+	NOT(COF_CER_CLOSING, word("outcome", "abandoned"));
+	signed_by(&c, COF_CER_PRESENT, "carol", &h, &text);
+	NOT(COF_CER_TOLD, word("step", "make"));
+	add(&c, COF_CER_TOLD, word("step", "plan"), &text);
+	NOT(COF_CER_TOLD, word("step", "make")); /* nobody confirmed */
+	signed_by(&c, COF_CER_AGREED, "alice", &h, &text);
+	NOT(COF_CER_TOLD, word("step", "make")); /* one did */
+	signed_by(&c, COF_CER_AGREED, "bob", &h, &text);
+	NOT(COF_CER_BEGUN, number("attempt", 1));
+	add(&c, COF_CER_TOLD, word("step", "make"), &text);
+	NOT(COF_CER_BEGUN, number("attempt", 1)); /* what was confirmed for the plan is not for this */
+	by_all(&c, COF_CER_AGREED, "alice bob", &h, &text);
+	NOT(COF_CER_BEGUN, number("attempt", 2));
+	NOT(COF_CER_FAILED, word("reason", "stopped"));
+	o = hexed("document", 4);
+	cof_json_set_str(o, "epoch_key", "0505050505050505050505050505050505050505050505050505050505050505");
+	NOT(COF_CER_MADE, cof_json_ref(o)); /* not begun */
+	add(&c, COF_CER_BEGUN, number("attempt", 1), &text);
+	NOT(COF_CER_DELIVERED, hexed("output", 1));
+	NOT(COF_CER_FAILED, word("reason", "because alice said abandon abandon academic"));
+	o = hexed("document", 4);
+	cof_json_set_str(o, "epoch_key", "0505050505050505050505050505050505050505050505050505050505050505");
+	cof_json_set_str(o, "note", "a word of a share");
+	NOT(COF_CER_MADE, o);
+	o = hexed("document", 4);
+	cof_json_set_str(o, "epoch_key", "0505050505050505050505050505050505050505050505050505050505050505");
+	add(&c, COF_CER_MADE, o, &text);
+	NOT(COF_CER_CONFIRMED, number("holder", 0));
+	add(&c, COF_CER_TOLD, word("step", "confirm"), &text);
+	by_all(&c, COF_CER_AGREED, "alice bob", &h, &text);
+	add(&c, COF_CER_CONFIRMED, number("holder", 0), &text);
+	NOT(COF_CER_CONFIRMED, number("holder", 0));
+	NOT(COF_CER_CONFIRMED, number("holder", 2));
+	NOT(COF_CER_VALID, hexed("document", 4));
+	NOT(COF_CER_CLOSING, word("outcome", "done"));
+	add(&c, COF_CER_CONFIRMED, number("holder", 1), &text);
+	add(&c, COF_CER_VALID, hexed("document", 4), &text);
+	add(&c, COF_CER_CLOSING, word("outcome", "done"), &text);
+	NOT(COF_CER_CLOSING, word("outcome", "done"));
+	NOT(COF_CER_TOLD, word("step", "make"));
+	cof_ceremony_done(&c);
+#undef NOT
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("ceremony");
+	TCase *t = tcase_create("judge");
+	SRunner *runner;
+	int failed;
+
+	if (access("/usr/bin/ssh-keygen", X_OK) < 0)
+		return 77;
+	if (cof_crypto_init(1u << 20, NULL) < 0)
+		return 1;
+	make_keys();
+	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_test(t, judged_by_the_archive);
+	tcase_add_test(t, nothing_cut_changed_or_left_out);
+	tcase_add_test(t, order);
+	tcase_set_timeout(t, 60);
+	suite_add_tcase(s, t);
+	runner = srunner_create(s);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	remove_keys();
+	return failed ? 1 : 0;
+}
