@@ -1,150 +1,116 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* coffer restore: an archive comes back from a vault. */
-#include "tools/coffer.h"
+/* coffer restore: an archive comes back from vaults, all of it or some files; or that is tried. */
 #include "tools/buckets.h"
-#include "tools/output.h"
-#include "tools/vaults.h"
+#include "tools/restore.h"
 
-#include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <time.h>
 
-#define SECURE_BYTES (1u << 20)
+#define SECURE_BYTES (8u << 20)
 
-enum { OPT_ARCHIVE, OPT_VKEY, OPT_LOG_VKEY };
+enum {
+	OPT_ARCHIVE,
+	OPT_VKEY,
+	OPT_LOG_VKEY,
+	OPT_HEAD,
+	OPT_TO,
+	OPT_SHELF,
+	OPT_FILE,
+	OPT_FIRST,
+	OPT_SIZE,
+	OPT_IDENTITY,
+	OPT_ENVELOPE,
+	OPT_AUDITOR,
+};
+enum { EXIT_BEHIND = 3, EXIT_FORK = 4 };
 
 static const struct tool_option options[] = {
-    [OPT_ARCHIVE] = {"archive", "ID", "which archive: the 32 hex digits of its id, as coffer-vault status shows them"},
-    [OPT_VKEY] = {"vkey", "KEY", "the vault's key: a newest head that it did not sign is refused"},
-    [OPT_LOG_VKEY] = {"log-vkey", "KEY", "the archive's own key, as it was written down: another archive is refused"},
+    [OPT_ARCHIVE] =
+	{"archive", "ID",
+	 "which archive: the 32 hex digits of its id, as coffer-vault status shows them"},
+    [OPT_VKEY] =
+	{"vkey", "KEY",
+	 "a vault's key, up to 16 times: a newest head that none of them signed is refused"},
+    [OPT_LOG_VKEY] = {"log-vkey", "KEY",
+		      "the archive's own key, as it was written down: another archive is refused"},
+    [OPT_HEAD] = {"head", "FILE",
+		  "a head that somebody else kept (another vault, a witness, an auditor): tells "
+		  "whether what came is the newest",
+		  true},
+    [OPT_TO] = {"to", "DIR",
+		"copies files out to this directory, once all of the log held; with --identity",
+		true},
+    [OPT_SHELF] = {"shelf", "NAME", "with --to: this shelf. May be given several times"},
+    [OPT_FILE] =
+	{"file", "PATH",
+	 "with --to: this file or directory, as the archive names it. May be given several times"},
+    [OPT_FIRST] =
+	{"first", "SHELF",
+	 "with --to: this shelf before the others, else those of the policy (restore_first)"},
+    [OPT_SIZE] = {"size", "N", "with --to: files as they were when the archive had N frames"},
+    [OPT_IDENTITY] = {"identity", "FILE",
+		      "with --to: the age identity of a recipient of the recovery envelope", true},
+    [OPT_ENVELOPE] = {"envelope", "FILE",
+		      "with --to: a copy of the envelope; without it the one that came along",
+		      true},
+    [OPT_AUDITOR] = {"auditor-secret", "FILE", "with --to: the seal of every frame has to hold too",
+		     true},
     {0},
 };
 
-struct restoring {
-	const char *archive, *vkey, *log_vkey;
-	uint8_t id[16];
-	struct cof_vkey vault, log;
-	struct vault_line line;
-	struct cof_io *io;
-	struct vault_copy *copy;
-	bool envelope;
-	struct progress progress;
+struct asked {
+	struct restoring r;
+	const char *archive;
+	struct restore_wanted wanted;
+	struct restore_keys keys;
 	struct bucket_args bucket;
+	struct restore_freshness fresh;
 };
 
-static void progressed(void *user, uint64_t done, uint64_t total)
-{
-	struct restoring *r = user;
+/* ---- what is said ---- */
 
-	progress_update(&r->progress, done, total);
+static void say_fresh(const struct restore_freshness *f, uint64_t size)
+{
+	switch (f->verdict) {
+	case RESTORE_PROVEN:
+		printf("Freshness is proven by %s: the same head, of %" PRIu64 " frames.\n", f->by,
+		       size);
+		break;
+	case RESTORE_CLAIMED:
+		printf("Freshness is claimed, not proven: %s has the same head, but which vaults "
+		       "these are was not said (--vkey, each one's key).\n",
+		       f->by);
+		break;
+	case RESTORE_BEHIND:
+		printf("THIS IS NOT THE NEWEST: %s shows %" PRIu64 " frames, and %" PRIu64
+		       " came. Ask another vault for what is missing before "
+		       "anything is written.\n",
+		       f->by, f->newest, size);
+		break;
+	default:
+		printf("Freshness is not proven: these vaults may be behind. Another vault's "
+		       "newest head tells (a further URL, or --head FILE).\n");
+	}
 }
 
-static int keep_envelope(void *user, const void *p, size_t n, struct cof_diag *diag)
+static void say(const struct asked *a)
 {
-	struct restoring *r = user;
-	int err = cof_io_mkdir(r->io, "seal");
-
-	if (err == 0)
-		err = cof_io_sync_dir(r->io, "");
-	if (err == 0 || err == -EEXIST)
-		err = cof_io_replace(r->io, "seal/recovery.age", p, n);
-	r->envelope = err == 0;
-	return err < 0 ? cof_fail(diag, err, "seal/recovery.age cannot be written: %s", strerror(-err)) : 0;
-}
-
-/* Before anything counts as restored: the vault says so itself, where its key was given. */
-static int judge_note(void *user, struct cof_buf *note, struct cof_diag *diag)
-{
-	const struct restoring *r = user;
-	struct cof_note n;
-
-	if (r->vkey && cof_note_open(note->data, note->len, &r->vault, 1, &n) < 0)
-		return cof_fail(diag, -EBADMSG, "the newest head is not signed with the vault's key that was given");
-	return 0;
-}
-
-/* The other side answers with the archive's identity. */
-static int get_identity(struct restoring *r, struct cof_diag *diag)
-{
-	cof_autobuf struct cof_buf body = {0};
-	struct vault_hello hello = {.role = 0};
-	struct cof_conf conf;
-	uint8_t session[16];
-	unsigned code;
-	int err = vault_hello_send(&r->line.wire, VAULT_FETCHES, r->id, "", session);
-
-	if (err < 0)
-		return cof_fail(diag, err, "the vault does not answer: its program, or ssh, said on standard error why");
-	err = vault_expect(&r->line.wire, VAULT_HELLO, &body, NULL, diag);
-	if (err == 0)
-		err = vault_hello_read(&body, &hello, &code, diag);
-	if (err == 0)
-		err = cof_conf_parse(hello.conf, hello.conf_len, &conf, diag);
-	if (err < 0)
-		return err;
-	if (hello.role != VAULT_SENDS || memcmp(conf.id, r->id, 16))
-		return cof_fail(diag, -EPROTO, "the vault sent another archive than was asked for");
-	if (r->log_vkey && !cof_equal(conf.vkey.public_key, r->log.public_key, 32))
-		return cof_fail(diag, -EKEYREJECTED, "the archive at the vault has another key than --log-vkey says");
-	if (cof_io_exists(r->io, "archive.conf") == 1)
-		return 0; /* goes on */
-	return vault_copy_create(r->io, hello.conf, hello.conf_len, diag);
-}
-
-static int is_ours(struct restoring *r, const char *dir, struct cof_diag *diag)
-{
-	struct cof_conf conf;
-	int err = cof_io_exists(r->io, "archive.conf");
-
-	if (err == 1)
-		err = cof_conf_load(r->io, &conf, diag);
-	else
-		return err;
-	if (err < 0)
-		return err;
-	if (memcmp(conf.id, r->id, 16) || cof_io_exists(r->io, "keys") != 0)
-		return cof_fail(diag, -EEXIST, "%s is an archive already, and not one whose restoring was cut off", dir);
-	return 0;
-}
-
-static int fetch(struct restoring *r, const char *url, const char *dir, struct cof_diag *diag)
-{
-	struct vault_taking t = {.sign = judge_note, .envelope = keep_envelope, .user = r, .progress = {progressed, r}};
-	int err;
-
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return cof_fail(diag, -errno, "cannot make %s: %s", dir, strerror(errno));
-	err = cof_io_plain(dir, &r->io, diag);
-	if (err == 0)
-		err = is_ours(r, dir, diag);
-	if (err == 0)
-		err = vault_line_open(url, &r->line, diag);
-	if (err == 0)
-		err = get_identity(r, diag);
-	if (err == 0)
-		err = vault_copy_open(r->io, &r->copy, diag);
-	t.io = r->io;
-	if (err == 0)
-		err = vault_take_log(&r->line.wire, r->copy, &t, diag);
-	progress_clear(&r->progress);
-	return err;
-}
-
-static void say(const struct restoring *r, const char *dir)
-{
-	cof_autofree char *store = shell_word(dir);
+	cof_autofree char *store = shell_word(a->r.dir);
 	struct vault_copy_state s;
 	char size[24];
 
-	vault_copy_state(r->copy, &s);
+	vault_copy_state(a->r.copy, &s);
 	cof_size_text(s.bytes, size);
-	printf("Restored to %s: %" PRIu64 " frames, %s of log, each verified against the head that the archive signed.\n"
-	       "Freshness is not proven: this vault may be behind. Another vault's newest head tells (coffer-vault status).\n",
-	       dir, s.head.size, size);
-	if (r->envelope)
-		printf("Next: coffer recover %s --identity FILE --new-key-file FILE   # opens the recovery envelope that came along\n",
+	printf("Restored to %s: %" PRIu64
+	       " frames, %s of log, each verified against the head that the archive signed.\n",
+	       a->r.dir, s.head.size, size);
+	say_fresh(&a->fresh, s.head.size);
+	if (a->wanted.to)
+		return;
+	if (cof_io_exists(a->r.io, "seal/recovery.age") == 1)
+		printf("Next: coffer recover %s --identity FILE --new-key-file FILE   # opens the "
+		       "recovery envelope that came along\n",
 		       store ? store : "STORE");
 	else
 		printf("No recovery envelope came along. With a copy of it:\n"
@@ -152,57 +118,244 @@ static void say(const struct restoring *r, const char *dir)
 		       store ? store : "STORE");
 }
 
+/* ---- files ---- */
+
+static int copy_out(struct asked *a, struct cof_diag *diag)
+{
+	struct restored s = {.path = NULL};
+	struct restore_counts count = {.files = 0};
+	char size[24];
+	int err = restore_open(&a->r, &a->keys, &s, diag);
+
+	if (err == 0)
+		err = restore_out(&a->r, &s, &a->wanted, &count, diag);
+	if (err == 0) {
+		cof_size_text(count.bytes, size);
+		printf("The whole log holds: chain, tree, %" PRIu64 " cosignature%s%s.\n",
+		       s.cosignatures, plural(s.cosignatures),
+		       s.seals ? ", all seals" : "; seals were not looked at (--auditor-secret)");
+		printf("Copied to %s: %" PRIu64 " file%s, %s", a->wanted.to, count.files,
+		       plural(count.files), size);
+		if (count.there)
+			printf("; %" PRIu64 " of them were there already", count.there);
+		puts(".");
+	}
+	restore_close(&s);
+	return err;
+}
+
+static int act(struct asked *a, struct cof_diag *diag)
+{
+	int err = restore_fetch(&a->r, diag), partly;
+
+	if (err < 0)
+		return err;
+	partly = err;
+	err = restore_heads(&a->r, &a->fresh, diag);
+	if (err < 0)
+		return err;
+	say(a);
+	fflush(stdout);
+	if (a->wanted.to)
+		err = copy_out(a, diag);
+	return err < 0 ? err : partly || a->fresh.verdict == RESTORE_BEHIND;
+}
+
+static void stopped(int sig COF_UNUSED)
+{
+	static const char text[] =
+	    "\ncoffer restore: stopped. The same command goes on where this one was.\n";
+
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(131);
+	_exit(130);
+}
+
+/* ---- options ---- */
+
+static int add(const char **list, unsigned *n, const char *what)
+{
+	if (*n == RESTORE_NAMES)
+		return misuse("at most %u of %s", RESTORE_NAMES, what);
+	list[(*n)++] = optarg;
+	return EXIT_OK;
+}
+
+static int take_vkey(struct restoring *r)
+{
+	if (r->n_vkeys == RESTORE_KEYS || cof_vkey_parse(optarg, &r->vkey[r->n_vkeys]) < 0)
+		return misuse("a key that was given is none: NAME+ID+BASE64");
+	r->n_vkeys++;
+	return EXIT_OK;
+}
+
+static int take_log_vkey(struct restoring *r)
+{
+	if (cof_vkey_parse(optarg, &r->log) < 0)
+		return misuse("a key that was given is none: NAME+ID+BASE64");
+	r->log_given = true;
+	return EXIT_OK;
+}
+
+static int take_head(struct restoring *r)
+{
+	if (r->n_heads == RESTORE_HEADS)
+		return misuse("at most %u heads", RESTORE_HEADS);
+	r->head[r->n_heads++].url = optarg;
+	return EXIT_OK;
+}
+
+static int take_size(struct restore_wanted *w)
+{
+	char *end;
+
+	errno = 0;
+	w->size = strtoull(optarg, &end, 10);
+	if (*end || end == optarg || errno || !w->size || *optarg == '-')
+		return misuse("--size wants a number of frames");
+	return EXIT_OK;
+}
+
+static int take_option(struct asked *a, int option)
+{
+	switch (option) {
+	case OPT_ARCHIVE:
+		a->archive = optarg;
+		return EXIT_OK;
+	case OPT_VKEY:
+		return take_vkey(&a->r);
+	case OPT_LOG_VKEY:
+		return take_log_vkey(&a->r);
+	case OPT_HEAD:
+		return take_head(&a->r);
+	case OPT_TO:
+		a->wanted.to = optarg;
+		return EXIT_OK;
+	case OPT_SHELF:
+		return add(a->wanted.shelf, &a->wanted.n_shelves, "--shelf");
+	case OPT_FILE:
+		return add(a->wanted.file, &a->wanted.n_files, "--file");
+	case OPT_FIRST:
+		return add(a->wanted.first, &a->wanted.n_first, "--first");
+	case OPT_SIZE:
+		return take_size(&a->wanted);
+	case OPT_IDENTITY:
+		a->keys.identity = optarg;
+		return EXIT_OK;
+	case OPT_ENVELOPE:
+		a->keys.envelope = optarg;
+		return EXIT_OK;
+	case OPT_AUDITOR:
+		a->keys.auditor = optarg;
+		return EXIT_OK;
+	default:
+		bucket_take(&a->bucket, option - OPTION_MORE);
+		return EXIT_OK;
+	}
+}
+
+static int check(const struct asked *a)
+{
+	const struct restore_wanted *w = &a->wanted;
+
+	if (w->to && !a->keys.identity)
+		return misuse(
+		    "--to goes with --identity FILE: what is copied out has to be decrypted");
+	if (!w->to && (w->n_shelves || w->n_files || w->n_first || w->size != COF_INDEX_NOW ||
+		       a->keys.identity || a->keys.envelope || a->keys.auditor))
+		return misuse(
+		    "that goes with --to DIR: parts of an archive are files that are copied out");
+	return EXIT_OK;
+}
+
+static int take_operands(struct asked *a, const struct verb *self, int argc, char **argv)
+{
+	if (!operands_within(self, argc, argv, 2, RESTORE_SOURCES + 1))
+		return EXIT_USAGE;
+	a->r.dir = argv[argc - 1];
+	for (int i = optind; i < argc - 1; i++) {
+		if (s3_is_url(argv[i]) && argc - optind > 2)
+			return misuse("a bucket is restored by itself: it signs nothing, and gives "
+				      "what it has");
+		a->r.source[a->r.n_sources++].url = argv[i];
+	}
+	if (!a->archive || strlen(a->archive) != 32 || cof_unhex(a->archive, 32, a->r.id) < 0)
+		return misuse(
+		    "--archive ID is wanted: 32 hex digits, as coffer-vault status shows them");
+	return EXIT_OK;
+}
+
 static int run(const struct verb *self, int argc, char **argv)
 {
-	struct restoring r = {.progress = PROGRESS_INIT};
+	struct asked a = {.r = {.progress = PROGRESS_INIT}, .wanted = {.size = COF_INDEX_NOW}};
 	struct cof_diag diag = {""};
-	int option, err;
+	int option, code = EXIT_OK, err = cof_crypto_init(SECURE_BYTES, &diag);
 
-	while ((option = option_next(self, argc, argv)) >= 0)
-		if (option >= OPTION_MORE)
-			bucket_take(&r.bucket, option - OPTION_MORE);
-		else
-			*(option == OPT_ARCHIVE ? &r.archive : option == OPT_VKEY ? &r.vkey : &r.log_vkey) = optarg;
-	if (option != OPTION_END)
+	if (err < 0)
+		return failure(&diag);
+	while (code == EXIT_OK && (option = option_next(self, argc, argv)) >= 0)
+		code = take_option(&a, option);
+	if (code == EXIT_OK && option != OPTION_END)
 		return option_exit(option);
-	if (!operands_are(self, argc, argv, 2))
-		return EXIT_USAGE;
-	if (!r.archive || strlen(r.archive) != 32 || cof_unhex(r.archive, 32, r.id) < 0)
-		return misuse("--archive ID is wanted: 32 hex digits, as coffer-vault status shows them");
-	err = cof_crypto_init(SECURE_BYTES, &diag);
-	if (err == 0 &&
-	    ((r.vkey && cof_vkey_parse(r.vkey, &r.vault) < 0) || (r.log_vkey && cof_vkey_parse(r.log_vkey, &r.log) < 0)))
-		return misuse("a key that was given is none: NAME+ID+BASE64");
-	if (err == 0 && s3_is_url(argv[optind])) {
-		if (r.vkey)
-			return misuse("--vkey is of a vault; a bucket signs nothing");
-		err = bucket_restore(argv[optind], argv[optind + 1], r.id, r.log_vkey ? &r.log : NULL, &r.bucket, &diag);
-	} else if (err == 0) {
-		err = fetch(&r, argv[optind], argv[optind + 1], &diag);
-		if (err == 0)
-			say(&r, argv[optind + 1]);
+	if (code == EXIT_OK)
+		code = check(&a);
+	if (code == EXIT_OK)
+		code = take_operands(&a, self, argc, argv);
+	if (code != EXIT_OK)
+		return code;
+	if (s3_is_url(a.r.source[0].url)) {
+		if (a.r.n_vkeys || a.wanted.to || a.r.n_heads)
+			return misuse("--vkey is of a vault; a bucket signs nothing, and all of it "
+				      "is restored: --head, --to are of vaults");
+		err = bucket_restore(a.r.source[0].url, a.r.dir, a.r.id,
+				     a.r.log_given ? &a.r.log : NULL, &a.bucket, &diag);
+	} else {
+		signal(SIGINT, stopped);
+		err = act(&a, &diag);
 	}
-	vault_copy_free(r.copy);
-	cof_io_free(r.io);
-	vault_line_close(&r.line);
-	return err < 0 ? failure(&diag) : EXIT_OK;
+	restore_done(&a.r);
+	if (err == -ENOTUNIQ) {
+		(void)failure(&diag);
+		return EXIT_FORK;
+	}
+	return err < 0 ? failure(&diag) : err ? EXIT_BEHIND : EXIT_OK;
 }
 
 const struct verb verb_restore = {
     .name = "restore",
-    .args = "URL NEWSTORE",
-    .summary = "an archive comes back from a vault",
-    .text = "Fetches an archive's log from a vault (URL as of coffer vault add) into a new directory, and verifies every frame on the way: "
-	    "nothing counts that is not under a head that the archive's key signed. Cut off, the same command goes on at the byte.\n"
+    .args = "URL... NEWSTORE",
+    .summary = "an archive comes back from vaults",
+    .text = "Fetches an archive's log from vaults (URL as of coffer vault add) into a new "
+	    "directory, and verifies every frame on the way: "
+	    "nothing counts that is not under a head that the archive's key signed. Of several "
+	    "vaults each gives what the others lost. "
+	    "Cut off, the same command goes on at the byte.\n"
 	    "\n"
-	    "The store that comes back has no keys: coffer recover opens the recovery envelope, on a host with another TPM as well.\n"
+	    "The store that comes back has no keys: coffer recover opens the recovery envelope, on "
+	    "a host with another TPM as well.\n"
 	    "\n"
 	    "  coffer restore ssh://vault@b.example/srv/vault /srv/ledger --archive ID\n"
 	    "\n"
-	    "Out of a bucket (s3://BUCKET[/PREFIX]) objects are read by their versions, so what a delete marker covers comes back too; one that "
-	    "is not what its name says is passed over for another of its versions. Without --log-vkey the key that lies there is believed.\n"
+	    "With --to files are copied out to an ordinary directory: all, a shelf, a file, at any "
+	    "size that the archive had. Before the first "
+	    "byte of them the whole log is verified once more: chain, tree, cosignatures, and "
+	    "seals where an auditor's secret is given. The "
+	    "keys are in memory only.\n"
 	    "\n"
-	    "Exit code: 0 restored, 1 failed, 2 wrong usage.",
+	    "  coffer restore ssh://vault@b.example/srv/vault /srv/ledger --archive ID \\\n"
+	    "      --identity officer.age --to /srv/out --file certificates/ca.pem\n"
+	    "\n"
+	    "Whether it is the newest no vault can prove of itself. A further vault, or a head "
+	    "that somebody else kept (--head), does; without "
+	    "that it is said to be unproven.\n"
+	    "\n"
+	    "Out of a bucket (s3://BUCKET[/PREFIX]) objects are read by their versions, so what a "
+	    "delete marker covers comes back too; one that "
+	    "is not what its name says is passed over for another of its versions. Without "
+	    "--log-vkey the key that lies there is believed.\n"
+	    "\n"
+	    "Exit code: 0 restored, 1 failed, 2 wrong usage, 3 restored, but a newer head is "
+	    "known, 4 fork: another history is known.",
     .options = options,
     .more = bucket_way_options,
     .run = run,

@@ -104,6 +104,8 @@ struct cof_archive_params {
 	/* Only to be read: then the store may lie on a read-only filesystem. Nothing is written there, the index
 	 * is in memory, frames behind the checkpoint count as far as they are whole. */
 	bool read_only;
+	/* Not NULL: why nothing may be written, wherever it lies: read as above. For who looks at a copy. */
+	const char *passive;
 	/* What the program is made of, as fields 80 to 83 of docs/format.md: its MOUNT frame carries them, and what
 	 * differs from the mount before is an EVENT. Stays the caller's, who keeps it while the archive is open. */
 	const void *self;

@@ -552,7 +552,7 @@ int cof_archive_open(const struct cof_archive_params *p, struct cof_archive **re
 		     struct cof_opened *ret_opened, struct cof_diag *diag)
 {
 	struct cof_diag why = {""}, full = {""};
-	int r = try_open(p, NULL, ret, &why);
+	int r = try_open(p, p->passive, ret, &why);
 
 	if (no_space(r)) { /* what is there can be read all the same */
 		cof_fail(&full, 0,

@@ -131,8 +131,76 @@ expect_code 13 coffer-vault scrub "$W/hurt"
 grep -q tampered "$W/out" || fail "scrub: $(cat "$W/out")"
 ok "scrub"
 
-# ---- the host burns ----
+[ -z "$LONG" ] || KILLS=60
+# ---- parts of it, from two vaults that each lost something ----
+flip() { python3 -c 'import sys
+with open(sys.argv[1], "r+b") as f: f.seek(int(sys.argv[2])); b = f.read(1); f.seek(-1, 1); f.write(bytes([b[0] ^ 1]))' "$1" "$2"; }
 digest=$(sha256sum < "$W/data")
+VKEY_D=$(coffer-vault init "$W/d" --name vault.example/d | grep -o 'vault.example/d+[^ ]*' | head -n 1)
+coffer vault add "$STORE" d "dir:$W/d" > /dev/null
+SIZE=$(coffer sync "$STORE" d --json | jsonl 'j[0]["size"]')
+mount_archive
+mkdir "$MNT/audit/below" && echo nested > "$MNT/audit/below/one" && echo "a last line" >> "$MNT/audit/log"
+umount_archive
+coffer sync "$STORE" b > /dev/null
+cp "$W/d/archives/$ID/checkpoint" "$W/d.note"
+restore() { coffer restore "$@" --archive "$ID" > "$W/out" 2> "$W/err"; }
+code() { local c=0; "$@" || c=$?; echo $c; }
+same "restore from one vault" 0 "$(code restore "dir:$W/b" "$W/r1")"
+grep -q "Freshness is not proven" "$W/out" || fail "one vault: $(cat "$W/out")"
+same "a head that is behind" 0 "$(code restore "dir:$W/b" "$W/r1" --head "$W/d.note")"
+grep -q "Freshness is not proven" "$W/out" || fail "an older head proves nothing: $(cat "$W/out")"
+cp "$W/b/archives/$ID/checkpoint" "$W/b.note"
+same "a vault that is behind" 3 "$(code restore "dir:$W/d" "$W/r2" --head "$W/b.note")"
+grep -q "NOT THE NEWEST" "$W/out" || fail "behind: $(cat "$W/out")"
+coffer sync "$STORE" > /dev/null || true
+same "another vault has the same" 0 "$(code restore "dir:$W/b" "dir:$W/d" "$W/r3")"
+grep -q "claimed, not proven" "$W/out" || fail "no keys given: $(cat "$W/out")"
+rm -rf "$W/r3"
+same "and says so with its key" 0 "$(code restore "dir:$W/b" "dir:$W/d" "$W/r3" --vkey "$VKEY" --vkey "$VKEY_D")"
+grep -q "Freshness is proven by" "$W/out" || fail "with keys: $(cat "$W/out")"
+cp -a "$W/b" "$W/hurt-b" && cp -a "$W/d" "$W/hurt-d"
+flip "$W/hurt-b/archives/$ID/log/00000001.seg" 9000
+flip "$W/hurt-b/archives/$ID/log/00000004.seg" 0
+flip "$W/hurt-d/archives/$ID/log/00000003.seg" 30000
+flip "$W/hurt-d/archives/$ID/log/00000001.seg" 50000
+expect_fail "cannot be had whole" coffer restore "dir:$W/hurt-b" "dir:$W/hurt-b" "$W/r4" --archive "$ID"
+rm -rf "$W/r4"
+same "two damaged vaults" 0 "$(code restore "dir:$W/hurt-b" "dir:$W/hurt-d" "$W/r4")"
+coffer verify "$W/r4" > "$W/out" || { cat "$W/out"; fail "what two damaged vaults gave does not verify"; }
+flip "$W/r4/log/00000002.seg" 20000
+same "a byte that went wrong behind the transfer" 1 "$(code restore "dir:$W/b" "$W/r4" --to "$W/never" --identity "$W/officer")"
+grep -q "nothing of it was given out" "$W/err" || fail "tampered: $(cat "$W/err")"
+[ ! -e "$W/never" ] || fail "something was given out"
+same "one file" 0 "$(code restore "dir:$W/b" "$W/r3" --to "$W/one" --file audit/data --identity "$W/officer" --auditor-secret "$AUDITOR")"
+same "its content" "$digest" "$(sha256sum < "$W/one/audit/data")"
+same "and nothing else" audit/data "$(cd "$W/one" && find . -type f | sed 's,./,,')"
+grep -q "all seals" "$W/out" || fail "seals: $(cat "$W/out")"
+[ ! -e "$W/r3/scratch" ] && [ ! -e "$W/r3/keys" ] || fail "keys were left behind"
+expect_fail "not in the archive" coffer restore "dir:$W/b" "$W/r3" --archive "$ID" --to "$W/two" --file audit/below --size "$SIZE" --identity "$W/officer"
+same "as it was" 0 "$(code restore "dir:$W/b" "$W/r3" --to "$W/then" --size "$SIZE" --shelf audit --identity "$W/officer")"
+same "the last line then" more "$(tail -n 1 "$W/then/audit/log")"
+same "everything" 0 "$(code restore "dir:$W/b" "$W/r3" --to "$W/all" --identity "$W/officer" --first audit)"
+same "a nested file" nested "$(cat "$W/all/audit/below/one")"
+same "the last line" "a last line" "$(tail -n 1 "$W/all/audit/log")"
+for i in $(seq "${KILLS:-2}"); do # killed at some points, with all that it has begun
+    rm -rf "${W:?}/k$((i % 3))"
+    for after in 0.0$((i % 10))$i 0.1$i; do
+        timeout -s KILL "$after" coffer restore "dir:$W/hurt-b" "dir:$W/hurt-d" "$W/k$((i % 3))" --archive "$ID" --to "$W/killed" \
+            --identity "$W/officer" > "$W/out" 2>&1 || true
+    done
+    same "behind a kill" 0 "$(code restore "dir:$W/hurt-b" "dir:$W/hurt-d" "$W/k$((i % 3))" --to "$W/killed" --identity "$W/officer")"
+    diff -r "$W/all" "$W/killed" || fail "what a restore that was killed made whole is another"
+    [ $((i % 2)) = 0 ] || rm -rf "$W/killed"
+done
+same "once more" 0 "$(code restore "dir:$W/b" "$W/r3" --to "$W/all" --identity "$W/officer")"
+grep -q "were there already" "$W/out" || fail "a second run: $(cat "$W/out")"
+echo other > "$W/all/audit/below/one"
+expect_fail EEXIST coffer restore "dir:$W/b" "$W/r3" --archive "$ID" --to "$W/all" --identity "$W/officer"
+same "what was in the way" other "$(cat "$W/all/audit/below/one")"
+ok "from two damaged vaults; a file, a shelf, an earlier size; fresh or not"
+
+# ---- the host burns ----
 expect_fail "no copy of archive" coffer restore "dir:$W/other" "$W/new" --archive "$ID"
 rm -rf "$W/new"
 LOGKEY=$(coffer status "$STORE" --json | json 'j["vkey"]')
@@ -146,7 +214,7 @@ expect_fail "" coffer restore "dir:$W/other" "$STORE" --archive "$ID"
 coffer recover "$STORE" --identity "$W/officer" --new-key-file "$KEY" > "$W/out" 2>&1 || { cat "$W/out"; fail "recover"; }
 mount_archive
 same "the file that came back" "$digest" "$(sha256sum < "$MNT/audit/data")"
-tail -n 1 "$MNT/audit/log" | grep -q more || fail "the last line is not there"
+tail -n 1 "$MNT/audit/log" | grep -q "a last line" || fail "the last line is not there"
 echo "after the fire" >> "$MNT/audit/log"
 umount_archive
 coffer vault add "$STORE" b "dir:$W/b" --vkey "$VKEY" > /dev/null

@@ -281,4 +281,12 @@ int vault_hello_send(struct vault_wire *w, enum vault_role role, const uint8_t i
 		     uint8_t ret_session[16]);
 int vault_hello_read(const struct cof_buf *body, struct vault_hello *ret, unsigned *ret_code, struct cof_diag *diag);
 
+
+/* ---- what a vault has (ask.c): the way is open, nothing was said yet ---- */
+
+/* As whoever fetches: HELLO, and the archive's identity, the text of archive.conf (malloc'ed). STATE comes next. */
+int vault_ask_identity(struct vault_wire *w, const uint8_t id[16], char **ret_conf, struct cof_diag *diag);
+/* Behind it: the note of the newest head (malloc'ed), of which nothing was looked at. The session is of no other use then. */
+int vault_ask_head(struct vault_wire *w, char **ret_note, struct cof_diag *diag);
+
 #endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Private to coffer restore: an archive's log comes back from vaults, is judged, opened with keys
+ * of a recovery envelope in a scratch place, and its files are copied out or compared. Nothing of
+ * what files hold leaves before all of that held.
+ */
+#ifndef COFFER_RESTORE_H
+#define COFFER_RESTORE_H
+
+#include "tools/auditor.h"
+#include "tools/coffer.h"
+#include "tools/opener.h"
+#include "tools/output.h"
+#include "tools/vault/vault.h"
+
+#define RESTORE_SOURCES 8u
+#define RESTORE_KEYS 16u
+#define RESTORE_HEADS 8u
+#define RESTORE_NAMES 64u
+
+struct restore_source {
+	const char *url;
+	char *note; /* its newest head; NULL: it did not answer */
+	struct cof_checkpoint head;
+	uint32_t signers; /* which of the given keys signed it, as bits */
+	uint64_t time;    /* the latest of those signatures, s */
+};
+
+struct restoring {
+	/* asked for */
+	const char *dir; /* NEWSTORE */
+	uint8_t id[16];
+	struct cof_vkey vkey[RESTORE_KEYS], log;
+	unsigned n_vkeys;
+	bool log_given;
+	struct restore_source source[RESTORE_SOURCES],
+	    head[RESTORE_HEADS]; /* head: url is the file */
+	unsigned n_sources, n_heads;
+	/* come */
+	struct cof_io *io;
+	struct vault_copy *copy;
+	char *conf;
+	bool envelope;
+	struct progress progress;
+};
+
+/* ---- fetching (restore-fetch.c) ---- */
+
+/* From each source what the others could not give, until the newest head that one of them has is
+ * whole in dir; goes on where one before was cut off. 0: that head · 1: only an older one, which is
+ * whole. */
+int restore_fetch(struct restoring *r, struct cof_diag *diag);
+void restore_done(struct restoring *r);
+
+/* ---- freshness (restore-heads.c) ---- */
+
+enum restore_fresh {
+	RESTORE_UNPROVEN, /* nobody else's head was seen */
+	RESTORE_CLAIMED,  /* another source says the same, and its key was not given */
+	RESTORE_PROVEN,   /* somebody else's head is the same */
+	RESTORE_BEHIND,   /* somebody has a newer one */
+};
+struct restore_freshness {
+	enum restore_fresh verdict;
+	uint64_t newest; /* frames of the newest head that was seen */
+	char by[256];    /* whose head says so */
+};
+/* A file with a head that somebody kept. -EBADMSG: it is not this archive's. Called behind
+ * restore_fetch. */
+int restore_heads(struct restoring *r, struct restore_freshness *ret,
+		  struct cof_diag *diag); /* -ENOTUNIQ: a fork */
+
+/* ---- opening (restore-open.c) ---- */
+
+struct restored { /* an archive with keys, open to be read, in a scratch place within NEWSTORE */
+	char *path;
+	struct cof_io *io;
+	struct cof_archive *archive;
+	struct cof_recovered_keys keys;
+	bool seals; /* were looked at */
+	uint64_t cosignatures;
+};
+struct restore_keys {
+	const char *identity; /* file of age identities */
+	const char *envelope; /* a copy of the envelope, or NULL */
+	const char *auditor;  /* file of auditor secrets, or NULL: seals are not looked at */
+};
+/* Verifies all of the log (chain, tree, cosignatures, seals where an auditor's key was given),
+ * recovers the keys, opens. */
+int restore_open(struct restoring *r, const struct restore_keys *k, struct restored *ret,
+		 struct cof_diag *diag);
+void restore_close(struct restored *s); /* and removes the scratch place */
+/* Removes what restoring made in dir, and dir when nothing else is in it. */
+int restore_destroy(const char *dir, struct cof_diag *diag);
+
+/* ---- files (restore-out.c) ---- */
+
+struct restore_wanted {
+	const char *to;
+	const char *shelf[RESTORE_NAMES], *file[RESTORE_NAMES], *first[RESTORE_NAMES];
+	unsigned n_shelves, n_files, n_first; /* n_shelves and n_files 0: everything */
+	uint64_t size;                        /* of the tree; COF_INDEX_NOW: the newest */
+};
+struct restore_counts {
+	uint64_t files, bytes, there; /* there: of the files, those that were there already */
+};
+/* Shelves that come first: those of first, else of the policy. Goes on where one before was cut
+ * off. */
+int restore_out(struct restoring *r, struct restored *s, const struct restore_wanted *w,
+		struct restore_counts *ret, struct cof_diag *diag);
+typedef int (*restore_visit_fn)(void *user, const char *path, const struct cof_attr *attr);
+/* Each object that is wanted, directories before what is in them. */
+int restore_walk(struct cof_archive *a, const struct restore_wanted *w, restore_visit_fn fn,
+		 void *user, struct cof_diag *diag);
+
+#endif
