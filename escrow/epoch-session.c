@@ -8,6 +8,7 @@ struct cof_epoch_session {
 	const struct cof_epoch *epoch;
 	struct cof_slip39_session *shares; /* only those that are needed */
 	struct cof_epoch_progress now;
+	bool shut_out[COF_CUSTODIANS_MAX];
 };
 
 int cof_epoch_session_new(const struct cof_epoch *e, struct cof_epoch_session **ret)
@@ -29,6 +30,12 @@ void cof_epoch_session_free(struct cof_epoch_session *s)
 	if (s)
 		cof_slip39_session_free(s->shares);
 	free(s);
+}
+
+void cof_epoch_session_shut_out(struct cof_epoch_session *s, unsigned holder)
+{
+	if (holder < COF_CUSTODIANS_MAX)
+		s->shut_out[holder] = true;
 }
 
 void cof_epoch_session_progress(const struct cof_epoch_session *s, struct cof_epoch_progress *ret)
@@ -99,9 +106,12 @@ int cof_epoch_session_add(struct cof_epoch_session *s, const char *words, size_t
 	r = cof_slip39_read(words, n, share, diag);
 	if (r == 0)
 		r = identify(s->epoch, share, &holder, diag);
+	if (r == 0 && s->shut_out[holder])
+		r = cof_fail(diag, -EKEYREVOKED, "%s was revoked before epoch %u came into force: the share is left out",
+			     s->epoch->scheme.custodian[holder].name, s->epoch->number);
 	if (r == 0)
 		r = take(s, share, holder, ret, diag);
-	if (ret_holder && (r == 0 || r == -EKEYREJECTED))
+	if (ret_holder && (r == 0 || r == -EKEYREJECTED || r == -EKEYREVOKED))
 		*ret_holder = holder;
 	return r;
 }
@@ -116,7 +126,7 @@ static void missing_of(const struct cof_epoch_session *s, unsigned g, struct cof
 
 	cof_buf_printf(ret, "%sgroup %s needs %u more: of ", ret->len ? "; " : "", scheme->group[g].name, more);
 	for (unsigned i = 0; i < scheme->n_custodians; i++) {
-		if (scheme->custodian[i].group != g || s->now.given[i])
+		if (scheme->custodian[i].group != g || s->now.given[i] || s->shut_out[i])
 			continue;
 		cof_buf_printf(ret, "%s%s", between, scheme->custodian[i].name);
 		between = ", ";

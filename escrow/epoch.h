@@ -100,10 +100,13 @@ struct cof_epoch_progress {
 };
 int cof_epoch_session_new(const struct cof_epoch *e, struct cof_epoch_session **ret);
 void cof_epoch_session_free(struct cof_epoch_session *s); /* wipes; NULL is fine */
+/* The holder's share does not count from here on: they were revoked before the epoch came into force. Before any share. */
+void cof_epoch_session_shut_out(struct cof_epoch_session *s, unsigned holder);
 /*
- * ret_holder, where not NULL: whose share it is, also with -EKEYREJECTED. A surplus share is not kept. Refused ones
- * change nothing: -EUCLEAN, -E2BIG: the words (as cof_slip39_read) · -EINVAL: of another set · -EKEYREJECTED: its
- * numbers are those of a custodian, but it is not the share that was given to them; diag names them.
+ * ret_holder, where not NULL: whose share it is, also with -EKEYREJECTED and -EKEYREVOKED. A surplus share is not kept.
+ * Refused ones change nothing: -EUCLEAN, -E2BIG: the words (as cof_slip39_read) · -EINVAL: of another set ·
+ * -EKEYREJECTED: its numbers are those of a custodian, but it is not the share that was given to them; diag names them ·
+ * -EKEYREVOKED: it is, and they are shut out.
  */
 int cof_epoch_session_add(struct cof_epoch_session *s, const char *words, size_t n, enum cof_slip39_added *ret,
 			  unsigned *ret_holder, struct cof_diag *diag);

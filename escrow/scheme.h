@@ -40,12 +40,13 @@ void cof_scheme_slip39(const struct cof_scheme *s, struct cof_slip39_scheme *ret
 
 /* Whether those that are not lost suffice. lost: one flag for each custodian. */
 bool cof_scheme_suffices(const struct cof_scheme *s, const bool *lost);
-/* The fewest persons whose shares suffice; counted exactly up to 4, then as if nobody held two. */
+/* The fewest persons whose shares suffice; exact up to 4 and where nobody holds two, else it may be more, never fewer. */
 unsigned cof_scheme_fewest(const struct cof_scheme *s);
 /*
- * {"persons_needed": n, "dispersed": bool, "alone": […], "lost_alone": […], "lost_pairs": […]}: alone are the
- * single persons, organisations, places and media whose shares suffice (R24: then it is not dispersed); lost_alone those
- * without which the others do not; lost_pairs pairs of persons and places, none of lost_alone among them, at most 64.
+ * {"persons_needed": n, "dispersed": bool, "alone": […], "lost_alone": […], "lost_pairs": […], "theft_pairs": […]}: alone are
+ * the single persons, organisations, places and media whose shares suffice (R24: then it is not dispersed); lost_alone those
+ * without which the others do not; lost_pairs pairs of persons, places and media, none of lost_alone among them, without which
+ * the others do not; theft_pairs such pairs, none of alone among them, whose shares suffice; at most 64 of each.
  * Each as {"kind": "place", "value": "…"}.
  */
 int cof_scheme_report(const struct cof_scheme *s, struct cof_json *into);

@@ -113,6 +113,20 @@ static int by_number(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
+/* No fewer can have so many shares: those who hold the most come first. */
+static unsigned bound(const struct cof_scheme *s, const struct values *persons, unsigned shares)
+{
+	unsigned held[COF_CUSTODIANS_MAX] = {0}, n = 0;
+
+	for (unsigned k = 0; k < persons->n; k++)
+		for (unsigned i = 0; i < s->n_custodians; i++)
+			held[k] += !strcmp(s->custodian[i].person, persons->value[k]);
+	qsort(held, persons->n, sizeof(*held), by_number);
+	for (unsigned k = persons->n; k-- > 0 && shares; n++)
+		shares -= COF_MIN(held[k], shares);
+	return n;
+}
+
 unsigned cof_scheme_fewest(const struct cof_scheme *s)
 {
 	struct values persons = {.n = 0};
@@ -129,7 +143,7 @@ unsigned cof_scheme_fewest(const struct cof_scheme *s)
 	qsort(thresholds, s->n_groups, sizeof(*thresholds), by_number);
 	for (unsigned g = 0; g < s->threshold && g < s->n_groups; g++)
 		sum += thresholds[g];
-	return COF_MAX(sum, (unsigned)EXACT_PERSONS + 1);
+	return COF_MAX(bound(s, &persons, sum), (unsigned)EXACT_PERSONS + 1);
 }
 
 /* ---- the report ---- */
@@ -143,30 +157,49 @@ static struct cof_json *one(const struct values *v, unsigned k)
 	return o;
 }
 
-static void pairs(const struct cof_scheme *s, struct cof_json *into)
+static bool both_suffice(const struct cof_scheme *s, const struct values *v, unsigned a, unsigned b)
+{
+	bool lost[COF_CUSTODIANS_MAX];
+
+	set_all(s, lost, true);
+	mark(s, v, a, lost, false);
+	mark(s, v, b, lost, false);
+	return cof_scheme_suffices(s, lost);
+}
+
+static void add_pair(const struct values *v, unsigned a, unsigned b, struct cof_json *into)
+{
+	struct cof_json *pair;
+
+	if (cof_json_count(into) >= PAIRS_MAX)
+		return;
+	pair = cof_json_array();
+	cof_json_append(pair, one(v, a));
+	cof_json_append(pair, one(v, b));
+	cof_json_append(into, pair);
+}
+
+/* Of what people lose and thieves find: those of which neither does it alone. */
+static void pairs(const struct cof_scheme *s, struct cof_json *lost, struct cof_json *stolen)
 {
 	struct values v = {.n = 0};
-	unsigned count = 0;
 
 	collect(s, PERSON, &v);
 	collect(s, PLACE, &v);
+	collect(s, MEDIUM, &v);
 	for (unsigned a = 0; a < v.n; a++)
-		for (unsigned b = a + 1; b < v.n && count < PAIRS_MAX; b++) {
-			struct cof_json *pair;
-
-			if (!survives(s, &v, a, a) || !survives(s, &v, b, b) || survives(s, &v, a, b))
-				continue;
-			pair = cof_json_array();
-			cof_json_append(pair, one(&v, a));
-			cof_json_append(pair, one(&v, b));
-			cof_json_append(into, pair);
-			count++;
+		for (unsigned b = a + 1; b < v.n; b++) {
+			if (survives(s, &v, a, a) && survives(s, &v, b, b) && !survives(s, &v, a, b))
+				add_pair(&v, a, b, lost);
+			if (!alone(s, &v, a) && !alone(s, &v, b) && both_suffice(s, &v, a, b))
+				add_pair(&v, a, b, stolen);
 		}
 }
 
 int cof_scheme_report(const struct cof_scheme *s, struct cof_json *into)
 {
-	struct cof_json *suffice = cof_json_array(), *needed = cof_json_array(), *both = cof_json_array();
+	struct cof_json *suffice = cof_json_array(), *needed = cof_json_array(), *both = cof_json_array(),
+			*stolen = cof_json_array();
 	unsigned fewest = cof_scheme_fewest(s);
 	bool dispersed = fewest >= 2;
 
@@ -183,11 +216,12 @@ int cof_scheme_report(const struct cof_scheme *s, struct cof_json *into)
 				cof_json_append(needed, one(&v, k));
 		}
 	}
-	pairs(s, both);
+	pairs(s, both, stolen);
 	cof_json_set_uint(into, "persons_needed", fewest);
 	cof_json_set_bool(into, "dispersed", dispersed);
 	cof_json_set(into, "alone", suffice);
 	cof_json_set(into, "lost_alone", needed);
 	cof_json_set(into, "lost_pairs", both);
+	cof_json_set(into, "theft_pairs", stolen);
 	return cof_json_text(into, false) ? 0 : -ENOMEM;
 }

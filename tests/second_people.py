@@ -141,6 +141,7 @@ class Judge:
         self.proven, self.not_permitted, self.signatures, self.forms = 0, [], 0, {}
         self.changes = {}
         self.reviewed = {"review": 0, "failed-logins": 0}  # the frame that the next one begins with
+        self.escrowed = set()  # requests by which a record of escrow was made
         self.cosigns = {}  # of each vault's key: sequence, time, retention time of the frame
 
     def take(self, f, record, pairs):
@@ -351,6 +352,8 @@ class Judge:
         if what == 3 and 112 not in one and one.get(197, bytes(8))[4] & 2:
             return
         q = self.permits(one, "escrow-release" if what == 7 else "escrow-accept")
+        want(q and q.id not in self.escrowed, "a second record by one request")
         want(q and q.doc["shelves"][0] == shelf, "not approved for this shelf")
         want((q.doc["key"], q.doc["recipient"]) == (one[194].hex(), one[204].decode()) if what == 7 else
              (q.doc["record"], q.doc["what"]) == (struct.unpack("<Q", one[199])[0], names[what]), "something else of escrow was approved")
+        self.escrowed.add(q.id)

@@ -134,8 +134,10 @@ static int open_and_write(struct recovering *w, const struct ledger_key *k, cons
 {
 	cof_autosecret uint8_t(*identity)[COF_AGE_KEY] = cof_secret_alloc(sizeof(*identity));
 	cof_autobuf struct cof_buf file = {0}, anew = {0};
+	struct ledger_shut_out revoked = {&w->ledger, escrow_ledger_epoch_with(&w->ledger, k->epoch_key)};
 	const struct share_gathering g = {.epoch = e, .title = "To recover one key", .fds = w->fds, .n_fds = w->n_fds,
-					  .passphrase_fd = w->passphrase_fd, .idle = w->idle};
+					  .passphrase_fd = w->passphrase_fd, .idle = w->idle, .shut_out = escrow_ledger_shuts_out,
+					  .user = &revoked};
 	int r = identity ? escrow_read(&w->shelf, k->file, &file, diag) : cof_fail(diag, -ENOMEM, "no secure memory is left");
 
 	if (r == 0)

@@ -135,7 +135,8 @@ static int rotate(struct rotating *w, struct cof_diag *diag)
 {
 	cof_autosecret uint8_t(*identity)[COF_AGE_KEY] = cof_secret_alloc(sizeof(*identity));
 	struct share_gathering g = {.title = "To encrypt keys to another epoch", .fds = w->fds, .n_fds = w->n_fds,
-				    .passphrase_fd = w->passphrase_fd, .idle = w->idle};
+				    .passphrase_fd = w->passphrase_fd, .idle = w->idle, .shut_out = escrow_ledger_shuts_out};
+	struct ledger_shut_out revoked = {.ledger = &w->ledger};
 	struct cof_epoch e = {0};
 	int r = identity ? escrow_ledger_load(&w->shelf, false, &w->ledger, diag) : cof_fail(diag, -ENOMEM, "no secure memory is left");
 
@@ -146,6 +147,8 @@ static int rotate(struct rotating *w, struct cof_diag *diag)
 	if (r < 0)
 		return r;
 	g.epoch = &e;
+	revoked.epoch = escrow_ledger_epoch_with(&w->ledger, w->from);
+	g.user = &revoked;
 	r = share_gather(&g, *identity, diag);
 	for (size_t i = 0; r == 0 && i < w->ledger.n_keys; i++)
 		if (is_old(w, &w->ledger.key[i]) && !strcmp(w->ledger.key[i].epoch_key, w->from))

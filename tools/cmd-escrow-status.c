@@ -40,7 +40,7 @@ static int take(void *user, int option)
 
 /* ---- one epoch ---- */
 
-/* Shares that are no more, by what custodians said; and whether the others suffice. */
+/* Shares that are no more, by what custodians said; and whether the others suffice that count. */
 static bool still_suffices(const struct telling *t, const struct ledger_epoch *e, const struct cof_scheme *s, unsigned *ret_gone)
 {
 	bool lost[COF_CUSTODIANS_MAX] = {false};
@@ -49,6 +49,7 @@ static bool still_suffices(const struct telling *t, const struct ledger_epoch *e
 	for (unsigned i = 0; i < s->n_custodians; i++) {
 		lost[i] = escrow_ledger_destroyed(&t->ledger, e, s->custodian[i].name);
 		*ret_gone += lost[i];
+		lost[i] |= escrow_ledger_shut_out(&t->ledger, e, s->custodian[i].name);
 	}
 	return cof_scheme_suffices(s, lost);
 }
@@ -60,12 +61,12 @@ static void say_one(const struct cof_json *o)
 	printf("%s %s", ledger_text(o, "kind"), value ? value : "?");
 }
 
-static void say_list(const struct cof_json *list, const char *before, const char *after)
+static void say_list(const struct cof_json *list, const char *before, const char *after, enum colour in)
 {
 	for (size_t i = 0; i < cof_json_count(list); i++) {
 		const struct cof_json *one = cof_json_at(list, i);
 
-		printf("  %s%s", colour(RED), before);
+		printf("  %s%s", colour(in), before);
 		if (cof_json_count(one)) {
 			say_one(cof_json_at(one, 0));
 			printf(" and ");
@@ -85,9 +86,10 @@ static void say_epoch(const struct telling *t, const struct ledger_epoch *e, con
 	printf("%sepoch %u%s%s, %s since %.10s: %u key%s; %d persons at the fewest open them%s\n", colour(BOLD), e->number, colour(PLAIN),
 	       e->rehearsal ? ", a rehearsal" : "", ledger_text(report, "state"), date, keys, plural(keys),
 	       (int)ledger_number(report, "persons_needed"), cof_json_bool(report, "dispersed") ? "; dispersed" : "; NOT dispersed");
-	say_list(cof_json_get(report, "alone"), "whoever has ", " has shares that suffice: theft needs nothing else");
-	say_list(cof_json_get(report, "lost_alone"), "if ", " is lost, the keys are lost");
-	say_list(cof_json_get(report, "lost_pairs"), "if ", " are lost, the keys are lost");
+	say_list(cof_json_get(report, "alone"), "whoever has ", " has shares that suffice: theft needs nothing else", RED);
+	say_list(cof_json_get(report, "theft_pairs"), "whoever has ", " has shares that suffice", PLAIN);
+	say_list(cof_json_get(report, "lost_alone"), "if ", " is lost, the keys are lost", RED);
+	say_list(cof_json_get(report, "lost_pairs"), "if ", " are lost, the keys are lost", RED);
 	if (!cof_json_bool(report, "recoverable"))
 		printf("  %sthe shares that are left do not suffice: the keys are lost%s\n", colour(RED), colour(PLAIN));
 	for (size_t i = 0; i < cof_json_count(cof_json_get(report, "revoked_with_share")); i++)

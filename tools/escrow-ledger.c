@@ -298,15 +298,22 @@ int escrow_ledger_document_of(struct escrow_shelf *s, const struct ledger_epoch 
 	return cof_fail(diag, -EBADMSG, "the document of epoch %u on the shelf is not the one that its record names", e->number);
 }
 
-int escrow_ledger_document(struct escrow_shelf *s, const struct ledger *l, const char *epoch_key, struct cof_epoch *ret,
-			   struct cof_diag *diag)
+struct ledger_epoch *escrow_ledger_epoch_with(const struct ledger *l, const char *epoch_key)
 {
-	const struct ledger_epoch *best = NULL;
+	struct ledger_epoch *best = NULL;
 
 	for (size_t i = 0; i < l->n_epochs; i++)
 		if (!strcmp(l->epoch[i].epoch_key, epoch_key) && (!best || !best->valid || (l->epoch[i].valid && !l->epoch[i].revoked)))
 			best = &l->epoch[i];
-	return best ? escrow_ledger_document_of(s, best, ret, diag) : cof_fail(diag, -ENOENT, "the epoch's document is not on this shelf");
+	return best;
+}
+
+int escrow_ledger_document(struct escrow_shelf *s, const struct ledger *l, const char *epoch_key, struct cof_epoch *ret,
+			   struct cof_diag *diag)
+{
+	const struct ledger_epoch *e = escrow_ledger_epoch_with(l, epoch_key);
+
+	return e ? escrow_ledger_document_of(s, e, ret, diag) : cof_fail(diag, -ENOENT, "the epoch's document is not on this shelf");
 }
 
 unsigned escrow_ledger_keys(const struct ledger *l, const char *epoch_key)
@@ -327,19 +334,39 @@ bool escrow_ledger_destroyed(const struct ledger *l, const struct ledger_epoch *
 	return false;
 }
 
-bool escrow_ledger_revoked(const struct ledger *l, const char *custodian)
+/* By the records before `end`. */
+static bool revoked_by(const struct ledger *l, const char *custodian, uint64_t end)
 {
 	bool revoked = false;
 
 	for (size_t i = 0; i < l->n_records; i++) {
-		const char *what = ledger_text(l->record[i], "what");
+		const char *what = what_of(l->record[i]);
 
 		if (strcmp(ledger_text(l->record[i], "name"), custodian) != 0)
 			continue;
+		if ((uint64_t)ledger_number(l->record[i], "sequence") >= end)
+			break;
 		if (!strcmp(what, "custodian"))
 			revoked = false;
 		if (!strcmp(what, "custodian-revoked"))
 			revoked = true;
 	}
 	return revoked;
+}
+
+bool escrow_ledger_revoked(const struct ledger *l, const char *custodian)
+{
+	return revoked_by(l, custodian, UINT64_MAX);
+}
+
+bool escrow_ledger_shut_out(const struct ledger *l, const struct ledger_epoch *e, const char *custodian)
+{
+	return revoked_by(l, custodian, e->valid_at ? e->valid_at : UINT64_MAX);
+}
+
+bool escrow_ledger_shuts_out(void *user, const char *custodian)
+{
+	const struct ledger_shut_out *w = user;
+
+	return w->epoch && escrow_ledger_shut_out(w->ledger, w->epoch, custodian);
 }

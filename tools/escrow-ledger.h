@@ -55,7 +55,9 @@ int escrow_ledger_find(const struct ledger *l, const char *id, struct ledger_key
 /* The newest that is in force; NULL: none is. */
 struct ledger_epoch *escrow_ledger_current(const struct ledger *l, bool rehearsal);
 struct ledger_epoch *escrow_ledger_epoch_of(const struct ledger *l, const struct ledger_key *k); /* NULL */
-/* The newest document of this epoch key that is in force, else the newest; checked. Done with cof_epoch_done. */
+/* Of this epoch key: the one with the newest document that is in force, else with the newest; NULL: none is here. */
+struct ledger_epoch *escrow_ledger_epoch_with(const struct ledger *l, const char *epoch_key);
+/* The document of that; checked. Done with cof_epoch_done. */
 int escrow_ledger_document(struct escrow_shelf *s, const struct ledger *l, const char *epoch_key, struct cof_epoch *ret,
 			   struct cof_diag *diag);
 /* That of one epoch, which may be of other shares of the same secret. */
@@ -65,6 +67,15 @@ unsigned escrow_ledger_keys(const struct ledger *l, const char *epoch_key);
 /* Whether the custodian has destroyed the share of that epoch, was revoked: by the last record that says so. */
 bool escrow_ledger_destroyed(const struct ledger *l, const struct ledger_epoch *e, const char *custodian);
 bool escrow_ledger_revoked(const struct ledger *l, const char *custodian);
+/* Whether the custodian was revoked when that epoch came into force: a share of it does not count then. Of an epoch that was
+ * in force before, it does: what is encrypted to it has to come out, to go to another one. */
+bool escrow_ledger_shut_out(const struct ledger *l, const struct ledger_epoch *e, const char *custodian);
+/* The same, for share_gathering: of the epoch whose document escrow_ledger_document gives. */
+struct ledger_shut_out {
+	const struct ledger *ledger;
+	const struct ledger_epoch *epoch;
+};
+bool escrow_ledger_shuts_out(void *user, const char *custodian);
 const char *ledger_text(const struct cof_json *o, const char *key); /* "" where there is none */
 int64_t ledger_number(const struct cof_json *o, const char *key);   /* 0 */
 

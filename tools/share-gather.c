@@ -19,8 +19,9 @@ struct gathering {
 /* ---- what is shown ---- */
 
 /* "officers: 1 of 2 (alice); may come: bob, carol" */
-static void show_group(const struct cof_epoch *e, unsigned g, const struct cof_epoch_progress *p)
+static void show_group(const struct share_gathering *a, unsigned g, const struct cof_epoch_progress *p)
 {
+	const struct cof_epoch *e = a->epoch;
 	const struct cof_scheme_group *group = &e->scheme.group[g];
 	const char *gap;
 
@@ -30,7 +31,8 @@ static void show_group(const struct cof_epoch *e, unsigned g, const struct cof_e
 			break;
 		gap = given ? "; here: " : "; may come: ";
 		for (unsigned i = 0; i < e->scheme.n_custodians; i++) {
-			if (e->scheme.custodian[i].group != g || p->given[i] != given)
+			if (e->scheme.custodian[i].group != g || p->given[i] != given ||
+			    (a->shut_out && a->shut_out(a->user, e->scheme.custodian[i].name)))
 				continue;
 			screen_say("%s%s", gap, e->scheme.custodian[i].name);
 			gap = ", ";
@@ -47,7 +49,7 @@ static void show(const struct gathering *g, const struct cof_epoch_progress *p)
 	screen_say("%s\nShares of epoch %u (%s)%s: %u of %u groups are needed, %u complete.\n", g->ask->title, e->number, e->scheme.name,
 		   e->rehearsal ? ", a REHEARSAL" : "", e->scheme.threshold, e->scheme.n_groups, p->groups_complete);
 	for (unsigned i = 0; i < e->scheme.n_groups; i++)
-		show_group(e, i, p);
+		show_group(g->ask, i, p);
 	if (*g->said)
 		screen_say("\n%s\n", g->said);
 	screen_say("\nType the words of one share; they are not shown. An empty line ends.\n");
@@ -75,7 +77,7 @@ static int add_one(struct gathering *g, int fd, struct cof_diag *diag)
 
 static bool is_about_share(int r)
 {
-	return r == -EKEYREJECTED || r == -EUCLEAN || r == -EINVAL || r == -E2BIG;
+	return r == -EKEYREJECTED || r == -EUCLEAN || r == -EINVAL || r == -E2BIG || r == -EKEYREVOKED;
 }
 
 /* Wrong shares are said and passed over, so that those who are there can go on. */
@@ -139,6 +141,9 @@ int share_gather(const struct share_gathering *a, uint8_t identity[COF_AGE_KEY],
 		cof_secret_free(g.words);
 		return cof_fail(diag, r, "no secure memory is left");
 	}
+	for (unsigned i = 0; a->shut_out && i < a->epoch->scheme.n_custodians; i++)
+		if (a->shut_out(a->user, a->epoch->scheme.custodian[i].name))
+			cof_epoch_session_shut_out(g.session, i);
 	if (!a->n_fds)
 		screen_enter();
 	r = take_shares(&g, diag);

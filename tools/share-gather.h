@@ -11,6 +11,8 @@ struct share_gathering {
 	const int *fds;	   /* n_fds of them; none: the terminal */
 	unsigned n_fds;
 	int passphrase_fd; /* below 0: asked for, where the epoch has one */
+	bool (*shut_out)(void *user, const char *custodian); /* whose share does not count; NULL: nobody's */
+	void *user;
 	unsigned idle;	   /* the terminal: seconds until it gives up; 0: waits for ever */
 };
 /*

@@ -254,7 +254,8 @@ int cof_people_load(struct cof_archive *a)
 	struct cof_judge_params p = {.verify = a->p.verify_signature,
 				     .verify_user = a->p.verify_user,
 				     .head = head_of,
-				     .head_user = a};
+				     .head_user = a,
+				     .partial = true};
 	int r;
 
 	a->people = calloc(1, sizeof(*a->people));

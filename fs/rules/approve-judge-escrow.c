@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The judge on records of escrow: which of them count only with an approved request, and that each does what its
- * request says. What the records themselves mean is not its affair.
+ * The judge on records of escrow: which of them count only with an approved request, that each does what its request
+ * says, and once; and that a recovery follows a release, of the same key, which is for one. What the records otherwise mean is
+ * not its affair.
  */
 #include "fs/rules/approve-judge.h"
 
 enum { T_WHAT = 190, T_SHELF = 191, T_KEY = 194, T_FACTS = 197, T_OF = 199, T_TO = 204 };
-enum { RELEASE = 7, FACTS_FLAGS = 4, FACTS_SIZE = 8, REHEARSAL = 2, EPOCH_VALID = 3 };
+enum { RELEASE = 7, ATTEMPT = 8, RECOVERED = 9, FAILED = 10 };
+enum { FACTS_FLAGS = 4, FACTS_SIZE = 8, REHEARSAL = 2, EPOCH_VALID = 3 };
 
 /* What a request of the action escrow-accept names them, as in fs/archive/escrow-fields.c. */
 static const struct {
@@ -68,7 +70,73 @@ static bool is_rehearsal(const struct cof_judge_frame *f, uint8_t what)
 	       (facts[FACTS_FLAGS] & REHEARSAL);
 }
 
-int judge_escrow(struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret)
+/* ---- releases ---- */
+
+static struct judged_release *release_of(const struct cof_judge *j, const struct cof_judge_frame *f)
+{
+	uint64_t of = 0, shelf = 0;
+	uint8_t key[16];
+
+	if (cof_field_u64(f->fields, f->n, T_OF, &of) < 0 || cof_field_u64(f->fields, f->n, T_SHELF, &shelf) < 0 ||
+	    cof_field_bytes(f->fields, f->n, T_KEY, key, sizeof(key)) < 0)
+		return NULL;
+	for (size_t i = j->n_releases; i-- > 0;)
+		if (j->release[i].sequence == of)
+			return j->release[i].shelf == shelf && !memcmp(j->release[i].key, key, sizeof(key)) ? &j->release[i] : NULL;
+	return NULL;
+}
+
+static int keep_release(struct cof_judge *j, const struct cof_judge_frame *f)
+{
+	struct judged_release *q = realloc(j->release, (j->n_releases + 1) * sizeof(*q)), *v;
+
+	if (!q)
+		return -ENOMEM;
+	j->release = q;
+	v = &q[j->n_releases];
+	*v = (struct judged_release){.sequence = f->sequence};
+	(void)cof_field_u64(f->fields, f->n, T_SHELF, &v->shelf);
+	(void)cof_field_bytes(f->fields, f->n, T_KEY, v->key, sizeof(v->key));
+	j->n_releases++;
+	return 0;
+}
+
+/* An attempt, and how it ended. One that failed may be told of after another one that did not. */
+static int judge_recovery(struct cof_judge *j, const struct cof_judge_frame *f, uint8_t what, bool apply, struct cof_judgement *ret)
+{
+	struct judged_release *v = j->p.partial ? NULL : release_of(j, f);
+
+	if (j->p.partial) /* whoever writes it looks himself */
+		return 0;
+	if (!v)
+		return judge_no(ret, "not-released", "a recovery of a key that no release before it, which counts, is of");
+	if (v->recovered && what != FAILED)
+		return judge_no(ret, "finished", "the release %llu was used: it is for one recovery", (unsigned long long)v->sequence);
+	v->recovered |= apply && what == RECOVERED;
+	return 0;
+}
+
+/* ---- one ---- */
+
+static int judge_approved(struct cof_judge *j, const struct cof_judge_frame *f, uint8_t what, struct judged_request *q, bool apply,
+			  struct cof_judgement *ret)
+{
+	const char *name = name_of(what);
+
+	if (what != RELEASE && !name)
+		return judge_no(ret, "wrong-action", "nothing of that kind is approved");
+	if (q->used)
+		return judge_no(ret, "finished", "the request that it names permitted one record, which is there");
+	if (!of_shelf(f, q->q.doc) ||
+	    (what == RELEASE ? !same_key(f, q->q.doc) || !same_text(f, T_TO, q->q.doc, "recipient")
+			     : !same_number(f, T_OF, q->q.doc, "record") || !cof_json_str(q->q.doc, "what") ||
+				       strcmp(cof_json_str(q->q.doc, "what"), name) != 0))
+		return judge_no(ret, "wrong-document", "something else of escrow was approved");
+	q->used |= apply;
+	return apply && what == RELEASE ? keep_release(j, f) : 0;
+}
+
+int judge_escrow(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
 {
 	struct judged_request *q;
 	const char *name;
@@ -79,17 +147,12 @@ int judge_escrow(struct cof_judge *j, const struct cof_judge_frame *f, struct co
 		return judge_no(ret, "malformed", "a record of escrow that does not say what it is");
 	name = name_of(what);
 	r = judge_act(j, f, what == RELEASE ? "escrow-release" : "escrow-accept", NULL, &q, ret);
-	if (r < 0 || (!q && ((what != RELEASE && !name) || is_rehearsal(f, what))))
+	if (r < 0)
 		return r;
-	if (!q)
+	if (q)
+		return judge_approved(j, f, what, q, apply, ret);
+	if (what == RELEASE || (name && !is_rehearsal(f, what)))
 		return judge_no(ret, "not-approved", "%s of escrow needs an approved request (coffer request)",
 				what == RELEASE ? "a release" : name);
-	if (what != RELEASE && !name)
-		return judge_no(ret, "wrong-action", "nothing of that kind is approved");
-	if (!of_shelf(f, q->q.doc) ||
-	    (what == RELEASE ? !same_key(f, q->q.doc) || !same_text(f, T_TO, q->q.doc, "recipient")
-			     : !same_number(f, T_OF, q->q.doc, "record") || !cof_json_str(q->q.doc, "what") ||
-				       strcmp(cof_json_str(q->q.doc, "what"), name) != 0))
-		return judge_no(ret, "wrong-document", "something else of escrow was approved");
-	return 0;
+	return what == ATTEMPT || what == RECOVERED || what == FAILED ? judge_recovery(j, f, what, apply, ret) : 0;
 }

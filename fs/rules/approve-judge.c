@@ -57,6 +57,7 @@ void cof_judge_free(struct cof_judge *j)
 	free(j->hold);
 	free(j->change);
 	free(j->ceremony);
+	free(j->release);
 	free(j->request);
 	free(j->by_id);
 	free(j->shelf);
@@ -327,7 +328,7 @@ static int one(struct cof_judge *j, const struct cof_judge_frame *f, bool apply,
 	case TYPE_HOLD:
 		return judge_hold(j, f, apply, ret);
 	case TYPE_ESCROW:
-		return judge_escrow(j, f, ret);
+		return judge_escrow(j, f, apply, ret);
 	case TYPE_CEREMONY:
 		return judge_ceremony(j, f, apply, ret);
 	default:

@@ -21,6 +21,7 @@ struct judged_request {
 	struct cof_signer *signer;
 	size_t n_signers;
 	char outcome[160];
+	bool used;  /* by a record of escrow, of which it permits one */
 	bool stale; /* it failed because an object had changed when its rule was met, and nobody said so yet */
 };
 
@@ -56,6 +57,12 @@ struct judged_hold {
 struct judged_review {
 	uint64_t next;	   /* the frame that the next one begins with */
 	uint64_t sequence; /* of its frame; 0: none yet */
+};
+
+struct judged_release { /* of escrow */
+	uint64_t sequence, shelf;
+	uint8_t key[16];
+	bool recovered;
 };
 
 #define JUDGED_VAULTS 16u
@@ -98,6 +105,8 @@ struct cof_judge {
 	size_t n_changes;
 	uint8_t (*ceremony)[32]; /* ids of those on record */
 	size_t n_ceremonies;
+	struct judged_release *release; /* in order of the chain */
+	size_t n_releases;
 	int64_t latest, longest; /* end and validity of all certificates; COF_RETAIN_NONE, 0: none */
 	struct cof_profile profile; /* in force, or the defaults */
 	uint8_t profile_digest[32];
@@ -138,7 +147,7 @@ int judge_extend(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 int judge_remove(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_place(struct cof_judge *j, const struct cof_judge_frame *f, bool apply); /* CREATE, RENAME */
 int judge_event(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
-int judge_escrow(struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret);
+int judge_escrow(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_ceremony(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_hold(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 

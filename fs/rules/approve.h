@@ -184,6 +184,8 @@ struct cof_judge_params {
 	/* The policy of a shelf in force. NULL: as the SHELF frames say that the judge was fed. */
 	int (*policy)(void *user, uint64_t shelf, struct cof_policy *ret);
 	void *policy_user;
+	/* It is not fed with records of escrow, so that nothing is refused for what those before would have said. */
+	bool partial;
 };
 int cof_judge_new(const struct cof_judge_params *p, struct cof_judge **ret);
 void cof_judge_free(struct cof_judge *j);

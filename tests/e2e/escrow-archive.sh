@@ -110,6 +110,7 @@ same "by two, dispersed, nothing lost alone" "2 True True 1" \
     "$(json '(lambda e: (e["persons_needed"], e["dispersed"], e["recoverable"], e["keys"]))(j["epochs"][0])' < status | tr -d '(),')"
 coffer escrow status "$STORE" > out
 grep -q "if person alice and person bob are lost, the keys are lost" out || fail "a pair that must not be lost is not named: $(cat out)"
+grep -q "whoever has person alice and place bob-safe has shares that suffice" out || fail "a pair that suffices to steal is not named: $(cat out)"
 coffer escrow inventory "$STORE" > out
 grep -q "RSA 2048 bits; since 20..-..-.., kept until infinite; 2 persons of epoch 1 reach it; tried never; 1 file" out || fail "$(cat out)"
 ok "status and inventory"
@@ -163,6 +164,8 @@ R=$(grep -o 'r/[0-9a-f]*.request' out | head -n 1)
 approve
 coffer escrow status "$STORE" "${OPEN[@]}" > out
 grep -q "bob was revoked and still has a share" out || fail "$(cat out)"
+epoch kit5 5
+expect_fail "bob was revoked, and this epoch has a share" coffer escrow accept "$S" kit5/epoch.json "${OPEN[@]}"
 coffer escrow destroyed "$S" 2 bob --reason "burnt" "${OPEN[@]}" > out
 coffer escrow status "$STORE" "${OPEN[@]}" --json > status
 same "bob's share is gone" "1 True []" "$(json '(lambda e: (e["shares_destroyed"], e["recoverable"], e["revoked_with_share"]))(j["epochs"][-1])' < status | tr -d '(),')"

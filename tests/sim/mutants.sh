@@ -3,8 +3,8 @@
 # Bugs planted on purpose, each of another class, kept as patches in mutants/: the simulation has to fail with each of them.
 # A copy of the tree is built once, unchanged it has to pass; then each patch is applied, built, run, and taken back. A patch
 # that no longer applies fails the script: the bug has to be planted anew.
-# Those of rules have names that begin with rules-, and are for the simulation of rules to see.
-#   mutants.sh [NAME …]   only these; COFFER_LONG=1 all; otherwise three of each
+# Those of rules have names that begin with rules-, and are for the simulation of rules to see; so those of custodians.
+#   mutants.sh [NAME …]   only these; COFFER_LONG=1 all; otherwise three of random and of rules
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/coffer-mutants.XXXXXX")
@@ -19,20 +19,24 @@ elif [ $# = 0 ]; then
     mutants=(no-fsync salt-kept refusal-dropped rules-shortened rules-author-approves rules-expired)
 fi
 
+# Which simulation has to see it.
+which_of() { case $1 in rules-*) echo rules ;; custodians-*) echo custodians ;; *) echo random ;; esac; }
+mapfile -t used < <(for name in "${mutants[@]}"; do which_of "$name"; done | sort -u)
+
 mkdir "$work/tree"
 cp -r "$top"/meson.build "$top"/meson_options.txt "$work/tree"
 find "$top" -mindepth 1 -maxdepth 1 -type d ! -name 'build*' ! -name '.*' -exec cp -r -t "$work/tree" {} +
 meson setup "$work/build" "$work/tree" -Dbuildtype=debug -Doptimization=0 > "$work/setup" 2>&1 ||
     { tail -n 20 "$work/setup"; fail "meson setup"; }
 build() {
-    ninja -C "$work/build" tests/sim/test-sim-random tests/sim/test-sim-rules > "$work/ninja" 2>&1 ||
+    ninja -C "$work/build" "${used[@]/#/tests/sim/test-sim-}" > "$work/ninja" 2>&1 ||
         { tail -n 30 "$work/ninja"; fail "$1 does not build"; }
 }
 # The first seeds that the ordinary run has.
 play() { timeout 300 env -u COFFER_LONG TMPDIR="$scratch" COFFER_SEEDS="1-$1" "$work/build/tests/sim/test-sim-$which" > "$work/out" 2>&1; }
 
 build "the copy"
-for which in random rules; do
+for which in "${used[@]}"; do
     play 10 || { tail -n 20 "$work/out"; fail "the simulation fails without a planted bug"; }
 done
 
@@ -42,8 +46,7 @@ for name in "${mutants[@]}"; do
     (cd "$work/tree" && patch -p1 -F 2 --no-backup-if-mismatch) < "$patch" > "$work/patched" 2>&1 ||
         { cat "$work/patched"; fail "$name no longer applies: plant it anew"; }
     build "$name"
-    which=random
-    [[ $name != rules-* ]] || which=rules
+    which=$(which_of "$name")
     seeds=10
     while play $seeds; do
         [ $seeds -lt 160 ] || fail "$name is not seen in $seeds seeds: $(head -n 1 "$patch")"

@@ -23,6 +23,7 @@ int main(int argc, char **argv)
 	suite_add_tcase(s, escrow_official ? slip39_official_case() : slip39_case());
 	if (!escrow_official) {
 		suite_add_tcase(s, scheme_case());
+		suite_add_tcase(s, survive_case());
 		suite_add_tcase(s, epoch_case());
 		suite_add_tcase(s, intake_case());
 	}

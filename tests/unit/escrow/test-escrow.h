@@ -6,6 +6,6 @@
 
 extern const char *escrow_official, *escrow_foreign;
 
-TCase *epoch_case(void), *intake_case(void), *scheme_case(void), *slip39_case(void), *slip39_official_case(void);
+TCase *epoch_case(void), *survive_case(void), *intake_case(void), *scheme_case(void), *slip39_case(void), *slip39_official_case(void);
 
 #endif

@@ -5,7 +5,8 @@
 #include <stdio.h>
 
 enum { ESCROW = 30, T_WHAT = 190, T_SHELF = 191, T_KEY = 194, T_FACTS = 197, T_OF = 199, T_TO = 204 };
-enum { EPOCH_VALID = 3, CUSTODIAN = 4, CUSTODIAN_REVOKED = 5, KEY = 6, RELEASE = 7, REVOKED = 12, LAST = 19 };
+enum { EPOCH_VALID = 3, CUSTODIAN = 4, CUSTODIAN_REVOKED = 5, KEY = 6, RELEASE = 7, ATTEMPT = 8, RECOVERED = 9, FAILED = 10,
+       REVOKED = 12, LAST = 19 };
 #define KEY_HEX "0102030405060708090a0b0c0d0e0f10"
 #define TO "age1recipient"
 
@@ -84,10 +85,12 @@ START_TEST(without_a_request)
 		r = record(&(struct row){.what = what}, NULL, &w);
 		if (needs[what])
 			REFUSED(r, w, "not-approved");
+		else if (what >= ATTEMPT && what <= FAILED)
+			REFUSED(r, w, "not-released");
 		else
 			PERMITTED(r, w);
 		r = record(&(struct row){.what = what, .rehearsal = 2}, NULL, &w);
-		ck_assert_int_eq(r, needs[what] && what != EPOCH_VALID ? -EPERM : 0);
+		ck_assert_int_eq(r, (needs[what] && what != EPOCH_VALID) || (what >= ATTEMPT && what <= FAILED) ? -EPERM : 0);
 	}
 	r = take(ESCROW, 0, NOW, &none, &w);
 	REFUSED(r, w, "malformed");
@@ -110,6 +113,41 @@ START_TEST(a_release_as_it_was_approved)
 	r = record(&(struct row){.what = EPOCH_VALID}, &doc, &w);
 	REFUSED(r, w, "wrong-action");
 	r = record(&(struct row){.what = RELEASE}, &doc, &w);
+	PERMITTED(r, w);
+}
+END_TEST
+
+/* Of the same key and shelf, once; and the request is for one release, before the archive says that it is done too. */
+START_TEST(a_recovery_as_it_was_released)
+{
+	cof_autobuf struct cof_buf doc = {0};
+	struct cof_judgement w;
+	uint64_t at;
+	int r;
+
+	approved("escrow-release", NULL, &doc);
+	at = sequence;
+	r = record(&(struct row){.what = RELEASE}, &doc, &w);
+	PERMITTED(r, w);
+	r = record(&(struct row){.what = RELEASE}, &doc, &w);
+	REFUSED(r, w, "finished");
+	for (uint8_t what = ATTEMPT; what <= FAILED; what++) {
+		r = record(&(struct row){.what = what, .of = at, .key = 1}, NULL, &w);
+		REFUSED(r, w, "not-released");
+		r = record(&(struct row){.what = what, .of = at, .shelf = 3}, NULL, &w);
+		REFUSED(r, w, "not-released");
+		r = record(&(struct row){.what = what, .of = at + 1}, NULL, &w);
+		REFUSED(r, w, "not-released");
+	}
+	r = record(&(struct row){.what = ATTEMPT, .of = at}, NULL, &w);
+	PERMITTED(r, w);
+	r = record(&(struct row){.what = RECOVERED, .of = at}, NULL, &w);
+	PERMITTED(r, w);
+	for (uint8_t what = ATTEMPT; what <= RECOVERED; what++) {
+		r = record(&(struct row){.what = what, .of = at}, NULL, &w);
+		REFUSED(r, w, "finished");
+	}
+	r = record(&(struct row){.what = FAILED, .of = at}, NULL, &w);
 	PERMITTED(r, w);
 }
 END_TEST
@@ -149,6 +187,7 @@ int main(void)
 	tcase_add_checked_fixture(c, set_up, tear_down);
 	tcase_add_test(c, without_a_request);
 	tcase_add_test(c, a_release_as_it_was_approved);
+	tcase_add_test(c, a_recovery_as_it_was_released);
 	tcase_set_timeout(c, 30);
 	tcase_add_test(c, what_a_record_proposed);
 	suite_add_tcase(s, c);
