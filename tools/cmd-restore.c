@@ -22,6 +22,7 @@ enum {
 	OPT_IDENTITY,
 	OPT_ENVELOPE,
 	OPT_AUDITOR,
+	OPT_DRILL,
 };
 enum { EXIT_BEHIND = 3, EXIT_FORK = 4 };
 
@@ -56,12 +57,17 @@ static const struct tool_option options[] = {
 		      true},
     [OPT_AUDITOR] = {"auditor-secret", "FILE", "with --to: the seal of every frame has to hold too",
 		     true},
+    [OPT_DRILL] =
+	{"drill", "STORE",
+	 "tries it: restores to NEWSTORE, opens, compares all files with this live archive, "
+	 "destroys NEWSTORE, and puts on record how long it took; with --identity",
+	 true},
     {0},
 };
 
 struct asked {
 	struct restoring r;
-	const char *archive;
+	const char *archive, *drill;
 	struct restore_wanted wanted;
 	struct restore_keys keys;
 	struct bucket_args bucket;
@@ -245,6 +251,9 @@ static int take_option(struct asked *a, int option)
 	case OPT_ENVELOPE:
 		a->keys.envelope = optarg;
 		return EXIT_OK;
+	case OPT_DRILL:
+		a->drill = optarg;
+		return EXIT_OK;
 	case OPT_AUDITOR:
 		a->keys.auditor = optarg;
 		return EXIT_OK;
@@ -258,11 +267,16 @@ static int check(const struct asked *a)
 {
 	const struct restore_wanted *w = &a->wanted;
 
-	if (w->to && !a->keys.identity)
+	if ((w->to || a->drill) && !a->keys.identity)
+		return misuse("--to and --drill go with --identity FILE: what came is decrypted");
+	if (a->drill && (w->to || a->archive || a->r.log_given || a->r.n_heads))
 		return misuse(
-		    "--to goes with --identity FILE: what is copied out has to be decrypted");
-	if (!w->to && (w->n_shelves || w->n_files || w->n_first || w->size != COF_INDEX_NOW ||
-		       a->keys.identity || a->keys.envelope || a->keys.auditor))
+		    "--drill STORE says which archive it is, and what it is compared with; "
+		    "--to, --archive, --log-vkey and --head do not go with it");
+	if (!w->to && !a->drill && (a->keys.identity || a->keys.envelope || a->keys.auditor))
+		return misuse(
+		    "--identity, --envelope and --auditor-secret go with --to or --drill");
+	if (!w->to && (w->n_shelves || w->n_files || w->n_first || w->size != COF_INDEX_NOW))
 		return misuse(
 		    "that goes with --to DIR: parts of an archive are files that are copied out");
 	return EXIT_OK;
@@ -279,6 +293,8 @@ static int take_operands(struct asked *a, const struct verb *self, int argc, cha
 				      "what it has");
 		a->r.source[a->r.n_sources++].url = argv[i];
 	}
+	if (a->drill)
+		return EXIT_OK;
 	if (!a->archive || strlen(a->archive) != 32 || cof_unhex(a->archive, 32, a->r.id) < 0)
 		return misuse(
 		    "--archive ID is wanted: 32 hex digits, as coffer-vault status shows them");
@@ -304,14 +320,14 @@ static int run(const struct verb *self, int argc, char **argv)
 	if (code != EXIT_OK)
 		return code;
 	if (s3_is_url(a.r.source[0].url)) {
-		if (a.r.n_vkeys || a.wanted.to || a.r.n_heads)
+		if (a.r.n_vkeys || a.wanted.to || a.r.n_heads || a.drill)
 			return misuse("--vkey is of a vault; a bucket signs nothing, and all of it "
 				      "is restored: --head, --to are of vaults");
 		err = bucket_restore(a.r.source[0].url, a.r.dir, a.r.id,
 				     a.r.log_given ? &a.r.log : NULL, &a.bucket, &diag);
 	} else {
 		signal(SIGINT, stopped);
-		err = act(&a, &diag);
+		err = a.drill ? restore_try(&a.r, &a.keys, a.drill, &diag) : act(&a, &diag);
 	}
 	restore_done(&a.r);
 	if (err == -ENOTUNIQ) {
@@ -325,37 +341,46 @@ const struct verb verb_restore = {
     .name = "restore",
     .args = "URL... NEWSTORE",
     .summary = "an archive comes back from vaults",
-    .text = "Fetches an archive's log from vaults (URL as of coffer vault add) into a new "
-	    "directory, and verifies every frame on the way: "
-	    "nothing counts that is not under a head that the archive's key signed. Of several "
-	    "vaults each gives what the others lost. "
-	    "Cut off, the same command goes on at the byte.\n"
-	    "\n"
-	    "The store that comes back has no keys: coffer recover opens the recovery envelope, on "
-	    "a host with another TPM as well.\n"
-	    "\n"
-	    "  coffer restore ssh://vault@b.example/srv/vault /srv/ledger --archive ID\n"
-	    "\n"
-	    "With --to files are copied out to an ordinary directory: all, a shelf, a file, at any "
-	    "size that the archive had. Before the first "
-	    "byte of them the whole log is verified once more: chain, tree, cosignatures, and "
-	    "seals where an auditor's secret is given. The "
-	    "keys are in memory only.\n"
-	    "\n"
-	    "  coffer restore ssh://vault@b.example/srv/vault /srv/ledger --archive ID \\\n"
-	    "      --identity officer.age --to /srv/out --file certificates/ca.pem\n"
-	    "\n"
-	    "Whether it is the newest no vault can prove of itself. A further vault, or a head "
-	    "that somebody else kept (--head), does; without "
-	    "that it is said to be unproven.\n"
-	    "\n"
-	    "Out of a bucket (s3://BUCKET[/PREFIX]) objects are read by their versions, so what a "
-	    "delete marker covers comes back too; one that "
-	    "is not what its name says is passed over for another of its versions. Without "
-	    "--log-vkey the key that lies there is believed.\n"
-	    "\n"
-	    "Exit code: 0 restored, 1 failed, 2 wrong usage, 3 restored, but a newer head is "
-	    "known, 4 fork: another history is known.",
+    .text =
+	"Fetches an archive's log from vaults (URL as of coffer vault add) into a new "
+	"directory, and verifies every frame on the way: "
+	"nothing counts that is not under a head that the archive's key signed. Of several "
+	"vaults each gives what the others lost. "
+	"Cut off, the same command goes on at the byte.\n"
+	"\n"
+	"The store that comes back has no keys: coffer recover opens the recovery envelope, on "
+	"a host with another TPM as well.\n"
+	"\n"
+	"  coffer restore ssh://vault@b.example/srv/vault /srv/ledger --archive ID\n"
+	"\n"
+	"With --to files are copied out to an ordinary directory: all, a shelf, a file, at any "
+	"size that the archive had. Before the first "
+	"byte of them the whole log is verified once more: chain, tree, cosignatures, and "
+	"seals where an auditor's secret is given. The "
+	"keys are in memory only.\n"
+	"\n"
+	"  coffer restore ssh://vault@b.example/srv/vault /srv/ledger --archive ID \\\n"
+	"      --identity officer.age --to /srv/out --file certificates/ca.pem\n"
+	"\n"
+	"With --drill the same is tried beside the live archive, which is mounted: URL may be the "
+	"name of one of its vaults. Everything that came is decrypted and compared; then NEWSTORE "
+	"is destroyed, and the archive has on record that it was tried and how long it took, "
+	"which coffer due looks for (restore_drill).\n"
+	"\n"
+	"  coffer restore kaohsiung /var/tmp/drill --drill /srv/ledger \\\n"
+	    "      --identity officer.age\n"
+	"\n"
+	"Whether it is the newest no vault can prove of itself. A further vault, or a head "
+	"that somebody else kept (--head), does; without "
+	"that it is said to be unproven.\n"
+	"\n"
+	"Out of a bucket (s3://BUCKET[/PREFIX]) objects are read by their versions, so what a "
+	"delete marker covers comes back too; one that "
+	"is not what its name says is passed over for another of its versions. Without "
+	"--log-vkey the key that lies there is believed.\n"
+	"\n"
+	"Exit code: 0 restored, 1 failed, 2 wrong usage, 3 restored, but a newer head is "
+	"known, 4 fork: another history is known.",
     .options = options,
     .more = bucket_way_options,
     .run = run,

@@ -113,4 +113,20 @@ typedef int (*restore_visit_fn)(void *user, const char *path, const struct cof_a
 int restore_walk(struct cof_archive *a, const struct restore_wanted *w, restore_visit_fn fn,
 		 void *user, struct cof_diag *diag);
 
+/* ---- drills (restore-drill.c) ---- */
+
+struct restore_drilled {
+	uint64_t files, bytes, elsewhere, differ; /* elsewhere: moved or removed since, not compared */
+	char first[300];			  /* of those that differ */
+};
+/* Every file that came with the live archive, mounted there. What differs is no error. */
+int restore_compare(struct restoring *r, struct restored *s, struct cof_io *live, const char *mount,
+		    struct restore_drilled *ret, struct cof_diag *diag);
+
+/* A whole drill (restore-try.c): id and key are the live archive's, names of its vaults may stand for URLs; NEWSTORE is made,
+ * and destroyed whatever came of it; the live archive, which has to be mounted, has it on record. 0: all is the same · 1: and it
+ * took longer than the policy promises. */
+int restore_try(struct restoring *r, const struct restore_keys *k, const char *live,
+		struct cof_diag *diag);
+
 #endif

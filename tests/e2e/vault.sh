@@ -198,6 +198,29 @@ grep -q "were there already" "$W/out" || fail "a second run: $(cat "$W/out")"
 echo other > "$W/all/audit/below/one"
 expect_fail EEXIST coffer restore "dir:$W/b" "$W/r3" --archive "$ID" --to "$W/all" --identity "$W/officer"
 same "what was in the way" other "$(cat "$W/all/audit/below/one")"
+say "a drill"
+drill() { coffer restore "$@" --drill "$STORE" --identity "$W/officer" > "$W/out" 2> "$W/err"; }
+same "beside no mount" 1 "$(code drill b "$W/scratch")"
+grep -q "is not mounted" "$W/err" || fail "a drill without a mount: $(cat "$W/err")"
+mount_archive
+same "a drill" 0 "$(code drill b "$W/scratch")"
+[ ! -e "$W/scratch" ] || fail "the scratch place is still there"
+coffer events "$STORE" --type restore-drill --json | jsonl '"are the same" in j[-1]["detail"] and "took" in j[-1]["detail"] or sys.exit(str(j))' > /dev/null
+coffer due "$STORE" --json > "$W/due" || true
+same "a vault that lost something" 1 "$(code drill "dir:$W/hurt-b" "$W/scratch")"
+[ ! -e "$W/scratch" ] || fail "the scratch place of a drill that failed is still there"
+coffer events "$STORE" --type restore-drill-failed | grep -q "cannot be had whole\|payload" || fail "no event: $(coffer events "$STORE" | tail -n 3)"
+age-keygen -o "$W/stranger" 2> /dev/null
+expect_fail "" coffer restore b "$W/scratch" --drill "$STORE" --identity "$W/stranger"
+same "drills that failed on record" 2 "$(coffer events "$STORE" --type restore-drill-failed --json | jsonl 'len(j)')"
+umount_archive
+flip "$STORE/log/00000002.seg" 20000
+mount_archive
+same "a live archive that is damaged" 1 "$(code drill b "$W/scratch")"
+grep -q "differ: audit/data: the live archive cannot read it" "$W/err" || fail "damage of the live archive: $(cat "$W/err")"
+umount_archive
+flip "$STORE/log/00000002.seg" 20000
+coffer sync "$STORE" > /dev/null || true
 ok "from two damaged vaults; a file, a shelf, an earlier size; fresh or not"
 
 # ---- the host burns ----
