@@ -12,7 +12,9 @@ import struct
 import subprocess
 import tempfile
 
-CLOCK, POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, EVENT, ESCROW = 26, 18, 19, 20, 21, 29, 15, 30
+import second_vault  # beside this file
+
+CLOCK, POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, EVENT, ESCROW, VAULT = 26, 18, 19, 20, 21, 29, 15, 30, 31
 APPROVE, REFUSE, DONE, FAILED = 1, 2, 3, 4
 EXCLUSIVE = "auditor+operator auditor+officer auditor+custodian"
 LINE = re.compile(r'([A-Za-z0-9._@+][A-Za-z0-9._@+-]{0,62}) +(?:((?:cert-authority|(?:namespaces|valid-after|valid-before)="[^"\\]*")'
@@ -21,7 +23,7 @@ KEYS = {"people-set": "approve_people", "profile-set": "approve_profile", "clock
 SHELF_KEYS = {"shelf-set": "approve_policy", "hold-end": "approve_hold_end", "remove": "approve_remove",
               "retention-end": "approve_retention_end", "event-declare": "approve_retention_end",
               "escrow-accept": "approve_escrow", "escrow-release": "approve_escrow"}
-DEFAULT = {"deviation": "5s", "approve_remove": "2 auditor", "approve_clock": "2 officer"}
+DEFAULT = {"deviation": "5s", "approve_remove": "2 auditor", "approve_clock": "2 officer", "jurisdictions": "", "distance": "0", "transfer_basis": "no"}
 
 STEPS = {"change-requested": None, "change-approved": "change-requested", "change-declined": "change-requested",
          "change-done": "change-approved", "change-checked": "change-done"}  # what comes before
@@ -153,7 +155,7 @@ class Judge:
         for tag, value in pairs:
             one.setdefault(tag, value)
         act = {PEOPLE: self.set_people, REQUEST: self.request, APPROVAL: self.approval, SHELF: self.shelf,
-               POLICY: self.policy, CLOCK: self.clock, EVENT: self.event, ESCROW: self.escrow}.get(f.type)
+               POLICY: self.policy, CLOCK: self.clock, EVENT: self.event, ESCROW: self.escrow, VAULT: self.vault}.get(f.type)
         if not act:
             return
         try:
@@ -276,7 +278,7 @@ class Judge:
     def policy(self, f, one, signatures):
         q = self.permits(one, "profile-set")
         want(not q or q.doc["profile"].encode() == one[27], "another profile was approved")
-        self.profile = {k: self.key(one[27], k) for k in (*KEYS.values(), "deviation")}
+        self.profile = {k: self.key(one[27], k) for k in (*KEYS.values(), "deviation", "jurisdictions", "distance", "transfer_basis")}
 
     def event(self, f, one, signatures):
         """What a person signed: the form is public, once, of this archive."""
@@ -341,6 +343,10 @@ class Judge:
         by = [c[1] + max(0, before - c[2]) for c in said]
         want(max(by) - min(by) <= span(self.profile.get("deviation", "5s")), "vaults that do not agree")
         want(after <= min(by), "retention time ahead of the vaults")
+
+    def vault(self, f, one, signatures):
+        wrong = second_vault.went_wrong(self.profile, one)
+        want(not wrong, wrong)
 
     def escrow(self, f, one, signatures):
         """docs/format.md 10.1: which records need a request, and that they do what it says."""

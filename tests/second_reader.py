@@ -20,18 +20,19 @@ import second_people  # beside this file
 from second_format import (
     ACTOR, APPEND, APPROVAL, ARCHIVE, ATTR, CHECKPOINT, CLOCK, COMMIT, COSIGN, CREATE, Conf, Cosignature, DIRECTORY, ESCROW, EVENT,
     EXTEND, FILE, HEARTBEAT, HOLD, HOLE, LIMIT, MOUNT, NEVER, Note, PAD, PEOPLE, POLICY, RECOVERY, REMOVE,
-    RENAME, REQUEST, SHELF, STAMP, SYMLINK, Tree, UNMOUNT, Wrong, certificate, fields, frames, hkdf, mac,
+    RENAME, REQUEST, SHELF, STAMP, SYMLINK, Tree, UNMOUNT, VAULT, Wrong, certificate, fields, frames, hkdf, mac,
     need, read_file, sha256, split_fields, u64, u64_at)
 from second_escrow import Escrow
 from second_keys import Keys, WHAT, attempts, note
 from second_names import Holds, Names
+from second_vault import VaultRecords
 
 
 # ---- the whole store ----
 
-NO_OBJECT = {ARCHIVE, MOUNT, UNMOUNT, RECOVERY, ACTOR, PAD, CHECKPOINT, HEARTBEAT, COSIGN, CLOCK, STAMP, POLICY, PEOPLE, REQUEST, APPROVAL}
-POSITIONED = {ACTOR, APPEND, HOLE, COMMIT, CHECKPOINT, COSIGN, STAMP}
-KNOWN = set(range(1, 18)) | {POLICY, PEOPLE, REQUEST, APPROVAL, COSIGN, CLOCK, STAMP, SHELF, ESCROW}
+NO_OBJECT = {ARCHIVE, MOUNT, UNMOUNT, RECOVERY, ACTOR, PAD, CHECKPOINT, HEARTBEAT, COSIGN, CLOCK, STAMP, POLICY, PEOPLE, REQUEST, APPROVAL, VAULT}
+POSITIONED = {ACTOR, APPEND, HOLE, COMMIT, CHECKPOINT, COSIGN, STAMP, VAULT}
+KNOWN = set(range(1, 18)) | {POLICY, PEOPLE, REQUEST, APPROVAL, COSIGN, CLOCK, STAMP, SHELF, ESCROW, VAULT}
 REQUIRED = {CREATE: (1, 2, 3, 4, 5, 6), RENAME: (1, 2, 9, 10), REMOVE: (1, 2), EVENT: (32,)}
 
 
@@ -50,6 +51,7 @@ class Store:
         self.lineage, self.anchor = None, (None, 0)
         self.counters, self.committed, self.events, self.salts = {}, set(), 0, {}
         self.holds, self.waits, self.escrow = Holds(), {}, Escrow()
+        self.vault_records = VaultRecords()
         self.people = second_people.Judge(self.conf.id, self.tree.root)
         self.policies, self.policy_digests = {}, 0  # of shelves: SHA-256; EVENT frames with a digest of all of them
         self.openers = []  # what EVENT frames say of openers
@@ -125,7 +127,7 @@ class Store:
             leaf = sha256(b"\0", f.header, leaf)
             self.tree.add(leaf)
             self.size, self.bytes = self.size + 1, self.bytes + 128 + f.stored
-            if f.sequence >= self.note.size and f.type not in (CHECKPOINT, COSIGN):
+            if f.sequence >= self.note.size and f.type not in (CHECKPOINT, COSIGN) and not (f.type == VAULT and f.position):
                 self.tail += 1
             self.judge(f)
             if f.type != CHECKPOINT:
@@ -252,6 +254,8 @@ class Store:
             need(n.parent == 1 and n.name == v[2], f.where, "is about another directory")
         elif f.type == HOLD:
             self.holds.take(f, fields(f.rest(), f.where, 96), fields(plain, f.where), self.names)
+        elif f.type == VAULT:
+            self.vault_records.take(f, fields(f.rest(), f.where), fields(plain, f.where))
         elif f.type == ESCROW:
             self.escrow.take(f, fields(f.rest(), f.where), fields(plain, f.where), self.names)
         elif f.type != PAD:
@@ -259,7 +263,7 @@ class Store:
 
     def judge_people(self, f):
         """Section 9, from the public part alone."""
-        if f.type in (POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, CLOCK, EVENT, ESCROW):
+        if f.type in (POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, CLOCK, EVENT, ESCROW, VAULT):
             self.people.proven = max(0, self.proven)
             self.people.take(f, f.record, list(split_fields(f.rest(), f.where)))
 
@@ -448,7 +452,7 @@ def summary(s):
             "frames": s.size, "bytes": s.bytes, "checkpoint": s.note.size,
             "root": s.note.root.hex(), "tail": s.tail, "mounts": s.mount, "events": s.events, "policy_digests": s.policy_digests,
             "opaque": s.opaque, "destroyed": s.destroyed, "stamps": s.stamps, "cosignatures": s.cosigns, "seal_checked": bool(s.secrets),
-            "escrow": s.escrow.count(), "requests": len(s.people.requests), "signatures": s.people.signatures, "not_permitted": s.people.not_permitted,
+            "escrow": s.escrow.count(), "vault_records": s.vault_records.count(), "requests": len(s.people.requests), "signatures": s.people.signatures, "not_permitted": s.people.not_permitted,
             "files": [describe(path, n, s.names.end(n)) for path, n in s.names.walk()]}
 
 

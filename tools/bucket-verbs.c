@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer vault add, sync and check, where it is a bucket. */
 #include "tools/buckets.h"
-#include "tools/vaults.h"
+#include "tools/placement.h"
 
 #include "fs/rules/rules.h"
 
@@ -134,6 +134,19 @@ int bucket_target(const struct bucket_args *a, const char *url, struct s3_target
 	return r;
 }
 
+/* Of a record in the chain: which copy it is about. */
+static void set_copy(const struct store *s, const struct bucket *b, const char *what, struct cof_json *record)
+{
+	struct vault_entry e = {.time = 0};
+
+	memcpy(e.name, b->name, sizeof(e.name));
+	memcpy(e.place, b->place, sizeof(e.place));
+	memcpy(e.jurisdiction, b->jurisdiction, sizeof(e.jurisdiction));
+	memcpy(e.basis, b->basis, sizeof(e.basis));
+	cof_json_set_str(record, "what", what);
+	vault_entry_record(s, &e, record);
+}
+
 static int fill(struct bucket *b, const char *name, const char *url, const struct bucket_args *a,
 		struct cof_diag *diag)
 {
@@ -145,6 +158,8 @@ static int fill(struct bucket *b, const char *name, const char *url, const struc
 		r = copy_text(a->place, b->place, sizeof(b->place), "--place", diag);
 	if (r == 0)
 		r = vault_place_check(b->place, diag);
+	if (r == 0)
+		r = copy_text(a->basis, b->basis, sizeof(b->basis), "--basis", diag);
 	if (r == 0 && a->jurisdiction &&
 	    (strlen(a->jurisdiction) < 2 || strlen(a->jurisdiction) > 6 ||
 	     a->jurisdiction[strspn(a->jurisdiction, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-")]))
@@ -187,6 +202,18 @@ static int probe(const struct store *s, struct bucket *b, struct cof_diag *diag)
 	return 0;
 }
 
+static int record_added(const struct store *s, const struct bucket *b, struct cof_diag *diag)
+{
+	struct vault_recording recording = {.store = s};
+	cof_autojson struct cof_json *o = cof_json_object();
+	char text[1200];
+
+	snprintf(text, sizeof(text), "%s of %s; %s", b->url, b->target.endpoint, b->abilities);
+	set_copy(s, b, "bucket", o);
+	cof_json_set_str(o, "detail", text);
+	return vault_recorded(&recording, o, diag);
+}
+
 int bucket_add(const struct store *s, const char *name, const char *url,
 	       const struct bucket_args *a, struct cof_diag *diag)
 {
@@ -210,6 +237,8 @@ int bucket_add(const struct store *s, const char *name, const char *url,
 	r = probe(s, &b, diag);
 	if (r == 0)
 		r = bucket_save(s, &b, diag);
+	if (r == 0)
+		r = record_added(s, &b, diag);
 	if (r < 0)
 		return r;
 	cof_span_text(b.base, span);
@@ -233,6 +262,14 @@ static int save(void *user, const struct cof_buf *note, struct cof_diag *diag)
 	const struct pushing *u = user;
 
 	return bucket_copy_save(u->p->store, u->b->name, note, diag);
+}
+
+static int may_leave(void *user, struct cof_diag *diag)
+{
+	const struct pushing *u = user;
+	struct placed c = placed_bucket(u->b);
+
+	return placement_may_leave(u->p->store, &c, diag);
 }
 
 static void progressed(void *user, uint64_t done, uint64_t total)
@@ -274,6 +311,23 @@ static void say(const struct bucket_sync *p, const struct bucket *b, const struc
 	printf(".\n");
 }
 
+static int record_transfer(const struct bucket_sync *p, const struct bucket *b,
+			   const struct s3_pushed *sent, const char *failure, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *o = cof_json_object();
+
+	if (!sent->bytes || !sent->frames)
+		return 0;
+	set_copy(p->store, b, "transfer", o);
+	cof_json_set_uint(o, "from", sent->from);
+	cof_json_set_uint(o, "to", sent->size);
+	cof_json_set_uint(o, "bytes", sent->bytes);
+	cof_json_set_str(o, "outcome", failure ? "failure" : "success");
+	if (failure)
+		cof_json_set_str(o, "detail", failure);
+	return vault_recorded(p->recording, o, diag);
+}
+
 int bucket_push(const struct bucket_sync *p, const struct bucket *b, struct cof_diag *diag)
 {
 	struct pushing u = {.p = p, .b = b};
@@ -281,10 +335,12 @@ int bucket_push(const struct bucket_sync *p, const struct bucket *b, struct cof_
 				  .envelope = p->envelope,
 				  .envelope_len = p->envelope_len,
 				  .base = b->base,
+				  .may_leave = may_leave,
 				  .save = save,
 				  .progress = progressed,
 				  .user = &u};
-	struct s3_pushed pushed;
+	struct s3_pushed pushed = {.size = 0};
+	struct cof_diag why = {""};
 	struct s3_copy *copy = NULL;
 	struct s3 *server = NULL;
 	int r = s3_open(&b->target, &server, diag);
@@ -298,6 +354,8 @@ int bucket_push(const struct bucket_sync *p, const struct bucket *b, struct cof_
 	}
 	if (r == 0)
 		say(p, b, &pushed);
+	if (record_transfer(p, b, &pushed, r < 0 ? diag->text : NULL, &why) < 0 && r == 0)
+		r = cof_fail(diag, -EIO, "%s", why.text);
 	s3_copy_free(copy);
 	s3_close(server);
 	return r;
@@ -362,6 +420,21 @@ static void say_check(const struct bucket *b, struct checking *k, const struct s
 		       b->name, c->objects, size);
 }
 
+static int record_check(const struct store *s, const struct bucket *b, const struct s3_checked *c, struct cof_diag *diag)
+{
+	const uint64_t counted[] = {c->objects, c->gone, c->markers, c->foreign, c->unlocked, c->findings, c->read};
+	struct vault_recording recording = {.store = s};
+	cof_autojson struct cof_json *o = cof_json_object();
+	struct cof_json *list = cof_json_array();
+
+	set_copy(s, b, "checked", o);
+	for (size_t i = 0; i < COF_COUNT(counted); i++)
+		cof_json_append(list, cof_json_new_uint(counted[i]));
+	cof_json_set(o, "counted", list);
+	cof_json_set_str(o, "outcome", c->findings ? "failure" : "success");
+	return vault_recorded(&recording, o, diag);
+}
+
 int bucket_check(const struct store *s, const char *name, bool all, bool json,
 		 uint64_t *ret_findings, struct cof_diag *diag)
 {
@@ -389,6 +462,8 @@ int bucket_check(const struct store *s, const char *name, bool all, bool json,
 		r = bucket_copy_save(s, name, &text, diag);
 	if (r == 0)
 		say_check(&b, &k, &checked);
+	if (r == 0)
+		r = record_check(s, &b, &checked, diag);
 	cof_json_free(k.findings);
 	s3_copy_free(copy);
 	s3_close(server);

@@ -47,6 +47,7 @@ static int take_key(void *user, const char *section, const char *key, const char
 	} text[] = {{"url", b->url, sizeof(b->url)},
 		    {"place", b->place, sizeof(b->place)},
 		    {"jurisdiction", b->jurisdiction, sizeof(b->jurisdiction)},
+		    {"basis", b->basis, sizeof(b->basis)},
 		    {"endpoint", t->endpoint, sizeof(t->endpoint)},
 		    {"region", t->region, sizeof(t->region)},
 		    {"credentials", t->credentials, sizeof(t->credentials)},
@@ -115,8 +116,8 @@ int bucket_save(const struct store *s, const struct bucket *b, struct cof_diag *
 		       b->target.ca, b->target.insecure_http ? "yes" : "no");
 	cof_buf_printf(&t,
 		       "part = %" PRIu64 "\nlock = %" PRId64
-		       "\nplace = %s\njurisdiction = %s\nabilities = %s\nprobed = %s\n",
-		       b->target.part, (int64_t)(b->base / COF_NSEC), b->place, b->jurisdiction,
+		       "\nplace = %s\njurisdiction = %s\nbasis = %s\nabilities = %s\nprobed = %s\n",
+		       b->target.part, (int64_t)(b->base / COF_NSEC), b->place, b->jurisdiction, b->basis,
 		       b->abilities, when);
 	return t.failed ? cof_fail(diag, -ENOMEM, "out of memory")
 			: vaults_write(s, path, t.data, t.len, diag);
@@ -201,6 +202,20 @@ int bucket_copy_save(const struct store *s, const char *name, const struct cof_b
 }
 
 /* ---- what is told ---- */
+
+int bucket_sent(const struct store *s, const struct bucket *b, int64_t *ret, struct cof_diag *diag)
+{
+	struct s3_copy_state st;
+	struct s3_copy *c = NULL;
+	int r = bucket_copy_load(s, b, &c, diag);
+
+	if (r == 0) {
+		s3_copy_state(c, &st);
+		*ret = st.size ? st.time : INT64_MIN;
+	}
+	s3_copy_free(c);
+	return r;
+}
 
 struct adding {
 	const struct store *store;

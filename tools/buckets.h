@@ -12,10 +12,11 @@
 #include "tools/output.h"
 #include "tools/s3/copy.h"
 #include "tools/store.h"
+#include "tools/vault-record.h"
 
 struct bucket {
 	char name[64];
-	char url[512], place[128], jurisdiction[8];
+	char url[512], place[128], jurisdiction[8], basis[256];
 	struct s3_target target;
 	int64_t base; /* ns: lock of what nothing else locks */
 	char abilities[160];
@@ -32,6 +33,8 @@ int bucket_copy_load(const struct store *s, const struct bucket *b, struct s3_co
 		     struct cof_diag *diag);
 int bucket_copy_save(const struct store *s, const char *name, const struct cof_buf *text,
 		     struct cof_diag *diag);
+/* When something was sent there last; INT64_MIN: never. */
+int bucket_sent(const struct store *s, const struct bucket *b, int64_t *ret, struct cof_diag *diag);
 /* Appends an object for each: bucket, url, endpoint, place, jurisdiction, size, behind, sent,
  * objects, bytes, held, locked_until (the earliest end), abilities, bare, checked, findings. */
 int bucket_entries_json(const struct store *s, struct cof_json *array, struct cof_diag *diag);
@@ -43,7 +46,7 @@ void bucket_say(const struct cof_json *array);
 extern const struct tool_option bucket_options[],
     bucket_way_options[]; /* of vault add; of restore */
 struct bucket_args {
-	const char *endpoint, *region, *credentials, *ca, *place, *jurisdiction, *lock, *part;
+	const char *endpoint, *region, *credentials, *ca, *place, *jurisdiction, *lock, *part, *basis;
 	bool insecure_http;
 };
 int bucket_take(struct bucket_args *a,
@@ -59,8 +62,9 @@ struct bucket_sync {
 	const void *envelope;
 	size_t envelope_len;
 	struct progress *progress;
+	struct vault_recording *recording;
 };
-/* Says what it did. -ESTALE and -ENOTUNIQ as s3_push. */
+/* Says what it did, and puts it on record. -ESTALE and -ENOTUNIQ as s3_push. */
 int bucket_push(const struct bucket_sync *p, const struct bucket *b, struct cof_diag *diag);
 /* Says what was found. *ret_findings. */
 int bucket_check(const struct store *s, const char *name, bool all, bool json,

@@ -84,15 +84,9 @@ struct meeting {
 /* What the policy asks of places is looked at before anything leaves. */
 static int may_leave(const struct meeting *m, struct cof_diag *diag)
 {
-	struct cof_profile policy;
-	int r;
+	struct placed c = placed_vault(m->e);
 
-	if (m->sent->nothing)
-		return 0;
-	r = cof_store_policy(m->s->store.io, &m->s->store.conf, &policy);
-	if (r < 0)
-		return cof_fail(diag, r, "the archive's policy cannot be read: %s", strerror(-r));
-	return placement_check(&m->s->store, &policy, m->e, diag);
+	return m->sent->nothing ? 0 : placement_may_leave(&m->s->store, &c, diag);
 }
 
 /* Before anything leaves: is it the vault that was met, and does it stand where it did? */
@@ -192,19 +186,45 @@ static bool wanted(const struct syncing *s, const char *name)
 	return !s->n;
 }
 
+/* What left is on record, unless all of it was about such records. failure: NULL where there was none. */
+static int record_transfer(struct syncing *s, const struct vault_entry *e, const struct vault_sent *sent,
+			   const struct cof_json *chained, const char *failure, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *o = cof_json_object();
+
+	if (!sent->bytes || (chained && !cof_json_bool(chained, "chained")))
+		return 0;
+	cof_json_set_str(o, "what", "transfer");
+	vault_entry_record(&s->store, e, o);
+	cof_json_set_uint(o, "from", sent->from);
+	cof_json_set_uint(o, "to", sent->size);
+	cof_json_set_uint(o, "bytes", sent->bytes);
+	cof_json_set_str(o, "outcome", failure ? "failure" : "success");
+	if (failure)
+		cof_json_set_str(o, "detail", failure);
+	return vault_recorded(&s->recording, o, diag);
+}
+
 /* One that fails does not keep the others from being brought up to date. */
 static int one(void *user, struct vault_entry *e)
 {
 	struct syncing *s = user;
 	struct vault_sent sent = {.size = 0};
 	cof_autojson struct cof_json *record = NULL;
-	struct cof_diag diag = {""};
-	int code = EXIT_OK;
+	struct cof_diag diag = {""}, why = {""};
+	int code = EXIT_OK, r;
 
 	if (!wanted(s, e->name))
 		return 0;
 	s->met++;
-	if (sessions(s, e, &sent, &diag) < 0 || vault_record(&s->recording, e, &record, &diag) < 0) {
+	r = sessions(s, e, &sent, &diag);
+	if (r == 0)
+		r = vault_record(&s->recording, e, &record, &diag);
+	if (record_transfer(s, e, &sent, record, r < 0 ? diag.text : NULL, &why) < 0 && r == 0) {
+		r = -EIO;
+		diag = why;
+	}
+	if (r < 0) {
 		tell(s, sent.about ? "vault-alarm" : "vault-unreachable", e, diag.text);
 		code = sent.refusal == VAULT_R_STALE ? EXIT_BEHIND : sent.refusal == VAULT_R_FORK ? EXIT_FORK : EXIT_FAILED;
 	} else {
@@ -224,7 +244,7 @@ static int one_bucket(void *user, const struct bucket *b)
 {
 	struct syncing *s = user;
 	struct bucket_sync p = {.store = &s->store, .limit = s->limit, .json = s->json, .envelope = s->envelope,
-				.envelope_len = s->envelope_len, .progress = &s->progress};
+				.envelope_len = s->envelope_len, .progress = &s->progress, .recording = &s->recording};
 	struct cof_diag diag = {""};
 	int r;
 

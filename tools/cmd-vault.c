@@ -3,7 +3,7 @@
 #include "tools/coffer.h"
 #include "tools/buckets.h"
 #include "tools/output.h"
-#include "tools/vaults.h"
+#include "tools/vault-record.h"
 
 #include "fs/rules/place.h"
 
@@ -13,7 +13,7 @@
 
 #define SECURE_BYTES (1u << 20)
 
-enum { OPT_VKEY, OPT_ADMINISTRATION, OPT_JSON, OPT_ALL };
+enum { OPT_VKEY, OPT_ADMINISTRATION, OPT_BASIS, OPT_JSON, OPT_ALL };
 enum { EXIT_FOUND = 3 };
 
 static const struct tool_option options[] = {
@@ -21,13 +21,15 @@ static const struct tool_option options[] = {
 				 "is taken, and shown"},
     [OPT_ADMINISTRATION] = {"administration", "NAME", "of add: who runs the vault; status tells where all are of one. It moves no clock: for "
 						      "that the archive's people name the vault (role vault)"},
+    [OPT_BASIS] = {"basis", "TEXT", "of add: what copies there rest on, a contract or the consent of those whom they are about; each transfer's "
+				   "record has it, and a policy may ask for it"},
     [OPT_JSON] = {"json", NULL, "one JSON value instead of text"},
     [OPT_ALL] = {"all", NULL, "of check: all bytes are read back, not a sample"},
     {0},
 };
 
 struct args {
-	const char *vkey, *administration;
+	const char *vkey, *administration, *basis;
 	bool json, all;
 	struct bucket_args bucket;
 	struct store store;
@@ -42,6 +44,8 @@ static void take_option(struct args *a, int option)
 		a->vkey = optarg;
 	else if (option == OPT_ALL)
 		a->all = true;
+	else if (option == OPT_BASIS)
+		a->bucket.basis = a->basis = optarg;
 	else if (option == OPT_ADMINISTRATION)
 		a->administration = optarg;
 	else
@@ -69,6 +73,17 @@ static int meet(struct args *a, struct vault_entry *e, struct cof_diag *diag)
 	return r;
 }
 
+static int record_met(struct args *a, const struct vault_entry *e, struct cof_diag *diag)
+{
+	struct vault_recording recording = {.store = &a->store};
+	cof_autojson struct cof_json *o = cof_json_object();
+
+	cof_json_set_str(o, "what", "met");
+	vault_entry_record(&a->store, e, o);
+	cof_json_set_str(o, "detail", e->url);
+	return vault_recorded(&recording, o, diag);
+}
+
 static int add(struct args *a, char **operand, struct cof_diag *diag)
 {
 	struct vault_entry e = {.time = 0}, there;
@@ -90,6 +105,9 @@ static int add(struct args *a, char **operand, struct cof_diag *diag)
 		return cof_fail(diag, -EINVAL, "the way to the vault is too long");
 	snprintf(e.name, sizeof(e.name), "%s", operand[1]);
 	snprintf(e.url, sizeof(e.url), "%s", operand[2]);
+	if (a->basis && !vault_basis_ok(a->basis))
+		return cof_fail(diag, -EINVAL, "--basis wants a text of at most 255 bytes without line ends, ; # and quotes");
+	snprintf(e.basis, sizeof(e.basis), "%s", a->basis ? a->basis : "");
 	snprintf(e.administration, sizeof(e.administration), "%s", a->administration ? a->administration : "");
 	r = vault_url_check(e.url, diag);
 	if (r == 0)
@@ -107,6 +125,8 @@ static int add(struct args *a, char **operand, struct cof_diag *diag)
 			return cof_fail(diag, -EEXIST, "%s has a vault '%s' with another key: choose another name", a->store.path, e.name);
 	}
 	r = vault_entry_save(&a->store, &e, diag);
+	if (r == 0)
+		r = record_met(a, &e, diag);
 	if (r == 0)
 		printf("Vault %s is added. Its key%s:\n  %s\n%s%s%sNext: coffer sync %s %s\n", e.name,
 		       a->vkey ? "" : ", which its operator should confirm (coffer-vault status DIR)", vkey,

@@ -6,17 +6,14 @@
 #include <stdio.h>
 #include <time.h>
 
-#define VAULTS 64
+#define COPIES 64
 
-/* "TW", or "US" for US-CA. */
-static bool allowed(const char *list, const char *jurisdiction)
+static const char *kind(const struct placed *c)
 {
-	size_t n = strcspn(jurisdiction, "-");
-
-	return !*list || cof_profile_has(list, jurisdiction) || (n && cof_profile_word(list, jurisdiction, n));
+	return c->bucket ? "copy" : "vault";
 }
 
-int placement_check(const struct store *s, const struct cof_profile *p, const struct vault_entry *e, struct cof_diag *diag)
+static int near(const struct store *s, uint32_t least, const struct placed *c, struct cof_diag *diag)
 {
 	struct cof_place here, there;
 	struct vault_host host;
@@ -25,37 +22,84 @@ int placement_check(const struct store *s, const struct cof_profile *p, const st
 
 	if (r < 0)
 		return r;
-	if (!allowed(p->jurisdictions, e->jurisdiction))
-		return cof_fail(diag, -EPERM, "the policy lets copies go to %s, and this vault says that it stands in %s (R42). Nothing was sent",
-				p->jurisdictions, *e->jurisdiction ? e->jurisdiction : "no jurisdiction at all");
-	if (!p->distance)
-		return 0;
 	if (cof_place_parse(host.place, &here, NULL) < 0)
-		return cof_fail(diag, -EPERM, "the policy asks for %u km between copies (R41), and where this host stands is not known: coffer "
-					      "vault place %s LAT,LON,NAME. Nothing was sent",
-				p->distance, s->path);
-	if (cof_place_parse(e->place, &there, NULL) < 0)
-		return cof_fail(diag, -EPERM, "the policy asks for %u km between copies (R41), and this vault does not say where it stands. Nothing "
-					      "was sent",
-				p->distance);
+		return cof_fail(diag, -EPERM,
+				"the policy asks for %u km between copies (R41), and where this host stands is not known: coffer "
+				"vault place %s LAT,LON,NAME. Nothing was sent",
+				least, s->path);
+	if (cof_place_parse(c->place, &there, NULL) < 0)
+		return cof_fail(diag, -EPERM,
+				"the policy asks for %u km between copies (R41), and where this %s stands is not said. Nothing was sent",
+				least, kind(c));
 	km = cof_place_distance(&here, &there);
-	if (km < p->distance)
-		return cof_fail(diag, -EPERM, "the policy asks for %u km between copies (R41), and this vault is %.0f km away. Nothing was sent",
-				p->distance, km);
+	if (km < least)
+		return cof_fail(diag, -EPERM,
+				"the policy asks for %u km between copies (R41), and this %s is %.0f km away. Nothing was sent", least,
+				kind(c), km);
 	return 0;
 }
 
+int placement_check(const struct store *s, const struct cof_profile *p, const struct placed *c, struct cof_diag *diag)
+{
+	if (!cof_jurisdiction_allowed(p->jurisdictions, c->jurisdiction))
+		return cof_fail(diag, -EPERM,
+				"the policy lets copies go to %s, and this %s stands in %s (R42). Nothing was sent",
+				p->jurisdictions, kind(c), *c->jurisdiction ? c->jurisdiction : "no jurisdiction that is said");
+	if (p->transfer_basis && !*c->basis)
+		return cof_fail(diag, -EPERM,
+				"the policy asks what copies rest on (transfer_basis, R42), and nothing is said of this %s: coffer vault "
+				"add ... --basis TEXT. Nothing was sent",
+				kind(c));
+	return p->distance ? near(s, p->distance, c, diag) : 0;
+}
+
+int placement_may_leave(const struct store *s, const struct placed *c, struct cof_diag *diag)
+{
+	struct cof_profile policy;
+	int r = cof_store_policy(s->io, &s->conf, &policy);
+
+	if (r < 0)
+		return cof_fail(diag, r, "the archive's policy cannot be read: %s", strerror(-r));
+	return placement_check(s, &policy, c, diag);
+}
+
+struct placed placed_vault(const struct vault_entry *e)
+{
+	return (struct placed){.name = e->name,
+			       .place = e->place,
+			       .jurisdiction = e->jurisdiction,
+			       .administration = e->administration,
+			       .basis = e->basis,
+			       .confirmed = e->time ? (int64_t)e->time * COF_NSEC : INT64_MIN};
+}
+
+struct placed placed_bucket(const struct bucket *b)
+{
+	return (struct placed){.name = b->name,
+			       .place = b->place,
+			       .jurisdiction = b->jurisdiction,
+			       .administration = "",
+			       .basis = b->basis,
+			       .bucket = true,
+			       .confirmed = INT64_MIN};
+}
+
+/* ---- how far all of it is as the policy asks ---- */
+
+struct seen {
+	char name[64], kind[8];
+	char text[128], administration[64];
+	struct cof_place place;
+	bool known, bucket;
+};
+
 struct judging {
+	const struct store *s;
 	const struct cof_profile *p;
 	struct cof_json *array;
 	struct vault_host host;
-	char name[VAULTS][64];
-	struct cof_place place[VAULTS];
-	char text[VAULTS][128];
-	bool known[VAULTS];
-	char administration[VAULTS][64];
-	unsigned n, administrations, places;
-	int64_t newest; /* confirmed; INT64_MIN: never */
+	struct seen of[COPIES];
+	unsigned n, vaults, administrations, places;
 };
 
 static void say(struct judging *j, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -73,31 +117,55 @@ static void say(struct judging *j, const char *fmt, ...)
 	cof_json_append(j->array, o);
 }
 
-static int one(void *user, struct vault_entry *e)
+static void judge_one(struct judging *j, const struct placed *c)
+{
+	struct seen *at = &j->of[j->n];
+	int64_t now = cof_now(CLOCK_REALTIME);
+	bool fresh = true;
+	char span[32];
+
+	if (!cof_jurisdiction_allowed(j->p->jurisdictions, c->jurisdiction))
+		say(j, "%s %s stands in %s, which the policy does not allow (R42)", kind(c), c->name,
+		    *c->jurisdiction ? c->jurisdiction : "no jurisdiction");
+	if (j->p->transfer_basis && !*c->basis)
+		say(j, "%s %s has no basis, which the policy asks for (R42)", kind(c), c->name);
+	if (j->p->backup_offsite && (c->confirmed == INT64_MIN || now - c->confirmed > j->p->backup_offsite)) {
+		cof_duration_text(j->p->backup_offsite, span);
+		say(j, "%s %s is overdue: %s for longer than %s (R40)", kind(c), c->name,
+		    c->bucket ? "nothing was sent there" : "it confirmed nothing", span);
+	}
+	if (j->n == COPIES)
+		return;
+	snprintf(at->name, sizeof(at->name), "%s", c->name);
+	snprintf(at->kind, sizeof(at->kind), "%s", kind(c));
+	snprintf(at->text, sizeof(at->text), "%s", c->place);
+	snprintf(at->administration, sizeof(at->administration), "%s", c->administration);
+	at->known = cof_place_parse(at->text, &at->place, NULL) == 0;
+	at->bucket = c->bucket;
+	for (unsigned i = 0; i < j->n; i++)
+		fresh &= strcmp(j->of[i].administration, c->administration) != 0;
+	j->administrations += fresh && *c->administration;
+	j->vaults += !c->bucket;
+	j->n++;
+}
+
+static int one_vault(void *user, struct vault_entry *e)
+{
+	struct placed c = placed_vault(e);
+
+	judge_one(user, &c);
+	return 0;
+}
+
+static int one_bucket(void *user, const struct bucket *b)
 {
 	struct judging *j = user;
-	int64_t now = cof_now(CLOCK_REALTIME), at = e->time ? (int64_t)e->time * COF_NSEC : INT64_MIN;
-	char span[32];
-	bool fresh = true;
+	struct placed c = placed_bucket(b);
+	int r = bucket_sent(j->s, b, &c.confirmed, NULL);
 
-	if (!allowed(j->p->jurisdictions, e->jurisdiction))
-		say(j, "vault %s stands in %s, which the policy does not allow (R42)", e->name, *e->jurisdiction ? e->jurisdiction : "no jurisdiction");
-	if (j->p->backup_offsite && (at == INT64_MIN || now - at > j->p->backup_offsite)) {
-		cof_duration_text(j->p->backup_offsite, span);
-		say(j, "vault %s is overdue: it confirmed nothing for longer than %s (R40)", e->name, span);
-	}
-	j->newest = COF_MAX(j->newest, at);
-	if (j->n == VAULTS)
-		return 0;
-	snprintf(j->name[j->n], sizeof(j->name[0]), "%s", e->name);
-	snprintf(j->text[j->n], sizeof(j->text[0]), "%s", e->place);
-	snprintf(j->administration[j->n], sizeof(j->administration[0]), "%s", e->administration);
-	j->known[j->n] = cof_place_parse(j->text[j->n], &j->place[j->n], NULL) == 0;
-	for (unsigned i = 0; i < j->n; i++)
-		fresh &= strcmp(j->administration[i], e->administration) != 0;
-	j->administrations += fresh && *e->administration;
-	j->n++;
-	return 0;
+	if (r == 0)
+		judge_one(j, &c);
+	return r;
 }
 
 /* The host's place is one of those that shall lie apart. */
@@ -108,20 +176,24 @@ static void judge_distances(struct judging *j)
 	unsigned least = j->p->distance;
 
 	for (unsigned i = 0; i < j->n; i++) {
+		const struct seen *c = &j->of[i];
 		bool apart = true;
 
-		for (unsigned k = 0; k < i && j->known[i]; k++) {
-			double km = j->known[k] ? cof_place_distance(&j->place[i], &j->place[k]) : least;
+		for (unsigned k = 0; k < i && c->known; k++) {
+			const struct seen *d = &j->of[k];
+			double km = d->known ? cof_place_distance(&c->place, &d->place) : least;
 
 			apart &= km >= (least ? least : 1);
 			if (least && km < least)
-				say(j, "vaults %s and %s are %.0f km apart, and the policy asks for %u (R41)", j->name[k], j->name[i], km, least);
+				say(j, "%s %s and %s %s are %.0f km apart, and the policy asks for %u (R41)", d->kind, d->name, c->kind, c->name,
+				    km, least);
 		}
-		if (least && host && j->known[i] && cof_place_distance(&here, &j->place[i]) < least) {
+		if (least && host && c->known && cof_place_distance(&here, &c->place) < least) {
 			apart = false;
-			say(j, "vault %s is %.0f km away, and the policy asks for %u (R41)", j->name[i], cof_place_distance(&here, &j->place[i]), least);
+			say(j, "%s %s is %.0f km away, and the policy asks for %u (R41)", c->kind, c->name,
+			    cof_place_distance(&here, &c->place), least);
 		}
-		j->places += apart && j->known[i];
+		j->places += apart && c->known;
 	}
 	if (j->p->places && j->places < j->p->places)
 		say(j, "copies are in %u place%s beside this one that lie%s apart, and the policy asks for %u (R41)", j->places,
@@ -138,16 +210,18 @@ int placement_judge(const struct store *s, const struct cof_profile *p, struct c
 	r = vault_host_load(s, &j->host, diag);
 	if (r < 0)
 		return r;
+	j->s = s;
 	j->p = p;
 	j->array = array;
-	j->newest = INT64_MIN;
-	r = vault_entries(s, one, j, diag);
+	r = vault_entries(s, one_vault, j, diag);
+	if (r == 0)
+		r = bucket_entries(s, one_bucket, j, diag);
 	if (r < 0)
 		return r;
 	judge_distances(j);
 	if (p->backup_offsite && !j->n)
 		say(j, "the policy asks for a copy away from here, and there is no vault: coffer vault add (R40)");
-	if (j->n > 1 && j->administrations < 2)
+	if (j->vaults > 1 && j->administrations < 2)
 		say(j, "the vaults are of fewer than two administrations that are named (coffer vault add --administration)");
 	return 0;
 }

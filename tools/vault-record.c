@@ -6,6 +6,11 @@
 #include "tools/vault-record.h"
 #include "tools/output.h"
 
+#include <time.h>
+
+#define PENDING "vaults/pending"
+#define PENDING_MAX (1u << 20)
+
 static int by_daemon(const struct vault_recording *r, const struct vault_entry *e, struct cof_json **ret, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *request = cof_json_object();
@@ -40,7 +45,7 @@ static int open_here(struct vault_recording *r, struct cof_diag *diag)
 
 static bool has_key(const struct opener_args *o)
 {
-	return o->key_file || o->credential || o->passphrase_fd >= 0 || o->seal || o->tpm;
+	return o && (o->key_file || o->credential || o->passphrase_fd >= 0 || o->seal || o->tpm);
 }
 
 int vault_record(struct vault_recording *r, const struct vault_entry *e, struct cof_json **ret, struct cof_diag *diag)
@@ -85,9 +90,58 @@ int vault_told(struct vault_recording *r, const char *type, const char *vault, c
 	return err < 0 ? err : cof_archive_vault_told(r->archive, &who, type, vault, detail, diag);
 }
 
+/* The time is then when it happened, not when it goes on record. */
+static int leave_pending(const struct vault_recording *r, struct cof_json *record, struct cof_diag *diag)
+{
+	cof_autofree uint8_t *there = NULL;
+	cof_autobuf struct cof_buf all = {0};
+	size_t n = 0;
+	int err = cof_io_load(r->store->io, PENDING, PENDING_MAX, &there, &n);
+	const char *line;
+
+	if (err < 0 && err != -ENOENT)
+		return cof_fail(diag, err, "%s/" PENDING " cannot be read: %s", r->store->path, strerror(-err));
+	cof_json_set_time(record, "claimed_time", cof_now(CLOCK_REALTIME));
+	line = cof_json_text(record, false);
+	if (n)
+		cof_buf_add(&all, there, n);
+	cof_buf_printf(&all, "%s\n", line ? line : "");
+	if (!line || all.failed)
+		return cof_fail(diag, -ENOMEM, "out of memory");
+	if (all.len > PENDING_MAX)
+		return cof_fail(diag, -EDQUOT, "too much that happened with vaults waits in %s/" PENDING " to be put on record: mount the archive",
+				r->store->path);
+	return vaults_write(r->store, PENDING, all.data, all.len, diag);
+}
+
+int vault_recorded(struct vault_recording *r, struct cof_json *record, struct cof_diag *diag)
+{
+	struct cof_who who = {.uid = getuid(), .gid = getgid(), .pid = (uint32_t)getpid()};
+	cof_autojson struct cof_json *request = cof_json_object(), *answer = NULL;
+	int err = -ENOTCONN;
+
+	if (!r->archive) {
+		cof_json_set_str(request, "verb", "vault-record");
+		cof_json_set(request, "record", cof_json_ref(record));
+		err = store_ask(r->store, request, store_keep_last, &answer, diag);
+	}
+	if (err != -ENOTCONN)
+		return err;
+	diag->text[0] = 0;
+	if (!r->archive && !has_key(r->opener))
+		return leave_pending(r, record, diag);
+	err = r->archive ? 0 : open_here(r, diag);
+	return err < 0 ? err : cof_archive_vault_record(r->archive, &who, record, NULL, diag);
+}
+
 int vault_record_done(struct vault_recording *r, struct cof_diag *diag)
 {
-	int err = r->archive ? cof_archive_close(r->archive, diag) : 0;
+	int err = 0;
+
+	if (r->archive) {
+		cof_archive_tick(r->archive); /* what waits in vaults/ */
+		err = cof_archive_close(r->archive, diag);
+	}
 
 	r->archive = NULL;
 	return err;

@@ -8,7 +8,7 @@
 
 struct vault_recording {
 	const struct store *store;
-	struct opener_args *opener;
+	struct opener_args *opener; /* NULL: no key is given */
 	int64_t began;		     /* CLOCK_BOOTTIME when the session began */
 	struct cof_archive *archive; /* opened here; NULL: not */
 };
@@ -17,6 +17,9 @@ struct vault_recording {
 int vault_record(struct vault_recording *r, const struct vault_entry *e, struct cof_json **ret, struct cof_diag *diag);
 /* What there is to say of a vault, as an event (cof_archive_vault_told). Where nobody has the archive open: not. */
 int vault_told(struct vault_recording *r, const char *type, const char *vault, const char *detail, struct cof_diag *diag);
+/* What happened with a vault or copy, as a VAULT frame: the fields of docs/format.md 4.2 by name. Where nobody has the archive
+ * open it waits in STORE/vaults/pending for who opens it next. */
+int vault_recorded(struct vault_recording *r, struct cof_json *record, struct cof_diag *diag);
 int vault_record_done(struct vault_recording *r, struct cof_diag *diag);
 
 #endif

@@ -2,6 +2,8 @@
 #include "tools/vaults.h"
 #include "tools/owner.h"
 
+#include "fs/rules/place.h"
+
 #include <stdio.h>
 
 bool vault_name_ok(const char *name)
@@ -50,7 +52,8 @@ static int take_key(void *user, const char *section, const char *key, const char
 	} text[] = {{"url", e->url, sizeof(e->url)},
 		    {"place", e->place, sizeof(e->place)},
 		    {"jurisdiction", e->jurisdiction, sizeof(e->jurisdiction)},
-		    {"administration", e->administration, sizeof(e->administration)}};
+		    {"administration", e->administration, sizeof(e->administration)},
+		    {"basis", e->basis, sizeof(e->basis)}};
 
 	(void)line;
 	if (strcmp(section, "vault") && strcmp(section, "host"))
@@ -141,14 +144,50 @@ int vault_entry_save(const struct store *s, const struct vault_entry *e, struct 
 
 	cof_vkey_text(&e->vkey, vkey);
 	path_of(e->name, "conf", path);
-	cof_buf_printf(&b, "[vault]\nurl = %s\nvkey = %s\nplace = %s\njurisdiction = %s\nadministration = %s\n", e->url, vkey, e->place,
-		       e->jurisdiction, e->administration);
+	cof_buf_printf(&b, "[vault]\nurl = %s\nvkey = %s\nplace = %s\njurisdiction = %s\nadministration = %s\nbasis = %s\n", e->url, vkey, e->place,
+		       e->jurisdiction, e->administration, e->basis);
 	return b.failed ? cof_fail(diag, -ENOMEM, "out of memory") : vaults_write(s, path, b.data, b.len, diag);
+}
+
+static void set_text(struct cof_json *o, const char *key, const char *text)
+{
+	if (*text)
+		cof_json_set_str(o, key, text);
+}
+
+void vault_entry_record(const struct store *s, const struct vault_entry *e, struct cof_json *record)
+{
+	struct cof_place here, there;
+	struct vault_host host;
+	char vkey[COF_VKEY_MAX];
+
+	cof_json_set_str(record, "name", e->name);
+	if (e->vkey.algorithm) { /* a copy in a bucket has none */
+		cof_vkey_text(&e->vkey, vkey);
+		cof_json_set_str(record, "vault", vkey);
+	}
+	set_text(record, "vault_place", e->place);
+	set_text(record, "jurisdiction", e->jurisdiction);
+	set_text(record, "administration", e->administration);
+	set_text(record, "basis", e->basis);
+	if (vault_host_load(s, &host, NULL) == 0 && cof_place_parse(host.place, &here, NULL) == 0 &&
+	    cof_place_parse(e->place, &there, NULL) == 0)
+		cof_json_set_uint(record, "distance_km", (uint64_t)cof_place_distance(&here, &there));
+}
+
+static bool can_be_noted(const char *text, size_t max)
+{
+	return *text && strlen(text) <= max && !strpbrk(text, "\n\r;#\"");
 }
 
 bool vault_administration_ok(const char *name)
 {
-	return *name && strlen(name) < 60 && !strpbrk(name, "\n\r;#\"");
+	return can_be_noted(name, 59);
+}
+
+bool vault_basis_ok(const char *text)
+{
+	return can_be_noted(text, 255);
 }
 
 int vault_host_load(const struct store *s, struct vault_host *ret, struct cof_diag *diag)

@@ -10,6 +10,7 @@ struct vault_entry {
 	char name[64]; /* a-z, 0-9, '-' */
 	char url[512], place[128], jurisdiction[8];
 	char administration[64]; /* who runs it, as the operator says; "" */
+	char basis[256];	 /* what a transfer there rests on, likewise (R42) */
 	struct cof_vkey vkey;
 	char *note;	/* what it said last, or NULL */
 	uint64_t size;	/* of that */
@@ -25,6 +26,9 @@ int vaults_write(const struct store *s, const char *path, const void *p, size_t 
 /* Judges and keeps a note that came back: signed by archive and vault, of this head or a later one. */
 int vault_entry_note(const struct store *s, struct vault_entry *e, const char *note, struct cof_diag *diag);
 bool vault_administration_ok(const char *name);
+bool vault_basis_ok(const char *text);
+/* Fields of a record (docs/format.md 4.2) that say which vault it is about. */
+void vault_entry_record(const struct store *s, const struct vault_entry *e, struct cof_json *record);
 /* Where the host itself stands: STORE/vaults/host. "": not said. */
 struct vault_host {
 	char place[128], jurisdiction[8];

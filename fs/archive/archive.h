@@ -265,6 +265,10 @@ int cof_archive_cosign(struct cof_archive *a, const char *vault, const void *not
  * restore-drill or restore-drill-failed. -EINVAL */
 int cof_archive_vault_told(struct cof_archive *a, const struct cof_who *who, const char *type, const char *vault, const char *detail,
 			   struct cof_diag *diag);
+/* What happened with a vault or copy goes on record as a VAULT frame: the fields of docs/format.md 4.2 by name; durable
+ * when it returns 0. who NULL: the daemon. ret_sequence may be NULL. -EINVAL */
+int cof_archive_vault_record(struct cof_archive *a, const struct cof_who *who, const struct cof_json *record,
+			     uint64_t *ret_sequence, struct cof_diag *diag);
 void cof_cosigned_json(const struct cof_cosigned *c, struct cof_json *into);
 
 void cof_stamped_json(const struct cof_stamped *s, struct cof_json *into);

@@ -9,6 +9,7 @@
 #include "fs/archive/internal.h"
 
 #include "fs/archive/people.h"
+#include "fs/archive/vaults.h"
 
 #include <stdio.h>
 
@@ -326,6 +327,7 @@ void cof_cosign_pending(struct cof_archive *a)
 		return;
 	a->cosigners.pending_done = true;
 	(void)cof_io_list(a->io, "vaults", pending_one, a); /* none: there is no vault */
+	cof_vault_records_pending(a);
 }
 
 /* ---- what is not archived yet ---- */

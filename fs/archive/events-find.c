@@ -25,6 +25,7 @@ bool cof_event_frame(unsigned type)
 	case COF_HOLD:
 	case COF_ESCROW:
 	case COF_CEREMONY:
+	case COF_VAULT_RECORD:
 		return true;
 	default:
 		return false;

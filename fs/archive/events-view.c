@@ -12,7 +12,8 @@
 static const char *const kept[] = {"sequence", "mount", "object", "path", "operation", "errno", "reason", "detail",
 				   "count", "first_time", "last_time", "names", "signer", "place", "claimed_time",
 				   "signature", "form", "about", "read", "counts", "due", "reviewed_to", "change", "request", "case", "hold", "what", "shelf", "key", "epoch",
-				   "epoch_key", "purpose", "certificate", "rehearsal", "ceremony", "ceremony_kind", "abandoned", "of", "to", "actor", "opaque",
+				   "epoch_key", "name", "vault", "from", "bytes", "basis", "counted", "document", "sha256", "took_ns", "promised_ns",
+				   "vault_place", "jurisdiction", "administration", "distance_km", "purpose", "certificate", "rehearsal", "ceremony", "ceremony_kind", "abandoned", "of", "to", "actor", "opaque",
 				   "damaged", "malformed"};
 
 static const char *hold_type(const struct cof_json *entry)
@@ -32,6 +33,18 @@ static const char *escrow_type(const struct cof_json *entry)
 	char name[40];
 
 	snprintf(name, sizeof(name), "escrow-%.24s", what ? what : "?");
+	t = cof_event_type(name);
+	return t ? t->name : NULL;
+}
+
+/* Likewise what happened with vaults and copies. */
+static const char *vault_type(const struct cof_json *entry)
+{
+	const char *what = cof_json_str(entry, "what");
+	const struct cof_event_type *t;
+	char name[40];
+
+	snprintf(name, sizeof(name), "vault-%.24s", what ? what : "?");
 	t = cof_event_type(name);
 	return t ? t->name : NULL;
 }
@@ -65,6 +78,8 @@ static const char *type_of(const struct cof_json *entry)
 		return escrow_type(entry);
 	if (!strcmp(type, "ceremony"))
 		return cof_json_bool(entry, "rehearsal") ? "ceremony-rehearsal" : "ceremony";
+	if (!strcmp(type, "vault"))
+		return vault_type(entry);
 	if (!strcmp(type, "approval"))
 		return approval_type(entry);
 	for (size_t i = 0; i < COF_COUNT(same); i++)
@@ -93,8 +108,19 @@ static void set_detail(const struct cof_json *entry, const char *type, struct co
 	} else if (!strcmp(type, "requested")) {
 		a = cof_json_str(entry, "document");
 	}
+	if (!strcmp(type, "vault-transfer")) {
+		int64_t from = 0, to = 0, bytes = 0;
+
+		(void)cof_json_int(entry, "from", &from);
+		(void)cof_json_int(entry, "to", &to);
+		(void)cof_json_int(entry, "bytes", &bytes);
+		snprintf(text, sizeof(text), "frames from %lld to %lld, %lld bytes", (long long)from, (long long)to, (long long)bytes);
+		a = text;
+	}
 	if (a && !cof_json_get(o, "detail"))
 		cof_json_set_str(o, "detail", a);
+	if (!strncmp(type, "vault-", 6) && cof_json_get(entry, "name")) /* as in events that are told of vaults */
+		cof_json_set_str(o, "path", cof_json_str(entry, "name"));
 	a = cof_json_str(entry, "principal");
 	if (a)
 		cof_json_set_str(o, "signer", a);

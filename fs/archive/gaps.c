@@ -53,7 +53,7 @@ static int look_at(struct walk *w, uint64_t address, const struct cof_frame *f)
 	} else if (w->period && w->any && !w->unmounted && f->retention_time - w->last.retention_time >= 2 * w->period) {
 		r = tell(w, COF_GAP_STOPPED, f);
 	}
-	if (f->type != COF_CHECKPOINT && f->type != COF_COSIGN)
+	if (cof_frame_significant(f))
 		w->unmounted = f->type == COF_UNMOUNT;
 	w->last = *f;
 	w->any = true;

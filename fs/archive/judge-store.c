@@ -108,6 +108,7 @@ static bool is_judged(unsigned type)
 	case COF_HOLD:
 	case COF_ESCROW:
 	case COF_CEREMONY:
+	case COF_VAULT_RECORD:
 	case COF_CLOCK:
 	case COF_SHELF:
 	case COF_EVENT:

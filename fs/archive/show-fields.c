@@ -7,6 +7,7 @@
 #include "fs/archive/escrow.h"
 #include "fs/rules/ceremony.h"
 #include "fs/archive/show.h"
+#include "fs/archive/vaults.h"
 #include "fs/rules/approve.h"
 
 enum form { /* how a field's bytes become a value */
@@ -355,6 +356,8 @@ static bool set_field(struct cof_json *o, const struct cof_field *f)
 		return cof_escrow_show(o, f);
 	if (f->tag >= COF_T_CEREMONY && f->tag <= COF_T_CEREMONY_FLAGS)
 		return cof_ceremony_show(o, f);
+	if (f->tag >= COF_T_RECORD && f->tag <= COF_T_RECORD_TIMES)
+		return cof_vault_field_show(o, f);
 	if (!k->name)
 		return true; /* of a later version: skipped */
 	switch (k->form) {

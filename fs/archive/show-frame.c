@@ -198,6 +198,7 @@ static bool has_shown_payload(unsigned type)
 	case COF_HOLD:
 	case COF_ESCROW:
 	case COF_CEREMONY:
+	case COF_VAULT_RECORD:
 		return true;
 	default:
 		return false;

@@ -319,7 +319,7 @@ static int count_frames(struct cof_io *io, const struct cof_conf *conf, struct c
 	address = number * conf->segment_size;
 	while ((r = cof_reader_header(reader, address, &f, NULL, NULL)) == 0) {
 		frames = f.sequence + 1;
-		if (f.type != COF_CHECKPOINT && f.type != COF_COSIGN)
+		if (cof_frame_significant(&f))
 			unmounted = f.type == COF_UNMOUNT;
 		end = address + COF_FRAME_HEADER + f.stored;
 		if (end / conf->segment_size != number)

@@ -178,7 +178,7 @@ static int silence_of(struct cof_json *request)
 	if (cof_json_bool(request, "follow"))
 		return 0;
 	return verb && (!strcmp(verb, "checkpoint") || !strcmp(verb, "acknowledge") ||
-			!strcmp(verb, "hold-begin") || !strncmp(verb, "import", 6) || !strcmp(verb, "stamp") || !strcmp(verb, "stamp-query") || !strcmp(verb, "cosign") || !strcmp(verb, "vault-told"))
+			!strcmp(verb, "hold-begin") || !strncmp(verb, "import", 6) || !strcmp(verb, "stamp") || !strcmp(verb, "stamp-query") || !strcmp(verb, "cosign") || !strncmp(verb, "vault-", 6))
 		   ? SILENCE_DISK_MS
 		   : SILENCE_MS;
 }

@@ -182,6 +182,8 @@ static int answer(struct cof_control *c, int fd, struct cof_control_request *r,
 		return cof_verb_cosign(c->p.archive, r, send_entry, &to, diag);
 	case COF_VERB_VAULT_TOLD:
 		return peer_of(fd, &who) ? cof_archive_vault_told(c->p.archive, &who, r->type, r->vault, r->note, diag) : -EACCES;
+	case COF_VERB_VAULT_RECORD:
+		return peer_of(fd, &who) ? cof_archive_vault_record(c->p.archive, &who, cof_json_get(r->json, "record"), NULL, diag) : -EACCES;
 	case COF_VERB_PEOPLE:
 		if (!peer_of(fd, &who))
 			return -EACCES;

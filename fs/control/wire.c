@@ -44,7 +44,7 @@ static const char *const verbs[] = {
 	[COF_VERB_RETAIN_EVENT] = "retain-event", [COF_VERB_EVENTS] = "events",
 	[COF_VERB_CERTIFICATES] = "certificates",
 	[COF_VERB_IMPORT] = "import", [COF_VERB_IMPORT_STATE] = "import-state",
-	[COF_VERB_COSIGN] = "cosign", [COF_VERB_VAULT_TOLD] = "vault-told", [COF_VERB_NOTE] = "note",
+	[COF_VERB_COSIGN] = "cosign", [COF_VERB_VAULT_TOLD] = "vault-told", [COF_VERB_VAULT_RECORD] = "vault-record", [COF_VERB_NOTE] = "note",
 };
 
 /* A number that may be missing: *ret stays as it is then. */
@@ -291,6 +291,8 @@ static int parse_arguments(const struct cof_json *o, struct cof_control_request 
 		r->type = cof_json_str(o, "type");
 		r->note = cof_json_str(o, "detail");
 		return r->vault && r->type && r->note ? 0 : cof_fail(diag, -EINVAL, "vault-told: \"type\", \"vault\" and \"detail\" are wanted");
+	case COF_VERB_VAULT_RECORD:
+		return cof_json_get(o, "record") ? 0 : cof_fail(diag, -EINVAL, "vault-record: \"record\" has its fields");
 	default:
 		return 0;
 	}

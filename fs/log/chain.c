@@ -46,7 +46,7 @@ static void number(struct cof_log *log, struct cof_append *a, struct pending *p)
 	a->ret_address = (uint64_t)p->segment->number * log->conf.segment_size + p->offset;
 	a->ret_record_time = record;
 	a->ret_retention_time = retention;
-	if (f->type != COF_CHECKPOINT && f->type != COF_COSIGN) {
+	if (cof_frame_significant(f)) {
 		log->last_significant = log->size;
 		if (!log->uncovered_since) {
 			log->uncovered_since = cof_log_boottime();

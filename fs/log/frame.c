@@ -45,6 +45,7 @@ const char *cof_frame_type_name(unsigned type)
 	    [COF_HOLD] = "hold",
 	    [COF_ESCROW] = "escrow",
 	    [COF_CEREMONY] = "ceremony",
+	    [COF_VAULT_RECORD] = "vault",
 	};
 
 	if (type >= COF_COUNT(names) || !names[type])

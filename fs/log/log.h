@@ -24,7 +24,7 @@ enum cof_frame_type {
 	COF_HOLE, COF_PAD, COF_COMMIT, COF_EXTEND, COF_RENAME, COF_REMOVE, COF_ATTR, COF_EVENT,
 	COF_CHECKPOINT, COF_HEARTBEAT, COF_POLICY, COF_PEOPLE, COF_REQUEST, COF_APPROVAL, COF_HOLD,
 	COF_DESTROY, COF_RECEIPT, COF_COSIGN, COF_CLOCK, COF_STAMP, COF_LINEAGE, COF_SHELF,
-	COF_ESCROW, COF_TRANSFER, COF_CEREMONY, COF_REDACT,
+	COF_ESCROW, COF_VAULT_RECORD, COF_CEREMONY, COF_REDACT,
 };
 const char *cof_frame_type_name(unsigned type); /* "append"; "opaque" when not known */
 
@@ -60,6 +60,8 @@ enum cof_tag {
 	COF_T_PROCESSED, COF_T_SKIPPED, COF_T_FAILED, COF_T_WAS_UNTIL,
 	COF_T_VAULT = 210, COF_T_VAULT_PLACE, COF_T_JURISDICTION, COF_T_ADMINISTRATION, COF_T_ELSEWHERE,
 	COF_T_DISTANCE, COF_T_COSIGNED,
+	COF_T_RECORD = 220, COF_T_RECORD_NAME, COF_T_RECORD_RANGE, COF_T_RECORD_BYTES, COF_T_RECORD_OUTCOME,
+	COF_T_RECORD_BASIS, COF_T_RECORD_COUNTS, COF_T_RECORD_DOCUMENT, COF_T_RECORD_DETAIL, COF_T_RECORD_TIMES,
 };
 
 struct cof_frame { /* a header, decoded */
@@ -73,6 +75,13 @@ struct cof_frame { /* a header, decoded */
 	uint8_t payload_hash[COF_HASH];
 	uint8_t seal_tag[16];
 };
+
+/* False of frames that only tell how far others know the log: checkpoints, cosignatures, transfers. A log that ends with
+ * such ones has nothing new that a checkpoint or vault would have to be asked for. */
+static inline bool cof_frame_significant(const struct cof_frame *f)
+{
+	return f->type != COF_CHECKPOINT && f->type != COF_COSIGN && (f->type != COF_VAULT_RECORD || !f->position);
+}
 
 void cof_frame_encode(const struct cof_frame *f, uint8_t out[COF_FRAME_HEADER]); /* with check */
 /* -ENODATA: four zero bytes instead of the magic · -EUCLEAN with what is wrong in diag: magic,

@@ -132,7 +132,7 @@ static int one_frame(struct scan *s, bool *ret_valid)
 	s->mount = f.mount;
 	s->retention = f.retention_time;
 	s->record = f.record_time;
-	if (f.type != COF_CHECKPOINT && f.type != COF_COSIGN)
+	if (cof_frame_significant(&f))
 		s->significant = f.type;
 	if (f.type == COF_CHECKPOINT && f.position > log->checkpoint_size)
 		s->newer = s->address;

@@ -182,7 +182,7 @@ void cof_verify_frame(struct verify *v, const struct cof_frame *f, const uint8_t
 		      struct place place)
 {
 	const uint8_t *payload = raw + COF_FRAME_HEADER;
-	bool significant = f->type != COF_CHECKPOINT && f->type != COF_COSIGN;
+	bool significant = cof_frame_significant(f);
 
 	cof_tree_settle(v, raw);
 	cof_verify_covered(v);

@@ -108,7 +108,7 @@ static void skip(struct verify *v, struct cof_reader *reader, const struct cof_f
 	v->mount = b->frame.mount;
 	v->retention = b->frame.retention_time;
 	v->last_type = b->frame.type;
-	if (b->frame.type != COF_CHECKPOINT && b->frame.type != COF_COSIGN)
+	if (cof_frame_significant(&b->frame))
 		v->significant_type = b->frame.type;
 	v->out.since = frontier->size;
 	v->since.epoch_unknown = !cof_seal_reach(v, reader, b->frame.mount, frontier->size);

@@ -84,7 +84,7 @@ static void live_tail(struct verify *v)
 		return;
 	while (seen < LIVE_TAIL && cof_reader_header(r, at, &f, NULL, NULL) == 0 &&
 	       f.sequence == v->covered + seen) {
-		v->out.tail += f.type != COF_CHECKPOINT && f.type != COF_COSIGN;
+		v->out.tail += cof_frame_significant(&f);
 		seen++;
 		if (cof_reader_next(r, at, &f, &next) < 0)
 			break;

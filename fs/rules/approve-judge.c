@@ -331,6 +331,8 @@ static int one(struct cof_judge *j, const struct cof_judge_frame *f, bool apply,
 		return judge_escrow(j, f, apply, ret);
 	case TYPE_CEREMONY:
 		return judge_ceremony(j, f, apply, ret);
+	case TYPE_VAULT:
+		return judge_vault(j, f, ret);
 	default:
 		return 0;
 	}

@@ -9,7 +9,7 @@
 enum { /* docs/format.md 4; fs/log is above */
 	TYPE_CREATE = 6, TYPE_COMMIT = 10, TYPE_EXTEND = 11, TYPE_RENAME = 12, TYPE_REMOVE = 13, TYPE_POLICY = 18, TYPE_PEOPLE = 19, TYPE_REQUEST = 20,
 	TYPE_APPROVAL = 21, TYPE_EVENT = 15, TYPE_HOLD = 22, TYPE_COSIGN = 25, TYPE_CLOCK = 26, TYPE_SHELF = 29,
-	TYPE_ESCROW = 30, TYPE_CEREMONY = 32
+	TYPE_ESCROW = 30, TYPE_VAULT = 31, TYPE_CEREMONY = 32
 };
 
 struct judged_request {
@@ -149,6 +149,7 @@ int judge_place(struct cof_judge *j, const struct cof_judge_frame *f, bool apply
 int judge_event(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_escrow(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_ceremony(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
+int judge_vault(struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret);
 int judge_hold(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 
 /* A signature field: principal NUL armored text. purpose: what it has to be for. */

@@ -42,3 +42,10 @@ int cof_jurisdiction_check(const char *text, struct cof_diag *diag)
 		return cof_fail(diag, -EINVAL, "a jurisdiction is a code of ISO 3166, such as TW or US-CA");
 	return 0;
 }
+
+bool cof_jurisdiction_allowed(const char *list, const char *jurisdiction)
+{
+	size_t n = strcspn(jurisdiction, "-");
+
+	return !*list || cof_profile_has(list, jurisdiction) || (n && cof_profile_word(list, jurisdiction, n));
+}

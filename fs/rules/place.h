@@ -15,7 +15,10 @@ struct cof_place {
 int cof_place_parse(const char *text, struct cof_place *ret, struct cof_diag *diag);
 /* Along the surface, km. */
 double cof_place_distance(const struct cof_place *a, const struct cof_place *b);
+#define COF_JURISDICTION_MAX 8 /* bytes, terminator included */
 /* ISO 3166, such as TW or US-CA; "": not said. -EINVAL */
 int cof_jurisdiction_check(const char *text, struct cof_diag *diag);
+/* Whether a policy's list has it: "US" has US-CA; an empty list has all. */
+bool cof_jurisdiction_allowed(const char *list, const char *jurisdiction);
 
 #endif

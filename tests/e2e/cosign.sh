@@ -71,6 +71,11 @@ coffer sync "$STORE" b > /dev/null
 refuses b "$W/newest" "older than what this vault said" "stale"
 same "nothing of it is on record" 3 "$(frames '.__len__()')"
 
+say "each transfer is on record: where to, what, how much"
+coffer log "$STORE" --json --key-file "$KEY" > "$W/log"
+same "transfers" "[('b', 'TW', None, 'success', True), ('b', 'TW', 297, 'success', True), ('b', 'TW', 297, 'success', True)]" \
+    "$(jsonl '[(e["name"], e["jurisdiction"], e.get("distance_km"), e["outcome"], e["to"] == e["position"] and e["bytes"] > 100) for e in j if e["type"] == "vault" and e["what"] == "transfer"]' < "$W/log")"
+coffer events "$STORE" --type vault-met --json --key-file "$KEY" | grep -q "dir:$W/b" || fail "that the vault was met is no event"
 say "not mounted: at the next mount, or with a key"
 umount_archive
 coffer sync "$STORE" b | grep -q "goes on record at the next mount" || fail "sync does not tell"
@@ -89,5 +94,7 @@ coffer verify "$STORE" --vault-key "$BKEY" --json > "$W/json"
 same "proofs" "[5, 4]" "$(json '[j["cosignatures"], j["cosignatures_proven"]]' < "$W/json")"
 coffer verify "$W/b/archives/$ID" > /dev/null || fail "the vault's copy"
 second_reader --json > "$W/out" || { cat "$W/out"; fail "second reader"; }
+same "records of vaults for the second reader" "[('met', 2), ('transfer', 5)]" "$(json 'sorted(j["vault_records"].items())' < "$W/out")"
+same "transfers nobody permitted" "[]" "$(json '[p for p in j["not_permitted"]]' < "$W/out")"
 same "cosignatures for the second reader" 5 "$(json 'j["cosignatures"]' < "$W/out")"
 ok "cosignatures in the chain"

@@ -83,6 +83,11 @@ ok "cut, 500, 503, an answer that is lost: all of it arrives, once"
 
 # ---- lies, each refused with a sentence ----
 mount_archive
+await 10 "what happened with the bucket on record" sh -c "coffer events '$STORE' --type vault-checked | grep -q far"
+coffer events "$STORE" --json > "$W/events"
+same "what is on record of it" "[('vault-bucket', 'far', 'TW', None), ('vault-transfer', 'far', 'TW', 0), ('vault-checked', 'far', 'TW', None)]" \
+    "$(jsonl '[(e["event"], e["name"], e["jurisdiction"], e.get("from")) for e in j if e["event"].startswith("vault-")]' < "$W/events")"
+jsonl '[e for e in j if e["event"] == "vault-bucket" and "lock=kept" in e["detail"]][0] and [e for e in j if e["event"] == "vault-transfer" and e["bytes"] > 300000 and e["outcome"] == "success"][0]' < "$W/events" > /dev/null || fail "what the records say"
 echo "a line more" >> "$MNT/audit/log"
 umount_archive
 lie() { # lie FAULTS TEXT: a sync that has to fail; what it left there goes, for the next

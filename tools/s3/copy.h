@@ -45,12 +45,15 @@ struct s3_pushing {
 	size_t envelope_len; /* 0: none */
 	int64_t
 	    base; /* ns: everything that counts stays locked at least half of it from a push on */
+	/* Before anything of the archive leaves, where frames are missing: an error ends it. May be NULL. */
+	int (*may_leave)(void *user, struct cof_diag *diag);
 	int (*save)(void *user, const struct cof_buf *note, struct cof_diag *diag);
 	void (*progress)(void *user, uint64_t done, uint64_t total); /* bytes; may be NULL */
 	void *user;
 };
 struct s3_pushed {
-	uint64_t size, frames, bytes, objects; /* of the head; what was missing */
+	uint64_t size, from;            /* of the head; frames that were there */
+	uint64_t frames, bytes, objects; /* that were missing */
 	uint64_t extended, held, released;     /* locks made longer, holds set and lifted */
 	bool nothing;                          /* was missing */
 };

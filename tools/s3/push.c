@@ -423,8 +423,12 @@ static int push(struct push *u)
 	if (r < 0)
 		return r;
 	u->ret->size = u->head.size;
+	u->ret->from = before;
 	u->ret->frames = u->head.size - before;
-	r = put_first(u);
+	if (u->p->may_leave && u->ret->frames)
+		r = u->p->may_leave(u->p->user, u->diag);
+	if (r == 0)
+		r = put_first(u);
 	if (r == 0)
 		r = put_log(u);
 	if (r == 0)

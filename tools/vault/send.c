@@ -128,6 +128,7 @@ static int get_resume(struct sending *t)
 		return cof_fail(t->diag, -EPROTO, "RESUME is malformed");
 	t->have = cof_get_le64(body.data);
 	t->address = cof_get_le64(body.data + 8);
+	t->ret->from = t->have;
 	return vault_source_seek(t->s, t->have, t->address, t->diag);
 }
 

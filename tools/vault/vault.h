@@ -153,7 +153,8 @@ struct vault_progress {
 int vault_state_about(const struct cof_buf *state, char **ret);
 
 struct vault_sent {
-	uint64_t size, frames, bytes; /* of the head; frames and bytes that were missing */
+	uint64_t size, from;	      /* of the head; frames that the receiver had */
+	uint64_t frames, bytes;	      /* that were sent */
 	bool nothing;		      /* was missing; known before meet is called, as far as heads tell */
 	unsigned refusal;	      /* enum vault_refusal; 0: none */
 	char *notices;		      /* lines for the operator; malloc'ed, or NULL */
