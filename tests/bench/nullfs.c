@@ -4,11 +4,13 @@
  * reads give zeros. It is the floor that every FUSE filesystem stands on, and the peer that our
  * ratios are against. Flat, at most MAX_FILES files.
  *
- *   nullfs MOUNTPOINT [cached|uring|sync FILE]      in the foreground until unmounted
+ *   nullfs MOUNTPOINT [cached|uring|sync FILE|bare DIR|bare-uring DIR|bare-cached DIR]      in the foreground until unmounted
  *
  * With "sync" what is written goes to the disk, to one file that was written before, and nothing is
  * done besides: an fsync or an O_DSYNC write is answered once an fdatasync of that file covers it, and
  * one such answers all that wait. What group commit through FUSE reaches at best.
+ *
+ * With "bare" what is written is sealed, chained and given to the kernel, as bare.h says.
  *
  * With "uring" requests come over io_uring, by the same code as the archive's; it ends when the
  * kernel does not offer that, so that nothing else is measured.
@@ -17,6 +19,7 @@
 #define FUSE_USE_VERSION 314
 #endif
 #include "fs/mount/uring.h"
+#include "tests/bench/bare.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +33,7 @@
 
 #define MAX_FILES 65536
 #define TIMEOUT 3600.0
+#define BARE_LOG (UINT64_C(4) << 30)
 
 static struct {
 	char name[64];
@@ -37,7 +41,7 @@ static struct {
 } files[MAX_FILES];
 static _Atomic unsigned count;
 static pthread_mutex_t names = PTHREAD_MUTEX_INITIALIZER;
-static int cached;
+static int cached, bare;
 static char zeros[1 << 20];
 
 /* ---- group commit ---- */
@@ -222,12 +226,27 @@ static void null_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t n
 {
 	if (off + (off_t)n > files[ino - 2].size)
 		files[ino - 2].size = off + (off_t)n;
-	if (disk.fd >= 0 && keep(buf, n))
+	if ((bare && bare_keep(ino, (uint64_t)off, buf, n, (uint32_t)fuse_req_ctx(req)->pid)) || (disk.fd >= 0 && keep(buf, n)))
 		fuse_reply_err(req, EIO);
 	else if (disk.fd >= 0 && fi->flags & O_DSYNC)
 		park(req, n);
 	else
 		fuse_reply_write(req, n);
+}
+
+/* Into memory that the thread keeps. */
+static void read_bare(fuse_req_t req, fuse_ino_t ino, size_t n, off_t off)
+{
+	static __thread char *buf;
+	int err;
+
+	if (!buf)
+		buf = aligned_alloc(4096, sizeof(zeros));
+	err = buf ? bare_fetch(ino, (uint64_t)off, buf, n) : ENOMEM;
+	if (err)
+		fuse_reply_err(req, err);
+	else
+		fuse_reply_buf(req, buf, n);
 }
 
 static void null_read(fuse_req_t req, fuse_ino_t ino, size_t n, off_t off, struct fuse_file_info *fi)
@@ -239,6 +258,10 @@ static void null_read(fuse_req_t req, fuse_ino_t ino, size_t n, off_t off, struc
 		left = 0;
 	if (n > sizeof(zeros))
 		n = sizeof(zeros);
+	if (bare && cached) {
+		read_bare(req, ino, (off_t)n < left ? n : (size_t)left, off);
+		return;
+	}
 	fuse_reply_buf(req, zeros, (off_t)n < left ? n : (size_t)left);
 }
 
@@ -343,11 +366,14 @@ int main(int argc, char **argv)
 	int r = 1, over_uring;
 
 	if (argc < 2) {
-		fprintf(stderr, "nullfs MOUNTPOINT [cached|uring|sync FILE]\n");
+		fprintf(stderr, "nullfs MOUNTPOINT [cached|uring|sync FILE|bare DIR|bare-uring DIR|bare-cached DIR]\n");
 		return 2;
 	}
-	over_uring = argc > 2 && !strcmp(argv[2], "uring");
-	cached = argc > 2 && !strcmp(argv[2], "cached");
+	over_uring = argc > 2 && (!strcmp(argv[2], "uring") || !strcmp(argv[2], "bare-uring"));
+	bare = argc > 3 && !strncmp(argv[2], "bare", 4);
+	if (bare && bare_open(argv[3], BARE_LOG))
+		return 1;
+	cached = argc > 2 && (!strcmp(argv[2], "cached") || !strcmp(argv[2], "bare-cached"));
 	if (argc > 3 && !strcmp(argv[2], "sync") && open_disk(argv[3])) {
 		perror(argv[3]);
 		return 1;

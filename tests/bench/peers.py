@@ -166,10 +166,44 @@ class NullSync(Null):
         self.spawn(tool("tests/bench/nullfs"), self.dir, "sync", os.path.join(self.base, "log"))
 
 
+class Bare(Null):
+    """The same, but each write is sealed, chained and given to the kernel: what the design does not go without, and no more."""
+    name = "bare"
+    mode = ["bare"]
+
+    def start(self):
+        log = os.path.join(self.base, "log")
+        os.makedirs(log)
+        self.spawn(tool("tests/bench/nullfs"), self.dir, *self.mode, log)
+
+
 class NullUring(Null):
     """The same over io_uring. Its threads choose their processors: that of the caller."""
     name = "null-uring"
     mode = ["uring"]
+    lacks = staticmethod(no_uring)
+
+    def start(self):
+        super().start()
+        self.pid = None
+
+
+class BareCached(Bare):
+    """The same with the kernel's page cache and the read-ahead that an archive's mount asks for."""
+    name = "bare-cached"
+    direct = False
+    mode = ["bare-cached"]
+
+    def start(self):
+        super().start()
+        device = os.stat(self.dir).st_dev
+        with open("/sys/class/bdi/%d:%d/read_ahead_kb" % (os.major(device), os.minor(device)), "w") as f:
+            f.write("2048")
+
+
+class BareUring(Bare):
+    name = "bare-uring"
+    mode = ["bare-uring"]
     lacks = staticmethod(no_uring)
 
     def start(self):
@@ -277,4 +311,4 @@ class CofferUring(Coffer):
             sys.exit("bench: coffer-uring is not mounted over io_uring")
 
 
-KINDS = (Ext4, Sealed, Null, NullCached, NullSync, NullUring, Gocryptfs, Securefs, CofferUring, Coffer)
+KINDS = (Ext4, Sealed, Null, NullCached, NullSync, NullUring, Bare, BareCached, BareUring, Gocryptfs, Securefs, CofferUring, Coffer)

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/bench/bare.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "crypto/crypto.h"
+#include "crypto/leaves.h"
+#include "fs/io/io.h"
+#include "fs/log/log.h"
+
+#define SMALL 8192u
+#define OBJECTS 65536u
+#define KEPT_FROM 65536u /* bytes of a frame that can be read again */
+#define SPAN (2u << 20)  /* of the log, read at once */
+#define KNOWN 64u /* writers that a thread remembers */
+#define TURNS 200u
+#define TRACKED 4096u /* frames between the first that is not written and the last that is */
+
+struct writer {
+	uint32_t tid;
+	int comm;
+	char name[64];
+};
+
+static struct {
+	struct cof_file *file;
+	struct cof_leaves *leaves;
+	uint64_t bytes;
+	_Atomic uint64_t counter;
+	_Atomic uint64_t in[TRACKED]; /* number + 1 of the frame that is with the kernel, by its number */
+	_Atomic uint64_t written; /* all frames before it are with the kernel */
+	pthread_mutex_t chain; /* guards the rest */
+	uint64_t sequence, used;
+	uint8_t previous[COF_HASH], key[COF_KEY];
+} it = {.chain = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP};
+
+/* Where the large frames of an object are, in order; written by its one writer, and read when that is done. */
+static struct {
+	struct piece {
+		uint64_t position, address, end;
+	} * piece;
+	size_t n, room;
+} objects[OBJECTS];
+
+/* Of each thread, so that nothing is locked for them. */
+static __thread struct writer writers[KNOWN];
+static __thread struct cof_aead *aead;
+static __thread uint8_t *large, *span;
+
+int bare_open(const char *dir, uint64_t bytes)
+{
+	struct cof_diag diag = {""};
+	struct cof_io *io;
+	int r = cof_crypto_init(1 << 20, &diag);
+
+	it.bytes = bytes;
+	if (r == 0)
+		r = cof_leaves_new((unsigned)COF_MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L), &it.leaves);
+	if (r == 0)
+		r = cof_io_plain(dir, &io, &diag);
+	if (r == 0)
+		r = cof_io_create(io, "log", &it.file);
+	if (r == 0)
+		r = cof_io_allocate(it.file, 0, bytes);
+	if (r == 0)
+		r = cof_io_sync(it.file);
+	if (r == 0)
+		cof_io_map(it.file);
+	else
+		fprintf(stderr, "%s: %s %s\n", dir, strerror(-r), diag.text);
+	return r;
+}
+
+/* The name of the writer's task, as it is now. */
+static bool who(uint32_t tid)
+{
+	struct writer *w = &writers[tid % KNOWN];
+	char path[64], name[64];
+	ssize_t n;
+
+	if (w->tid != tid) {
+		if (w->tid)
+			close(w->comm);
+		snprintf(path, sizeof(path), "/proc/%u/comm", tid);
+		*w = (struct writer){.tid = tid, .comm = open(path, O_RDONLY | O_CLOEXEC)};
+		n = pread(w->comm, w->name, sizeof(w->name) - 1, 0);
+		return n > 0;
+	}
+	n = pread(w->comm, name, sizeof(name) - 1, 0);
+	return n > 0 && memcmp(name, w->name, (size_t)n) == 0;
+}
+
+static uint8_t *room(size_t n, uint8_t small[SMALL])
+{
+	static const uint8_t key[COF_KEY] = "a key that guards nothing at all";
+
+	if (!aead && cof_aead_new(key, &aead) < 0)
+		return NULL;
+	if (n <= SMALL)
+		return small;
+	if (!large)
+		large = malloc(COF_FRAME_LENGTH_MAX + COF_TAG * cof_frame_chunks(COF_FRAME_LENGTH_MAX));
+	return large;
+}
+
+/* Where its bytes go. */
+static uint64_t link_frame(struct cof_frame *f, uint8_t header[COF_FRAME_HEADER])
+{
+	uint64_t at;
+
+	pthread_mutex_lock(&it.chain);
+	f->record_time = cof_now(CLOCK_REALTIME);
+	f->sequence = it.sequence++;
+	cof_frame_encode(f, header);
+	cof_seal_tag(it.key, header, it.previous, f->seal_tag);
+	cof_frame_encode(f, header);
+	cof_frame_leaf(header, it.previous, it.previous);
+	if (it.used + COF_FRAME_HEADER + f->stored > it.bytes)
+		it.used = 0;
+	at = it.used;
+	it.used += COF_FRAME_HEADER + f->stored;
+	pthread_mutex_unlock(&it.chain);
+	return at;
+}
+
+/* A frame counts once those before it are with the kernel: without them a killed daemon would lose it. */
+static void await_order(uint64_t sequence)
+{
+	unsigned turns = 0;
+	uint64_t at;
+
+	atomic_store_explicit(&it.in[sequence % TRACKED], sequence + 1, memory_order_release);
+	while ((at = atomic_load(&it.written)) <= sequence) {
+		if (atomic_load_explicit(&it.in[at % TRACKED], memory_order_acquire) == at + 1)
+			(void)atomic_compare_exchange_strong(&it.written, &at, at + 1);
+		else if (++turns > TURNS)
+			sched_yield();
+#ifdef __x86_64__
+		else
+			__builtin_ia32_pause();
+#endif
+	}
+}
+
+static bool learn(uint64_t object, uint64_t position, uint64_t n, uint64_t address)
+{
+	if (objects[object % OBJECTS].n == objects[object % OBJECTS].room) {
+		size_t more = objects[object % OBJECTS].room * 2 + 64;
+		void *p = realloc(objects[object % OBJECTS].piece, more * sizeof(struct piece));
+
+		if (!p)
+			return false;
+		objects[object % OBJECTS].piece = p;
+		objects[object % OBJECTS].room = more;
+	}
+	objects[object % OBJECTS].piece[objects[object % OBJECTS].n++] = (struct piece){position, address, position + n};
+	return true;
+}
+
+int bare_keep(uint64_t object, uint64_t position, const void *p, size_t n, uint32_t tid)
+{
+	static const uint8_t id[16];
+	uint8_t small[SMALL], header[COF_FRAME_HEADER];
+	uint32_t chunks = cof_frame_chunks((uint32_t)n);
+	uint8_t *out = room(n + COF_TAG * chunks, small);
+	uint64_t at;
+	int r;
+	struct cof_frame f = {.type = COF_APPEND,
+			      .version = 1,
+			      .object = object,
+			      .position = position,
+			      .length = (uint32_t)n,
+			      .mount = 1,
+			      .counter = atomic_fetch_add(&it.counter, chunks)};
+
+	if (!out || !who(tid) || n > COF_FRAME_LENGTH_MAX ||
+	    cof_payload_seal_shared(&f, aead, id, NULL, 0, p, out, it.leaves, NULL) < 0)
+		return EIO;
+	const struct iovec v[] = {{header, sizeof(header)}, {out, f.stored}};
+	at = link_frame(&f, header);
+	r = cof_io_writev(it.file, v, 2, at);
+	await_order(f.sequence);
+	return n >= KEPT_FROM && !learn(object, position, n, at) ? ENOMEM : -r;
+}
+
+/* What of a frame, whose bytes lie at raw, is wanted: from *position to end. Other chunks are not opened. */
+static int open_frame(const uint8_t *raw, uint64_t *position, uint64_t end, uint8_t **out)
+{
+	static const uint8_t id[16];
+	uint8_t none[COF_HASH];
+	struct cof_frame f;
+	int r = cof_frame_decode(raw, &f, NULL);
+
+	cof_sha256(NULL, 0, none);
+	for (uint32_t k = 0; r == 0 && k < cof_frame_chunks(f.length) && *position < end; k++) {
+		uint64_t at = f.position + (uint64_t)k * COF_CHUNK, to = COF_MIN(at + COF_CHUNK, f.position + f.length);
+		bool whole = *position == at && end >= to;
+		size_t n = (size_t)(COF_MIN(to, end) - *position);
+
+		if (*position >= to)
+			continue;
+		r = cof_payload_open_chunk(&f, aead, id, none, k, raw + COF_FRAME_HEADER + (size_t)k * (COF_CHUNK + COF_TAG),
+					   whole ? *out : large);
+		if (!whole)
+			memcpy(*out, large + (*position - at), n);
+		*position += n;
+		*out += n;
+	}
+	return r;
+}
+
+int bare_fetch(uint64_t object, uint64_t position, void *p, size_t n)
+{
+	const struct piece *piece = objects[object % OBJECTS].piece;
+	size_t i = 0, have = 0, last = objects[object % OBJECTS].n;
+	uint64_t end = position + n, base = 0;
+	uint8_t *out = p, small[SMALL];
+
+	if (!room(SMALL + 1, small) || (!span && !(span = malloc(SPAN))))
+		return ENOMEM;
+	while (i < last && piece[i].end <= position)
+		i++;
+	for (; i < last && position < end; i++) {
+		uint64_t size = COF_FRAME_HEADER + (piece[i].end - piece[i].position) + COF_TAG * cof_frame_chunks((uint32_t)(piece[i].end - piece[i].position));
+
+		if (piece[i].address < base || piece[i].address + size > base + have) {
+			base = piece[i].address;
+			if (cof_io_read(it.file, span, COF_MIN((size_t)SPAN, (size_t)(end - position) + (end - position) / 64 + 4096 + size), base, &have) < 0 ||
+			    have < size)
+				return EIO;
+		}
+		if (open_frame(span + (piece[i].address - base), &position, end, &out) < 0)
+			return EIO;
+	}
+	return position < end ? EIO : 0;
+}
