@@ -21,6 +21,9 @@
 #define COF_PROOF_CONFIRM "confirm" /* the share came, and is kept: counts in the epoch's document */
 #define COF_PROOF_DRILL "drill"
 
+/* What is encrypted for a full drill begins so, and is no key: behind it 64 random hexadecimal digits and a newline. */
+#define COF_CANARY "coffer/1 canary\n"
+
 /* purpose: 1 to 16 of a-z. */
 void cof_proof_challenge(const char *purpose, char out[COF_PROOF_CHALLENGE]);
 /* Whether text is a challenge for this purpose; NULL: for any. */

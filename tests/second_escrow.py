@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Of the second reader: the records of escrow (docs/format.md 10.1). Who permitted them second_people.py judges."""
+import base64
+import re
 import struct
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from second_format import need
 
@@ -15,6 +20,7 @@ WITH_FILE = {"scheme", "epoch", "key", "rotated"}
 class Escrow:
     def __init__(self):
         self.records, self.keys, self.epochs, self.revoked, self.used = {}, {}, set(), set(), set()
+        self.drills, self.answered = {}, set()  # begun: object, nonce, by what it is judged, epoch, custodian; those that ended rightly
 
     def take(self, f, v, private, names):
         """v, private: the fields of both parts by tag, as bytes."""
@@ -24,7 +30,7 @@ class Escrow:
         need(190 in v and 191 in v and 0 < v[190][0] < len(WHAT), f.where, "is no record of escrow that is known")
         what, shelf = WHAT[v[190][0]], struct.unpack("<Q", v[191])[0]
         need(names.get(shelf, f).parent == 1, f.where, "is on no shelf")
-        need(what == "epoch-valid" or (f.object != 0) == (what in WITH_FILE), f.where, "has a file, or lacks one")
+        need(what in ("epoch-valid", "drill") or (f.object != 0) == (what in WITH_FILE), f.where, "has a file, or lacks one")
         if f.object:
             n = names.get(f.object, f)
             need(n.state != "open" and n.parent == shelf, f.where, "is about no committed file of its shelf")
@@ -46,9 +52,40 @@ class Escrow:
             need(of and of[190] == b"\x07" and of[194] == v[194], f.where, "names no release of its key")
             need(what == "failed" or v[199] not in self.used, f.where, "uses a release twice")
             self.used |= {v[199]} if what == "recovered" else set()
+        if what == "drill":
+            self.drill(f, v, private, epoch)
         if what == "revoked" and 194 not in v:
             self.revoked.add(epoch)
         self.records[f.sequence] = v
 
+    def drill(self, f, v, private, epoch):
+        need(epoch in self.epochs, f.where, "is a drill of an epoch that never was in force")
+        need((199 in v) == (200 in v), f.where, "ends a drill, or begins one")
+        if 199 not in v:
+            need(206 not in v and 207 not in v and 209 not in private, f.where, "begins a drill with what ends it")
+            need(f.object or private[208] and private[201], f.where, "begins a drill with nothing")
+            need(not f.object or epoch not in self.revoked, f.where, "is a canary of a revoked epoch")
+            need(re.fullmatch("[0-9a-f]{64}", private[203].decode()), f.where, "does not say by what the answer is judged")
+            need(f.object or private[208] not in [d[1] for d in self.drills.values()], f.where, "gives out a nonce twice")
+            self.drills[f.sequence] = (f.object, private.get(208), private[203].decode(), epoch, private.get(201))
+            return
+        begun = struct.unpack("<Q", v[199])[0]
+        need(begun in self.drills, f.where, "ends no drill")
+        canary, nonce, detail, of, name = self.drills[begun]
+        need(of == epoch and 207 in v, f.where, "ends a drill of another epoch, or does not say how long it took")
+        if v[200] != b"\x01":
+            need(v[200] == b"\x02" and 202 in private, f.where, "failed without a reason")
+            return
+        need(begun not in self.answered, f.where, "answers what was answered")
+        self.answered.add(begun)
+        if not canary:
+            need(private.get(201) == name, f.where, "is the answer of another custodian")
+            try:
+                Ed25519PublicKey.from_public_bytes(bytes.fromhex(detail)).verify(
+                    base64.b64decode(private[209], validate=True), b"coffer/1 share proof\n" + nonce + b"\n")
+            except InvalidSignature:
+                need(False, f.where, "proves nothing")
+
     def count(self):
-        return {"records": len(self.records), "keys": len(self.keys), "epochs": len(self.epochs), "recovered": len(self.used)}
+        return {"records": len(self.records), "keys": len(self.keys), "epochs": len(self.epochs), "recovered": len(self.used),
+                "drills": len(self.answered)}

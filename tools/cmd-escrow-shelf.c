@@ -13,6 +13,7 @@
 
 #define SECURE_BYTES (8u << 20)
 #define SCHEME_MAX (128u << 10)
+#define DETAIL_MAX 16384 /* bytes of that field */
 /* Never ends by itself, and a quorum may end it at any time: what destroys a key destroys all of it. */
 #define POLICY "record_kind = key escrow\nretention = infinite\nmode = governance\n"
 
@@ -34,8 +35,14 @@ static int finish(struct setting *s, int r, struct cof_diag *diag)
 static int set_detail(const struct cof_scheme *s, struct cof_json *record)
 {
 	cof_autojson struct cof_json *report = cof_json_object();
+	struct cof_json *names = cof_json_array();
 	int r = cof_scheme_report(s, report);
 
+	for (unsigned i = 0; i < s->n_custodians; i++)
+		cof_json_append(names, cof_json_new_str(s->custodian[i].name));
+	cof_json_set(report, "custodians", names);
+	if (r == 0 && strlen(cof_json_text(report, false)) > DETAIL_MAX) /* status makes it anew from the scheme */
+		cof_json_set(report, "lost_pairs", cof_json_array());
 	if (r == 0)
 		cof_json_set_str(record, "detail", cof_json_text(report, false));
 	cof_json_set_str(record, "name", s->name);

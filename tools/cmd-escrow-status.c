@@ -4,6 +4,7 @@
  * whose hands suffice to steal it; and every key, token and who can reach it.
  */
 #include "tools/coffer.h"
+#include "tools/escrow-drills.h"
 #include "tools/escrow-due.h"
 #include "tools/escrow-ledger.h"
 #include "tools/output.h"
@@ -23,6 +24,8 @@ static const struct tool_option options[] = {
 struct telling {
 	struct escrow_shelf shelf;
 	struct ledger ledger;
+	struct cof_profile policy;
+	struct escrow_drills *drills; /* of each epoch */
 	bool json, alarm;
 	struct cof_json *out; /* json: the object */
 };
@@ -95,9 +98,44 @@ static void say_epoch(const struct telling *t, const struct ledger_epoch *e, con
 	for (size_t i = 0; i < cof_json_count(cof_json_get(report, "revoked_with_share")); i++)
 		printf("  %s was revoked and still has a share, as far as anybody said\n",
 		       cof_json_value_str(cof_json_at(cof_json_get(report, "revoked_with_share"), i)));
+	printf("  a recovery was tried %.10s, all shares were shown %.10s\n", *ledger_text(report, "last_drill") ? ledger_text(report, "last_drill") : "never",
+	       *ledger_text(report, "shares_proven") ? ledger_text(report, "shares_proven") : "when it was made");
+	if (cof_json_bool(report, "drill_overdue") || cof_json_bool(report, "drill_late"))
+		printf("  %s%s: coffer escrow due%s\n", colour(RED), cof_json_bool(report, "drill_overdue") ? "a drill is overdue" : "the last recovery took longer than was promised", colour(PLAIN));
 	if (escrow_renewal_due(&t->ledger, e))
 		printf("  %sa key was recovered: its secret was in one place then. A new epoch is due, and the keys go to it%s\n", colour(RED),
 		       colour(PLAIN));
+}
+
+/* One of each epoch of the ledger. */
+static int judge_drills(struct telling *t)
+{
+	int r = 0;
+
+	t->drills = calloc(t->ledger.n_epochs + 1, sizeof(*t->drills));
+	if (!t->drills)
+		return -ENOMEM;
+	for (size_t i = 0; r == 0 && i < t->ledger.n_epochs; i++)
+		r = escrow_drills_of(&t->ledger, &t->ledger.epoch[i], &t->policy, &t->drills[i]);
+	return r;
+}
+
+/* When a quorum recovered a canary of its epoch, and since when all its custodians showed to have their shares. */
+static void set_drills(const struct telling *t, const struct ledger_epoch *e, struct cof_json *o)
+{
+	const struct escrow_drills *d;
+	bool due;
+
+	if (!e)
+		return;
+	d = &t->drills[e - t->ledger.epoch];
+	due = escrow_drills_wanted(&t->ledger, e);
+	if (d->full != INT64_MIN)
+		cof_json_set_time(o, "last_drill", d->full);
+	if (d->shares_last != INT64_MIN)
+		cof_json_set_time(o, "shares_proven", d->shares_last);
+	cof_json_set_bool(o, "drill_overdue", due && COF_MIN(d->shares_due, d->full_due) < cof_now(CLOCK_REALTIME));
+	cof_json_set_bool(o, "drill_late", due && escrow_drills_late(d));
 }
 
 static int report_on(struct telling *t, const struct ledger_epoch *e, struct cof_json *report, struct cof_diag *diag)
@@ -122,8 +160,10 @@ static int report_on(struct telling *t, const struct ledger_epoch *e, struct cof
 		cof_json_set_bool(report, "recoverable", still_suffices(t, e, &doc.scheme, &gone));
 	cof_json_set_uint(report, "shares_destroyed", gone);
 	cof_json_set_bool(report, "renewal_due", escrow_renewal_due(&t->ledger, e));
+	set_drills(t, e, report);
 	t->alarm |= r == 0 && !e->rehearsal && escrow_ledger_keys(&t->ledger, e->epoch_key) && (!cof_json_bool(report, "dispersed") || !cof_json_bool(report, "recoverable") ||
 							    escrow_renewal_due(&t->ledger, e));
+	t->alarm |= cof_json_bool(report, "drill_overdue") || cof_json_bool(report, "drill_late");
 	cof_epoch_done(&doc);
 	return r;
 }
@@ -158,21 +198,6 @@ static int status(struct telling *t, struct cof_diag *diag)
 
 /* ---- inventory ---- */
 
-/* When the shares of its epoch were last tried. */
-static const char *last_drill(const struct telling *t, const struct ledger_key *k)
-{
-	const char *when = "";
-
-	for (size_t i = 0; i < t->ledger.n_records; i++) {
-		const struct cof_json *o = t->ledger.record[i];
-
-		if (!strcmp(ledger_text(o, "what"), "drill") && (uint32_t)ledger_number(o, "epoch") == k->epoch &&
-		    strcmp(ledger_text(o, "outcome"), "failure") != 0)
-			when = ledger_text(o, "time");
-	}
-	return when;
-}
-
 static unsigned files_of(const struct telling *t, const struct ledger_key *k)
 {
 	unsigned n = 1;
@@ -202,7 +227,7 @@ static void tell_key(const struct telling *t, const struct ledger_key *k, struct
 	cof_json_set_bool(o, "revoked", k->revoked);
 	if (cof_json_str(k->o, "retain_until"))
 		cof_json_set_str(o, "retain_until", cof_json_str(k->o, "retain_until"));
-	cof_json_set_str(o, "last_drill", last_drill(t, k));
+	set_drills(t, escrow_ledger_epoch_of(&t->ledger, k), o);
 	cof_json_set_uint(o, "files", files_of(t, k));
 }
 
@@ -286,10 +311,17 @@ static int run(const struct verb *self, int argc, char **argv)
 	if (r == 0)
 		r = escrow_ledger_load(&t.shelf, lists, &t.ledger, &diag);
 	if (r == 0)
+		r = escrow_policy(&t.shelf, &t.policy, &diag);
+	if (r == 0)
+		r = judge_drills(&t);
+	if (r == 0)
 		r = lists ? inventory(&t, &diag) : status(&t, &diag);
 	if (r == 0 && t.json)
 		r = print_json(t.out, true);
 	cof_json_free(t.out);
+	for (size_t i = 0; t.drills && i < t.ledger.n_epochs; i++)
+		escrow_drills_done(&t.drills[i]);
+	free(t.drills);
 	escrow_ledger_done(&t.ledger);
 	r = escrow_close(&t.shelf, r, &diag);
 	if (r < 0 && !*diag.text)

@@ -203,5 +203,5 @@ const struct verb verb_escrow = {
     .run = run,
     .takes_files = true,
     .actions = "epoch confirm sheet kit check seal init accept put list show status inventory recover rotate reshare revoke enroll "
-	       "destroyed",
+	       "destroyed drill schedule due",
 };

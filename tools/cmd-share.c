@@ -41,7 +41,7 @@ struct sharing {
 	unsigned n_fds, idle;
 	uint8_t to[COF_AGE_RECIPIENTS][COF_AGE_KEY];
 	size_t n_to;
-	bool reveal, json;
+	bool reveal, json, canary;
 	struct cof_epoch epoch;
 	bool have_epoch;
 	char *words; /* secure memory */
@@ -151,24 +151,7 @@ static int prove(struct sharing *s, struct cof_diag *diag)
 
 /* ---- a quorum ---- */
 
-static int write_new(const char *path, const void *p, size_t n, struct cof_diag *diag)
-{
-	cof_autoclose int fd = -1;
-	int r = secret_file_make(path, "result", &fd, diag);
-
-	if (r < 0)
-		return r;
-	r = cof_write_all(fd, p, n);
-	if (r == 0)
-		r = secret_file_sync(fd, path);
-	if (r < 0) {
-		unlink(path);
-		return cof_fail(diag, r, "cannot write %s: %s", path, strerror(-r));
-	}
-	return 0;
-}
-
-static int deliver(const struct sharing *s, const uint8_t (*identity)[COF_AGE_KEY], struct cof_diag *diag)
+static int deliver(struct sharing *s, const uint8_t (*identity)[COF_AGE_KEY], struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf file = {0}, again = {0};
 	void *plain = NULL;
@@ -186,7 +169,8 @@ static int deliver(const struct sharing *s, const uint8_t (*identity)[COF_AGE_KE
 	if (s->n_to)
 		r = cof_age_encrypt((const uint8_t(*)[COF_AGE_KEY])s->to, s->n_to, plain, n, NULL, &again);
 	if (r == 0)
-		r = write_new(s->output, s->n_to ? again.data : plain, s->n_to ? again.len : n, diag);
+		r = secret_file_write(s->output, "result", s->n_to ? again.data : plain, s->n_to ? again.len : n, diag);
+	s->canary = r == 0 && n >= sizeof(COF_CANARY) - 1 && !memcmp(plain, COF_CANARY, sizeof(COF_CANARY) - 1);
 	cof_secret_free(plain);
 	return r;
 }
@@ -215,7 +199,9 @@ static int combine(struct sharing *s, struct cof_diag *diag)
 
 	if (r == 0)
 		r = s->reveal ? reveal(*identity) : deliver(s, (const uint8_t(*)[COF_AGE_KEY])identity, diag);
-	if (r == 0 && !s->epoch.rehearsal)
+	if (r == 0 && s->canary)
+		fprintf(stderr, "This was a drill's canary, no key: %s goes back to where it came from (coffer escrow drill --recovered).\n", s->output);
+	else if (r == 0 && !s->epoch.rehearsal)
 		fprintf(stderr, "This was a recovery: a new epoch and new shares are due now (docs/escrow.md).\n");
 	return r;
 }

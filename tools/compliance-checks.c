@@ -377,7 +377,8 @@ static void check_drills(struct looked *l)
 
 static void check_restore(struct looked *l)
 {
-	check_dates(l, "escrow_drill restore_drill");
+	if (!drills_failed(l))
+		check_dates(l, "escrow_drill escrow_full_drill restore_drill");
 }
 
 /* ---- the rows, with the clauses of each source ---- */

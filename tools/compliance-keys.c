@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is looked at for the rules about keys that are kept for others, R20 to R28, by the records of escrow. */
 #include "tools/compliance.h"
+#include "tools/escrow-drills.h"
 #include "tools/escrow-due.h"
 
 #include <stdio.h>
@@ -129,4 +130,48 @@ void check_single_use(struct looked *l)
 		SAY(l, MANUAL, INVENTORY, "a key that is for both uses is refused, and what somebody decided is in the record; of %zu keys those that "
 					  "their module wrapped are opaque, and for you to look at",
 		    l->f->escrow.n_keys);
+}
+
+/* ---- drills ---- */
+
+#define SCHEDULE "coffer escrow schedule STORE"
+
+static bool one_failed(struct looked *l, const struct escrow_drills *d)
+{
+	int64_t promised = d->promised ? d->promised : l->p->escrow_time;
+	char took[32], wanted[32];
+
+	for (unsigned i = 0; i < d->n; i++)
+		if (d->custodian[i].failed != INT64_MIN) {
+			SAY(l, FAIL, SCHEDULE, "the last answer of %s for epoch %u was refused: %.200s", d->custodian[i].name, d->epoch->number,
+			    d->custodian[i].reason);
+			return true;
+		}
+	if (d->full_failed != INT64_MIN) {
+		SAY(l, FAIL, SCHEDULE, "the last full drill of epoch %u failed: %.200s", d->epoch->number, d->full_reason);
+		return true;
+	}
+	if (d->full == INT64_MIN || !promised || d->took <= promised)
+		return false;
+	cof_duration_text(d->took, took);
+	cof_duration_text(promised, wanted);
+	SAY(l, FAIL, SCHEDULE, "the last full drill of epoch %u took %s; promised are %s", d->epoch->number, took, wanted);
+	return true;
+}
+
+bool drills_failed(struct looked *l)
+{
+	const struct ledger *e = &l->f->escrow;
+	bool failed = false;
+
+	for (size_t i = 0; !failed && i < e->n_epochs; i++) {
+		struct escrow_drills d;
+
+		if (!escrow_drills_wanted(e, &e->epoch[i]))
+			continue;
+		if (escrow_drills_of(e, &e->epoch[i], l->p, &d) == 0)
+			failed = one_failed(l, &d);
+		escrow_drills_done(&d);
+	}
+	return failed;
 }

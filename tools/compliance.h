@@ -48,6 +48,8 @@ void check_dispersal(struct looked *l);
 void check_ceremonies(struct looked *l);
 void check_inventory(struct looked *l);
 void check_single_use(struct looked *l);
+/* R27: the last drill of something went wrong, or took longer than was promised: said, and true. Dates are not its affair. */
+bool drills_failed(struct looked *l);
 
 /* compliance-elsewhere.c */
 void check_archived(struct looked *l);

@@ -87,14 +87,20 @@ static struct cof_json *args_of(const struct escrow_shelf *s)
 	return args;
 }
 
-int escrow_record(struct escrow_shelf *s, struct cof_json *record, uint64_t *ret_sequence, struct cof_diag *diag)
+int escrow_record_told(struct escrow_shelf *s, struct cof_json *record, struct cof_json **ret, struct cof_diag *diag)
 {
-	cof_autojson struct cof_json *args = args_of(s), *o = NULL;
-	int64_t sequence = 0;
-	int r;
+	cof_autojson struct cof_json *args = args_of(s);
 
 	cof_json_set(args, "record", cof_json_ref(record));
-	r = people_ask_one(&s->ask, "escrow-record", args, &o, diag);
+	return people_ask_one(&s->ask, "escrow-record", args, ret, diag);
+}
+
+int escrow_record(struct escrow_shelf *s, struct cof_json *record, uint64_t *ret_sequence, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *o = NULL;
+	int64_t sequence = 0;
+	int r = escrow_record_told(s, record, &o, diag);
+
 	if (r == 0 && ret_sequence && cof_json_int(o, "sequence", &sequence) == 0)
 		*ret_sequence = (uint64_t)sequence;
 	return r;

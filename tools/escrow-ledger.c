@@ -19,7 +19,7 @@ int64_t ledger_number(const struct cof_json *o, const char *key)
 }
 
 /* An event of an archive says it with a word before. */
-static const char *what_of(const struct cof_json *o)
+const char *ledger_what(const struct cof_json *o)
 {
 	const char *event = ledger_text(o, "event");
 
@@ -200,7 +200,7 @@ static void about_key(struct ledger *l, const char *what, struct cof_json *o)
 int escrow_ledger_add(struct ledger *l, struct cof_json *record)
 {
 	struct cof_json **q = l->record;
-	const char *what = what_of(record);
+	const char *what = ledger_what(record);
 	struct ledger_epoch *e;
 
 	if (!(l->n_records & (l->n_records + 1))) { /* one less than a power of two, as the room is */
@@ -340,7 +340,7 @@ static bool revoked_by(const struct ledger *l, const char *custodian, uint64_t e
 	bool revoked = false;
 
 	for (size_t i = 0; i < l->n_records; i++) {
-		const char *what = what_of(l->record[i]);
+		const char *what = ledger_what(l->record[i]);
 
 		if (strcmp(ledger_text(l->record[i], "name"), custodian) != 0)
 			continue;

@@ -76,6 +76,7 @@ struct ledger_shut_out {
 	const struct ledger_epoch *epoch;
 };
 bool escrow_ledger_shuts_out(void *user, const char *custodian);
+const char *ledger_what(const struct cof_json *o); /* "key": of a record, or of the event that is made of it */
 const char *ledger_text(const struct cof_json *o, const char *key); /* "" where there is none */
 int64_t ledger_number(const struct cof_json *o, const char *key);   /* 0 */
 

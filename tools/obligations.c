@@ -4,6 +4,7 @@
  * and CRLs of CAs by the certificates that are archived.
  */
 #include "tools/obligations.h"
+#include "tools/escrow-drills.h"
 #include "tools/escrow-due.h"
 
 #include <stdio.h>
@@ -21,7 +22,8 @@ static const struct {
     EACH(report, "R18", "report to the head"),
     EACH(report_yearly, "R18", "yearly report to the head"),
     EACH(audit, "R18", "audit"),
-    EACH(escrow_drill, "R27", "backups of keys tried"),
+    EACH(escrow_drill, "R27", "custodians' shares tried: coffer escrow drill --custodian"),
+    EACH(escrow_full_drill, "R27", "a key's recovery tried: coffer escrow drill"),
     EACH(restore_drill, "R27", "a restore on another host tried"),
     EACH(crl, "R32", "a CRL issued"),
     EACH(backup_local, "R40", "local backup"),
@@ -117,15 +119,58 @@ static size_t add_epochs(const struct facts *f, struct obligation *ret, size_t n
 	return n;
 }
 
+/* Of an archive with an epoch in use the dates of its drills are by what its records prove. */
+static bool has_epoch(const struct facts *f)
+{
+	for (size_t i = 0; i < f->escrow.n_epochs; i++)
+		if (escrow_drills_wanted(&f->escrow, &f->escrow.epoch[i]))
+			return true;
+	return false;
+}
+
+static size_t add_drill(const struct facts *f, const struct escrow_drills *d, int64_t now, struct obligation *ret, size_t n)
+{
+	char who[sizeof(ret->of) - 24];
+
+	if (d->shares_due != INT64_MAX && n < OBLIGATIONS_MAX) {
+		escrow_drills_who(d, now, who, sizeof(who));
+		ret[n] = (struct obligation){.name = "escrow_drill", .rule = "R27", .what = "a custodian's share tried: coffer escrow drill --custodian",
+					     .each = f->policy.escrow_drill, .last = d->shares_last, .due = d->shares_due};
+		snprintf(ret[n++].of, sizeof(ret->of), "%s of epoch %u", who, d->epoch->number);
+	}
+	if (d->full_due != INT64_MAX && n < OBLIGATIONS_MAX) {
+		ret[n] = (struct obligation){.name = "escrow_full_drill", .rule = "R27", .what = "a key's recovery tried: coffer escrow drill",
+					     .each = f->policy.escrow_full_drill, .last = d->full, .due = d->full_due};
+		snprintf(ret[n++].of, sizeof(ret->of), "epoch %u", d->epoch->number);
+	}
+	return n;
+}
+
+static size_t add_drills(const struct facts *f, int64_t now, struct obligation *ret, size_t n)
+{
+	for (size_t i = 0; i < f->escrow.n_epochs; i++) {
+		struct escrow_drills d;
+
+		if (!escrow_drills_wanted(&f->escrow, &f->escrow.epoch[i]))
+			continue;
+		/* Without memory nothing is known of them: as if nobody had practised. */
+		(void)escrow_drills_of(&f->escrow, &f->escrow.epoch[i], &f->policy, &d);
+		n = add_drill(f, &d, now, ret, n);
+		escrow_drills_done(&d);
+	}
+	return n;
+}
+
 size_t obligations_of(const struct facts *f, int64_t now, struct obligation ret[OBLIGATIONS_MAX])
 {
+	bool drills = has_epoch(f);
 	size_t n = 0;
 
 	for (size_t i = 0; i < COF_COUNT(table); i++) {
 		int64_t each = *(const int64_t *)(const void *)((const char *)&f->policy + table[i].each), from;
 		struct obligation *o = &ret[n];
 
-		if (!each)
+		if (!each || (drills && !strncmp(table[i].name, "escrow_", 7)))
 			continue;
 		*o = (struct obligation){.name = table[i].name, .rule = table[i].rule, .what = table[i].what, .each = each};
 		o->last = last_of(f, table[i].name);
@@ -139,6 +184,7 @@ size_t obligations_of(const struct facts *f, int64_t now, struct obligation ret[
 	n = add_rekeys(f, now, ret, n);
 	n = add_backups(f, now, ret, n);
 	n = add_epochs(f, ret, n);
+	n = add_drills(f, now, ret, n);
 	qsort(ret, n, sizeof(*ret), by_date);
 	return n;
 }

@@ -86,6 +86,23 @@ int secret_file_sync(int fd, const char *path)
 	return 0;
 }
 
+int secret_file_write(const char *path, const char *what, const void *p, size_t n, struct cof_diag *diag)
+{
+	cof_autoclose int fd = -1;
+	int r = secret_file_make(path, what, &fd, diag);
+
+	if (r < 0)
+		return r;
+	r = cof_write_all(fd, p, n);
+	if (r == 0)
+		r = secret_file_sync(fd, path);
+	if (r < 0) {
+		unlink(path);
+		return cof_fail(diag, r, "cannot write %s: %s", path, strerror(-r));
+	}
+	return 0;
+}
+
 static int outside(const char *path, const char *store, const char *what, struct cof_diag *diag)
 {
 	int r = path_inside(path, store);

@@ -76,5 +76,7 @@ int path_inside(const char *path, const char *dir);
 int secret_file_make(const char *path, const char *what, int *ret_fd, struct cof_diag *diag);
 /* Content and name durable. */
 int secret_file_sync(int fd, const char *path);
+/* Both, and what goes into it; after an error there is none. */
+int secret_file_write(const char *path, const char *what, const void *p, size_t n, struct cof_diag *diag);
 
 #endif

@@ -154,7 +154,7 @@ static int check_accept(struct cof_archive *a, const struct cof_json *doc, struc
 	if (cof_escrow_what(&record) == COF_ESC_EPOCH && outcome != 1)
 		r = cof_fail(diag, -EPERM, "the epoch's document is not valid yet: not every custodian had confirmed when it was put here");
 	if (r == 0)
-		r = cof_escrow_each(a, 0, is_accepted, &w);
+		r = cof_escrow_each(a, cof_escrow_list(COF_ESCROW_ALL, NULL, 0), 0, is_accepted, &w);
 	cof_escrow_record_done(&record);
 	return r == 0 && w.found ? cof_fail(diag, -EPERM, "it was accepted already") : r;
 }
@@ -180,7 +180,7 @@ static int apply_accept(struct cof_archive *a, const struct cof_json *doc, const
 	cof_autobuf struct cof_buf fields = {0};
 	struct done before = {.request = g->request};
 	uint64_t sequence;
-	int r = cof_escrow_each(a, 0, is_done, &before);
+	int r = cof_escrow_each(a, cof_escrow_list(COF_ESCROW_ALL, NULL, 0), 0, is_done, &before);
 
 	if (r < 0 || before.found)
 		return r;
@@ -226,7 +226,7 @@ static int look_for(struct cof_archive *a, const struct cof_json *doc, struct fi
 	int r = cof_request_shelf(doc, 0, &w->shelf) < 0 || !key || strlen(key) != 32 || cof_unhex(key, 32, w->key) < 0 ? -EINVAL : 0;
 
 	if (r == 0)
-		r = cof_escrow_each(a, 0, find_key, w);
+		r = cof_escrow_each(a, cof_escrow_list(COF_ESCROW_OF_KEY, w->key, sizeof(w->key)), 0, find_key, w);
 	if (r == 0 && !w->found)
 		r = -EINVAL;
 	if (r == -EINVAL)
@@ -270,7 +270,7 @@ static int apply_release(struct cof_archive *a, const struct cof_json *doc, cons
 	struct done before = {.request = g->request};
 	struct finding w = {.found = false};
 	uint64_t sequence;
-	int r = cof_escrow_each(a, 0, is_done, &before);
+	int r = cof_escrow_each(a, cof_escrow_list(COF_ESCROW_ALL, NULL, 0), 0, is_done, &before);
 
 	if (r < 0 || before.found)
 		return r;

@@ -477,7 +477,7 @@ int cof_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address
 	case COF_HOLD:
 		return cof_apply_hold(&p, on);
 	case COF_ESCROW:
-		return cof_escrow_apply(a, f, address);
+		return cof_escrow_apply(a, f, address, public_part, public_len);
 	default:
 		return 0;
 	}

@@ -47,114 +47,6 @@ static int make_shelf(struct cof_archive *a, const struct cof_who *who, const st
 	return 0;
 }
 
-/* ---- what a record has to fit ---- */
-
-struct facts { /* of a record that is to be written */
-	uint8_t what;
-	uint64_t shelf, of;
-	uint32_t epoch;
-	uint8_t epoch_key[32], key[16];
-	bool has_epoch, has_key, rehearsal;
-};
-
-static void read_facts(const void *p, size_t n, struct facts *ret)
-{
-	uint8_t facts[8] = {0};
-
-	*ret = (struct facts){.what = 0};
-	(void)cof_field_u8(p, n, COF_T_ESCROW, &ret->what);
-	(void)cof_field_u64(p, n, COF_T_ESCROW_SHELF, &ret->shelf);
-	(void)cof_field_u64(p, n, COF_T_ESCROW_OF, &ret->of);
-	(void)cof_field_bytes(p, n, COF_T_ESCROW_FACTS, facts, sizeof(facts));
-	ret->rehearsal = facts[4] & 2;
-	ret->has_epoch = cof_field_u32(p, n, COF_T_ESCROW_EPOCH, &ret->epoch) == 0 &&
-			 cof_field_bytes(p, n, COF_T_ESCROW_EPOCH_KEY, ret->epoch_key, 32) == 0;
-	ret->has_key = cof_field_bytes(p, n, COF_T_ESCROW_KEY, ret->key, 16) == 0;
-}
-
-struct fitting {
-	const struct facts *want;
-	uint8_t public_key[32];
-	bool has_public_key;
-	bool epoch_valid, epoch_revoked, key_there, key_revoked, twin, released, recovered, begun;
-	char twin_id[33];
-};
-
-static bool same_public_key(const struct fitting *w, const struct cof_escrow_record *r)
-{
-	uint8_t have[32];
-
-	return w->has_public_key &&
-	       cof_field_bytes(r->public_part.data, r->public_part.len, COF_T_ESCROW_PUBLIC_KEY, have, sizeof(have)) == 0 &&
-	       !memcmp(have, w->public_key, sizeof(have));
-}
-
-static int look(void *user, const struct cof_escrow_record *r)
-{
-	struct fitting *w = user;
-	struct facts f;
-	bool epoch, key;
-
-	read_facts(r->public_part.data, r->public_part.len, &f);
-	if (f.shelf != w->want->shelf)
-		return 0;
-	epoch = f.has_epoch && w->want->has_epoch && f.epoch == w->want->epoch && !memcmp(f.epoch_key, w->want->epoch_key, 32);
-	key = f.has_key && w->want->has_key && !memcmp(f.key, w->want->key, 16);
-	w->epoch_valid |= f.what == COF_ESC_EPOCH_VALID && epoch && f.rehearsal == w->want->rehearsal;
-	w->epoch_revoked |= f.what == COF_ESC_REVOKED && epoch && !f.has_key;
-	w->key_there |= f.what == COF_ESC_KEY && key;
-	w->key_revoked |= f.what == COF_ESC_REVOKED && key;
-	w->begun |= f.what == COF_ESC_EPOCH && r->sequence == w->want->of && epoch && f.rehearsal;
-	w->released |= f.what == COF_ESC_RELEASE && r->sequence == w->want->of && key;
-	w->recovered |= f.what == COF_ESC_RECOVERED && f.of == w->want->of;
-	if (f.what == COF_ESC_KEY && f.has_key && same_public_key(w, r)) {
-		w->twin = true;
-		cof_hex(f.key, 16, w->twin_id);
-	}
-	if (w->twin && f.what == COF_ESC_REVOKED && f.has_key) {
-		char hex[33];
-
-		cof_hex(f.key, 16, hex);
-		w->twin &= strcmp(hex, w->twin_id) != 0;
-	}
-	return 0;
-}
-
-static int fits_recovery(const struct fitting *w, struct cof_diag *diag)
-{
-	if (!w->released)
-		return cof_fail(diag, -EPERM, "nobody has released this key: coffer request escrow-release, and its approvals, come first");
-	if (w->recovered && w->want->what != COF_ESC_FAILED)
-		return cof_fail(diag, -EPERM, "this release was used already: it is for one recovery");
-	return w->key_revoked ? cof_fail(diag, -EPERM, "the key was revoked") : 0;
-}
-
-static int check_fits(struct cof_archive *a, const struct cof_buf *fields, struct cof_diag *diag)
-{
-	struct facts want;
-	struct fitting w = {.want = &want};
-	int r;
-
-	read_facts(fields->data, fields->len, &want);
-	w.has_public_key = want.what == COF_ESC_KEY &&
-			   cof_field_bytes(fields->data, fields->len, COF_T_ESCROW_PUBLIC_KEY, w.public_key, 32) == 0;
-	if (cof_escrow_needs_request(want.what) && !(want.what == COF_ESC_EPOCH_VALID && want.rehearsal))
-		return cof_fail(diag, -EPERM, "that needs an approved request: coffer request escrow-accept or escrow-release");
-	r = cof_escrow_each(a, 0, look, &w);
-	if (r < 0)
-		return cof_fail(diag, r, "the records of escrow cannot be read: %s", strerror(-r));
-	if (want.what == COF_ESC_EPOCH_VALID && !w.begun)
-		return cof_fail(diag, -EPERM, "no such epoch, to practise with, was begun on this shelf");
-	if ((want.what == COF_ESC_KEY || want.what == COF_ESC_ROTATED) && (!w.epoch_valid || w.epoch_revoked))
-		return cof_fail(diag, -EPERM, "that epoch is %s on this shelf: a key goes to one that was approved and is in force",
-				w.epoch_revoked ? "revoked" : "not valid");
-	if (w.twin)
-		return cof_fail(diag, -EEXIST, "this key is kept already, as %s", w.twin_id);
-	if (want.what == COF_ESC_ROTATED && (!w.key_there || w.key_revoked))
-		return cof_fail(diag, -EPERM, "the key is not kept on this shelf, or was revoked");
-	return want.what == COF_ESC_ATTEMPT || want.what == COF_ESC_RECOVERED || want.what == COF_ESC_FAILED ? fits_recovery(&w, diag) : 0;
-}
-
 /* ---- records ---- */
 
 static int record_fields(const struct cof_json *args, uint64_t shelf, struct cof_buf *public_part, struct cof_buf *private_part,
@@ -197,6 +89,22 @@ static int refused(struct cof_archive *a, const struct cof_who *who, struct cof_
 	return cof_fail(diag, -EPERM, "%s", why.text);
 }
 
+static void tell_fields(struct cof_json *o, const struct cof_buf *part)
+{
+	struct cof_field f;
+	uint8_t request[32];
+	char hex[65];
+	size_t off = 0;
+
+	while (cof_field_next(part->data, part->len, &off, &f) > 0)
+		if (f.tag >= COF_T_ESCROW && f.tag <= COF_T_ESCROW_PROOF)
+			(void)cof_escrow_show(o, &f);
+	if (cof_field_bytes(part->data, part->len, COF_T_REQUEST, request, sizeof(request)) == 0) {
+		cof_hex(request, sizeof(request), hex);
+		cof_json_set_str(o, "request", hex);
+	}
+}
+
 static int put_record(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
 		      struct cof_diag *diag)
 {
@@ -207,12 +115,13 @@ static int put_record(struct cof_archive *a, const struct cof_who *who, const st
 	if (r == 0)
 		r = record_fields(args, shelf, &public_part, &private_part, NULL, diag);
 	if (r == 0)
-		r = check_fits(a, &public_part, diag);
+		r = cof_escrow_fit(a, &public_part, &private_part, false, diag);
 	if (r == -EPERM)
 		return refused(a, who, diag);
 	if (r == 0)
 		r = cof_escrow_put(a, who, 0, &public_part, &private_part, NULL, &sequence, diag);
 	cof_json_set_uint(into, "sequence", sequence);
+	tell_fields(into, &public_part);
 	return r;
 }
 
@@ -290,7 +199,7 @@ static int put(struct cof_archive *a, const struct cof_who *who, const struct co
 		return cof_fail(diag, -EINVAL, "\"file\" and \"ext\" are of a-z, 0-9 and -");
 	r = record_fields(args, shelf, &public_part, &private_part, hex, diag);
 	if (r == 0)
-		r = check_fits(a, &public_part, diag);
+		r = cof_escrow_fit(a, &public_part, &private_part, true, diag);
 	if (r == -EPERM)
 		return refused(a, who, diag);
 	if (r == 0)
@@ -318,22 +227,6 @@ struct telling {
 	cof_show_fn fn;
 	void *user;
 };
-
-static void tell_fields(struct cof_json *o, const struct cof_buf *part)
-{
-	struct cof_field f;
-	uint8_t request[32];
-	char hex[65];
-	size_t off = 0;
-
-	while (cof_field_next(part->data, part->len, &off, &f) > 0)
-		if (f.tag >= COF_T_ESCROW && f.tag <= COF_T_ESCROW_PROOF)
-			(void)cof_escrow_show(o, &f);
-	if (cof_field_bytes(part->data, part->len, COF_T_REQUEST, request, sizeof(request)) == 0) {
-		cof_hex(request, sizeof(request), hex);
-		cof_json_set_str(o, "request", hex);
-	}
-}
 
 /* Until when its file is kept. */
 static void tell_end(struct cof_archive *a, uint64_t ino, struct cof_json *o)
@@ -377,7 +270,9 @@ static int tell_records(struct cof_archive *a, const struct cof_json *args, cof_
 		r = get_shelf(a, args, &t.shelf, diag);
 	if (r == 0 && cof_json_get(args, "from") && (cof_json_int(args, "from", &from) < 0 || from < 0))
 		r = cof_fail(diag, -EINVAL, "\"from\" is a sequence");
-	return r == 0 ? cof_escrow_each(a, (uint64_t)from, tell_record, &t) : r;
+	return r == 0 ? cof_escrow_each(a, cof_escrow_list(cof_json_bool(args, "no_key") ? COF_ESCROW_NO_KEY : COF_ESCROW_ALL, NULL, 0),
+					(uint64_t)from, tell_record, &t)
+		      : r;
 }
 
 /* The file of a record: ciphertext, or a document that is public. */

@@ -3,6 +3,7 @@
 #include "fs/archive/escrow.h"
 
 #define ESCROW_FRAMES ((UINT64_C(1) << 63) + 190) /* above all inode numbers */
+#define LISTS (UINT64_C(3) << 62)
 #define AT_ONCE 64
 
 void cof_escrow_record_done(struct cof_escrow_record *r)
@@ -18,15 +19,46 @@ uint8_t cof_escrow_what(const struct cof_escrow_record *r)
 	return cof_field_u8(r->public_part.data, r->public_part.len, COF_T_ESCROW, &what) < 0 ? 0 : what;
 }
 
-int cof_escrow_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address)
+/* ---- which lists a record is in ---- */
+
+/* Frames are looked at again by who reads a list: two of the same number do no harm. */
+uint64_t cof_escrow_list(enum cof_escrow_list_of what, const void *value, size_t n)
+{
+	uint8_t in[2 + 32], digest[COF_HASH];
+
+	if (what == COF_ESCROW_ALL)
+		return ESCROW_FRAMES;
+	in[0] = COF_ESCROW;
+	in[1] = (uint8_t)what;
+	memcpy(in + 2, value, COF_MIN(n, (size_t)32));
+	cof_sha256(in, 2 + COF_MIN(n, (size_t)32), digest);
+	return LISTS | cof_get_le64(digest);
+}
+
+static int add_to(struct cof_archive *a, uint64_t list, const struct cof_frame *f, uint64_t address)
 {
 	struct cof_stretch s = {.address = address, .sequence = f->sequence};
-	int r = cof_index_end(a->ix, COF_INDEX_NOW, ESCROW_FRAMES, &s.position);
+	int r = cof_index_end(a->ix, COF_INDEX_NOW, list, &s.position);
 
 	if (r < 0 || s.position >= f->sequence) /* is there already */
 		return r;
 	s.length = f->sequence - s.position;
-	return cof_index_add_stretch(a->ix, ESCROW_FRAMES, &s);
+	return cof_index_add_stretch(a->ix, list, &s);
+}
+
+int cof_escrow_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address, const void *public_part, size_t public_len)
+{
+	uint8_t key[16], public_key[32], what = 0;
+	int r = add_to(a, ESCROW_FRAMES, f, address);
+
+	if (r == 0 && cof_field_bytes(public_part, public_len, COF_T_ESCROW_KEY, key, sizeof(key)) == 0)
+		r = add_to(a, cof_escrow_list(COF_ESCROW_OF_KEY, key, sizeof(key)), f, address);
+	else if (r == 0)
+		r = add_to(a, cof_escrow_list(COF_ESCROW_NO_KEY, NULL, 0), f, address);
+	if (r < 0 || cof_field_u8(public_part, public_len, COF_T_ESCROW, &what) < 0 || what != COF_ESC_KEY ||
+	    cof_field_bytes(public_part, public_len, COF_T_ESCROW_PUBLIC_KEY, public_key, sizeof(public_key)) < 0)
+		return r;
+	return add_to(a, cof_escrow_list(COF_ESCROW_OF_PUBLIC_KEY, public_key, sizeof(public_key)), f, address);
 }
 
 /* ---- reading ---- */
@@ -48,12 +80,12 @@ static int read_record(struct cof_archive *a, const struct cof_stretch *s, struc
 }
 
 /* Those whose stretches hold `position`, and behind it. */
-static int find(struct cof_archive *a, uint64_t position, struct cof_stretch *ret, size_t max, size_t *ret_n)
+static int find(struct cof_archive *a, uint64_t list, uint64_t position, struct cof_stretch *ret, size_t max, size_t *ret_n)
 {
-	return cof_ix(a, cof_index_stretches(a->ix, COF_INDEX_NOW, ESCROW_FRAMES, position, ret, max, ret_n));
+	return cof_ix(a, cof_index_stretches(a->ix, COF_INDEX_NOW, list, position, ret, max, ret_n));
 }
 
-int cof_escrow_each(struct cof_archive *a, uint64_t from, cof_escrow_fn fn, void *user)
+int cof_escrow_each(struct cof_archive *a, uint64_t list, uint64_t from, cof_escrow_fn fn, void *user)
 {
 	struct cof_stretch s[AT_ONCE];
 	uint64_t position = from ? from - 1 : 0; /* a frame's stretch ends with its sequence, which is not in it */
@@ -61,7 +93,7 @@ int cof_escrow_each(struct cof_archive *a, uint64_t from, cof_escrow_fn fn, void
 	size_t n = 0;
 
 	do {
-		COF_GATED(a, r, find(a, position, s, AT_ONCE, &n));
+		COF_GATED(a, r, find(a, list, position, s, AT_ONCE, &n));
 		for (size_t i = 0; r == 0 && !stop && i < n; i++) {
 			struct cof_escrow_record record = {0};
 
@@ -79,7 +111,7 @@ static int get(struct cof_archive *a, uint64_t sequence, struct cof_escrow_recor
 {
 	struct cof_stretch s;
 	size_t n = 0;
-	int r = sequence ? find(a, sequence - 1, &s, 1, &n) : -ENOENT;
+	int r = sequence ? find(a, ESCROW_FRAMES, sequence - 1, &s, 1, &n) : -ENOENT;
 
 	return r < 0 ? r : n && s.sequence == sequence ? read_record(a, &s, ret) : -ENOENT;
 }

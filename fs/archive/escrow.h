@@ -57,16 +57,41 @@ struct cof_escrow_record {
 void cof_escrow_record_done(struct cof_escrow_record *r);
 uint8_t cof_escrow_what(const struct cof_escrow_record *r); /* 0: malformed */
 
+/*
+ * The lists that the index keeps: all records; those that are about no key, of epochs, custodians and drills, which do not
+ * grow with the keys; those about one key, by its number; and the KEY records of one public key, by its digest.
+ */
+enum cof_escrow_list_of { COF_ESCROW_ALL, COF_ESCROW_NO_KEY, COF_ESCROW_OF_KEY, COF_ESCROW_OF_PUBLIC_KEY };
+uint64_t cof_escrow_list(enum cof_escrow_list_of what, const void *value, size_t n);
 /* The frame is one: remembered by the index. */
-int cof_escrow_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address);
-/* All in order from a sequence on, until fn returns not 0, which is returned when negative. Outside the gate. */
+int cof_escrow_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address, const void *public_part, size_t public_len);
+/* All of a list in order from a sequence on, until fn returns not 0, which is returned when negative. Outside the gate. What
+ * a list is about has to be looked at again. */
 typedef int (*cof_escrow_fn)(void *user, const struct cof_escrow_record *r);
-int cof_escrow_each(struct cof_archive *a, uint64_t from, cof_escrow_fn fn, void *user);
+int cof_escrow_each(struct cof_archive *a, uint64_t list, uint64_t from, cof_escrow_fn fn, void *user);
 int cof_escrow_get(struct cof_archive *a, uint64_t sequence, struct cof_escrow_record *ret); /* -ENOENT */
 /* Written and durable; the people lock held. request: 32 bytes, or NULL. */
 int cof_escrow_put(struct cof_archive *a, const struct cof_who *who, uint64_t object, struct cof_buf *public_part,
 		   const struct cof_buf *private_part, const uint8_t *request, uint64_t *ret_sequence,
 		   struct cof_diag *diag);
+
+/* ---- escrow-fit.c: whether a record may be written as things are ---- */
+
+struct cof_escrow_facts { /* of a record, by its public part */
+	uint8_t what;
+	uint64_t shelf, of;
+	uint32_t epoch;
+	uint8_t epoch_key[32], key[16], outcome; /* outcome 0: not said */
+	bool has_epoch, has_key, has_of, rehearsal;
+};
+void cof_escrow_facts(const void *public_part, size_t n, struct cof_escrow_facts *ret);
+/* with_file: a file is put with it. Times are added to the public part where the record is one of a drill. -EPERM: refused;
+ * -EEXIST: it is kept already. */
+int cof_escrow_fit(struct cof_archive *a, struct cof_buf *public_part, const struct cof_buf *private_part, bool with_file,
+		   struct cof_diag *diag);
+/* escrow-drill.c: of it, what drills need. */
+int cof_escrow_fit_drill(struct cof_archive *a, const struct cof_escrow_facts *want, struct cof_buf *public_part,
+			 const struct cof_buf *private_part, bool with_file, struct cof_diag *diag);
 
 /* ---- escrow-verbs.c: called by cof_archive_people ---- */
 

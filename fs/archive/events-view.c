@@ -141,6 +141,16 @@ static void set_meaning(const struct cof_json *entry, const char *type, struct c
 	cof_json_set_str(o, "source", source ? source : "coffer");
 }
 
+/* Of records of escrow: who is meant, and times of drills. */
+static void set_escrow(const struct cof_json *entry, struct cof_json *o)
+{
+	static const char *const keys[] = {"name", "took_ns", "promised_ns"};
+
+	for (size_t i = 0; i < COF_COUNT(keys); i++)
+		if (cof_json_get(entry, keys[i]))
+			cof_json_set(o, keys[i], cof_json_ref(cof_json_get(entry, keys[i])));
+}
+
 static void set_shelf(struct cof_json *o)
 {
 	const char *path = cof_json_str(o, "path");
@@ -172,6 +182,8 @@ int cof_event_view(const struct cof_json *entry, struct cof_json **ret)
 			cof_json_set(o, kept[i], cof_json_ref(value));
 	}
 	set_detail(entry, type, o);
+	if (!strncmp(type, "escrow-", 7))
+		set_escrow(entry, o);
 	set_shelf(o);
 	*ret = o;
 	o = NULL;

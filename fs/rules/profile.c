@@ -18,6 +18,7 @@ void cof_profile_default(struct cof_profile *ret)
 	SET(ret->approve_destroy, "2 auditor");
 	SET(ret->openers, "tpm2 passphrase file");
 	ret->deviation = 5 * COF_NSEC;
+	ret->escrow_answer = 30 * 86400 * COF_NSEC;
 	ret->persons = 2;
 	ret->key_persons = 2;
 	ret->lockout = 3;

@@ -64,8 +64,10 @@ struct cof_profile {
 	bool physical_backup;	  /* R24: paper or metal beside what a provider holds */
 	bool ceremony_auditor;	  /* R25: an auditor is present */
 	uint32_t survive;	  /* R26: losses of persons that have to be survivable */
-	int64_t escrow_drill, restore_drill; /* R27: each SPAN */
-	int64_t restore_time;	  /* R27: promised; 0: none */
+	int64_t escrow_drill, restore_drill; /* R27: each SPAN; the first: each custodian's share */
+	int64_t escrow_full_drill; /* R27: each SPAN: a canary is recovered by a quorum */
+	int64_t escrow_answer;	  /* R27: so long a custodian's nonce may be answered */
+	int64_t escrow_time, restore_time; /* R27: promised; 0: none */
 	uint32_t lockout;	  /* R30: wrong secrets in a row; the door of this version locks at 3 */
 	char openers[COF_PROFILE_TEXT]; /* R31: kinds that may open the archive: tpm2 passphrase file */
 	bool hardware_officers;	  /* R31: officers sign with keys of hardware that verify the person each time */

@@ -115,6 +115,67 @@ coffer escrow inventory "$STORE" > out
 grep -q "RSA 2048 bits; since 20..-..-.., kept until infinite; 2 persons of epoch 1 reach it; tried never; 1 file" out || fail "$(cat out)"
 ok "status and inventory"
 
+say "drills: a nonce for a custodian; answered elsewhere; what is wrong is refused by name, and on record"
+nonce() { coffer escrow drill "$S" --custodian "$1" "${OPEN[@]}" --json | json 'j["nonce"]'; }
+prove() { coffer share prove --nonce "$2" --share-fd 3 3< <(words kit "$1"); } # of whom, for what
+answer() { coffer escrow drill "$S" --custodian "$1" --proof "$2" "${OPEN[@]}"; }
+drills() { records | jsonl '" ".join(r.get("name", "canary") + ":" + r.get("outcome", "begun") for r in j if r["what"] == "drill")'; }
+expect_fail "no custodian of epoch 1" coffer escrow drill "$S" --custodian mallory
+expect_fail "wrong: it was made with no share" answer alice "$(prove bob drill-aaaa-bbbb-cccc-dddd-eeee-ffff)"
+A=$(nonce alice) B=$(nonce bob)
+expect_fail "wrong: it was made with no share of epoch 1" answer alice "$(prove alice drill-aaaa-bbbb-cccc-dddd-eeee-ffff)"
+expect_fail "of another: it was made with the share of bob, for the nonce of alice" answer alice "$(prove bob "$A")"
+expect_fail "of another: it was made with the share of alice, for the nonce of alice" answer bob "$(prove alice "$A")"
+PROOF=$(prove alice "$A")
+answer alice "$PROOF" > out
+grep -q "alice has the share of epoch 1" out || fail "$(cat out)"
+expect_fail "replayed: it answers the nonce of" answer alice "$PROOF"
+same "all on record" "alice:begun bob:begun alice:failure alice:failure bob:failure alice:success alice:failure" "$(drills)"
+same "the first had no nonce: an event" 1 "$(coffer events "$STORE" --type escrow-refused --json | jsonl 'sum(e["reason"] == "drill" for e in j)')"
+same "the nonce and the proof are private" "" "$(grep -lF -e "$A" -e "$PROOF" "$STORE"/log/* || true)"
+printf '[archive]\nescrow_drill = 1s\nescrow_answer = 1s\nescrow_time = 1s\nescrow_full_drill = 300d\n' > drills.ini
+coffer policy apply "$STORE" drills.ini > out
+began=$SECONDS
+later() { [ $((SECONDS - began)) -ge 2 ]; }
+await 5 "the nonce to be too old" later
+expect_fail "stale: it answers the nonce of" answer bob "$(prove bob "$B")"
+ok "drills of shares"
+
+say "a full drill: a canary, recovered here and elsewhere; timed against the promise"
+coffer escrow drill "$S" --start -o canary.age --json > out
+same "promised" 1000000000 "$(json 'j["promised_ns"]' < out)"
+coffer share combine --epoch kit/epoch.json --decrypt canary.age -o canary.txt --share-fd 3 --share-fd 4 3< <(words kit alice) 4< <(words kit carol) 2> err
+grep -q "a drill's canary, no key" err || fail "$(cat err)"
+sed 's/[0-9a-f]$/x/' canary.txt > wrong.txt
+expect_fail "wrong: it is not what was in the canary" coffer escrow drill "$S" --recovered wrong.txt
+expect_fail "not enough shares" coffer escrow drill "$S" --share-fd 3 3< <(words kit bob)
+began=$SECONDS
+await 5 "the promise to be broken" later
+expect_code 3 coffer escrow drill "$S" --recovered canary.txt
+grep -q "longer than what was promised, 1s" "$W/out" || fail "$(cat "$W/out")"
+expect_code 3 coffer escrow due "$STORE" --json
+same "due tells" "share bob,share carol,share alice,full drill" \
+    "$(json '",".join(r["what"] + (" " + r["custodian"] if "custodian" in r else "") for r in j["rows"])' < "$W/out")"
+COFFER_PROFILES=$TOP/profiles coffer compliance "$STORE" --profile gpki-4 --json > report || true
+same "compliance: bob's answer" "FAIL" "$(json '[r["finding"] for r in j["rows"] if r["rule"] == "R27" and "answer of bob" in r["evidence"]][0]' < report)"
+coffer escrow drill "$S" --share-fd 3 --share-fd 4 3< <(words kit alice) 4< <(words kit bob) --json > out 2> err
+same "in time" True "$(json 'j["took_ns"] < j["promised_ns"]' < out)"
+coffer escrow drill "$S" --start > out
+expect_fail "replayed: it is what was in an earlier canary" coffer escrow drill "$S" --recovered canary.txt
+code=0 && coffer due "$STORE" --json > due || code=$?
+same "coffer due" "3 escrow_drill alice, bob, carol of epoch 1" "$code $(json '" ".join(o["obligation"] + " " + o["of"] for o in j if o["overdue"] and o["rule"] == "R27")' < due)"
+coffer escrow schedule "$STORE" > out
+grep -q "bob: last never; begun 20.*; failed 20.*: stale" out || fail "$(cat out)"
+grep -q "full drill  epoch 1   last 20.*, in .*; begun 20..-..-..$" out || fail "$(cat out)"
+coffer escrow inventory "$STORE" > out
+grep -q "persons of epoch 1 reach it; tried 20" out || fail "$(cat out)"
+expect_code 3 coffer escrow status "$STORE"
+grep -q "a drill is overdue" "$W/out" || fail "$(cat "$W/out")"
+printf '[archive]\nescrow_drill = 1d\nescrow_answer = 1s\nescrow_time = 1s\nescrow_full_drill = 300d\n' > drills.ini
+request profile-set @drills.ini
+approve
+ok "full drills"
+
 say "recovery: nothing without a release; with one, by two shares, to the recipient of the request, once"
 expect_fail "nobody has released" coffer escrow recover "$S" "$ID" -o mine.age --share-fd 3 3< <(words kit alice)
 [ ! -e mine.age ] || fail "something was delivered without a release"
@@ -209,7 +270,7 @@ ok "a CA's key"
 say "verified, and by the second reader"
 verify_intact
 second_reader --json > reader
-same "the second reader" "2 2 1 []" "$(json 'j["escrow"]["keys"], j["escrow"]["epochs"], j["escrow"]["recovered"], j["not_permitted"]' < reader | tr -d '(),')"
+same "the second reader" "2 2 1 3 []" "$(json 'j["escrow"]["keys"], j["escrow"]["epochs"], j["escrow"]["recovered"], j["escrow"]["drills"], j["not_permitted"]' < reader | tr -d '(),')"
 rm -rf "$STORE/index"
 same "offline, the index made anew" "$ID" "$(coffer escrow list "$S" "${OPEN[@]}" --json | jsonl 'j[0]["key"]')"
 ok "verified"
