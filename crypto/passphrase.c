@@ -133,7 +133,7 @@ static int ask(int tty, const char *what, const char *store, bool twice, char *o
 	return 0;
 }
 
-static int ask_for(const char *what, const char *store, bool twice, char *out, size_t *ret_n,
+static int ask_for(const char *what, const char *it, const char *store, bool twice, char *out, size_t *ret_n,
 		   struct cof_diag *diag)
 {
 	cof_autoclose int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
@@ -142,7 +142,7 @@ static int ask_for(const char *what, const char *store, bool twice, char *out, s
 	int r;
 
 	if (tty < 0 || tcgetattr(tty, &old) < 0)
-		return cof_fail(diag, -ENOTTY, "there is no terminal to ask for %s", store ? "the passphrase" : "it");
+		return cof_fail(diag, -ENOTTY, "there is no terminal to ask for %s", it);
 	silent = old;
 	silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
 	silent.c_lflag |= ICANON | ISIG | ECHONL;
@@ -160,12 +160,12 @@ static int ask_for(const char *what, const char *store, bool twice, char *out, s
 int cof_passphrase_ask(const char *store, bool twice, char *out, size_t *ret_n,
 		       struct cof_diag *diag)
 {
-	return ask_for("Passphrase for", store, twice, out, ret_n, diag);
+	return ask_for("Passphrase for", "the passphrase", store, twice, out, ret_n, diag);
 }
 
 int cof_pin_ask(const char *store, bool twice, char *out, size_t *ret_n, struct cof_diag *diag)
 {
-	return ask_for("PIN of the TPM's seal of", store, twice, out, ret_n, diag);
+	return ask_for("PIN of the TPM's seal of", "the PIN", store, twice, out, ret_n, diag);
 }
 
 int cof_line_ask(const char *what, unsigned seconds, char *out, size_t *ret_n, struct cof_diag *diag)
@@ -173,7 +173,7 @@ int cof_line_ask(const char *what, unsigned seconds, char *out, size_t *ret_n, s
 	int r;
 
 	patience = seconds;
-	r = ask_for(what, NULL, false, out, ret_n, diag);
+	r = ask_for(what, "it", NULL, false, out, ret_n, diag);
 	patience = 0;
 	return r;
 }

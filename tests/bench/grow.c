@@ -3,7 +3,8 @@
  * Makes an archive larger, through the library: lines of 128 bytes into one file, or names into one
  * directory. What is measured of it is measured by tests/bench/growth.
  *
- *   grow STORE KEYFILE lines|files N close|abandon
+ *   grow STORE KEYFILE lines|files|blocks N close|abandon
+ *       blocks: of 1 MiB, into one file
  *       abandon: ends as a killed daemon would, with what it wrote accepted and nothing else
  * Prints one line of JSON: seconds to open; operations, their seconds, and those of the first and
  * the last tenth; anonymous memory in KiB at the end.
@@ -16,6 +17,7 @@
 #include "fs/archive/archive.h"
 
 #define LINE 128
+#define BLOCK (1u << 20)
 #define KEY_MAX 4096
 #define POOL (4u << 20)
 
@@ -73,7 +75,25 @@ static uint64_t new_object(struct cof_archive *a, const char *kind)
 
 	must("shelf", cof_archive_resolve(a, "bench", &shelf), "");
 	snprintf(name, sizeof(name), "%s-%ld-%d", kind, (long)time(NULL), (int)getpid());
-	return create(a, shelf, name, !strcmp(kind, "lines") ? COF_KIND_FILE : COF_KIND_DIR);
+	return create(a, shelf, name, !strcmp(kind, "files") ? COF_KIND_DIR : COF_KIND_FILE);
+}
+
+/* Different each, and nothing that a compressor could make smaller. */
+static void one_block(struct cof_archive *a, uint64_t ino, unsigned long i)
+{
+	static uint64_t block[BLOCK / 8];
+	struct cof_reply reply = {0};
+	struct cof_op op = {
+	    .kind = COF_OP_WRITE, .ino = ino, .offset = i * BLOCK, .length = BLOCK, .data = block};
+	uint64_t x = i + 1;
+
+	for (size_t k = 0; k < COF_COUNT(block); k++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		block[k] = x;
+	}
+	must("write", cof_archive_do(a, &writer, &op, &reply), "");
 }
 
 static void one(struct cof_archive *a, uint64_t ino, const char *kind, unsigned long i)
@@ -83,6 +103,10 @@ static void one(struct cof_archive *a, uint64_t ino, const char *kind, unsigned 
 	struct cof_op op = {
 	    .kind = COF_OP_WRITE, .ino = ino, .offset = i * LINE, .length = LINE, .data = text};
 
+	if (!strcmp(kind, "blocks")) {
+		one_block(a, ino, i);
+		return;
+	}
 	if (strcmp(kind, "lines") != 0) {
 		snprintf(text, sizeof(text), "file-%lu", i);
 		create(a, ino, text, COF_KIND_FILE);
@@ -107,7 +131,7 @@ int main(int argc, char **argv)
 	FILE *f;
 
 	if (argc != 6) {
-		fprintf(stderr, "grow STORE KEYFILE lines|files N close|abandon\n");
+		fprintf(stderr, "grow STORE KEYFILE lines|files|blocks N close|abandon\n");
 		return 2;
 	}
 	must("crypto", cof_crypto_init(POOL, &diag), diag.text);

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A stream of 4 GiB (10 GiB in the long run, 1 GiB over io_uring) into one file: the daemon's anonymous memory stays under 128 MiB, the content
+# A stream of 2 GiB (10 GiB in the long run, 1 GiB over io_uring) into one file: the daemon's anonymous memory stays under 128 MiB, the content
 # is equal.
 . "$(dirname "$0")/lib.sh"
 
-gib=4
+gib=2
 [ -z "$LONG" ] || gib=10
 [ -z "$TRANSPORT" ] || gib=1
 free=$(df --output=avail -B1G "$W" | tail -n 1)

@@ -38,7 +38,7 @@ coffer init "$STORE" --seal tpm2 --no-recovery --shelf audit > "$W/said"
 grep -q "PCR 7 alone" "$W/said" || fail "nothing is said about PCR 7 alone"
 printf 4815 > "$W/pin"
 coffer init "$W/pinned" --seal tpm2 --pin --passphrase-fd 3 --no-recovery --shelf audit 3< "$W/pin" > /dev/null
-refused "no terminal to ask for" setsid coffer log "$W/pinned"
+refused "no terminal to ask for the PIN" setsid coffer log "$W/pinned"
 coffer log "$W/pinned" --seal tpm2 --passphrase-fd 3 3< "$W/pin" > /dev/null
 rm -rf "$W/pinned"
 ok "init, with a PIN too"

@@ -3,8 +3,9 @@
  * A small workload over the simulated disk, crashed at every operation of the store, with what was
  * not synced kept, lost, or torn and reordered; and crashed once more at every operation of the
  * recovery. Each time: everything acknowledged is there byte for byte, nothing is there that was
- * not asked for, the chain verifies, and the recovery is on record. Nothing is left out here;
- * COFFER_LONG=1 only tears in more ways.
+ * not asked for, the chain verifies, and the recovery is on record. No single crash is left out;
+ * COFFER_LONG=1 leaves out no double one and tears in more ways. The sanitizers, which look for
+ * another kind of error, get fewer of the double ones.
  */
 #include <stdio.h>
 
@@ -194,6 +195,14 @@ START_TEST(once_torn)
 }
 END_TEST
 
+static uint64_t every(uint64_t n)
+{
+#ifdef __SANITIZE_ADDRESS__
+	n = 3 * n + 1;
+#endif
+	return is_long() ? 1 : n;
+}
+
 static void twice(enum cof_sim_loss loss, enum cof_sim_loss then, uint64_t seed, uint64_t step)
 {
 	for (uint64_t n = 1; n <= operations; n += step) {
@@ -206,7 +215,7 @@ static void twice(enum cof_sim_loss loss, enum cof_sim_loss then, uint64_t seed,
 
 START_TEST(twice_kept)
 {
-	twice(COF_SIM_KEEP, COF_SIM_TEAR, 1, is_long() ? 1 : 7);
+	twice(COF_SIM_KEEP, COF_SIM_TEAR, 1, every(7));
 }
 END_TEST
 
@@ -215,8 +224,7 @@ START_TEST(twice_torn)
 	uint64_t seeds = is_long() ? 4 : 1;
 
 	for (uint64_t seed = 1; seed <= seeds; seed++)
-		twice(COF_SIM_TEAR, seed % 2 ? COF_SIM_TEAR : COF_SIM_LOSE, seed,
-		      is_long() ? 1 : 5);
+		twice(COF_SIM_TEAR, seed % 2 ? COF_SIM_TEAR : COF_SIM_LOSE, seed, every(5));
 }
 END_TEST
 

@@ -54,8 +54,7 @@ int copy_back_to(struct vault_copy *c, uint64_t size, uint64_t address)
 	char path[32];
 	int r;
 
-	cof_io_close(c->segment);
-	c->segment = NULL;
+	copy_close_segments(c);
 	c->part_len = c->part_want = 0;
 	c->unproven = 0;
 	cof_reader_free(c->reader); /* it may have files open that go */
@@ -281,7 +280,7 @@ void vault_copy_free(struct vault_copy *c)
 {
 	if (!c)
 		return;
-	cof_io_close(c->segment);
+	copy_close_segments(c);
 	copy_tree_done(&c->tree);
 	cof_reader_free(c->reader);
 	free(c->note);

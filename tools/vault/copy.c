@@ -7,6 +7,8 @@
 
 #include "tools/vault/internal.h"
 
+#define PUSH (8u << 20) /* bytes after which the disk begins to write, so that the sync at the end finds little */
+
 void copy_segment_path(uint64_t number, char ret[32])
 {
 	snprintf(ret, 32, "log/%08x.seg", (unsigned)number);
@@ -195,6 +197,33 @@ static int sync_failed(struct vault_copy *c, int err, struct cof_diag *diag)
 	return cof_fail(diag, err, "%s cannot be made durable: %s", cof_io_where(c->io), strerror(-err));
 }
 
+void copy_close_segments(struct vault_copy *c)
+{
+	cof_io_close(c->segment);
+	cof_io_close(c->before);
+	c->segment = c->before = NULL;
+	c->pushed = 0;
+}
+
+/* The disk writes one segment while the next one comes: the wait for it is a segment later. */
+static int leave_segment(struct vault_copy *c, struct cof_diag *diag)
+{
+	int r = 0;
+
+	if (!c->segment)
+		return 0;
+	cof_io_push(c->segment, c->pushed, c->conf.segment_size - c->pushed);
+	if (c->before)
+		r = cof_io_sync(c->before);
+	if (r < 0)
+		return sync_failed(c, r, diag);
+	cof_io_close(c->before);
+	c->before = c->segment;
+	c->segment = NULL;
+	c->pushed = 0;
+	return 0;
+}
+
 static int segment_for(struct vault_copy *c, uint64_t address, struct cof_diag *diag)
 {
 	uint64_t number = address / c->conf.segment_size;
@@ -203,12 +232,10 @@ static int segment_for(struct vault_copy *c, uint64_t address, struct cof_diag *
 
 	if (c->segment && c->segment_number == number)
 		return 0;
-	if (c->segment)
-		r = cof_io_sync(c->segment);
+	r = leave_segment(c, diag);
 	if (r < 0)
-		return sync_failed(c, r, diag);
-	cof_io_close(c->segment);
-	c->segment = NULL;
+		return r;
+	c->pushed = address % c->conf.segment_size;
 	copy_segment_path(number, path);
 	r = cof_io_open(c->io, path, COF_IO_RDWR, &c->segment);
 	if (r == -ENOENT)
@@ -240,10 +267,14 @@ int vault_copy_feed(struct vault_copy *c, uint64_t address, const void *p, size_
 	r = cof_io_write(c->segment, p, n, address % size);
 	if (r < 0)
 		return cof_fail(diag, r, "%s cannot be written: %s", cof_io_where(c->io), strerror(-r));
+	if (address % size + n - c->pushed >= PUSH) {
+		cof_io_push(c->segment, c->pushed, address % size + n - c->pushed);
+		c->pushed = address % size + n;
+	}
 	c->unproven += n;
 	r = take(c, p, n, diag);
-	if (r < 0)
-		(void)copy_back_to(c, c->proven, c->proven_end); /* what is wrong there shows at the next opening */
+	if (r < 0) /* whole frames stay, to be proven with the next head: another vault may have what comes behind them */
+		(void)copy_back_to(c, c->tree.frontier.size, c->boundary);
 	return r;
 }
 
@@ -315,7 +346,9 @@ int vault_copy_sync(struct vault_copy *c, struct cof_diag *diag)
 	if (!c->coming.size || c->tree.frontier.size != c->coming.size || c->proven != c->coming.size || c->part_len)
 		return cof_fail(diag, -EUCLEAN, "the head is of %llu frames, and %llu are there and proven",
 				(unsigned long long)c->coming.size, (unsigned long long)c->proven);
-	if (c->segment)
+	if (c->before)
+		r = cof_io_sync(c->before);
+	if (r == 0 && c->segment)
 		r = cof_io_sync(c->segment); /* what failed before is told by the file that it failed in */
 	if (r == 0)
 		r = sync_segments(c);

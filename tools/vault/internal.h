@@ -51,10 +51,13 @@ struct vault_copy {
 	uint8_t *part; /* of the next frame; FRAME_MAX bytes */
 	size_t part_len, part_want; /* want: of the whole frame, 0: not known */
 	struct cof_file *segment; /* that is written to */
+	struct cof_file *before;  /* the one before it: on its way to the disk, and not known to be there */
+	uint64_t pushed;	  /* bytes of `segment` that are on their way */
 	uint64_t segment_number;
 };
 /* To where so many frames end: what is behind goes. */
 int copy_back_to(struct vault_copy *c, uint64_t size, uint64_t address);
+void copy_close_segments(struct vault_copy *c);
 /* A whole frame in its place: its leaf. -EUCLEAN, -EBADMSG */
 int copy_take_frame(struct vault_copy *c, const uint8_t *raw, struct cof_diag *diag);
 /* Header of the frame that comes next: checked against its place. */

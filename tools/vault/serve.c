@@ -301,6 +301,10 @@ static int give(struct serving *s)
 	vault_source_free(source);
 	if (r == 0)
 		tell(s, "all of it was given to who restores it");
+	if (r == -EUCLEAN || r == -EIO) { /* what whoever restores can do something about: ask another vault */
+		tell(s, s->diag->text);
+		return say_no(s, VAULT_R_FAILED, r);
+	}
 	return r;
 }
 

@@ -115,16 +115,39 @@ static int open_tiles(struct vault_source *s, struct cof_diag *diag)
 	return 0;
 }
 
+static int last_segment(void *user, const char *name)
+{
+	uint64_t *most = user;
+	char *end = NULL;
+	unsigned long long number = strtoull(name, &end, 16);
+
+	if (end == name + 8 && !strcmp(end, ".seg") && number > *most)
+		*most = number;
+	return 0;
+}
+
+/* Where the last frame ends; where damage is in the way of it, where the log's files do. */
 static int find_end(struct vault_source *s, struct cof_diag *diag)
 {
-	struct cof_frame f;
-	uint64_t at = 0;
+	cof_autofile struct cof_file *f = NULL;
+	struct cof_frame frame;
+	uint64_t at = 0, last = 0, bytes = 0;
+	char path[32];
+	int r;
 
-	if (cof_reader_find(s->reader, s->head.size - 1, &at, NULL) < 0 ||
-	    cof_reader_header(s->reader, at, &f, NULL, NULL) < 0 || f.sequence != s->head.size - 1)
-		return damaged(s, diag);
-	s->end = at + COF_FRAME_HEADER + f.stored;
-	return 0;
+	if (cof_reader_find(s->reader, s->head.size - 1, &at, NULL) == 0 &&
+	    cof_reader_header(s->reader, at, &frame, NULL, NULL) == 0 && frame.sequence == s->head.size - 1) {
+		s->end = at + COF_FRAME_HEADER + frame.stored;
+		return 0;
+	}
+	r = cof_io_list(s->io, "log", last_segment, &last);
+	copy_segment_path(last, path);
+	if (r == 0)
+		r = cof_io_open(s->io, path, COF_IO_RDONLY, &f);
+	if (r == 0)
+		r = cof_io_size(f, &bytes);
+	s->end = last * s->conf.segment_size + bytes;
+	return r < 0 ? damaged(s, diag) : 0;
 }
 
 static int load(struct vault_source *s, struct cof_diag *diag)
@@ -258,6 +281,13 @@ int vault_source_seek(struct vault_source *s, uint64_t size, uint64_t address, s
 	s->at = address;
 	if (size == s->head.size && address == s->end)
 		return 0;
+	/* also where a damaged frame before it is in the way of a search */
+	for (at = address; size < s->head.size && at <= address + segment; at += segment - at % segment)
+		if (cof_reader_header(s->reader, at, &f, NULL, NULL) == 0 && f.sequence == size) {
+			s->at = at;
+			return 0;
+		}
+	at = 0;
 	if (size >= s->head.size || cof_reader_find(s->reader, size, &at, NULL) < 0 ||
 	    cof_reader_header(s->reader, at, &f, NULL, NULL) < 0)
 		return cof_fail(diag, -ERANGE, "frame %llu is not in the log", (unsigned long long)size);

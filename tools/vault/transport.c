@@ -12,6 +12,7 @@
 
 #define WORDS 32
 #define IDLE_MS 120000
+#define PIPE (1 << 20) /* bytes on the way: fewer turns between the two processes; as the kernel allows */
 
 struct words {
 	char *word[WORDS + 1];
@@ -175,6 +176,8 @@ int vault_line_open(const char *url, struct vault_line *ret, struct cof_diag *di
 			close(up[0]);
 		return r;
 	}
+	(void)fcntl(down[1], F_SETPIPE_SZ, PIPE);
+	(void)fcntl(up[0], F_SETPIPE_SZ, PIPE);
 	*ret = (struct vault_line){.pid = pid, .wire = {.in = up[0], .out = down[1], .timeout_ms = IDLE_MS}};
 	return 0;
 }
