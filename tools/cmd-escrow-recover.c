@@ -6,12 +6,14 @@
 #include "tools/coffer.h"
 #include "tools/escrow-ledger.h"
 #include "tools/escrow-request.h"
+#include "tools/file.h"
 #include "tools/opener.h"
 #include "tools/output.h"
 #include "tools/share-gather.h"
 #include "tools/share-read.h"
 
 #include "crypto/age.h"
+#include "crypto/cms.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -19,12 +21,12 @@
 enum { OPT_TO, OPT_REASON, OPT_AS, OPT_KEY, OPT_DIR, OPT_OUTPUT, OPT_SHARE_FD, OPT_EPOCH_FD, OPT_IDLE, OPT_JSON };
 
 static const struct tool_option options[] = {
-    [OPT_TO] = {"to", "RECIPIENT", "request: whose it is to be, an age recipient (age1...)"},
+    [OPT_TO] = {"to", "RECIPIENT", "whose it is to be: an age recipient (age1...), or the file of an X.509 certificate for encryption", true},
     [OPT_REASON] = {"reason", "TEXT", "request: why; stands in the sheet"},
     [OPT_AS] = {"as", "NAME", "request: who makes it, as in the people file"},
     [OPT_KEY] = {"key", "FILE", "request: signs and submits it with this key of ssh", true},
     [OPT_DIR] = {"dir", "DIR", "request: where its document and sheet go (here)", true},
-    [OPT_OUTPUT] = {"output", "FILE", "delivers: the age file for the recipient, a new one, mode 0400", true, 'o'},
+    [OPT_OUTPUT] = {"output", "FILE", "delivers: the file for the recipient, a new one, mode 0400", true, 'o'},
     [OPT_SHARE_FD] = {"share-fd", "N", "delivers: reads a share's words from descriptor N instead of the terminal; several"},
     [OPT_EPOCH_FD] = {"epoch-passphrase-fd", "N", "delivers: the epoch's passphrase, where it has one, from descriptor N"},
     [OPT_IDLE] = {"idle", "SECONDS", "ends when nobody typed on the terminal for so long; 0: never (900)"},
@@ -36,7 +38,8 @@ struct recovering {
 	struct escrow_shelf shelf;
 	struct escrow_asking ask;
 	struct ledger ledger;
-	const char *to, *output;
+	struct cof_cms_recipient certificate; /* where --to names one */
+	const char *to, *output;	      /* to: as in requests, once it was looked at */
 	int fds[COF_CUSTODIANS_MAX], passphrase_fd;
 	unsigned n_fds, idle;
 	bool json;
@@ -67,14 +70,54 @@ static int take(struct recovering *w, int option)
 	}
 }
 
+/* ---- to whom ---- */
+
+/* A certificate's file becomes the name that requests have for it. */
+static int look_at_recipient(struct recovering *w, struct cof_diag *diag)
+{
+	cof_autobuf struct cof_buf file = {0};
+	uint8_t recipient[COF_AGE_KEY];
+	struct cof_diag why = {""};
+	int r;
+
+	if (!w->to || cof_age_recipient_parse(w->to, strlen(w->to), recipient) == 0)
+		return 0;
+	if (!strncmp(w->to, "age1", 4) && access(w->to, F_OK) < 0)
+		return cof_fail(diag, -EINVAL, "%.80s is no age recipient", w->to);
+	r = file_load(w->to, COF_CMS_CERT_MAX, &file, diag);
+	if (r < 0)
+		return r;
+	r = cof_cms_recipient_read(file.data ? (void *)file.data : "", file.len, cof_now(CLOCK_REALTIME), &w->certificate, &why);
+	if (r < 0)
+		return cof_fail(diag, r, "%s: %s", w->to, why.text);
+	w->to = w->certificate.name;
+	return 0;
+}
+
+/* What was approved is what is done: the certificate is given again, since of it the request has the fingerprint only. */
+static int check_recipient(const struct recovering *w, const struct ledger_key *k, struct cof_diag *diag)
+{
+	if (w->to && strcmp(w->to, k->to) != 0)
+		return cof_fail(diag, -EPERM, "the key was released to %s, not to %s", k->to, w->to);
+	if (!w->to && cof_cms_name_ok(k->to))
+		return cof_fail(diag, -EINVAL, "the key was released to the owner of the certificate %s: name its file, --to FILE", k->to);
+	return 0;
+}
+
 /* ---- asking ---- */
 
 static int request(struct recovering *w, const struct ledger_key *k, struct cof_diag *diag)
 {
-	const char *words[3] = {w->shelf.name, k->id, w->to};
+	const struct cof_buf *der = &w->certificate.der;
+	cof_autofree char *text = calloc(1, cof_base64_len(der->len) + 1);
+	const char *words[4] = {w->shelf.name, k->id, w->to, text};
 	cof_autojson struct cof_json *made = NULL;
 
-	return escrow_request(&w->shelf, &w->ask, "escrow-release", words, 3, &made, diag);
+	if (!text)
+		return cof_fail(diag, -ENOMEM, "out of memory");
+	if (der->len)
+		cof_base64(der->data, der->len, text);
+	return escrow_request(&w->shelf, &w->ask, "escrow-release", words, der->len ? 4 : 3, &made, diag);
 }
 
 /* ---- delivering ---- */
@@ -114,17 +157,20 @@ static int write_new(const char *path, const struct cof_buf *b, struct cof_diag 
 }
 
 /* The plaintext is in secure memory, between one decryption and one encryption. */
-static int encrypt_anew(const uint8_t (*identity)[COF_AGE_KEY], const struct cof_buf *file, const char *to, struct cof_buf *ret,
-			struct cof_diag *diag)
+static int encrypt_anew(const struct recovering *w, const uint8_t (*identity)[COF_AGE_KEY], const struct cof_buf *file, const char *to,
+			struct cof_buf *ret, struct cof_diag *diag)
 {
 	uint8_t recipient[1][COF_AGE_KEY];
+	bool certificate = cof_cms_name_ok(to);
 	void *plain = NULL;
 	size_t n = 0;
-	int r = cof_age_recipient_parse(to, strlen(to), recipient[0]);
+	int r = certificate ? 0 : cof_age_recipient_parse(to, strlen(to), recipient[0]);
 
 	if (r == 0)
 		r = cof_age_decrypt(identity, 1, file->data, file->len, &plain, &n);
-	if (r == 0)
+	if (r == 0 && certificate)
+		r = cof_cms_encrypt(&w->certificate, plain, n, ret, diag);
+	else if (r == 0)
 		r = cof_age_encrypt((const uint8_t(*)[COF_AGE_KEY])recipient, 1, plain, n, NULL, ret);
 	cof_secret_free(plain);
 	return r < 0 ? cof_fail(diag, r, "the key could not be encrypted for its recipient: %s", strerror(-r)) : 0;
@@ -143,7 +189,7 @@ static int open_and_write(struct recovering *w, const struct ledger_key *k, cons
 	if (r == 0)
 		r = share_gather(&g, *identity, diag);
 	if (r == 0)
-		r = encrypt_anew((const uint8_t(*)[COF_AGE_KEY])identity, &file, k->to, &anew, diag);
+		r = encrypt_anew(w, (const uint8_t(*)[COF_AGE_KEY])identity, &file, k->to, &anew, diag);
 	return r == 0 ? write_new(w->output, &anew, diag) : r;
 }
 
@@ -163,7 +209,9 @@ static int deliver(struct recovering *w, const struct ledger_key *k, struct cof_
 
 	if (r < 0)
 		return r;
-	r = put_record(w, k, "attempt", NULL, diag);
+	r = check_recipient(w, k, diag);
+	if (r == 0)
+		r = put_record(w, k, "attempt", NULL, diag);
 	if (r == 0) {
 		r = open_and_write(w, k, &e, diag);
 		r2 = put_record(w, k, r == 0 ? "recovered" : "failed", r == 0 ? NULL : diag->text, &why);
@@ -219,14 +267,17 @@ static int run(const struct verb *self, int argc, char **argv)
 		return option_exit(option);
 	if (!operands_are(self, argc, argv, 2))
 		return EXIT_USAGE;
-	if (w.output ? w.to || w.ask.as || w.ask.reason || w.ask.key || w.ask.dir : !w.to || !w.ask.as || !w.ask.reason)
+	if (w.output ? w.ask.as || w.ask.reason || w.ask.key || w.ask.dir : !w.to || !w.ask.as || !w.ask.reason)
 		return misuse("either --to, --reason and --as, which ask for the release, or --output, which delivers what was released");
 	if (*opener_conflict(&w.shelf.ask.opener))
 		return misuse("%s", opener_conflict(&w.shelf.ask.opener));
 	r = escrow_open(&w.shelf, argv[optind], true, &diag);
 	if (r == 0)
+		r = look_at_recipient(&w, &diag);
+	if (r == 0)
 		r = recover(&w, argv[optind + 1], &diag);
 	escrow_ledger_done(&w.ledger);
+	cof_cms_recipient_done(&w.certificate);
 	r = escrow_close(&w.shelf, r, &diag);
 	if (r < 0 && !*diag.text)
 		(void)cof_fail(&diag, r, "%s", strerror(-r));
@@ -242,7 +293,8 @@ const struct verb verb_escrow_recover = {
 	    "\n"
 	    "With --output, once it was approved: takes custodians' shares, in any order, until they suffice, and writes the key, "
 	    "encrypted to the recipient of the request. No plaintext and no share is written or kept. A release is for one "
-	    "recovery; the attempt and its end are on record.\n"
+	    "recovery; the attempt and its end are on record. Where it is for the owner of a certificate, --to names the same file "
+	    "again, and what is written is CMS: openssl cms -decrypt -inform DER -inkey KEY -in FILE.\n"
 	    "\n"
 	    "Example:\n"
 	    "  coffer escrow recover /srv/store/keys 05e5838659de --to age1... \\\n"

@@ -6,8 +6,11 @@
  */
 #include "fs/archive/escrow.h"
 #include "crypto/age.h"
+#include "crypto/cms.h"
 
 #include <stdio.h>
+
+#define COF_CERTIFICATE_MAX 8192 /* bytes of one that something is released to */
 
 /* ---- what both share ---- */
 
@@ -234,24 +237,62 @@ static int look_for(struct cof_archive *a, const struct cof_json *doc, struct fi
 	return r == 0 && w->revoked ? cof_fail(diag, -EPERM, "this key was revoked: nobody recovers it") : r;
 }
 
+static void tell_certificate(const struct cof_cms_recipient *c, struct cof_buf *sheet)
+{
+	char serial[2 * COF_CERT_SERIAL_MAX + 1], end[32];
+
+	cof_hex(c->cert.serial, c->cert.serial_len, serial);
+	cof_time_text(c->cert.not_after, end);
+	put_line(sheet, "the owner of the certificate", c->cert.subject);
+	put_line(sheet, "issued by", c->cert.issuer);
+	put_line(sheet, "serial number", serial);
+	put_line(sheet, "valid until", end);
+}
+
+/* To whom: an age recipient, or the name of a certificate, with the certificate, so that those who sign see whose it is. */
+static int check_recipient(const struct cof_json *args, const char *to, struct cof_buf *sheet, struct cof_diag *diag)
+{
+	const char *text = cof_action_word(args, 3);
+	struct cof_cms_recipient c = {.bits = 0};
+	uint8_t recipient[COF_AGE_KEY], der[COF_CERTIFICATE_MAX];
+	size_t n = text ? strlen(text) : 0, len = 0;
+	int r;
+
+	if (to && cof_age_recipient_parse(to, strlen(to), recipient) == 0)
+		return 0;
+	if (!to || !cof_cms_name_ok(to))
+		return cof_fail(diag, -EINVAL, "to whom? An age recipient (age1...), behind the key's number; or by coffer escrow recover "
+					       "--to FILE a certificate");
+	if (!n || n > cof_base64_len(sizeof(der)) || cof_unbase64(text, n, der, sizeof(der), &len) < 0)
+		return cof_fail(diag, -EINVAL, "the certificate that %s names has to be given with it, at most %zu bytes: coffer escrow recover "
+					       "--to FILE does", to, sizeof(der));
+	r = cof_cms_recipient_read(der, len, cof_now(CLOCK_REALTIME), &c, diag);
+	if (r == 0 && strcmp(c.name, to) != 0)
+		r = cof_fail(diag, -EINVAL, "the certificate that was given is %s, not %s", c.name, to);
+	if (r == 0)
+		tell_certificate(&c, sheet);
+	cof_cms_recipient_done(&c);
+	return r;
+}
+
 static int fill_release(struct cof_archive *a, const struct cof_json *args, struct cof_json *doc, struct cof_buf *sheet,
 			struct cof_diag *diag)
 {
 	const char *key = cof_action_word(args, 1), *to = cof_action_word(args, 2);
 	struct finding w = {.sheet = sheet};
-	uint8_t recipient[COF_AGE_KEY];
 	uint64_t shelf = 0;
 	int r = get_shelf(a, args, doc, &shelf, diag);
 
 	if (r < 0)
 		return r;
-	if (!to || cof_age_recipient_parse(to, strlen(to), recipient) < 0)
-		return cof_fail(diag, -EINVAL, "to whom? An age recipient (age1...), behind the key's number");
+	cof_buf_printf(sheet, "This key is released to %s, once:\n", to ? to : "");
+	r = check_recipient(args, to, sheet, diag);
+	if (r < 0)
+		return r;
 	if (!cof_json_str(args, "reason"))
 		return cof_fail(diag, -EINVAL, "a key is released for a reason: --reason TEXT");
 	cof_json_set_str(doc, "key", key ? key : "");
-	cof_json_set_str(doc, "recipient", to);
-	cof_buf_printf(sheet, "This key is released to %s, once:\n", to);
+	cof_json_set_str(doc, "recipient", to ? to : "");
 	r = look_for(a, doc, &w, diag);
 	return r == 0 && sheet->failed ? -ENOMEM : r;
 }

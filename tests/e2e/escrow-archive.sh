@@ -196,6 +196,39 @@ same "mode" 400 "$(stat -c %a mine.age)"
 expect_fail "nobody has released" coffer escrow recover "$S" "$ID" -o again.age --share-fd 3 --share-fd 4 3< <(words kit alice) 4< <(words kit carol)
 same "on record, in order" "release attempt failed attempt recovered" \
     "$(records | jsonl '" ".join(r["what"] for r in j if r.get("key") == "'"$ID"'" and r["what"] != "key")')"
+# The same key once more, for the owner of a certificate: whose it is, is part of what is approved.
+own=(-newkey rsa:2048 -nodes -days 9 -config conf)
+printf '[own]\nkeyUsage=keyEncipherment\n[signs]\nkeyUsage=digitalSignature\n' >> conf
+for n in own thief; do openssl req -x509 "${own[@]}" -keyout $n.pem -subj "/CN=the $n of it" -extensions own -out $n.crt 2> /dev/null; done
+openssl req -x509 "${own[@]}" -keyout signs.pem -subj /CN=signs -extensions signs -out signs.crt 2> /dev/null
+openssl req -x509 "${own[@]}" -keyout silent.pem -subj /CN=silent -extensions d -out silent.crt 2> /dev/null
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -config conf -keyout ec.pem -subj /CN=ec -extensions own -out ec.crt 2> /dev/null
+asks() { coffer escrow recover "$S" "$ID" --to "$1" --reason "case 18" --as anna --key k/anna --dir r; }
+expect_fail "not for keyEncipherment" asks signs.crt
+expect_fail "does not say what its key is for" asks silent.crt
+expect_fail "not RSA" asks ec.crt
+expect_fail "no certificate" asks k/anna.pub
+expect_fail "has to be given with it" coffer request escrow-release "$STORE" keys "$ID" "x509-sha256:$(printf 'a%.0s' {1..64})" --as anna -o r --reason x
+rm -f r/*
+asks own.crt > out
+R=$(echo r/*.request)
+grep -q "the owner of the certificate: CN=the own of it" r/*.sheet || fail "the sheet does not say whose certificate it is: $(cat r/*.sheet)"
+same "the certificate is approved" "x509-sha256:$(openssl x509 -in own.crt -outform DER | sha256sum | cut -d' ' -f1)" "$(json 'j["recipient"]' < "$R")"
+grep -q "the own of it" "$R" && fail "the certificate's name is in what is public"
+approve
+expect_fail "name its file" coffer escrow recover "$S" "$ID" -o mine.p7m --share-fd 3 --share-fd 4 3< <(words kit alice) 4< <(words kit carol)
+expect_fail ", not to x509-sha256:" coffer escrow recover "$S" "$ID" -o mine.p7m --to thief.crt --share-fd 3 --share-fd 4 3< <(words kit alice) 4< <(words kit carol)
+expect_fail ", not to age1" coffer escrow recover "$S" "$ID" -o mine.p7m --to "$OWNER" --share-fd 3 --share-fd 4 3< <(words kit alice) 4< <(words kit carol)
+[ ! -e mine.p7m ] || fail "something was delivered to another one"
+coffer escrow recover "$S" "$ID" -o mine.p7m --to own.crt --share-fd 3 --share-fd 4 3< <(words kit alice) 4< <(words kit carol) > out 2> err
+cmp <(openssl cms -decrypt -inform DER -in mine.p7m -inkey own.pem -recip own.crt) away/key.pem || fail "openssl does not open it"
+openssl cms -decrypt -inform DER -in mine.p7m -inkey thief.pem > stolen 2> /dev/null && cmp -s stolen away/key.pem && fail "another key opens it"
+python3 - <<'EOF'
+b = bytearray(open("mine.p7m", "rb").read())
+b[-40] ^= 1
+open("altered.p7m", "wb").write(b)
+EOF
+openssl cms -decrypt -inform DER -in altered.p7m -inkey own.pem > /dev/null 2>&1 && fail "what was altered is opened"
 expect_code 3 coffer escrow status "$STORE"
 grep -q "a new epoch is due\|A new epoch is due" "$W/out" || fail "that a new epoch is due is not said: $(cat "$W/out")"
 code=0 && coffer due "$STORE" --json > due || code=$?
@@ -270,7 +303,7 @@ ok "a CA's key"
 say "verified, and by the second reader"
 verify_intact
 second_reader --json > reader
-same "the second reader" "2 2 1 3 []" "$(json 'j["escrow"]["keys"], j["escrow"]["epochs"], j["escrow"]["recovered"], j["escrow"]["drills"], j["not_permitted"]' < reader | tr -d '(),')"
+same "the second reader" "2 2 2 3 []" "$(json 'j["escrow"]["keys"], j["escrow"]["epochs"], j["escrow"]["recovered"], j["escrow"]["drills"], j["not_permitted"]' < reader | tr -d '(),')"
 rm -rf "$STORE/index"
 same "offline, the index made anew" "$ID" "$(coffer escrow list "$S" "${OPEN[@]}" --json | jsonl 'j[0]["key"]')"
 ok "verified"

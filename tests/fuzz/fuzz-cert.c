@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "crypto/cert.h"
+#include "crypto/cms.h"
 
 const unsigned fuzz_runs = 4000;
 
@@ -31,6 +31,18 @@ static int check_one(void *user, const struct cof_cert *c)
 	return 0;
 }
 
+/* What something would be released to. */
+static void as_recipient(const uint8_t *data, size_t n)
+{
+	struct cof_cms_recipient to;
+	struct cof_diag diag = {""};
+	int r = cof_cms_recipient_read(data, n, INT64_C(1800000000) * COF_NSEC, &to, &diag);
+
+	fuzz_check(r == 0 || (r < 0 && diag.text[0]));
+	fuzz_check(r < 0 || (cof_cms_name_ok(to.name) && to.modulus.len && to.issuer.len && to.der.len));
+	cof_cms_recipient_done(&to);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct seen s = {0, COF_CERT_NO_TIME};
@@ -43,6 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	fuzz_check(sum.items == s.n && sum.items <= COF_CERT_ITEMS_MAX);
 	fuzz_check((r == 0) == (sum.items > 0) || r == -EFBIG);
 	fuzz_check(sum.not_after == s.not_after && sum.longest >= 0);
+	as_recipient(data, n);
 	return 0;
 }
 
