@@ -14,7 +14,7 @@ import tempfile
 
 import second_vault  # beside this file
 
-CLOCK, POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, EVENT, ESCROW, VAULT = 26, 18, 19, 20, 21, 29, 15, 30, 31
+CLOCK, POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, EVENT, ESCROW, VAULT, CEREMONY = 26, 18, 19, 20, 21, 29, 15, 30, 31, 32
 APPROVE, REFUSE, DONE, FAILED = 1, 2, 3, 4
 EXCLUSIVE = "auditor+operator auditor+officer auditor+custodian"
 LINE = re.compile(r'([A-Za-z0-9._@+][A-Za-z0-9._@+-]{0,62}) +(?:((?:cert-authority|(?:namespaces|valid-after|valid-before)="[^"\\]*")'
@@ -142,6 +142,7 @@ class Judge:
         self.people, self.requests, self.policies, self.profile = None, {}, {}, {}
         self.proven, self.not_permitted, self.signatures, self.forms = 0, [], 0, {}
         self.changes = {}
+        self.ceremonies = {}  # by id: whether it was a rehearsal
         self.reviewed = {"review": 0, "failed-logins": 0}  # the frame that the next one begins with
         self.escrowed = set()  # requests by which a record of escrow was made
         self.cosigns = {}  # of each vault's key: sequence, time, retention time of the frame
@@ -155,7 +156,8 @@ class Judge:
         for tag, value in pairs:
             one.setdefault(tag, value)
         act = {PEOPLE: self.set_people, REQUEST: self.request, APPROVAL: self.approval, SHELF: self.shelf,
-               POLICY: self.policy, CLOCK: self.clock, EVENT: self.event, ESCROW: self.escrow, VAULT: self.vault}.get(f.type)
+               POLICY: self.policy, CLOCK: self.clock, EVENT: self.event, ESCROW: self.escrow, VAULT: self.vault,
+               CEREMONY: self.ceremony}.get(f.type)
         if not act:
             return
         try:
@@ -363,3 +365,16 @@ class Judge:
         want((q.doc["key"], q.doc["recipient"]) == (one[194].hex(), one[204].decode()) if what == 7 else
              (q.doc["record"], q.doc["what"]) == (struct.unpack("<Q", one[199])[0], names[what]), "something else of escrow was approved")
         self.escrowed.add(q.id)
+
+    def ceremony(self, f, one, signatures):
+        """10.2: the whole transcript, of this archive, once."""
+        import second_ceremony  # which is built on this file
+
+        t = second_ceremony.Transcript(one[230])
+        kinds = list(second_ceremony.STEPS)
+        want(one[231].hex() == t.digests[0] and kinds[one[232][0] - 1] == t.kind, "the frame says another thing than its transcript")
+        want(one[233][0] == t.rehearsal + 2 * (t.closing == "abandoned"), "the frame says another thing than its transcript")
+        want(t.archive in ("none", self.archive), "for another archive")
+        want(one[231] not in self.ceremonies and self.people, "there already, or nobody is enrolled")
+        t.judge(self.people, lambda name, armored, purpose, statement: self.verify(self.people, name.encode() + b"\0" + armored, purpose, statement)[1])
+        self.ceremonies[one[231]] = t.rehearsal

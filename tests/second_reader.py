@@ -18,7 +18,7 @@ import sys
 
 import second_people  # beside this file
 from second_format import (
-    ACTOR, APPEND, APPROVAL, ARCHIVE, ATTR, CHECKPOINT, CLOCK, COMMIT, COSIGN, CREATE, Conf, Cosignature, DIRECTORY, ESCROW, EVENT,
+    ACTOR, APPEND, APPROVAL, ARCHIVE, ATTR, CEREMONY, CHECKPOINT, CLOCK, COMMIT, COSIGN, CREATE, Conf, Cosignature, DIRECTORY, ESCROW, EVENT,
     EXTEND, FILE, HEARTBEAT, HOLD, HOLE, LIMIT, MOUNT, NEVER, Note, PAD, PEOPLE, POLICY, RECOVERY, REMOVE,
     RENAME, REQUEST, SHELF, STAMP, SYMLINK, Tree, UNMOUNT, VAULT, Wrong, certificate, fields, frames, hkdf, mac,
     need, read_file, sha256, split_fields, u64, u64_at)
@@ -30,9 +30,9 @@ from second_vault import VaultRecords
 
 # ---- the whole store ----
 
-NO_OBJECT = {ARCHIVE, MOUNT, UNMOUNT, RECOVERY, ACTOR, PAD, CHECKPOINT, HEARTBEAT, COSIGN, CLOCK, STAMP, POLICY, PEOPLE, REQUEST, APPROVAL, VAULT}
+NO_OBJECT = {ARCHIVE, MOUNT, UNMOUNT, RECOVERY, ACTOR, PAD, CHECKPOINT, HEARTBEAT, COSIGN, CLOCK, STAMP, POLICY, PEOPLE, REQUEST, APPROVAL, VAULT, CEREMONY}
 POSITIONED = {ACTOR, APPEND, HOLE, COMMIT, CHECKPOINT, COSIGN, STAMP, VAULT}
-KNOWN = set(range(1, 18)) | {POLICY, PEOPLE, REQUEST, APPROVAL, COSIGN, CLOCK, STAMP, SHELF, ESCROW, VAULT}
+KNOWN = set(range(1, 18)) | {POLICY, PEOPLE, REQUEST, APPROVAL, COSIGN, CLOCK, STAMP, SHELF, ESCROW, VAULT, CEREMONY}
 REQUIRED = {CREATE: (1, 2, 3, 4, 5, 6), RENAME: (1, 2, 9, 10), REMOVE: (1, 2), EVENT: (32,)}
 
 
@@ -258,6 +258,9 @@ class Store:
             self.vault_records.take(f, fields(f.rest(), f.where), fields(plain, f.where))
         elif f.type == ESCROW:
             self.escrow.take(f, fields(f.rest(), f.where), fields(plain, f.where), self.names)
+        elif f.type == CEREMONY:
+            opened = json.loads(fields(f.rest(), f.where, 230, 231, 232, 233)[230].split(b"\n")[0])
+            need(sha256(fields(plain, f.where, 118)[118]).hex() == opened["sheet"], f.where, "has another sheet than its transcript names")
         elif f.type != PAD:
             fields(f.rest(), f.where)
 

@@ -102,20 +102,26 @@ static void say_challenge(void *user, const char *name, const char *text)
 	       access(path, F_OK) == 0 ? ".age" : "", text);
 }
 
-static int make(const struct making *m, struct cof_diag *diag)
+static int tell(const struct making *m, struct cof_json *o)
 {
-	cof_autojson struct cof_json *o = cof_json_object();
 	const struct epoch_asked *a = &m->asked;
-	int r = escrow_epoch_make(a, o, diag);
 
-	if (r < 0 || m->json)
-		return r < 0 ? r : print_json(o, true);
+	if (m->json)
+		return print_json(o, true);
 	printf("Epoch %u%s is made, in %s: %s\n", a->number, a->rehearsal ? ", a rehearsal," : "", a->dir, cof_json_str(o, "recipient"));
 	cof_json_each(cof_json_get(o, "challenges"), say_challenge, (void *)(uintptr_t)a->dir);
 	if (!cof_json_bool(o, "dispersed"))
 		printf("It is not dispersed: one person, organisation, place or medium has shares that suffice (--json names it).\n");
 	printf("It is valid once each of them has confirmed: coffer escrow confirm --epoch %s/epoch.json NAME NONCE PROOF\n", a->dir);
 	return 0;
+}
+
+static int make(const struct making *m, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *o = cof_json_object();
+	int r = escrow_epoch_make(&m->asked, o, diag);
+
+	return r < 0 ? r : tell(m, o);
 }
 
 static int run_epoch(const struct verb *self, int argc, char **argv)
@@ -169,27 +175,21 @@ static const struct tool_option reshare_options[] = {
 
 static int reshare(struct making *m, const char *path, struct cof_diag *diag)
 {
-	cof_autosecret uint8_t *identity = cof_secret_alloc(COF_AGE_KEY);
 	struct share_gathering g = {.title = "To make other shares of the same secret", .fds = m->fds, .n_fds = m->n_fds,
 				    .passphrase_fd = m->passphrase_fd, .idle = m->idle};
 	cof_autobuf struct cof_buf text = {0};
 	struct cof_epoch old = {0};
-	int r = identity ? file_load(path, COF_EPOCH_MAX, &text, diag) : cof_fail(diag, -ENOMEM, "no secure memory is left");
+	cof_autojson struct cof_json *o = cof_json_object();
+	int r = file_load(path, COF_EPOCH_MAX, &text, diag);
 
 	if (r == 0)
 		r = cof_epoch_parse(text.data ? (char *)text.data : "", text.len, &old, diag);
 	if (r < 0)
 		return r;
-	if (m->asked.number <= old.number)
-		r = cof_fail(diag, -EINVAL, "the new shares' epoch has a number of its own, beyond %u: --number N", old.number);
 	g.epoch = &old;
-	m->asked.rehearsal = old.rehearsal;
+	r = escrow_epoch_reshare(&m->asked, &g, o, diag);
 	if (r == 0)
-		r = share_gather(&g, identity, diag);
-	m->asked.secret = identity;
-	if (r == 0)
-		r = make(m, diag);
-	m->asked.secret = NULL;
+		r = tell(m, o);
 	if (r == 0 && !m->json) {
 		printf("The shares of epoch %u still open everything that these do, until", old.number);
 		for (unsigned i = 0; i < old.scheme.n_custodians; i++)

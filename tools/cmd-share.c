@@ -151,6 +151,7 @@ static int prove(struct sharing *s, struct cof_diag *diag)
 
 /* ---- a quorum ---- */
 
+<<<<<<< HEAD
 static int deliver(struct sharing *s, const uint8_t (*identity)[COF_AGE_KEY], struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf file = {0}, again = {0};
@@ -175,6 +176,8 @@ static int deliver(struct sharing *s, const uint8_t (*identity)[COF_AGE_KEY], st
 	return r;
 }
 
+=======
+>>>>>>> a84d56b (coffer ceremony: new, continue, show, list, verify, submit)
 static int reveal(const uint8_t identity[COF_AGE_KEY])
 {
 	cof_autosecret char *text = cof_secret_alloc(COF_AGE_IDENTITY);
@@ -195,13 +198,19 @@ static int combine(struct sharing *s, struct cof_diag *diag)
 					  .n_fds = s->n_fds,
 					  .passphrase_fd = s->passphrase_fd,
 					  .idle = s->idle};
+	const struct share_delivery d = {.input = s->decrypt, .output = s->output, .to = (const uint8_t(*)[COF_AGE_KEY])s->to, .n_to = s->n_to};
 	int r = identity ? share_gather(&g, *identity, diag) : cof_fail(diag, -ENOMEM, "no secure memory is left");
 
 	if (r == 0)
+<<<<<<< HEAD
 		r = s->reveal ? reveal(*identity) : deliver(s, (const uint8_t(*)[COF_AGE_KEY])identity, diag);
 	if (r == 0 && s->canary)
 		fprintf(stderr, "This was a drill's canary, no key: %s goes back to where it came from (coffer escrow drill --recovered).\n", s->output);
 	else if (r == 0 && !s->epoch.rehearsal)
+=======
+		r = s->reveal ? reveal(*identity) : share_deliver(&d, (const uint8_t(*)[COF_AGE_KEY])identity, diag);
+	if (r == 0 && !s->epoch.rehearsal)
+>>>>>>> a84d56b (coffer ceremony: new, continue, show, list, verify, submit)
 		fprintf(stderr, "This was a recovery: a new epoch and new shares are due now (docs/escrow.md).\n");
 	return r;
 }

@@ -24,6 +24,25 @@ static int put(int dir, const char *name, const void *p, size_t n)
 	return r;
 }
 
+/* The directory in which the path lies: what was made or renamed in it is there after a power cut, too. */
+static int sync_above(const char *path)
+{
+	cof_autofree char *above = strdup(path);
+	cof_autoclose int fd = -1;
+	char *slash = above ? strrchr(above, '/') : NULL;
+
+	if (!above)
+		return -ENOMEM;
+	while (slash && !slash[1] && slash > above) { /* "kit/" */
+		*slash = 0;
+		slash = strrchr(above, '/');
+	}
+	if (slash)
+		slash[slash == above] = 0;
+	fd = open(slash ? above : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
 /* Which of them has no recipient; NULL: all have. */
 static const char *on_paper(const struct cof_scheme *s)
 {
@@ -115,6 +134,8 @@ static int write_all(const struct epoch_asked *a, const struct cof_epoch *e, str
 		r = put(dir, "epoch.json", doc.data, doc.len);
 	if (r == 0 && fsync(dir) < 0)
 		r = -errno;
+	if (r == 0)
+		r = sync_above(path);
 	return r < 0 ? cof_fail(diag, r, "what was to be written to %s: %s; nothing of it counts", path, *why.text ? why.text : strerror(-r)) : 0;
 }
 
@@ -150,6 +171,24 @@ int escrow_epoch_make(const struct epoch_asked *a, struct cof_json *into, struct
 	return r;
 }
 
+int escrow_epoch_reshare(struct epoch_asked *a, const struct share_gathering *how, struct cof_json *into, struct cof_diag *diag)
+{
+	cof_autosecret uint8_t *identity = cof_secret_alloc(COF_AGE_KEY);
+	int r;
+
+	if (!identity)
+		return cof_fail(diag, -ENOMEM, "no secure memory is left");
+	if (a->number <= how->epoch->number)
+		return cof_fail(diag, -EINVAL, "the new shares' epoch has a number of its own, beyond %u: --number N", how->epoch->number);
+	a->rehearsal = how->epoch->rehearsal;
+	r = share_gather(how, identity, diag);
+	a->secret = identity;
+	if (r == 0)
+		r = escrow_epoch_make(a, into, diag);
+	a->secret = NULL;
+	return r;
+}
+
 /* ---- confirming ---- */
 
 static int replace(const char *path, const struct cof_buf *doc, struct cof_diag *diag)
@@ -163,6 +202,8 @@ static int replace(const char *path, const struct cof_buf *doc, struct cof_diag 
 		r = put(AT_FDCWD, next, doc->data, doc->len);
 	if (r == 0 && rename(next, path) < 0)
 		r = -errno;
+	if (r == 0)
+		r = sync_above(path);
 	return r < 0 ? cof_fail(diag, r, "%s cannot be replaced: %s", path, strerror(-r)) : 0;
 }
 

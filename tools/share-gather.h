@@ -23,4 +23,12 @@ struct share_gathering {
  */
 int share_gather(const struct share_gathering *g, uint8_t identity[COF_AGE_KEY], struct cof_diag *diag);
 
+struct share_delivery {
+	const char *input, *output; /* an age file to the epoch; a new file, mode 0400 */
+	const uint8_t (*to)[COF_AGE_KEY]; /* encrypted to these n_to again; 0: in clear */
+	size_t n_to;
+};
+/* The file opened by the epoch's secret, and written; durable, or not there. */
+int share_deliver(const struct share_delivery *d, const uint8_t (*identity)[COF_AGE_KEY], struct cof_diag *diag);
+
 #endif

@@ -17,6 +17,7 @@ struct judging {
 	const struct cof_ceremony *c;
 	uint8_t key[COF_CEREMONY_ROLL][32]; /* of those who answered the roll call */
 	bool auditor[COF_CEREMONY_ROLL];
+	size_t trusted;
 };
 
 /* The statement of that line, as it was signed there. */
@@ -34,11 +35,13 @@ static int judge_one(struct judging *w, size_t i, struct cof_judgement *ret)
 	const char *armored = cof_json_str(l->o, "signature");
 	struct judge_signature s = {.armored = armored, .n = strlen(armored)};
 	cof_autobuf struct cof_buf text = {0};
+	struct cof_judge_frame f = *w->f;
 	int r = statement(w->c, i, &text);
 
+	f.trusted |= i < w->trusted;
 	memcpy(s.principal, w->c->roll[l->person], sizeof(s.principal));
 	if (r == 0)
-		r = judge_signature(w->j, w->f, w->people, cof_ceremony_purpose(w->c), text.data, text.len, &s, ret);
+		r = judge_signature(w->j, &f, w->people, cof_ceremony_purpose(w->c), text.data, text.len, &s, ret);
 	if (r < 0)
 		return r;
 	if (l->what == COF_CER_PRESENT) {
@@ -112,7 +115,7 @@ int cof_ceremony_judge(const struct cof_ceremony *c, const struct cof_ceremony_j
 {
 	struct cof_judge j = {.p = {.verify = p->verify, .verify_user = p->verify_user}};
 	struct cof_judge_frame f = {.record_time = p->time, .retention_time = p->time, .proven_from = INT64_MIN};
-	struct judging w = {.j = &j, .f = &f, .people = p->people, .c = c};
+	struct judging w = {.j = &j, .f = &f, .people = p->people, .c = c, .trusted = p->trusted};
 
 	memset(ret, 0, sizeof(*ret));
 	return judge_text(&w, p->whole, ret);

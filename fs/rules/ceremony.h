@@ -112,6 +112,7 @@ struct cof_ceremony_judging {
 	void *verify_user;
 	int64_t time; /* ns */
 	bool whole;
+	size_t trusted; /* so many lines were judged before: their signatures are not checked again */
 };
 int cof_ceremony_judge(const struct cof_ceremony *c, const struct cof_ceremony_judging *p, struct cof_judgement *ret);
 
