@@ -9,6 +9,7 @@
 #define SAY compliance_says
 
 #define INVENTORY "coffer escrow inventory STORE"
+#define CEREMONIES "coffer ceremony list STORE"
 
 /* True, and said, where nothing is kept. */
 static bool nothing_kept(struct looked *l)
@@ -109,9 +110,35 @@ void check_dispersal(struct looked *l)
 							     "which losses it survives: whether the shares lie where it says is for you to look at");
 }
 
+static bool has_ceremony(const struct facts *f, const char *epoch_key)
+{
+	for (size_t i = 0; i < cof_json_count(f->ceremonies); i++)
+		if (!strcmp(cof_json_value_str(cof_json_at(f->ceremonies, i)), epoch_key))
+			return true;
+	return false;
+}
+
 void check_ceremonies(struct looked *l)
 {
-	compliance_not_built(l, "ceremonies with a transcript");
+	const struct ledger *e = &l->f->escrow;
+	size_t epochs = 0;
+
+	for (size_t i = 0; i < e->n_epochs; i++) {
+		const struct ledger_epoch *one = &e->epoch[i];
+
+		if (!one->valid || one->rehearsal || one->revoked)
+			continue;
+		epochs++;
+		if (!has_ceremony(l->f, one->epoch_key)) {
+			SAY(l, FAIL, CEREMONIES, "epoch %u is in force, and no transcript of a ceremony that made it is on record", one->number);
+			return;
+		}
+	}
+	if (!epochs)
+		SAY(l, FAIL, CEREMONIES, "no epoch of escrow is in force: %zu transcripts of a making are on record", cof_json_count(l->f->ceremonies));
+	else
+		SAY(l, PASS, CEREMONIES, "of each of %zu epochs in force the making is on record: an auditor was present, two confirmed each step, all signed",
+		    epochs);
 }
 
 void check_inventory(struct looked *l)

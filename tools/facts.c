@@ -56,6 +56,19 @@ static bool is_done(const struct cof_json *e)
 	return strcmp(type, "self-check") != 0 || !outcome || !strcmp(outcome, "success");
 }
 
+/* Of a making, that came to its end and was none to practise. */
+static void add_ceremony(struct facts *f, const struct cof_json *e)
+{
+	const char *kind = cof_json_str(e, "ceremony_kind"), *key = cof_json_str(e, "epoch_key"), *source = cof_json_str(e, "source");
+
+	if (!kind || !key || !source || strcmp(source, "coffer") != 0 || cof_json_bool(e, "abandoned") || cof_json_bool(e, "rehearsal") ||
+	    (strcmp(kind, "creation") != 0 && strcmp(kind, "resharing") != 0))
+		return;
+	if (!f->ceremonies)
+		f->ceremonies = cof_json_array();
+	cof_json_append(f->ceremonies, cof_json_string(key));
+}
+
 static int take_event(void *user, struct cof_json *e)
 {
 	const char *type = cof_json_str(e, "event");
@@ -68,6 +81,8 @@ static int take_event(void *user, struct cof_json *e)
 	coverage_take(f->coverage, e);
 	if (type && !strncmp(type, "escrow-", 7))
 		r = escrow_ledger_add(&f->escrow, e);
+	if (type && !strcmp(type, "ceremony"))
+		add_ceremony(f, e);
 	if (r < 0)
 		return r;
 	if (type && !strcmp(type, "escrow-drill") && f->escrow.n_epochs) /* by proofs of shares (escrow-drills.h), not by anybody's word */
@@ -299,6 +314,7 @@ void facts_done(struct facts *f)
 {
 	store_close(&f->store);
 	escrow_ledger_done(&f->escrow);
+	cof_json_free(f->ceremonies);
 	cof_json_free(f->status);
 	cof_buf_done(&f->measured);
 	coverage_free(f->coverage);

@@ -9,14 +9,30 @@
 
 #define SHEET_MAX 60000
 
+/* The transcript, and which epoch it is about. */
+static bool show_transcript(struct cof_json *o, const struct cof_field *f)
+{
+	struct cof_ceremony c;
+	char hex[65];
+	int r = cof_ceremony_parse(f->value, f->len, &c, NULL);
+
+	cof_json_set_bytes(o, "transcript", f->value, f->len);
+	if (r == 0) {
+		cof_json_set_uint(o, "epoch", c.epoch);
+		cof_hex(c.epoch_key, sizeof(c.epoch_key), hex);
+		cof_json_set_str(o, "epoch_key", hex);
+	}
+	cof_ceremony_done(&c);
+	return r == 0;
+}
+
 bool cof_ceremony_show(struct cof_json *o, const struct cof_field *f)
 {
 	char hex[65];
 
 	switch (f->tag) {
 	case COF_T_CEREMONY:
-		cof_json_set_bytes(o, "transcript", f->value, f->len);
-		return true;
+		return show_transcript(o, f);
 	case COF_T_CEREMONY_ID:
 		if (f->len != 32)
 			return false;

@@ -45,7 +45,7 @@ cp held/sign/00-anna stick && ssh-keygen -q -Y sign -n coffer-ceremony -f k/anna
 ssh-keygen -q -Y sign -n coffer-ceremony -f k/mallory held/sign/00-ben 2> err
 ssh-keygen -q -Y sign -n coffer-rehearsal -f k/cleo held/sign/00-cleo 2> err
 stopped ceremony continue held < /dev/null
-grep -q "anna has signed" out && grep -q "ben does not count: .*wrong-key" out && grep -q "cleo does not count: .*wrong-purpose" out || fail "$(cat out)"
+grep -q "anna has signed" out && grep -q "ben signed does not count: .*wrong-key" out && grep -q "cleo signed does not count: .*wrong-purpose" out || fail "$(cat out)"
 same "who is there" "['anna']" "$(state held 'j["present"]')"
 rm held/sign/00-ben.sig held/sign/00-cleo.sig
 { echo go; echo stop; } > in
@@ -89,7 +89,7 @@ copy() { rm -rf other && cp -r whole other; }
 copy && sed -i '5s/"plan"/"make"/' other/transcript && refused "line 5" other
 copy && sed -i '3d' other/transcript && refused "does not follow the line before" other
 copy && sed -i '$d' other/transcript && refused "cleo has not signed the end" other
-copy && sed -i '$s/\(BEGIN SSH SIGNATURE-----\\n.\{200\}\)./\1A/' other/transcript && refused "signature" other
+copy && sed -i '$s/\(SIGNATURE-----\\n.\{200\}\)\(.\)/\1\2\2/' other/transcript && refused "signature" other
 copy && head -c -20 whole/transcript > other/transcript && refused "cut off" other
 copy && sed -i 's/roles=auditor/roles=custodian/' other/people && expect_fail "another people file" coffer ceremony verify other
 ok "refused"
