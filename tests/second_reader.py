@@ -266,7 +266,7 @@ class Store:
 
     def judge_people(self, f):
         """Section 9, from the public part alone."""
-        if f.type in (POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, CLOCK, EVENT, ESCROW, VAULT):
+        if f.type in (POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, CLOCK, EVENT, ESCROW, VAULT, CEREMONY):
             self.people.proven = max(0, self.proven)
             self.people.take(f, f.record, list(split_fields(f.rest(), f.where)))
 
@@ -455,7 +455,8 @@ def summary(s):
             "frames": s.size, "bytes": s.bytes, "checkpoint": s.note.size,
             "root": s.note.root.hex(), "tail": s.tail, "mounts": s.mount, "events": s.events, "policy_digests": s.policy_digests,
             "opaque": s.opaque, "destroyed": s.destroyed, "stamps": s.stamps, "cosignatures": s.cosigns, "seal_checked": bool(s.secrets),
-            "escrow": s.escrow.count(), "vault_records": s.vault_records.count(), "requests": len(s.people.requests), "signatures": s.people.signatures, "not_permitted": s.people.not_permitted,
+            "escrow": s.escrow.count(), "vault_records": s.vault_records.count(),
+            "ceremonies": {"held": list(s.people.ceremonies.values()).count(False), "rehearsed": list(s.people.ceremonies.values()).count(True)}, "requests": len(s.people.requests), "signatures": s.people.signatures, "not_permitted": s.people.not_permitted,
             "files": [describe(path, n, s.names.end(n)) for path, n in s.names.walk()]}
 
 

@@ -388,6 +388,7 @@ static int deliver_it(struct ceremony_session *s, const char *output, struct cof
 	struct share_delivery d = {.output = output, .to = (const uint8_t(*)[COF_AGE_KEY])recipient, .n_to = 1};
 	struct share_gathering g;
 	struct cof_epoch e = {0};
+	bool canary = false;
 	int r = identity ? same_file(s, "input.age", "input", COF_AGE_FILE_MAX, &input, diag) : -ENOMEM;
 
 	d.input = input;
@@ -400,7 +401,7 @@ static int deliver_it(struct ceremony_session *s, const char *output, struct cof
 		r = share_gather(&g, *identity, diag);
 	}
 	if (r == 0)
-		r = share_deliver(&d, (const uint8_t(*)[COF_AGE_KEY])identity, diag);
+		r = share_deliver(&d, (const uint8_t(*)[COF_AGE_KEY])identity, &canary, diag);
 	cof_epoch_done(&e);
 	return r;
 }

@@ -41,7 +41,7 @@ struct sharing {
 	unsigned n_fds, idle;
 	uint8_t to[COF_AGE_RECIPIENTS][COF_AGE_KEY];
 	size_t n_to;
-	bool reveal, json, canary;
+	bool reveal, json;
 	struct cof_epoch epoch;
 	bool have_epoch;
 	char *words; /* secure memory */
@@ -151,33 +151,6 @@ static int prove(struct sharing *s, struct cof_diag *diag)
 
 /* ---- a quorum ---- */
 
-<<<<<<< HEAD
-static int deliver(struct sharing *s, const uint8_t (*identity)[COF_AGE_KEY], struct cof_diag *diag)
-{
-	cof_autobuf struct cof_buf file = {0}, again = {0};
-	void *plain = NULL;
-	size_t n = 0;
-	int r = file_load(s->decrypt, COF_AGE_FILE_MAX, &file, diag);
-
-	if (r < 0)
-		return r;
-	r = cof_age_decrypt(identity, 1, file.data, file.len, &plain, &n);
-	if (r < 0)
-		return cof_fail(diag, r, "%s: %s", s->decrypt,
-				r == -EKEYREJECTED ? "it was not encrypted to this epoch"
-				: r == -EBADMSG	   ? "it was altered or cut off"
-						   : "it is no age file that can be read");
-	if (s->n_to)
-		r = cof_age_encrypt((const uint8_t(*)[COF_AGE_KEY])s->to, s->n_to, plain, n, NULL, &again);
-	if (r == 0)
-		r = secret_file_write(s->output, "result", s->n_to ? again.data : plain, s->n_to ? again.len : n, diag);
-	s->canary = r == 0 && n >= sizeof(COF_CANARY) - 1 && !memcmp(plain, COF_CANARY, sizeof(COF_CANARY) - 1);
-	cof_secret_free(plain);
-	return r;
-}
-
-=======
->>>>>>> a84d56b (coffer ceremony: new, continue, show, list, verify, submit)
 static int reveal(const uint8_t identity[COF_AGE_KEY])
 {
 	cof_autosecret char *text = cof_secret_alloc(COF_AGE_IDENTITY);
@@ -199,18 +172,14 @@ static int combine(struct sharing *s, struct cof_diag *diag)
 					  .passphrase_fd = s->passphrase_fd,
 					  .idle = s->idle};
 	const struct share_delivery d = {.input = s->decrypt, .output = s->output, .to = (const uint8_t(*)[COF_AGE_KEY])s->to, .n_to = s->n_to};
+	bool canary = false;
 	int r = identity ? share_gather(&g, *identity, diag) : cof_fail(diag, -ENOMEM, "no secure memory is left");
 
 	if (r == 0)
-<<<<<<< HEAD
-		r = s->reveal ? reveal(*identity) : deliver(s, (const uint8_t(*)[COF_AGE_KEY])identity, diag);
-	if (r == 0 && s->canary)
+		r = s->reveal ? reveal(*identity) : share_deliver(&d, (const uint8_t(*)[COF_AGE_KEY])identity, &canary, diag);
+	if (r == 0 && canary)
 		fprintf(stderr, "This was a drill's canary, no key: %s goes back to where it came from (coffer escrow drill --recovered).\n", s->output);
 	else if (r == 0 && !s->epoch.rehearsal)
-=======
-		r = s->reveal ? reveal(*identity) : share_deliver(&d, (const uint8_t(*)[COF_AGE_KEY])identity, diag);
-	if (r == 0 && !s->epoch.rehearsal)
->>>>>>> a84d56b (coffer ceremony: new, continue, show, list, verify, submit)
 		fprintf(stderr, "This was a recovery: a new epoch and new shares are due now (docs/escrow.md).\n");
 	return r;
 }

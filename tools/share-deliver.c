@@ -4,24 +4,7 @@
 #include "tools/opener.h"
 #include "tools/share-gather.h"
 
-static int write_new(const char *path, const void *p, size_t n, struct cof_diag *diag)
-{
-	cof_autoclose int fd = -1;
-	int r = secret_file_make(path, "result", &fd, diag);
-
-	if (r < 0)
-		return r;
-	r = cof_write_all(fd, p, n);
-	if (r == 0)
-		r = secret_file_sync(fd, path);
-	if (r < 0) {
-		unlink(path);
-		return cof_fail(diag, r, "cannot write %s: %s", path, strerror(-r));
-	}
-	return 0;
-}
-
-int share_deliver(const struct share_delivery *d, const uint8_t (*identity)[COF_AGE_KEY], struct cof_diag *diag)
+int share_deliver(const struct share_delivery *d, const uint8_t (*identity)[COF_AGE_KEY], bool *ret_canary, struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf file = {0}, again = {0};
 	void *plain = NULL;
@@ -39,7 +22,8 @@ int share_deliver(const struct share_delivery *d, const uint8_t (*identity)[COF_
 	if (d->n_to)
 		r = cof_age_encrypt(d->to, d->n_to, plain, n, NULL, &again);
 	if (r == 0)
-		r = write_new(d->output, d->n_to ? again.data : plain, d->n_to ? again.len : n, diag);
+		r = secret_file_write(d->output, "result", d->n_to ? again.data : plain, d->n_to ? again.len : n, diag);
+	*ret_canary = r == 0 && n >= sizeof(COF_CANARY) - 1 && !memcmp(plain, COF_CANARY, sizeof(COF_CANARY) - 1);
 	cof_secret_free(plain);
 	return r;
 }

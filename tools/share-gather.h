@@ -28,7 +28,7 @@ struct share_delivery {
 	const uint8_t (*to)[COF_AGE_KEY]; /* encrypted to these n_to again; 0: in clear */
 	size_t n_to;
 };
-/* The file opened by the epoch's secret, and written; durable, or not there. */
-int share_deliver(const struct share_delivery *d, const uint8_t (*identity)[COF_AGE_KEY], struct cof_diag *diag);
+/* The file opened by the epoch's secret, and written; durable, or not there. *ret_canary: it was a drill's. */
+int share_deliver(const struct share_delivery *d, const uint8_t (*identity)[COF_AGE_KEY], bool *ret_canary, struct cof_diag *diag);
 
 #endif
