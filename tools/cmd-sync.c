@@ -226,7 +226,7 @@ static int one(void *user, struct vault_entry *e)
 	}
 	if (r < 0) {
 		tell(s, sent.about ? "vault-alarm" : "vault-unreachable", e, diag.text);
-		code = sent.refusal == VAULT_R_STALE ? EXIT_BEHIND : sent.refusal == VAULT_R_FORK ? EXIT_FORK : EXIT_FAILED;
+		code = sent.refusal == VAULT_R_STALE ? EXIT_BEHIND : sent.refusal == VAULT_R_FORK ? EXIT_FORK : sent.refusal == VAULT_R_RULES ? EXIT_ALARM : EXIT_FAILED;
 	} else {
 		say(s, e, &sent, record);
 		if (sent.notices) {

@@ -24,6 +24,8 @@ static const char usage[] =
     "        command=\"coffer-vault serve /srv/vault --archive ID\",restrict ssh-ed25519 AAAA... host\n"
     "  coffer-vault status DIR [--silence SPAN] [--json]\n"
     "      the vault's key, and of each archive what was received and when\n"
+    "  coffer-vault follow DIR --archive ID\n"
+    "      signs again what follows frames that nobody permitted and that status names: their operator was asked, and it is right\n"
     "  coffer-vault scrub DIR [--json]\n"
     "      reads every copy and verifies it without any key of the archive\n"
     "\n"
@@ -243,8 +245,10 @@ static int look_at(const struct looking *l, struct cof_io *io, struct seen *s)
 		r = scrubbed(l, io, found.verdict, s);
 	cof_judge_places_free(s->places);
 	s->places = NULL;
-	/* what is behind the head was on its way when a session ended */
-	return r < 0 ? r : found.verdict > COF_UNSEALED;
+	if (r < 0)
+		return r;
+	/* What is behind the head was on its way when a session ended, or is not signed; a newer checkpoint may be in it. */
+	return found.verdict > COF_INCOMPLETE || (found.verdict == COF_INCOMPLETE && !found.tail);
 }
 
 static void show(const struct looking *l, const struct seen *s)
@@ -324,6 +328,39 @@ static int look(const struct args *a, bool scrub, struct cof_diag *diag)
 	return l.damaged ? EXIT_DAMAGED : l.alarm ? EXIT_ALARM : 0;
 }
 
+/* ---- follow ---- */
+
+static int follow(const struct args *a, struct cof_diag *diag)
+{
+	struct vault_judged found;
+	struct vault_place v;
+	struct cof_io *io = NULL;
+	uint8_t id[16];
+	int r;
+
+	if (!a->archive || strlen(a->archive) != 32 || cof_unhex(a->archive, 32, id) < 0)
+		return misused("follow wants --archive ID, which status shows");
+	r = vault_place_open(a->dir, &v, diag);
+	if (r < 0)
+		return fail_with(diag);
+	r = vault_place_archive(&v, id, NULL, 0, &io, diag);
+	if (r == 0)
+		r = cof_io_lock(io, "coffer-vault follow", diag);
+	if (r == 0) {
+		r = vault_judged_follow(io, &found, diag);
+		cof_io_unlock(io);
+	}
+	if (r == 0) {
+		openlog("coffer-vault", LOG_PID, LOG_AUTHPRIV);
+		syslog(LOG_ALERT, "archive %s: followed behind frame %" PRIu64 ", although %s", a->archive, found.end - 1, found.first);
+		printf("Known from now on: %s.\nWhat was found up to frame %" PRIu64 " keeps no head from being signed.\n", found.first,
+		       found.end - 1);
+	}
+	cof_io_free(io);
+	vault_place_close(&v);
+	return r < 0 ? fail_with(diag) : 0;
+}
+
 static int take_args(int argc, char **argv, struct args *a)
 {
 	static const struct option options[] = {{"name", 1, NULL, 'n'},	   {"place", 1, NULL, 'p'}, {"jurisdiction", 1, NULL, 'j'},
@@ -357,7 +394,7 @@ static int take_args(int argc, char **argv, struct args *a)
 
 static int run(int argc, char **argv)
 {
-	static const char *const names[] = {"init", "serve", "status", "scrub", NULL};
+	static const char *const names[] = {"init", "serve", "status", "scrub", "follow", NULL};
 	struct args a = {.name = NULL};
 	struct cof_diag diag = {""};
 	int verb = 0, code;
@@ -369,7 +406,7 @@ static int run(int argc, char **argv)
 	while (names[verb] && strcmp(names[verb], argv[1]))
 		verb++;
 	if (!names[verb])
-		return misused("the verb is init, serve, status or scrub");
+		return misused("the verb is init, serve, status, scrub or follow");
 	code = take_args(argc - 1, argv + 1, &a);
 	if (code >= 0)
 		return code;
@@ -380,6 +417,8 @@ static int run(int argc, char **argv)
 		return init(&a, &diag);
 	case 1:
 		return serve(&a, &diag);
+	case 4:
+		return follow(&a, &diag);
 	default:
 		return look(&a, verb == 3, &diag);
 	}

@@ -433,6 +433,11 @@ int cof_judge_places_new(struct cof_judge_places **ret);
 void cof_judge_places_free(struct cof_judge_places *places); /* NULL is fine */
 /* Every frame from the first on, in order. */
 void cof_judge_places_add(struct cof_judge_places *places, const struct cof_frame *f, uint64_t address);
+/* On to the log's end as it lies there, by the headers of what was added since. */
+int cof_judge_places_follow(struct cof_io *io, struct cof_judge_places *places, struct cof_diag *diag);
+/* As bytes for whoever keeps them beside the log: -EUCLEAN. What they say is only where to look. */
+int cof_judge_places_pack(const struct cof_judge_places *places, struct cof_buf *ret);
+int cof_judge_places_unpack(const void *data, size_t n, struct cof_judge_places **ret);
 
 struct cof_judge_store {
 	const struct cof_judge_places *places; /* NULL: the headers of all frames are read, twice */

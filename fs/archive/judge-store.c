@@ -5,6 +5,7 @@
  * following, the second judges. That the frames are those of the chain is coffer verify's business, which tells
  * what it met on its way, so that only frames that matter are read again.
  */
+#include "fs/archive/judge.h"
 #include "fs/archive/people.h"
 
 #include <stdio.h>
@@ -93,84 +94,6 @@ static int head_of(void *user, uint64_t size, uint8_t ret[COF_HASH])
 	return w->by_frames && size ? head_of_frames(w, size, ret) : cof_tree_head(w->io, size, ret);
 }
 
-static bool is_judged(unsigned type)
-{
-	switch (type) {
-	case COF_CREATE:
-	case COF_RENAME:
-	case COF_COMMIT:
-	case COF_EXTEND:
-	case COF_REMOVE:
-	case COF_POLICY:
-	case COF_PEOPLE:
-	case COF_REQUEST:
-	case COF_APPROVAL:
-	case COF_HOLD:
-	case COF_ESCROW:
-	case COF_CEREMONY:
-	case COF_VAULT_RECORD:
-	case COF_CLOCK:
-	case COF_SHELF:
-	case COF_EVENT:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* ---- places ---- */
-
-#define PLACES_MAX (32u << 20) /* bytes: some ten million of them; with more all headers are read again */
-
-struct cof_judge_places {
-	struct cof_buf steps; /* varints: from one to the next */
-	uint64_t at;	      /* of the one added last */
-	uint64_t end;	      /* of the last frame met */
-	struct cof_frame last;
-	bool any, too_many;
-};
-
-int cof_judge_places_new(struct cof_judge_places **ret)
-{
-	struct cof_judge_places *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return -ENOMEM;
-	*ret = p;
-	return 0;
-}
-
-void cof_judge_places_free(struct cof_judge_places *p)
-{
-	if (!p)
-		return;
-	cof_buf_done(&p->steps);
-	free(p);
-}
-
-static bool matters(const struct cof_frame *f)
-{
-	return (is_judged(f->type) || f->type == COF_STAMP || f->type == COF_COSIGN) && f->public_length;
-}
-
-void cof_judge_places_add(struct cof_judge_places *p, const struct cof_frame *f, uint64_t address)
-{
-	uint8_t step[10];
-
-	p->any = true;
-	p->end = address;
-	p->last.stored = f->stored;
-	if (!matters(f) || p->too_many)
-		return;
-	if (address < p->at || p->steps.failed || p->steps.len > PLACES_MAX) {
-		p->too_many = true;
-		cof_buf_done(&p->steps);
-		return;
-	}
-	cof_buf_add(&p->steps, step, cof_varint_put(step, address - p->at));
-	p->at = address;
-}
-
 /* ---- judging ---- */
 
 static void take_proof(struct judging *w, const struct cof_frame *f, uint64_t address, const struct cof_buf *fields)
@@ -209,7 +132,7 @@ static int one(struct judging *w, const struct cof_frame *f, uint64_t address)
 	struct cof_judgement said;
 	int r;
 
-	if (!matters(f))
+	if (!cof_judge_matters(f))
 		return 0;
 	r = cof_frame_read(w->reader, NULL, w->conf.id, address, f, &fields, NULL);
 	if (r == -ENOMEM)
@@ -245,11 +168,6 @@ static int one(struct judging *w, const struct cof_frame *f, uint64_t address)
 	return r;
 }
 
-static bool knows_all(const struct cof_judge_places *p)
-{
-	return p && p->any && !p->too_many && !p->steps.failed;
-}
-
 /* Those that were told of, and *ret: where to go on. */
 static int known(struct judging *w, const struct cof_judge_places *p, uint64_t *ret)
 {
@@ -280,7 +198,7 @@ static int pass(struct judging *w, bool first)
 
 	w->first = first;
 	w->proven_from = INT64_MIN;
-	if (knows_all(w->p->places))
+	if (cof_judge_places_all(w->p->places))
 		r = known(w, w->p->places, &at);
 	if (r < 0)
 		return r == -ENODATA || r == -EUCLEAN ? 0 : r;

@@ -223,6 +223,7 @@ static int find_head(struct vault_copy *c, struct cof_diag *diag)
 	}
 	if (r < 0)
 		return cof_fail(diag, r, "%s/tile cannot be written: %s", cof_io_where(c->io), strerror(-r));
+	c->weakening = 0;
 	c->head_end = c->proven_end = c->boundary;
 	c->proven = c->head.size;
 	return 0;

@@ -22,6 +22,8 @@ void vault_copy_state(const struct vault_copy *c, struct vault_copy_state *ret)
 	ret->address = c->boundary + c->part_len;
 	ret->bytes = ret->address; /* whole segments are nearly as large as what is in them */
 	ret->unproven = c->unproven;
+	ret->coming = c->coming;
+	ret->weakening = c->weakening != 0;
 }
 
 const char *vault_copy_note(const struct vault_copy *c)
@@ -111,6 +113,7 @@ int copy_take_frame(struct vault_copy *c, const uint8_t *raw, struct cof_diag *d
 		return cof_fail(diag, r, "%s/tile cannot be written: %s", cof_io_where(c->io), strerror(-r));
 	memcpy(c->previous, leaf, COF_HASH);
 	c->boundary += COF_FRAME_HEADER + f.stored;
+	c->weakening += f.sequence >= c->head.size && f.public_length && vault_may_weaken(f.type);
 	return 0;
 }
 
@@ -379,6 +382,7 @@ int vault_copy_finish(struct vault_copy *c, const void *note, size_t len, struct
 	c->note = kept;
 	c->head = head;
 	c->head_end = c->boundary;
+	c->weakening = 0;
 	memset(&c->coming, 0, sizeof(c->coming));
 	return 0;
 }

@@ -45,6 +45,7 @@ struct vault_copy {
 	uint64_t boundary;		    /* where the next frame begins, or the next segment does */
 	uint8_t previous[COF_HASH];	    /* leaf of the last whole frame */
 	uint64_t unproven;
+	uint64_t weakening;		    /* frames behind the head that may take away what was promised */
 	uint64_t proven;		    /* frames that a proof covers, the head's among them */
 	uint64_t proven_end;
 	bool blind; /* no proof comes before the end: `proven` is what is kept when something behind it is wrong */

@@ -158,6 +158,12 @@ static void refused(void *user, unsigned code, const void *note, size_t n)
 	cof_sha256(note, n, digest);
 	cof_hex(digest, COF_HASH, name);
 	strcpy(name + (size_t)2 * COF_HASH, ".note");
+	if (code == VAULT_R_RULES) {
+		tell(s, s->diag->text);
+		if (keep(s, "refused", name, note, n) < 0)
+			tell(s, "the head that was refused could not be written");
+		return;
+	}
 	tell(s, "FORK: a head came that is signed by the archive's key and does not extend what this vault has; both are kept");
 	if (keep(s, "forks", name, note, n) < 0)
 		tell(s, "the head of the fork could not be written");
@@ -165,26 +171,27 @@ static void refused(void *user, unsigned code, const void *note, size_t n)
 
 /* ---- what the operator of the host should know ---- */
 
+/* Before a head is signed, where it brings frames that may take away what was promised. */
+static int judge(void *user, const struct vault_copy_state *state, struct cof_diag *diag)
+{
+	struct serving *s = user;
+	struct vault_judged j;
+	int r = state->weakening ? vault_judge_coming(s->io, state, &j, diag) : 0;
+
+	if (r < 0 || !state->weakening || !j.refused)
+		return r;
+	return cof_fail(diag, -EACCES,
+			"%s; %llu of that kind. What came is kept, and not signed: what this vault has signed before stays its word. Where "
+			"that is right, its operator says so there: coffer-vault follow",
+			j.first, (unsigned long long)j.refused);
+}
+
 static void notice(void *user, struct cof_buf *lines)
 {
 	struct serving *s = user;
-	struct cof_checkpoint head = {.size = 0};
-	struct vault_judged j = {.not_permitted = 0};
-	struct cof_diag why = {""};
-	struct cof_conf conf;
-	cof_autofree uint8_t *note = NULL;
-	size_t n = 0;
-	int r = cof_conf_load(s->io, &conf, NULL);
+	struct vault_judged j;
 
-	if (r == 0)
-		r = cof_io_load(s->io, "checkpoint", COF_NOTE_MAX, &note, &n);
-	if (r == 0)
-		r = cof_checkpoint_open(note, n, &conf.vkey, &head);
-	if (r == 0)
-		r = head.size <= VAULT_JUDGED_AT_ONCE ? vault_judge(s->io, NULL, &j, &why) : vault_judged_load(s->io, &j);
-	if (r < 0 && r != -ENOENT)
-		tell(s, why.text[0] ? why.text : "the rules could not be judged");
-	if (r < 0 || !j.not_permitted)
+	if (vault_judged_load(s->io, &j) < 0 || !j.not_permitted)
 		return;
 	tell(s, j.first);
 	cof_buf_printf(lines, "%s; %llu of that kind\n", j.first, (unsigned long long)j.not_permitted);
@@ -216,7 +223,7 @@ static int take(struct serving *s)
 {
 	cof_autobuf struct cof_buf about = {0};
 	struct vault_taking t = {.io = s->io, .quota = s->p->quota, .sign = sign, .envelope = envelope,
-				 .refused = refused, .notice = notice, .user = s};
+				 .judge = judge, .refused = refused, .notice = notice, .user = s};
 	struct vault_damage damage;
 	struct vault_copy *c = NULL;
 	int r = same_conf(s);

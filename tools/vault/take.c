@@ -24,6 +24,8 @@ static enum vault_refusal code_of(int r)
 	case -EBADMSG:
 	case -EFBIG:
 		return VAULT_R_DATA;
+	case -EACCES:
+		return VAULT_R_RULES;
 	case -EDQUOT:
 		return VAULT_R_QUOTA;
 	case -EUCLEAN:
@@ -41,7 +43,7 @@ static int refuse(struct taking *t, int r)
 
 	if (r == -ENOTCONN || r == -EPIPE || r == -ETIMEDOUT || r == -ECONNABORTED)
 		return r;
-	if ((code == VAULT_R_STALE || code == VAULT_R_FORK) && t->p->refused)
+	if ((code == VAULT_R_STALE || code == VAULT_R_FORK || code == VAULT_R_RULES) && t->p->refused)
 		t->p->refused(t->p->user, code, t->note.data, t->note.len);
 	if (vault_refuse(t->w, code, t->diag->text) < 0)
 		return r; /* it is gone, and r says what was wrong before */
@@ -164,8 +166,13 @@ static int notice(struct taking *t)
 
 static int take_end(struct taking *t)
 {
+	struct vault_copy_state s;
 	int r = vault_copy_sync(t->c, t->diag);
 
+	if (r == 0 && t->p->judge) {
+		vault_copy_state(t->c, &s);
+		r = t->p->judge(t->p->user, &s, t->diag);
+	}
 	if (r == 0 && t->p->sign)
 		r = t->p->sign(t->p->user, &t->note, t->diag);
 	if (r == 0 && t->note.failed)

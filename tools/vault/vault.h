@@ -40,6 +40,7 @@ enum vault_refusal { /* in REFUSED, and the exit codes of coffer sync are made o
 	VAULT_R_QUOTA,
 	VAULT_R_FAILED,	       /* of the vault itself: disk full, damage */
 	VAULT_R_DAMAGED,       /* segments of the copy are damaged: they are to be mended first */
+	VAULT_R_RULES,	       /* the head does what nobody permitted: it is kept, and not signed */
 };
 const char *vault_refusal_name(unsigned code);
 
@@ -68,6 +69,8 @@ struct vault_copy;
 struct vault_copy_state {
 	struct cof_conf conf;
 	struct cof_checkpoint head; /* the newest that was finished; size 0: none */
+	struct cof_checkpoint coming; /* that a session brings; size 0: none */
+	bool weakening;		      /* behind the head are frames that may take away what was promised */
 	uint64_t size;		    /* frames that are there, those behind the head included */
 	uint64_t address;	    /* of the next byte: behind them, and behind what is there of the next frame */
 	uint64_t bytes;		    /* of the log */
@@ -183,7 +186,9 @@ struct vault_taking {
 	const char *about;  /* for STATE, or NULL: who takes */
 	/* An envelope came: kept as the receiver likes. NULL: dropped. */
 	int (*envelope)(void *user, const void *p, size_t n, struct cof_diag *diag);
-	/* A head was refused as stale or as a fork. May be NULL. */
+	/* All of a head is durable: whether it is signed. -EACCES: it does what the rules do not permit. May be NULL. */
+	int (*judge)(void *user, const struct vault_copy_state *s, struct cof_diag *diag);
+	/* A head was refused as stale, as a fork, or by the rules. May be NULL. */
 	void (*refused)(void *user, unsigned code, const void *note, size_t len);
 	/* Once a head is durable and signed, before the other side is told: what its operator should know is added to lines,
 	 * a line each. May be NULL. */
@@ -213,15 +218,22 @@ int vault_send_mending(struct vault_wire *w, struct vault_source *s, unsigned *r
 
 /* ---- what a vault says of the rules (judged.c) ---- */
 
-#define VAULT_JUDGED_AT_ONCE 20000u /* frames of a log that is judged at each session; a larger one at a scrub */
 struct vault_judged {
 	int64_t time;		/* INT64_MIN: never */
-	uint64_t not_permitted; /* frames that do what nobody permitted */
+	uint64_t not_permitted; /* frames that do what nobody permitted, and that this vault's operator did not follow */
+	uint64_t refused;	/* of them, those that take away what was promised: no head with such a one is signed */
+	uint64_t end;		/* behind the last such frame */
 	char first[512];	/* of them */
 };
+/* Whether a frame of this type can end a retention, a hold, or what permits that. */
+bool vault_may_weaken(unsigned type);
 /* Judges all of a copy, by this vault's clock as well, and keeps that in DIR/archives/ID/judged. places: what a
  * verification met, NULL: all headers are read. */
 int vault_judge(struct cof_io *io, const struct cof_judge_places *places, struct vault_judged *ret, struct cof_diag *diag);
+/* The same at the end of a session, by what is kept in DIR/archives/ID/places of the sessions before. */
+int vault_judge_coming(struct cof_io *io, const struct vault_copy_state *s, struct vault_judged *ret, struct cof_diag *diag);
+/* The operator has heard of what was found last, and it stays: sessions go on. -ENOENT: nothing was found. */
+int vault_judged_follow(struct cof_io *io, struct vault_judged *ret, struct cof_diag *diag);
 int vault_judged_load(struct cof_io *io, struct vault_judged *ret);
 
 /* ---- a vault: a directory of copies (place.c) ---- */

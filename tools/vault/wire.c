@@ -17,7 +17,7 @@ const char *vault_refusal_name(unsigned code)
 	    [VAULT_R_MALFORMED] = "malformed", [VAULT_R_VERSION] = "version", [VAULT_R_UNKNOWN] = "unknown archive",
 	    [VAULT_R_BUSY] = "busy",	       [VAULT_R_STALE] = "stale",     [VAULT_R_FORK] = "fork",
 	    [VAULT_R_DATA] = "wrong data",     [VAULT_R_QUOTA] = "quota",     [VAULT_R_FAILED] = "failed",
-	    [VAULT_R_DAMAGED] = "damaged",
+	    [VAULT_R_DAMAGED] = "damaged",     [VAULT_R_RULES] = "not permitted",
 	};
 
 	return code < COF_COUNT(name) && name[code] ? name[code] : "refused";
