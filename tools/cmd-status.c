@@ -276,6 +276,8 @@ static void say_vaults(const struct cof_json *o)
 		cof_autofree char *shown = escaped(place ? place : "");
 
 		printf("%-12s %s%s%s: ", "Vault", cof_json_str(v, "vault"), shown && *shown ? " at " : "", shown ? shown : "");
+		if (cof_json_str(v, "retiring"))
+			printf("being retired since %s, and no receipt yet that it destroyed what it had; ", cof_json_str(v, "retiring"));
 		if (when)
 			printf("confirmed %" PRIu64 " frames at %s, %" PRIu64 " behind\n", number(v, "size"), when, number(v, "behind"));
 		else

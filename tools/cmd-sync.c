@@ -214,7 +214,7 @@ static int one(void *user, struct vault_entry *e)
 	struct cof_diag diag = {""}, why = {""};
 	int code = EXIT_OK, r;
 
-	if (!wanted(s, e->name))
+	if (!wanted(s, e->name) || (!s->n && *e->retiring))
 		return 0;
 	s->met++;
 	r = sessions(s, e, &sent, &diag);

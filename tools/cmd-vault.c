@@ -13,7 +13,7 @@
 
 #define SECURE_BYTES (1u << 20)
 
-enum { OPT_VKEY, OPT_ADMINISTRATION, OPT_BASIS, OPT_JSON, OPT_ALL };
+enum { OPT_VKEY, OPT_ADMINISTRATION, OPT_BASIS, OPT_JSON, OPT_ALL, OPT_RECEIPT };
 enum { EXIT_FOUND = 3 };
 
 static const struct tool_option options[] = {
@@ -25,11 +25,12 @@ static const struct tool_option options[] = {
 				   "record has it, and a policy may ask for it"},
     [OPT_JSON] = {"json", NULL, "one JSON value instead of text"},
     [OPT_ALL] = {"all", NULL, "of check: all bytes are read back, not a sample"},
+    [OPT_RECEIPT] = {"receipt", "FILE", "of retire: what the vault signed, that it destroyed what it had", true},
     {0},
 };
 
 struct args {
-	const char *vkey, *administration, *basis;
+	const char *vkey, *administration, *basis, *receipt;
 	bool json, all;
 	struct bucket_args bucket;
 	struct store store;
@@ -42,6 +43,8 @@ static void take_option(struct args *a, int option)
 		bucket_take(&a->bucket, option - OPTION_MORE);
 	else if (option == OPT_VKEY)
 		a->vkey = optarg;
+	else if (option == OPT_RECEIPT)
+		a->receipt = optarg;
 	else if (option == OPT_ALL)
 		a->all = true;
 	else if (option == OPT_BASIS)
@@ -118,9 +121,11 @@ static int add(struct args *a, char **operand, struct cof_diag *diag)
 	if (a->vkey && strcmp(vkey, a->vkey))
 		return cof_fail(diag, -EKEYREJECTED, "the vault's key is %s, not the one that was given", vkey);
 	if (vault_entry_load(&a->store, e.name, &there, NULL) == 0) {
-		bool same = cof_equal(there.vkey.public_key, e.vkey.public_key, 32);
+		bool same = cof_equal(there.vkey.public_key, e.vkey.public_key, 32), retiring = *there.retiring;
 
 		vault_entry_done(&there);
+		if (retiring)
+			return cof_fail(diag, -EEXIST, "vault %s is being retired: choose another name", e.name);
 		if (!same)
 			return cof_fail(diag, -EEXIST, "%s has a vault '%s' with another key: choose another name", a->store.path, e.name);
 	}
@@ -164,6 +169,8 @@ static void say(const struct store *s, const struct cof_json *v)
 	int64_t size = 0, behind = 0;
 
 	printf("%-12s %s%s%s\n", name, url, place && *place ? "  at " : "", place ? place : "");
+	if (cof_json_str(v, "retiring"))
+		printf("%-12s being retired since %s: no receipt yet that it destroyed what it had\n", "", cof_json_str(v, "retiring"));
 	if (when && cof_json_int(v, "size", &size) == 0 && cof_json_int(v, "behind", &behind) == 0)
 		printf("%-12s confirmed %" PRId64 " frames at %s; %" PRId64 " behind\n", "", size, when, behind);
 	else
@@ -187,6 +194,15 @@ static int list(struct args *a, struct cof_diag *diag)
 	if (!cof_json_count(all) && !cof_json_count(buckets))
 		printf("%s has no vault: coffer vault add %s NAME URL\n", a->store.path, a->store.path);
 	return 0;
+}
+
+/* ---- retire ---- */
+
+static int retire(struct args *a, char **operand, struct cof_diag *diag)
+{
+	if (bucket_exists(&a->store, operand[1]))
+		return cof_fail(diag, -ENOTSUP, "%s is a copy in a bucket, which signs no receipt: what is locked there ends with its locks", operand[1]);
+	return vault_retire(&a->store, operand[1], a->receipt, diag);
 }
 
 /* ---- check ---- */
@@ -216,23 +232,23 @@ static int run(const struct verb *self, int argc, char **argv)
 		return option_exit(option);
 	operand = argv + optind + 1;
 	what = argc > optind ? argv[optind] : "";
-	wanted = !strcmp(what, "add") ? 4 : !strcmp(what, "check") || !strcmp(what, "place") ? 3 : !strcmp(what, "list") ? 2 : 0;
+	wanted = !strcmp(what, "add") ? 4 : !strcmp(what, "check") || !strcmp(what, "retire") || !strcmp(what, "place") ? 3 : !strcmp(what, "list") ? 2 : 0;
 	if (!wanted)
-		return misuse("add, check, list or place comes first");
+		return misuse("add, check, list, place or retire comes first");
 	if (argc - optind != wanted)
-		return misuse(wanted == 4 ? "add wants STORE NAME URL" : wanted == 3 ? "check wants STORE NAME, place STORE LAT,LON,NAME" : "list wants STORE");
+		return misuse(wanted == 4 ? "add wants STORE NAME URL" : wanted == 3 ? "check and retire want STORE NAME, place STORE LAT,LON,NAME" : "list wants STORE");
 	r = cof_crypto_init(SECURE_BYTES, &diag);
 	if (r == 0)
 		r = store_open(operand[0], &a.store, &diag);
 	if (r == 0)
-		r = wanted == 4 ? add(&a, operand, &diag) : !strcmp(what, "place") ? place(&a, operand, &diag) : wanted == 3 ? check(&a, operand, &diag) : list(&a, &diag);
+		r = wanted == 4 ? add(&a, operand, &diag) : !strcmp(what, "place") ? place(&a, operand, &diag) : !strcmp(what, "retire") ? retire(&a, operand, &diag) : wanted == 3 ? check(&a, operand, &diag) : list(&a, &diag);
 	store_close(&a.store);
 	return r < 0 ? failure(&diag) : a.findings ? EXIT_FOUND : EXIT_OK;
 }
 
 const struct verb verb_vault = {
     .name = "vault",
-    .args = "add|check|list|place STORE [NAME|AT [URL]]",
+    .args = "add|check|list|place|retire STORE [NAME|AT [URL]]",
     .summary = "the vaults far away that keep copies of an archive",
     .text = "A vault is a directory on another host (coffer-vault init) that takes this archive's log, verifies it without any key, keeps "
 	    "what it has seen, and signs with a key of its own what that was and when. URL is ssh://[USER@]HOST[:PORT]/DIR, or dir:/DIR for "
@@ -241,6 +257,9 @@ const struct verb verb_vault = {
 	    "add meets the vault and keeps its key: from then on nothing else counts as its word. list shows for each what it confirmed "
 	    "last, and how far it is behind. place says where this host stands (AT is LAT,LON,NAME): what a vault in another place has confirmed counts as archived "
 	    "(user.coffer.archived_at). Without it a vault reached over ssh counts as another place, and dir: does not.\n"
+	    "\n"
+	    "retire says in the archive's chain that the vault is left; from then on nothing goes there unless it is named, and it is an open "
+	    "item of status and due until retire --receipt puts on record what the vault signed (coffer-vault destroy, by its operator).\n"
 	    "\n"
 	    "  coffer vault add /srv/ledger kaohsiung ssh://vault@vault.example/srv/vault\n"
 	    "\n"
@@ -256,5 +275,5 @@ const struct verb verb_vault = {
     .more = bucket_options,
     .run = run,
     .takes_files = true,
-    .actions = "add check list place",
+    .actions = "add check list place retire",
 };

@@ -28,6 +28,9 @@ static const char usage[] =
     "      signs again what follows frames that nobody permitted and that status names: their operator was asked, and it is right\n"
     "  coffer-vault scrub DIR [--json]\n"
     "      reads every copy and verifies it without any key of the archive\n"
+    "  coffer-vault destroy DIR --archive ID [--unasked]\n"
+    "      destroys what the vault has of an archive that retired it (coffer vault retire), and prints the receipt that it signs;\n"
+    "      --unasked: also where the archive's own log does not say so\n"
     "\n"
     "Exit code: 0 well, 1 failed, 2 wrong usage; of status and scrub 3: something needs somebody (a fork, a host that is silent for too\n"
     "long, frames that do what nobody permitted); of scrub 13: a copy is damaged, and the next session of its host is to mend it.\n";
@@ -36,7 +39,7 @@ enum { EXIT_ALARM = 3, EXIT_DAMAGED = 13 };
 
 struct args {
 	const char *name, *place, *jurisdiction, *archive, *quota;
-	bool no_new, json;
+	bool no_new, json, unasked;
 	int64_t silence; /* ns; 0: not said */
 	const char *dir;
 };
@@ -132,6 +135,31 @@ static int serve(const struct args *a, struct cof_diag *diag)
 	vault_place_close(&v);
 	/* a host that only asks which vault this is goes before it says what it has */
 	return r < 0 && r != -ENOTCONN ? fail_with(diag) : 0;
+}
+
+/* ---- destroy ---- */
+
+static int destroy(const struct args *a, struct cof_diag *diag)
+{
+	cof_autobuf struct cof_buf receipt = {0};
+	struct vault_place v;
+	uint8_t id[16];
+	int r;
+
+	if (!a->archive || strlen(a->archive) != 32 || cof_unhex(a->archive, 32, id) < 0)
+		return misused("--archive wants the 32 hex digits of an archive's id (coffer-vault status tells them)");
+	r = vault_place_open(a->dir, &v, diag);
+	if (r < 0)
+		return fail_with(diag);
+	r = vault_destroy(&v, id, a->unasked, &receipt, diag);
+	vault_place_close(&v);
+	if (r < 0)
+		return fail_with(diag);
+	fwrite(receipt.data, 1, receipt.len, stdout);
+	fprintf(stderr, "This is the receipt, for coffer vault retire STORE NAME --receipt FILE; %s/retired keeps it. Whatever backups "
+			"were made of %s are not covered by it.\n",
+		a->dir, a->dir);
+	return 0;
 }
 
 /* ---- status and scrub ---- */
@@ -366,7 +394,7 @@ static int take_args(int argc, char **argv, struct args *a)
 	static const struct option options[] = {{"name", 1, NULL, 'n'},	   {"place", 1, NULL, 'p'}, {"jurisdiction", 1, NULL, 'j'},
 						{"silence", 1, NULL, 's'},
 						{"archive", 1, NULL, 'a'}, {"quota", 1, NULL, 'q'}, {"no-new", 0, NULL, 'N'},
-						{"json", 0, NULL, 'J'},	   {"help", 0, NULL, 'h'},  {0}};
+						{"json", 0, NULL, 'J'},	   {"unasked", 0, NULL, 'U'},	   {"help", 0, NULL, 'h'},  {0}};
 	const char **text[] = {['n'] = &a->name, ['p'] = &a->place, ['j'] = &a->jurisdiction, ['a'] = &a->archive, ['q'] = &a->quota};
 	int o;
 
@@ -375,6 +403,8 @@ static int take_args(int argc, char **argv, struct args *a)
 			a->no_new = true;
 		else if (o == 'J')
 			a->json = true;
+		else if (o == 'U')
+			a->unasked = true;
 		else if (o == 's' && cof_span_parse(optarg, &a->silence) < 0)
 			return misused("--silence wants a span, such as 2d");
 		else if (o == 's')
@@ -394,7 +424,7 @@ static int take_args(int argc, char **argv, struct args *a)
 
 static int run(int argc, char **argv)
 {
-	static const char *const names[] = {"init", "serve", "status", "scrub", "follow", NULL};
+	static const char *const names[] = {"init", "serve", "status", "scrub", "follow", "destroy", NULL};
 	struct args a = {.name = NULL};
 	struct cof_diag diag = {""};
 	int verb = 0, code;
@@ -406,7 +436,7 @@ static int run(int argc, char **argv)
 	while (names[verb] && strcmp(names[verb], argv[1]))
 		verb++;
 	if (!names[verb])
-		return misused("the verb is init, serve, status, scrub or follow");
+		return misused("the verb is init, serve, status, scrub, follow or destroy");
 	code = take_args(argc - 1, argv + 1, &a);
 	if (code >= 0)
 		return code;
@@ -419,6 +449,8 @@ static int run(int argc, char **argv)
 		return serve(&a, &diag);
 	case 4:
 		return follow(&a, &diag);
+	case 5:
+		return destroy(&a, &diag);
 	default:
 		return look(&a, verb == 3, &diag);
 	}

@@ -84,7 +84,20 @@ void check_borders(struct looked *l)
 
 void check_retired(struct looked *l)
 {
-	compliance_not_built(l, "retirement of a vault with a receipt");
+	size_t open = 0;
+
+	for (size_t i = 0; i < l->f->n_retirements; i++)
+		open += l->f->retirements[i].open;
+	if (open)
+		SAY(l, FAIL, "coffer due STORE", "%zu of %zu vaults that were left signed no receipt that they destroyed what they had", open,
+		    l->f->n_retirements);
+	else if (l->f->n_retirements)
+		SAY(l, PASS, "coffer events STORE --type vault-retired", "each of %zu vaults that were left signed that it destroyed what it had; backups "
+									 "that its provider made are not covered by that",
+		    l->f->n_retirements);
+	else
+		SAY(l, NOT_APPLICABLE, "coffer vault retire STORE NAME", "no vault was left yet; any vault restores to any host, and one that is left is an open "
+								    "item until its receipt comes");
 }
 
 void check_successor(struct looked *l)

@@ -69,6 +69,30 @@ static void add_ceremony(struct facts *f, const struct cof_json *e)
 	cof_json_append(f->ceremonies, cof_json_string(key));
 }
 
+/* Of a vault or copy that is left: open until a receipt comes, for ever if none does. */
+static int take_retirement(struct facts *f, const struct cof_json *e, bool open)
+{
+	const char *name = cof_json_str(e, "name");
+	struct retirement *of = NULL, *grown;
+
+	for (size_t i = 0; name && i < f->n_retirements; i++)
+		if (!strcmp(f->retirements[i].name, name))
+			of = &f->retirements[i];
+	if (!name || (!of && !open))
+		return 0;
+	if (!of) {
+		grown = reallocarray(f->retirements, f->n_retirements + 1, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		f->retirements = grown;
+		of = &grown[f->n_retirements++];
+		*of = (struct retirement){.since = time_of(e, "time")};
+		snprintf(of->name, sizeof(of->name), "%s", name);
+	}
+	of->open = open;
+	return 0;
+}
+
 static int take_event(void *user, struct cof_json *e)
 {
 	const char *type = cof_json_str(e, "event");
@@ -83,6 +107,8 @@ static int take_event(void *user, struct cof_json *e)
 		r = escrow_ledger_add(&f->escrow, e);
 	if (type && !strcmp(type, "ceremony"))
 		add_ceremony(f, e);
+	if (type && (!strcmp(type, "vault-retiring") || !strcmp(type, "vault-retired")))
+		r = take_retirement(f, e, strcmp(type, "vault-retired") != 0);
 	if (r < 0)
 		return r;
 	if (type && !strcmp(type, "escrow-drill") && f->escrow.n_epochs) /* by proofs of shares (escrow-drills.h), not by anybody's word */
@@ -320,6 +346,7 @@ void facts_done(struct facts *f)
 	coverage_free(f->coverage);
 	cas_done(&f->cas);
 	free(f->done);
+	free(f->retirements);
 	free(f->shelves);
 	free(f->people);
 }

@@ -19,6 +19,12 @@ struct done { /* the last event of a type */
 	uint64_t sequence, count;
 };
 
+struct retirement { /* of a vault */
+	char name[64];
+	int64_t since;
+	bool open; /* no receipt of it yet */
+};
+
 #define DONE_MAX 1024 /* types of events that are told apart; further ones only count */
 
 struct facts_shelf {
@@ -40,6 +46,8 @@ struct facts {
 	struct facts_shelf *shelves;
 	size_t n_shelves;
 	uint64_t frames, events;
+	struct retirement *retirements;
+	size_t n_retirements;
 	struct coverage *coverage;
 	struct cas cas; /* judged by policy */
 	int64_t last_offsite; /* when a vault in another place confirmed last, of a mounted archive; INT64_MIN: not known */

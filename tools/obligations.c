@@ -161,6 +161,20 @@ static size_t add_drills(const struct facts *f, int64_t now, struct obligation *
 	return n;
 }
 
+/* What a vault has that was left, until it signs that it destroyed it. */
+static size_t add_retirements(const struct facts *f, struct obligation *ret, size_t n)
+{
+	for (size_t i = 0; i < f->n_retirements && n < OBLIGATIONS_MAX; i++) {
+		if (!f->retirements[i].open)
+			continue;
+		ret[n] = (struct obligation){.name = "vault_receipt", .rule = "R43", .what = "a receipt that a vault destroyed what it had: coffer vault "
+											  "retire STORE NAME --receipt FILE",
+					     .last = INT64_MIN, .due = f->retirements[i].since};
+		snprintf(ret[n++].of, sizeof(ret->of), "vault %s", f->retirements[i].name);
+	}
+	return n;
+}
+
 size_t obligations_of(const struct facts *f, int64_t now, struct obligation ret[OBLIGATIONS_MAX])
 {
 	bool drills = has_epoch(f);
@@ -185,6 +199,7 @@ size_t obligations_of(const struct facts *f, int64_t now, struct obligation ret[
 	n = add_backups(f, now, ret, n);
 	n = add_epochs(f, ret, n);
 	n = add_drills(f, now, ret, n);
+	n = add_retirements(f, ret, n);
 	qsort(ret, n, sizeof(*ret), by_date);
 	return n;
 }

@@ -153,6 +153,8 @@ static int one_vault(void *user, struct vault_entry *e)
 {
 	struct placed c = placed_vault(e);
 
+	if (*e->retiring)
+		return 0;
 	judge_one(user, &c);
 	return 0;
 }

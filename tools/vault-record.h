@@ -20,6 +20,8 @@ int vault_told(struct vault_recording *r, const char *type, const char *vault, c
 /* What happened with a vault or copy, as a VAULT frame: the fields of docs/format.md 4.2 by name. Where nobody has the archive
  * open it waits in STORE/vaults/pending for who opens it next. */
 int vault_recorded(struct vault_recording *r, struct cof_json *record, struct cof_diag *diag);
+/* coffer vault retire: begins it, or with a receipt (a file) ends it. */
+int vault_retire(const struct store *s, const char *name, const char *receipt, struct cof_diag *diag);
 int vault_record_done(struct vault_recording *r, struct cof_diag *diag);
 
 #endif

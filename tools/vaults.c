@@ -53,7 +53,8 @@ static int take_key(void *user, const char *section, const char *key, const char
 		    {"place", e->place, sizeof(e->place)},
 		    {"jurisdiction", e->jurisdiction, sizeof(e->jurisdiction)},
 		    {"administration", e->administration, sizeof(e->administration)},
-		    {"basis", e->basis, sizeof(e->basis)}};
+		    {"basis", e->basis, sizeof(e->basis)},
+		    {"retiring", e->retiring, sizeof(e->retiring)}};
 
 	(void)line;
 	if (strcmp(section, "vault") && strcmp(section, "host"))
@@ -146,7 +147,30 @@ int vault_entry_save(const struct store *s, const struct vault_entry *e, struct 
 	path_of(e->name, "conf", path);
 	cof_buf_printf(&b, "[vault]\nurl = %s\nvkey = %s\nplace = %s\njurisdiction = %s\nadministration = %s\nbasis = %s\n", e->url, vkey, e->place,
 		       e->jurisdiction, e->administration, e->basis);
+	if (*e->retiring)
+		cof_buf_printf(&b, "retiring = %s\n", e->retiring);
 	return b.failed ? cof_fail(diag, -ENOMEM, "out of memory") : vaults_write(s, path, b.data, b.len, diag);
+}
+
+int vault_entry_remove(const struct store *s, const char *name, struct cof_diag *diag)
+{
+	char path[80];
+	int r = owner_take(s->path, diag);
+
+	if (r < 0)
+		return r;
+	path_of(name, "note", path);
+	r = cof_io_unlink(s->io, path);
+	path_of(name, "conf", path);
+	if (r == 0 || r == -ENOENT)
+		r = cof_io_unlink(s->io, path);
+	if (r == 0)
+		r = cof_io_sync_dir(s->io, "vaults");
+	if (r < 0)
+		cof_fail(diag, r, "%s/%s cannot be removed: %s", s->path, path, strerror(-r));
+	if (owner_leave() < 0 && r == 0)
+		r = cof_fail(diag, -EPERM, "this is no longer root's process");
+	return r;
 }
 
 static void set_text(struct cof_json *o, const char *key, const char *text)
@@ -293,6 +317,8 @@ static int add_json(void *user, struct vault_entry *e)
 	cof_json_set_str(o, "jurisdiction", e->jurisdiction);
 	if (*e->administration)
 		cof_json_set_str(o, "administration", e->administration);
+	if (*e->retiring)
+		cof_json_set_str(o, "retiring", e->retiring);
 	cof_json_set_uint(o, "size", e->size);
 	cof_json_set_uint(o, "behind", a->newest > e->size ? a->newest - e->size : 0);
 	if (e->time) {

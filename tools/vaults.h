@@ -11,6 +11,7 @@ struct vault_entry {
 	char url[512], place[128], jurisdiction[8];
 	char administration[64]; /* who runs it, as the operator says; "" */
 	char basis[256];	 /* what a transfer there rests on, likewise (R42) */
+	char retiring[32];	 /* since when nothing more shall go there; "" */
 	struct cof_vkey vkey;
 	char *note;	/* what it said last, or NULL */
 	uint64_t size;	/* of that */
@@ -20,6 +21,7 @@ bool vault_name_ok(const char *name);
 /* What STATE said of a vault: its key, place and jurisdiction. -EUCLEAN */
 int vault_about_read(const char *about, struct vault_entry *ret);
 int vault_entry_load(const struct store *s, const char *name, struct vault_entry *ret, struct cof_diag *diag); /* -ENOENT */
+int vault_entry_remove(const struct store *s, const char *name, struct cof_diag *diag);
 int vault_entry_save(const struct store *s, const struct vault_entry *e, struct cof_diag *diag);
 /* A file of the store's folder vaults/, which is made when it is not there; as the store's owner, whoever runs this. */
 int vaults_write(const struct store *s, const char *path, const void *p, size_t n, struct cof_diag *diag);

@@ -223,6 +223,42 @@ flip "$STORE/log/00000002.seg" 20000
 coffer sync "$STORE" > /dev/null || true
 ok "from two damaged vaults; a file, a shelf, an earlier size; fresh or not"
 
+# ---- a vault is left ----
+coffer-vault init "$W/left" --name vault.example/left > /dev/null
+coffer vault add "$STORE" left "dir:$W/left" > /dev/null
+coffer sync "$STORE" left > /dev/null
+expect_fail "does not say in its own log" coffer-vault destroy "$W/left" --archive "$ID"
+cp -a "$W/left" "$W/forged"
+coffer-vault destroy "$W/forged" --archive "$ID" --unasked > "$W/early" 2> /dev/null
+coffer vault retire "$STORE" left > "$W/out"
+grep -q "coffer-vault destroy DIR" "$W/out" || fail "retire does not tell what is next: $(cat "$W/out")"
+coffer status "$STORE" | grep -q "^Vault *left: being retired since" || fail "status: $(coffer status "$STORE")"
+coffer sync "$STORE" > "$W/out" || true
+if grep -q "^left" "$W/out"; then fail "sync still sends to a vault that is left"; fi
+mount_archive # what waited goes on record
+coffer due "$STORE" --json > "$W/due" || true
+same "due tells of it" "vault left" "$(json '[o["of"] for o in j if o["obligation"] == "vault_receipt"][0]' < "$W/due")"
+coffer sync "$STORE" left > /dev/null
+expect_fail "it is older" coffer vault retire "$STORE" left --receipt "$W/early"
+mv "$W/left/key" "$W/key.left" && cp "$W/other/key" "$W/left/key"
+expect_fail "not the key" coffer-vault destroy "$W/left" --archive "$ID"
+mv "$W/key.left" "$W/left/key"
+coffer-vault destroy "$W/left" --archive "$ID" > "$W/receipt" 2> /dev/null
+[ ! -e "$W/left/archives/$ID" ] || fail "the copy is still there"
+grep -q "^asked yes$" "$W/receipt" || fail "receipt: $(cat "$W/receipt")"
+coffer-vault destroy "$W/left" --archive "$ID" 2> /dev/null | cmp - "$W/receipt" || fail "a second destroy gives another receipt"
+expect_fail "destroyed what it had" coffer sync "$STORE" left
+sed 's/^bytes [0-9]*/bytes 1/' "$W/receipt" > "$W/altered"
+expect_fail "altered" coffer vault retire "$STORE" left --receipt "$W/altered"
+coffer vault retire "$STORE" left --receipt "$W/receipt" > "$W/out" || fail "the receipt: $(cat "$W/out")"
+coffer due "$STORE" --json > "$W/due" || true
+same "due" 0 "$(json 'sum(o["obligation"] == "vault_receipt" for o in j)' < "$W/due")"
+coffer events "$STORE" --type vault-retired --json | jsonl '"coffer-vault-receipt/1" in j[-1]["document"] or sys.exit(str(j))' > /dev/null
+if coffer status "$STORE" | grep -q "^Vault *left"; then fail "a retired vault is still listed"; fi
+umount_archive
+coffer sync "$STORE" b > /dev/null || true
+ok "a vault is left: an open item until it signed that it destroyed what it had"
+
 # ---- the host burns ----
 expect_fail "no copy of archive" coffer restore "dir:$W/other" "$W/new" --archive "$ID"
 rm -rf "$W/new"

@@ -340,6 +340,10 @@ int vault_serve(const struct vault_place *v, struct vault_wire *w, const struct 
 		tell(&s, "was asked for over a connection that is another archive's");
 		return say_no(&s, VAULT_R_UNKNOWN, cof_fail(s.diag, -EACCES, "this connection is for another archive than %s", s.id));
 	}
+	if (vault_retired(v, s.hello.id) != 0)
+		return say_no(&s, VAULT_R_UNKNOWN,
+			      cof_fail(s.diag, -ENOENT, "this vault destroyed what it had of archive %s: DIR/retired has "
+							"the receipt, and stands in the way of taking it again", s.id));
 	r = vault_place_archive(v, s.hello.id, s.hello.role == VAULT_SENDS && !p->no_new ? s.hello.conf : NULL,
 				s.hello.conf_len, &s.io, s.diag);
 	if (r < 0)

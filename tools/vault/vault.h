@@ -302,4 +302,22 @@ int vault_ask_identity(struct vault_wire *w, const uint8_t id[16], char **ret_co
 /* Behind it: the note of the newest head (malloc'ed), of which nothing was looked at. The session is of no other use then. */
 int vault_ask_head(struct vault_wire *w, char **ret_note, struct cof_diag *diag);
 
+/* ---- retiring (retire.c) ---- */
+
+#define VAULT_RECEIPT_MAX 8192u
+struct vault_receipt { /* that a vault destroyed what it had of an archive */
+	uint8_t id[16], root[COF_HASH];
+	struct cof_vkey vkey; /* as it names it: whose key that is the caller compares */
+	uint64_t size, bytes, files; /* of the newest head; what was overwritten */
+	bool asked; /* the archive's own log said that the vault is retired */
+	int64_t ended;
+};
+/* text: NUL-terminated. -EUCLEAN · -EKEYREJECTED: not signed with the key that it names. */
+int vault_receipt_read(const char *text, struct vault_receipt *ret, struct cof_diag *diag);
+/* Overwrites, removes and looks again; adds the receipt to ret, which DIR/retired keeps. Cut off, it goes on; done, it gives
+ * the same receipt. -EPERM: the archive did not ask, and unasked is false. */
+int vault_destroy(const struct vault_place *v, const uint8_t id[16], bool unasked, struct cof_buf *ret,
+		  struct cof_diag *diag);
+int vault_retired(const struct vault_place *v, const uint8_t id[16]); /* 1: destroyed, or begun */
+
 #endif
