@@ -248,14 +248,14 @@ static int run(const struct verb *self, int argc, char **argv)
 
 const struct verb verb_vault = {
     .name = "vault",
-    .args = "add|check|list|place|retire STORE [NAME|AT [URL]]",
+    .args = "add|check|list|place|retire STORE [NAME [URL]]",
     .summary = "the vaults far away that keep copies of an archive",
     .text = "A vault is a directory on another host (coffer-vault init) that takes this archive's log, verifies it without any key, keeps "
 	    "what it has seen, and signs with a key of its own what that was and when. URL is ssh://[USER@]HOST[:PORT]/DIR, or dir:/DIR for "
 	    "one on other disks of this host. COFFER_SSH names another ssh with its options.\n"
 	    "\n"
 	    "add meets the vault and keeps its key: from then on nothing else counts as its word. list shows for each what it confirmed "
-	    "last, and how far it is behind. place says where this host stands (AT is LAT,LON,NAME): what a vault in another place has confirmed counts as archived "
+	    "last, and how far it is behind. place says where this host stands (NAME is LAT,LON,NAME): what a vault in another place has confirmed counts as archived "
 	    "(user.coffer.archived_at). Without it a vault reached over ssh counts as another place, and dir: does not.\n"
 	    "\n"
 	    "retire says in the archive's chain that the vault is left; from then on nothing goes there unless it is named, and it is an open "

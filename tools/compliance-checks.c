@@ -375,9 +375,27 @@ static void check_drills(struct looked *l)
 	check_dates(l, "drill_emergency drill_compromise drill_resources drill_continuity drill_revocation");
 }
 
+/* The last one that was tried. */
+static bool restore_failed(struct looked *l)
+{
+	const struct done *well = facts_last(l->f, "restore-drill"), *failed = facts_last(l->f, "restore-drill-failed");
+	char took[32], promised[32];
+
+	if (failed && (!well || failed->sequence > well->sequence)) {
+		SAY(l, FAIL, "coffer events STORE --type restore-drill-failed", "the last restore that was tried failed");
+		return true;
+	}
+	if (!well || !l->f->restore_promised || l->f->restore_took <= l->f->restore_promised)
+		return false;
+	cof_duration_text(l->f->restore_took, took);
+	cof_duration_text(l->f->restore_promised, promised);
+	SAY(l, FAIL, "coffer events STORE --type vault-drill", "the last restore that was tried took %s, and %s was promised", took, promised);
+	return true;
+}
+
 static void check_restore(struct looked *l)
 {
-	if (!drills_failed(l))
+	if (!drills_failed(l) && !restore_failed(l))
 		check_dates(l, "escrow_drill escrow_full_drill restore_drill");
 }
 

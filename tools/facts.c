@@ -107,6 +107,10 @@ static int take_event(void *user, struct cof_json *e)
 		r = escrow_ledger_add(&f->escrow, e);
 	if (type && !strcmp(type, "ceremony"))
 		add_ceremony(f, e);
+	if (type && !strcmp(type, "vault-drill")) {
+		(void)cof_json_int(e, "took_ns", &f->restore_took);
+		(void)cof_json_int(e, "promised_ns", &f->restore_promised);
+	}
 	if (type && (!strcmp(type, "vault-retiring") || !strcmp(type, "vault-retired")))
 		r = take_retirement(f, e, strcmp(type, "vault-retired") != 0);
 	if (r < 0)

@@ -46,6 +46,7 @@ struct facts {
 	struct facts_shelf *shelves;
 	size_t n_shelves;
 	uint64_t frames, events;
+	int64_t restore_took, restore_promised; /* ns, of the last restore drill; 0: none, or no time was promised */
 	struct retirement *retirements;
 	size_t n_retirements;
 	struct coverage *coverage;

@@ -104,6 +104,24 @@ static int try_it(struct trying *t, const struct restore_keys *k, struct cof_dia
 	return err;
 }
 
+/* Beside the event, which coffer due looks for: the numbers. */
+static int record_vault(const struct trying *t, struct vault_recording *to, bool failed,
+			const char *detail, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *o = cof_json_object();
+
+	cof_json_set_str(o, "what", "drill");
+	cof_json_set_str(o, "name", t->from);
+	cof_json_set_uint(o, "from", 0);
+	cof_json_set_uint(o, "to", t->came.head.size);
+	cof_json_set_uint(o, "bytes", t->d.bytes);
+	cof_json_set_str(o, "outcome", failed ? "failure" : "success");
+	cof_json_set_uint(o, "took_ns", (uint64_t)t->took);
+	cof_json_set_uint(o, "promised_ns", (uint64_t)t->promised);
+	cof_json_set_str(o, "detail", detail);
+	return vault_recorded(to, o, diag);
+}
+
 static int record(struct trying *t, bool failed, struct cof_diag *diag)
 {
 	struct opener_args none = OPENER_ARGS_INIT;
@@ -126,6 +144,8 @@ static int record(struct trying *t, bool failed, struct cof_diag *diag)
 		    "is destroyed",
 		    t->came.head.size, t->d.files, size, t->d.elsewhere, took, promised);
 	printf("Drill with %s: %s.\n", t->from, detail);
+	if (record_vault(t, &to, failed, detail, diag) < 0)
+		return -EIO;
 	return vault_told(&to, failed ? "restore-drill-failed" : "restore-drill", t->from, detail,
 			  diag);
 }

@@ -107,7 +107,7 @@ static int finish(const struct store *s, struct vault_entry *e, const char *path
 int vault_retire(const struct store *s, const char *name, const char *receipt,
 		 struct cof_diag *diag)
 {
-	struct vault_entry e;
+	struct vault_entry e = {.time = 0};
 	int r = vault_entry_load(s, name, &e, diag);
 
 	if (r < 0)

@@ -206,13 +206,15 @@ mount_archive
 same "a drill" 0 "$(code drill b "$W/scratch")"
 [ ! -e "$W/scratch" ] || fail "the scratch place is still there"
 coffer events "$STORE" --type restore-drill --json | jsonl '"are the same" in j[-1]["detail"] and "took" in j[-1]["detail"] or sys.exit(str(j))' > /dev/null
-coffer due "$STORE" --json > "$W/due" || true
+coffer events "$STORE" --type vault-drill --json | jsonl 'j[-1]["took_ns"] > 0 and j[-1]["name"] == "b" or sys.exit(str(j))' > /dev/null
 same "a vault that lost something" 1 "$(code drill "dir:$W/hurt-b" "$W/scratch")"
 [ ! -e "$W/scratch" ] || fail "the scratch place of a drill that failed is still there"
 coffer events "$STORE" --type restore-drill-failed | grep -q "cannot be had whole\|payload" || fail "no event: $(coffer events "$STORE" | tail -n 3)"
 age-keygen -o "$W/stranger" 2> /dev/null
 expect_fail "" coffer restore b "$W/scratch" --drill "$STORE" --identity "$W/stranger"
 same "drills that failed on record" 2 "$(coffer events "$STORE" --type restore-drill-failed --json | jsonl 'len(j)')"
+COFFER_PROFILES=$TOP/profiles coffer compliance "$STORE" --profile insurance > "$W/compliance" || true
+tr -s ' \n' ' ' < "$W/compliance" | grep -q "the last restore that was tried failed" || fail "compliance does not judge the drill: $(cat "$W/compliance")"
 umount_archive
 flip "$STORE/log/00000002.seg" 20000
 mount_archive
@@ -235,7 +237,8 @@ grep -q "coffer-vault destroy DIR" "$W/out" || fail "retire does not tell what i
 coffer status "$STORE" | grep -q "^Vault *left: being retired since" || fail "status: $(coffer status "$STORE")"
 coffer sync "$STORE" > "$W/out" || true
 if grep -q "^left" "$W/out"; then fail "sync still sends to a vault that is left"; fi
-mount_archive # what waited goes on record
+mount_archive
+await 20 "what waited to go on record" test ! -e "$STORE/vaults/pending"
 coffer due "$STORE" --json > "$W/due" || true
 same "due tells of it" "vault left" "$(json '[o["of"] for o in j if o["obligation"] == "vault_receipt"][0]' < "$W/due")"
 coffer sync "$STORE" left > /dev/null
