@@ -88,6 +88,15 @@ static void say(const struct restoring *r, const char *dir, const struct s3_fetc
 		       store ? store : "STORE");
 }
 
+static int note_source(struct restoring *r, const char *url, const struct s3_fetched *f, struct cof_diag *diag)
+{
+	char text[COF_RESTORED_MAX];
+	int n = snprintf(text, sizeof(text), "%.900s, %" PRIu64 " frames", url, f->size);
+	int err = cof_io_replace(r->io, COF_RESTORED, text, (size_t)n);
+
+	return err < 0 ? cof_fail(diag, err, "where it came from cannot be noted: %s", strerror(-err)) : 0;
+}
+
 int bucket_restore(const char *url, const char *dir, const uint8_t id[16],
 		   const struct cof_vkey *log_vkey, const struct bucket_args *a,
 		   struct cof_diag *diag)
@@ -116,6 +125,8 @@ int bucket_restore(const char *url, const char *dir, const uint8_t id[16],
 	if (err == 0)
 		err = s3_fetch(server, &p, &fetched, diag);
 	progress_clear(&r.progress);
+	if (err == 0)
+		err = note_source(&r, url, &fetched, diag);
 	if (err == 0)
 		say(&r, dir, &fetched);
 	cof_io_free(r.io);

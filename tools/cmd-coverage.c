@@ -9,12 +9,13 @@
 
 #define EXIT_INCOMPLETE 10
 
-enum { OPT_LEVEL, OPT_RECORDS, OPT_TEST, OPT_JSON };
+enum { OPT_LEVEL, OPT_RECORDS, OPT_TEST, OPT_OWN, OPT_JSON };
 
 static const struct tool_option options[] = {
     [OPT_LEVEL] = {"level", "N", "of this level, 1 to 4; without it of the policy's key coverage or record_kinds"},
     [OPT_RECORDS] = {"records", NULL, "of kinds of archive records instead of events"},
     [OPT_TEST] = {"test", "NAME|FILE", "puts a source's sample lines through its rules, and on record what came out", true},
+    [OPT_OWN] = {"own", NULL, "which kinds Coffer records itself, and when; and who has to tell of the others"},
     [OPT_JSON] = {"json", NULL, "one JSON object a line instead of text"},
     {0},
 };
@@ -23,7 +24,7 @@ struct covering {
 	struct opener_args opener;
 	const char *test;
 	unsigned level;
-	bool records, json;
+	bool records, own, json;
 	size_t missing;
 };
 
@@ -81,6 +82,38 @@ static int of_events(struct covering *c, const struct facts *f, struct cof_diag 
 	}
 	if (any)
 		cof_people_done(&people);
+	return r;
+}
+
+/* ---- what Coffer records itself ---- */
+
+static int show_kind(const struct covering *c, const char *kind, const char *type, const char *text)
+{
+	cof_autojson struct cof_json *o = NULL;
+
+	if (!c->json) {
+		printf("%-8s %-25s %s\n", kind, type ? type : "-", text);
+		return output_broken();
+	}
+	o = cof_json_object();
+	cof_json_set_str(o, "kind", kind);
+	if (type)
+		cof_json_set_str(o, "event", type);
+	cof_json_set_str(o, type ? "when" : "told_by", text);
+	return print_json(o, false) == -ENOMEM ? -ENOMEM : output_broken();
+}
+
+static int show_own(const struct covering *c)
+{
+	const struct cof_own_kind *own;
+	const struct cof_unseen_kind *unseen;
+	size_t n = cof_own_kinds(&own), others = cof_unseen_kinds(&unseen);
+	int r = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = show_kind(c, own[i].catalogue, own[i].type, own[i].when);
+	for (size_t i = 0; i < others && r == 0; i++)
+		r = show_kind(c, unseen[i].catalogue, NULL, unseen[i].who);
 	return r;
 }
 
@@ -214,6 +247,9 @@ static int take_option(void *user, int option)
 	case OPT_TEST:
 		c->test = optarg;
 		return EXIT_OK;
+	case OPT_OWN:
+		c->own = true;
+		return EXIT_OK;
 	case OPT_JSON:
 		c->json = true;
 		return EXIT_OK;
@@ -235,10 +271,18 @@ static int run(const struct verb *self, int argc, char **argv)
 {
 	struct covering c = {.opener = OPENER_ARGS_INIT};
 	struct cof_diag diag = {""};
-	int code = options_take(self, argc, argv, take_option, &c, 1);
+	int option, code = EXIT_OK;
 
-	if (code >= 0)
+	while (code == EXIT_OK && (option = option_next(self, argc, argv)) >= 0)
+		code = take_option(&c, option);
+	if (code != EXIT_OK)
 		return code;
+	if (option != OPTION_END)
+		return option_exit(option);
+	if (!operands_are(self, argc, argv, !c.own))
+		return EXIT_USAGE;
+	if (c.own)
+		return show_own(&c) < 0 ? EXIT_FAILED : EXIT_OK;
 	if (*opener_conflict(&c.opener))
 		return misuse("%s", opener_conflict(&c.opener));
 	if (c.test)
@@ -254,7 +298,7 @@ static int run(const struct verb *self, int argc, char **argv)
 
 const struct verb verb_coverage = {
     .name = "coverage",
-    .args = "STORE",
+    .args = "STORE|--own",
     .summary = "which kinds of events have a live, tested source",
     .text = "Prints for each kind of event that a level asks for who delivers it, how many there were and when the last "
 	    "was. A kind is covered by Coffer once it recorded one of it; by a source that was tested (--test) and whose "
@@ -263,6 +307,10 @@ const struct verb verb_coverage = {
 	    "\n"
 	    "With --records, for each kind of archive record the shelf whose record_kind it is, and what is committed there.\n"
 	    "\n"
+	    "With --own, without STORE: which kinds Coffer records itself, by which type of event and when; and who has to tell "
+	    "of each of the others.\n"
+	    "\n"
+	    "  coffer coverage --own\n"
 	    "  coffer coverage /archive --test sshd\n"
 	    "  coffer coverage /archive --level 4\n"
 	    "\n"

@@ -124,6 +124,18 @@ static void say(const struct asked *a)
 		       store ? store : "STORE");
 }
 
+static int note_source(const struct asked *a, struct cof_diag *diag)
+{
+	struct vault_copy_state s;
+	char text[COF_RESTORED_MAX];
+	int n, err;
+
+	vault_copy_state(a->r.copy, &s);
+	n = snprintf(text, sizeof(text), "%.900s, %" PRIu64 " frames", a->r.source[0].url, s.head.size);
+	err = cof_io_replace(a->r.io, COF_RESTORED, text, (size_t)n);
+	return err < 0 ? cof_fail(diag, err, "where it came from cannot be noted: %s", strerror(-err)) : 0;
+}
+
 /* ---- files ---- */
 
 static int copy_out(struct asked *a, struct cof_diag *diag)
@@ -158,6 +170,8 @@ static int act(struct asked *a, struct cof_diag *diag)
 		return err;
 	partly = err;
 	err = restore_heads(&a->r, &a->fresh, diag);
+	if (err == 0 && !a->wanted.to)
+		err = note_source(a, diag);
 	if (err < 0)
 		return err;
 	say(a);

@@ -45,7 +45,7 @@ static int remove_below(int dir, const char *name)
 int restore_destroy(const char *dir, struct cof_diag *diag)
 {
 	static const char *const made[] = {SCRATCH,      "log",          "tile", "seal",
-					   "checkpoint", "archive.conf", "lock"};
+					   "checkpoint", "archive.conf", "lock", COF_RESTORED};
 	cof_autoclose int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int err = fd < 0 ? -errno : 0;
 

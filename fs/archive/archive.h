@@ -523,6 +523,10 @@ struct cof_recovered_keys {
  * power cuts: what is there is as before, or the next opening finishes it. May be repeated. */
 int cof_store_recover(struct cof_io *io, const struct cof_recover_params *p,
 		      struct cof_recovered_keys *ret, struct cof_diag *diag);
+/* A log that was fetched (coffer restore) has where it came from in this file, a line of text, until the mount behind
+ * coffer recover has put it on record. */
+#define COF_RESTORED "restored"
+#define COF_RESTORED_MAX 1024
 struct cof_auditor_renewal {
 	const uint8_t (*auditors)[32]; /* to whom the auditor secrets are sealed from here on */
 	size_t n_auditors;

@@ -121,6 +121,7 @@ static int keep_one(void *user, const struct cof_cert *c)
 	if (value.failed)
 		return -ENOMEM;
 	cof_field_put(&all->found, COF_T_CERTIFICATE, value.data, value.len);
+	all->n++;
 	return all->found.failed ? -ENOMEM : 0;
 }
 
@@ -153,6 +154,7 @@ static int read_whole(struct cof_archive *a, struct cof_obj *o, uint8_t *buf, st
 		return r;
 	if (r < 0) { /* part of it may have been read: then it is as if none was */
 		cof_buf_done(&ret->found);
+		ret->n = 0;
 		return 0;
 	}
 	if (sum.unread)

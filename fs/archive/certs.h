@@ -21,6 +21,7 @@ struct cof_certs { /* what a COMMIT frame has of it */
 	struct cof_buf found; /* fields of the private part */
 	struct cof_buf told;  /* of the public part: what it says, and that it follows */
 	int64_t least;	      /* kept at least until then; COF_RETAIN_NONE: nothing asks for that */
+	uint64_t n;	      /* certificates, CRLs and requests found */
 	struct cof_diag why;  /* "": all of it could be read */
 };
 void cof_certs_done(struct cof_certs *c);

@@ -45,6 +45,7 @@ static int init_locks(struct cof_archive *a)
 	pthread_mutex_init(&a->profile_lock, NULL);
 	cof_profile_default(&a->profile);
 	pthread_mutex_init(&a->rules_lock, NULL);
+	pthread_mutex_init(&a->sums.lock, NULL);
 	pthread_cond_init(&a->pool_cond, NULL);
 	r = pthread_cond_init(&a->keeper_cond, &attr);
 	pthread_condattr_destroy(&attr);
@@ -69,6 +70,7 @@ static void done_locks(struct cof_archive *a)
 	cof_people_free(a);
 	pthread_mutex_destroy(&a->profile_lock);
 	pthread_mutex_destroy(&a->rules_lock);
+	pthread_mutex_destroy(&a->sums.lock);
 	pthread_mutex_destroy(&a->certs.lock);
 	pthread_mutex_destroy(&a->certs.reading);
 	pthread_mutex_destroy(&a->stamp_lock);
@@ -132,6 +134,7 @@ int cof_archive_close(struct cof_archive *a, struct cof_diag *diag)
 	a->closing = true;
 	if (a->log) {
 		cof_events_flush(a);
+		cof_sums_tell(a, true);
 		err = cof_archive_feed(a);
 		cof_faults_write(a);
 		cof_anchor_closing(a->anchor);

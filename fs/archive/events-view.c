@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "fs/archive/events.h"
+#include "fs/archive/people.h"
 #include "fs/rules/catalogue.h"
 
 /* What is taken over as it is. */
@@ -126,6 +127,14 @@ static void set_detail(const struct cof_json *entry, const char *type, struct co
 		cof_json_set_str(o, "signer", a);
 }
 
+/* A request for other people is an attempt to set roles. */
+static bool is_about_roles(const struct cof_json *entry)
+{
+	const char *document = cof_json_str(entry, "document");
+
+	return document && cof_people_about_roles(document, strlen(document));
+}
+
 static void set_meaning(const struct cof_json *entry, const char *type, struct cof_json *o)
 {
 	const struct cof_event_type *t = cof_event_type(type);
@@ -134,6 +143,8 @@ static void set_meaning(const struct cof_json *entry, const char *type, struct c
 
 	if (!catalogue && !outcome && t) /* it has none, or it is of before there were these fields */
 		catalogue = t->catalogue;
+	if (!strcmp(type, "requested") && is_about_roles(entry))
+		catalogue = "A.2.1";
 	if (catalogue)
 		cof_json_set_str(o, "catalogue", catalogue);
 	cof_json_set_str(o, "outcome", outcome ? outcome : t ? t->outcome : "success");

@@ -113,6 +113,7 @@ static void tell(struct cof_archive *a, const struct cof_request *q, bool done, 
 		text = NULL;
 	cof_gate_enter(a);
 	(void)cof_event_emit(a, &(struct cof_event){.type = done ? COF_EV_REQUEST_DONE : COF_EV_REQUEST_FAILED,
+						   .catalogue = !done && !strcmp(q->action, "people-set") ? "A.2.1" : NULL,
 						   .actor_name = q->author,
 						   .detail = text ? text : q->action},
 			     NULL);

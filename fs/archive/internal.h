@@ -7,7 +7,7 @@
  *   -> tree (names: exclusive for create, rename, remove; shared for lookups)
  *   -> object locks (two at a time only under the exclusive tree lock)
  *   -> intern (actor ordinals) -> events -> feed -> index enter/leave -> the log's own
- * Leaves, nothing is taken inside: cache, ring, pool, event table, actor shards, recent, mounts, faults, clock, proofs, holds.
+ * Leaves, nothing is taken inside: cache, ring, pool, event table, actor shards, recent, mounts, faults, clock, proofs, holds, sums.
  */
 #ifndef COF_ARCHIVE_INTERNAL_H
 #define COF_ARCHIVE_INTERNAL_H
@@ -20,6 +20,7 @@
 #include "fs/archive/clock.h"
 #include "fs/archive/keys.h"
 #include "fs/archive/mix.h"
+#include "fs/archive/sums.h"
 #include "fs/archive/tpm-link.h"
 
 /* An index that does not say the truth (a row that does not open, a gap, a row that points elsewhere):
@@ -642,6 +643,7 @@ struct cof_archive {
 	struct cof_actors *actors;
 	struct cof_events *events;
 	struct cof_events_file *events_file;
+	struct cof_sums sums;
 	atomic_bool reads_told; /* that they cannot be recorded */
 	struct cof_faults *faults;
 	struct cof_imports *imports; /* files that readers make events of (import.h) */

@@ -105,9 +105,12 @@ int cof_naming_put(struct naming *n, uint8_t type, uint64_t object, const struct
 
 	if (r == 0)
 		r = cof_archive_put(n->a, &d, on, &done);
-	if (r == 0)
-		cof_reply_wrote(n->reply, &done);
-	return r;
+	if (r < 0)
+		return r;
+	cof_reply_wrote(n->reply, &done);
+	if (type != COF_REMOVE)
+		cof_sum_name(n->a, type == COF_RENAME, done.ret_sequence);
+	return 0;
 }
 
 /* The holds of a directory go with what comes into it; without those that o has listed already (NULL: none). */

@@ -287,18 +287,42 @@ static void frame_now(struct cof_archive *a, uint8_t type, const struct cof_buf 
 	ret->proven_from = proven_before(a, UINT64_MAX);
 }
 
-int cof_people_refused(struct cof_archive *a, const struct cof_who *who, const char *what, const char *rule,
-		       const char *reason, struct cof_diag *diag)
+bool cof_people_about_roles(const char *document, size_t n)
+{
+	static const char action[] = "\"action\":\"people-"; /* set, first; inside of a string quotes are escaped */
+
+	return memmem(document, n, action, sizeof(action) - 1) != NULL;
+}
+
+const char *cof_people_kind(uint8_t type, const struct cof_buf *public_part)
+{
+	struct cof_field document;
+	bool about = type == COF_PEOPLE;
+
+	if (type == COF_REQUEST && cof_field_find(public_part->data, public_part->len, COF_T_DOCUMENT, &document) == 0)
+		about = cof_people_about_roles((const char *)document.value, document.len);
+	return about ? "A.2.1" : NULL;
+}
+
+int cof_people_refused_as(struct cof_archive *a, const struct cof_who *who, const char *what, const char *kind, const char *rule,
+			  const char *reason, struct cof_diag *diag)
 {
 	cof_autofree char *detail = NULL;
 
 	if (asprintf(&detail, "%s refused (%s) to uid %u: %s", what, rule, who->uid, reason) < 0)
 		detail = NULL;
 	cof_gate_enter(a);
-	(void)cof_event_emit(a, &(struct cof_event){.type = COF_EV_REQUEST_REFUSED, .who = who, .reason = rule, .detail = detail ? detail : rule},
+	(void)cof_event_emit(a, &(struct cof_event){.type = COF_EV_REQUEST_REFUSED, .catalogue = kind, .who = who, .reason = rule,
+						   .detail = detail ? detail : rule},
 			     NULL);
 	cof_gate_leave(a);
 	return cof_fail(diag, -EPERM, "%s (%s)", reason, rule);
+}
+
+int cof_people_refused(struct cof_archive *a, const struct cof_who *who, const char *what, const char *rule, const char *reason,
+		       struct cof_diag *diag)
+{
+	return cof_people_refused_as(a, who, what, NULL, rule, reason, diag);
 }
 
 int cof_people_ask(struct cof_archive *a, uint8_t type, const struct cof_buf *public_part, struct cof_judgement *ret,
@@ -353,10 +377,30 @@ static int take_written(struct cof_archive *a, const struct cof_append *done, in
 	return cof_judge_take(a->people->judge, f, ret);
 }
 
+/* The judge frees its own with the frame. Those that are none stay empty. */
+static int copy_people(struct cof_archive *a, struct cof_people *ret)
+{
+	const struct cof_people *now = cof_judge_people(a->people->judge);
+
+	return now ? cof_people_parse(now->text, now->text_len, now->revoked, now->revoked_len, "", ret, NULL) : 0;
+}
+
+static void tell_people(struct cof_archive *a, const struct cof_who *who, const struct cof_buf *public_part,
+			const struct cof_people *before)
+{
+	const struct cof_people *now = cof_judge_people(a->people->judge);
+	struct cof_field request;
+	bool approved = cof_field_find(public_part->data, public_part->len, COF_T_REQUEST, &request) == 0 && request.len == 32;
+
+	if (now)
+		cof_people_told(a, who, approved ? request.value : NULL, before->text ? before : NULL, now);
+}
+
 int cof_people_put(struct cof_archive *a, const struct cof_who *who, uint8_t type, const struct cof_buf *public_part,
 		   const struct cof_buf *private_part, struct cof_judgement *ret, uint64_t *ret_sequence,
 		   struct cof_diag *diag)
 {
+	struct cof_people before = {.text = NULL};
 	struct cof_judge_frame f;
 	struct cof_append done = {0};
 	int64_t asked;
@@ -370,16 +414,25 @@ int cof_people_put(struct cof_archive *a, const struct cof_who *who, uint8_t typ
 	frame_now(a, type, public_part, &f);
 	r = cof_judge_ask(a->people->judge, &f, ret);
 	if (r == -EPERM)
-		return cof_people_refused(a, who, cof_frame_type_name(type), ret->rule, ret->reason, diag);
+		return cof_people_refused_as(a, who, cof_frame_type_name(type), cof_people_kind(type, public_part), ret->rule,
+					  ret->reason, diag);
 	if (r < 0)
 		return cof_fail(diag, r, "%s", ret->reason[0] ? ret->reason : strerror(-r));
 	asked = f.record_time;
-	r = write_frame(a, who, type, public_part, private_part, &done);
+	r = type == COF_PEOPLE ? copy_people(a, &before) : 0;
+	if (r == 0)
+		r = write_frame(a, who, type, public_part, private_part, &done);
+	if (r < 0)
+		cof_people_done(&before);
 	if (r < 0)
 		return cof_fail(diag, r, "it cannot be recorded: %s", strerror(-r));
 	r = take_written(a, &done, asked, &f, ret);
 	*ret_sequence = done.ret_sequence;
-	return r == -EPERM ? cof_people_refused(a, who, cof_frame_type_name(type), ret->rule, ret->reason, diag)
+	if (r == 0 && type == COF_PEOPLE)
+		tell_people(a, who, public_part, &before);
+	cof_people_done(&before);
+	return r == -EPERM ? cof_people_refused_as(a, who, cof_frame_type_name(type), cof_people_kind(type, public_part), ret->rule,
+						ret->reason, diag)
 	       : r < 0	   ? cof_fail(diag, r, "%s", strerror(-r))
 			   : 0;
 }

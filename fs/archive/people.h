@@ -33,9 +33,17 @@ int cof_people_ask(struct cof_archive *a, uint8_t type, const struct cof_buf *pu
  * on. e->done is set by it. */
 int cof_people_emit(struct cof_archive *a, struct cof_event *e, int64_t asked, struct cof_judgement *ret, uint64_t *ret_sequence,
 		    struct cof_diag *diag);
-/* Somebody's request or approval was refused: an EVENT, and the sentence. */
+/* Somebody's request or approval was refused: an EVENT, and the sentence. kind: of the catalogue, or NULL. */
 int cof_people_refused(struct cof_archive *a, const struct cof_who *who, const char *what, const char *rule, const char *reason,
 		       struct cof_diag *diag);
+int cof_people_refused_as(struct cof_archive *a, const struct cof_who *who, const char *what, const char *kind, const char *rule,
+			  const char *reason, struct cof_diag *diag);
+/* "A.2.1" where a frame's public part is about roles: people, or a request for other ones; else NULL. */
+const char *cof_people_kind(uint8_t type, const struct cof_buf *public_part);
+bool cof_people_about_roles(const char *document, size_t n); /* of a request: canonical JSON */
+/* Events for what a PEOPLE frame changed (people-told.c). before NULL: these are the first. request may be NULL. */
+void cof_people_told(struct cof_archive *a, const struct cof_who *who, const uint8_t *request, const struct cof_people *before,
+		     const struct cof_people *after);
 /* Who runs the vault with this key, by the people in force; lock held. NULL: nobody enrolled it, or what people signed
  * cannot all be read. */
 const char *cof_people_vault_of(struct cof_archive *a, const uint8_t key[32]);

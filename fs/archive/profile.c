@@ -115,9 +115,23 @@ int cof_profile_show(struct cof_archive *a, struct cof_json *into)
 /* ---- setting ---- */
 
 struct told {
-	struct cof_buf text;
+	struct cof_buf text, security, lockout; /* all; of them what guards the archive; the number of attempts */
 	const char *weaker; /* the first key that promises less */
 };
+
+/* R13 to R16: who may, and how it is sealed. R20 to R31: keys and openers. R45: the network. The rest says what is
+ * recorded, kept and done when, which is A.1.1 alone. */
+static bool is_security(const char *rule)
+{
+	unsigned long n = *rule == 'R' ? strtoul(rule + 1, NULL, 10) : 0;
+
+	return (n >= 13 && n <= 16) || (n >= 20 && n <= 31) || n == 45;
+}
+
+static void add(struct cof_buf *text, const struct cof_profile_change *c)
+{
+	cof_buf_printf(text, "%s%s: was '%s', is '%s'", text->len ? "\n" : "", c->key, c->old_value, c->new_value);
+}
 
 static int tell(void *user, const struct cof_profile_change *c)
 {
@@ -125,7 +139,11 @@ static int tell(void *user, const struct cof_profile_change *c)
 
 	if (c->weaker && !t->weaker)
 		t->weaker = c->key;
-	cof_buf_printf(&t->text, "%s%s: was '%s', is '%s'", t->text.len ? "\n" : "", c->key, c->old_value, c->new_value);
+	add(&t->text, c);
+	if (is_security(c->rule))
+		add(&t->security, c);
+	if (!strcmp(c->key, "lockout"))
+		add(&t->lockout, c);
 	return 0;
 }
 
@@ -144,15 +162,17 @@ static int compare(struct cof_archive *a, const char *text, struct cof_buf *ret_
 	if (r == 0)
 		r = cof_profile_text(&f.archive, ret_text);
 	cof_profile_file_done(&f);
-	return r == 0 && t->text.failed ? -ENOMEM : r;
+	return r == 0 && (t->text.failed || t->security.failed || t->lockout.failed) ? -ENOMEM : r;
 }
 
-static int event(struct cof_archive *a, const char *name, const struct told *t)
+static int event(struct cof_archive *a, const char *name, const struct cof_buf *text)
 {
 	int r;
 
+	if (!text->len)
+		return 0;
 	cof_gate_enter(a);
-	r = cof_event_emit(a, &(struct cof_event){.type = name, .detail = (const char *)t->text.data}, NULL);
+	r = cof_event_emit(a, &(struct cof_event){.type = name, .detail = (const char *)text->data}, NULL);
 	cof_gate_leave(a);
 	return r;
 }
@@ -168,7 +188,7 @@ int cof_profile_put(struct cof_archive *a, const struct cof_who *who, const char
 	int r = compare(a, text, &canonical, &t, diag);
 
 	if (r == 0 && t.weaker && !request) {
-		(void)event(a, "policy-refused", &t);
+		(void)event(a, "policy-refused", &t.text);
 		r = cof_fail(diag, -EPERM,
 			     "%s would promise less: that takes a request that others approve (coffer request profile-set "
 			     "STORE @FILE)",
@@ -182,9 +202,15 @@ int cof_profile_put(struct cof_archive *a, const struct cof_who *who, const char
 			cof_field_put(&fields, COF_T_REQUEST, request, 32);
 		r = cof_people_put(a, who, COF_POLICY, &fields, NULL, &w, &sequence, diag);
 		if (r == 0)
-			r = event(a, "policy-set", &t);
+			r = event(a, "policy-set", &t.text);
+		if (r == 0)
+			r = event(a, COF_EV_PROFILE_CHANGED, &t.security);
+		if (r == 0)
+			r = event(a, COF_EV_LOCKOUT_CHANGED, &t.lockout);
 	}
 	cof_buf_done(&t.text);
+	cof_buf_done(&t.security);
+	cof_buf_done(&t.lockout);
 	return r;
 }
 

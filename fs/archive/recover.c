@@ -18,6 +18,7 @@
 #include "fs/archive/internal.h"
 #include "fs/archive/keys-nv.h"
 #include "fs/archive/keys-seal.h"
+#include "fs/archive/note.h"
 
 #define KEYS_DIR "keys"
 
@@ -390,6 +391,26 @@ static int record(struct cof_archive *a, const char *reason)
 	return r < 0 ? r : cof_log_sync(a->log, atomic_load(&a->size) - 1);
 }
 
+/* Where the log came from too, if it was fetched (coffer restore): a line of that store. */
+static int tell_restored(struct cof_archive *a)
+{
+	cof_autofree uint8_t *text = NULL;
+	cof_autobuf struct cof_buf detail = {0};
+	size_t n = 0;
+	int r = cof_io_load(a->io, COF_RESTORED, COF_RESTORED_MAX, &text, &n);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	cof_buf_printf(&detail, "keys from the recovery envelope");
+	if (r == 0)
+		cof_buf_printf(&detail, ", the log from %.*s", (int)strnlen((char *)text, n), (char *)text);
+	r = detail.failed ? -ENOMEM
+			  : cof_event_emit(a, &(struct cof_event){.type = COF_EV_RESTORE, .detail = (char *)detail.data}, NULL);
+	if (r == 0 && text)
+		r = cof_io_unlink(a->io, COF_RESTORED);
+	return r;
+}
+
 static int record_recovery(struct cof_archive *a)
 {
 	int r = cof_io_exists(a->io, COF_KEYS_RECOVERED);
@@ -397,6 +418,8 @@ static int record_recovery(struct cof_archive *a)
 	if (r <= 0)
 		return r;
 	r = record(a, "keys recovered from the recovery envelope");
+	if (r == 0)
+		r = tell_restored(a);
 	/* Last: after a crash in between it is on record twice, which harms nobody. */
 	if (r == 0)
 		r = cof_io_unlink(a->io, COF_KEYS_RECOVERED);

@@ -397,14 +397,14 @@ static void tell_request(struct cof_archive *a, const struct cof_request_view *v
 		set_base64(into, "document", v->document, v->document_len);
 }
 
-static int refused_here(struct cof_archive *a, const struct cof_who *who, const char *what, const char *rule, int r,
-			struct cof_diag *diag)
+static int refused_here(struct cof_archive *a, const struct cof_who *who, const char *what, const char *kind, const char *rule,
+			int r, struct cof_diag *diag)
 {
 	struct cof_diag why = *diag;
 
 	if (r == -ENOMEM || r == -EIO)
 		return r;
-	return cof_people_refused(a, who, what, rule, why.text, diag);
+	return cof_people_refused_as(a, who, what, kind, rule, why.text, diag);
 }
 
 int cof_request_put(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
@@ -439,7 +439,7 @@ int cof_request_put(struct cof_archive *a, const struct cof_who *who, const stru
 	if (r == 0 && cof_people_ask(a, COF_REQUEST, &fields, &w, diag) == 0) { /* else refused below, and recorded */
 		r = cof_grant_check(a, &q, diag);
 		if (r < 0)
-			r = refused_here(a, who, "request", "not-possible", r, diag);
+			r = refused_here(a, who, "request", cof_people_kind(COF_REQUEST, &fields), "not-possible", r, diag);
 	}
 	if (r == 0)
 		r = cof_people_put(a, who, COF_REQUEST, &fields, &private_part, &w, &sequence, diag);
@@ -501,7 +501,7 @@ int cof_request_vote(struct cof_archive *a, const struct cof_who *who, const str
 	if (r == 0 && approves && cof_people_ask(a, COF_APPROVAL, &fields, &w, diag) == 0) {
 		r = cof_grant_check(a, v.request, diag);
 		if (r < 0)
-			r = refused_here(a, who, "approval", "changed-object", r, diag);
+			r = refused_here(a, who, "approval", NULL, "changed-object", r, diag);
 	}
 	if (r == 0)
 		r = cof_people_put(a, who, COF_APPROVAL, &fields, NULL, &w, &sequence, diag);

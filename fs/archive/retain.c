@@ -81,6 +81,7 @@ int cof_commit(struct cof_archive *a, struct cof_obj *o, const struct cof_who *w
 	if (r < 0)
 		return r;
 	ret->committed = true;
+	cof_sum_certificates(a, certs.n, ret->sequence);
 	if (!who->daemon)
 		cof_recent_add(a, o->node.ino, who);
 	return 0;

@@ -36,6 +36,17 @@ struct cof_event_type {
 	const char *text; /* what it is, for people */
 };
 
+/* Which kinds Coffer records itself, and when (catalogue-own.c): each type that has a kind. */
+struct cof_own_kind {
+	const char *catalogue, *type, *when;
+};
+/* The kinds that it cannot see, and who tells of them. */
+struct cof_unseen_kind {
+	const char *catalogue, *who;
+};
+size_t cof_own_kinds(const struct cof_own_kind **ret);
+size_t cof_unseen_kinds(const struct cof_unseen_kind **ret);
+
 size_t cof_event_types(const struct cof_event_type **ret);
 const struct cof_event_type *cof_event_type(const char *name); /* NULL: not one of Coffer's */
 
@@ -55,6 +66,10 @@ bool cof_event_type_valid(const char *name);
 #define COF_EV_PERSON_ADDED "person-added"     /* A.11.1, as the next */
 #define COF_EV_PERSON_REMOVED "person-removed"
 #define COF_EV_ROLES_CHANGED "roles-changed" /* A.11.2 */
+#define COF_EV_ROLE_SET "role-set"	     /* A.2.1 */
+#define COF_EV_TRUSTED_KEYS "trusted-keys"   /* A.5.1 */
+#define COF_EV_LOCKOUT_CHANGED "lockout-changed" /* A.2.2 */
+#define COF_EV_FILES_NAMED "files-named"	  /* A.14.13 */
 #define COF_EV_REQUESTED "requested"
 #define COF_EV_APPROVED "approved"
 #define COF_EV_DECLINED "declined"		   /* a person refused a request */
@@ -70,7 +85,7 @@ bool cof_event_type_valid(const char *name);
 #define COF_EV_EVENT_DECLARED "event-declared"
 #define COF_EV_LEAK "leak"			 /* A.17.10 */
 #define COF_EV_CERT_MALFORMED "certificate-malformed" /* A.17.3 */
-#define COF_EV_CERT_KEPT "certificate-kept"
+#define COF_EV_CERT_KEPT "certificate-kept" /* A.14.14 */
 #define COF_EV_INTEGRITY_FAILED "integrity-failed" /* A.17.2 */
 #define COF_EV_BACKUP "backup"			   /* A.14.11 */
 #define COF_EV_RESTORE "restore"		   /* A.14.12 */

@@ -57,6 +57,42 @@ START_TEST(test_types)
 }
 END_TEST
 
+static bool owns(const char *type, const char *catalogue)
+{
+	const struct cof_own_kind *own;
+	size_t n = cof_own_kinds(&own), found = 0;
+
+	for (size_t i = 0; i < n; i++)
+		found += (!type || !strcmp(own[i].type, type)) && !strcmp(own[i].catalogue, catalogue);
+	ck_assert_msg(!type || found <= 1, "%s is there twice", type);
+	return found != 0;
+}
+
+/* What is claimed of a kind: each type with one is in the table of what Coffer records, which has no other; and each of
+ * the 60 kinds is either there or among those that others have to tell of. */
+START_TEST(test_own)
+{
+	const struct cof_catalogue_kind *k;
+	const struct cof_event_type *t;
+	const struct cof_unseen_kind *u;
+	const struct cof_own_kind *own;
+	size_t n_types = cof_event_types(&t), n_unseen = cof_unseen_kinds(&u), n_kinds = cof_catalogue(&k);
+
+	for (size_t i = 0; i < n_types; i++)
+		ck_assert_msg(!t[i].catalogue || owns(t[i].name, t[i].catalogue), "%s, %s", t[i].name, t[i].catalogue);
+	for (size_t i = 0; i < cof_own_kinds(&own); i++)
+		ck_assert_msg(cof_catalogue_find(own[i].catalogue) && cof_event_type(own[i].type) && *own[i].when, "%s",
+			      own[i].type);
+	for (size_t i = 0; i < n_kinds; i++) {
+		size_t others = 0;
+
+		for (size_t j = 0; j < n_unseen; j++)
+			others += !strcmp(u[j].catalogue, k[i].id) && *u[j].who;
+		ck_assert_msg(others + owns(NULL, k[i].id) == 1, "%s", k[i].id);
+	}
+}
+END_TEST
+
 START_TEST(test_words)
 {
 	ck_assert_int_eq(cof_severity("emerg"), 0);
@@ -82,6 +118,7 @@ int main(void)
 
 	tcase_add_test(tc, test_levels);
 	tcase_add_test(tc, test_types);
+	tcase_add_test(tc, test_own);
 	tcase_add_test(tc, test_words);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
