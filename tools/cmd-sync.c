@@ -276,6 +276,23 @@ static void ask_for_checkpoint(const struct store *s)
 	(void)store_ask(s, request, ignore, NULL, &why);
 }
 
+/* Too few places are no reason to have fewer: it is said before anything leaves, and status has it as long as it is so. */
+static void say_places(const struct store *s)
+{
+	cof_autojson struct cof_json *all = cof_json_array();
+	struct cof_profile policy;
+	struct cof_diag diag = {""};
+
+	if (cof_store_policy(s->io, &s->conf, &policy) < 0 || placement_judge(s, &policy, all, &diag) < 0)
+		return; /* whoever sends something asks again, and says why not */
+	for (size_t i = 0; i < cof_json_count(all); i++) {
+		const char *text = cof_json_str(cof_json_at(all, i), "text");
+
+		if (text && strstr(text, "(R41)"))
+			complain("%s", text);
+	}
+}
+
 static int act(struct syncing *s, const char *arg, struct cof_diag *diag)
 {
 	int r = cof_crypto_init(SECURE_BYTES, diag);
@@ -296,6 +313,7 @@ static int act(struct syncing *s, const char *arg, struct cof_diag *diag)
 		r = cof_io_load(s->store.io, "seal/recovery.age", VAULT_ENVELOPE_MAX, &s->envelope, &s->envelope_len);
 		if (r < 0 && r != -ENOENT)
 			return cof_fail(diag, r, "%s/seal/recovery.age cannot be read: %s", s->store.path, strerror(-r));
+		say_places(&s->store);
 		r = vault_entries(&s->store, one, s, diag);
 	}
 	if (r == 0)

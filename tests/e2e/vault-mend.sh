@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Damage that a vault's scrub finds is mended from the host at the next session; a silent host is told of at the vault alone.
+# Damage that a vault's scrub finds is mended from the host at the next session; a silent host is told of at the vault alone; what
+# the policy asks of places, before the first byte leaves; alarms at both ends.
 . "$(dirname "$0")/lib.sh"
 
 make_store audit -- --segment-size 64K
@@ -45,3 +46,66 @@ silent() { coffer-vault status "$W/b" --silence 1s > "$W/out" 2>&1; [ $? = 3 ]; 
 await 10 "a host to be silent for a second" silent
 grep -q SILENT "$W/out" || fail "silence: $(cat "$W/out")"
 ok "mending and silence"
+
+# ---- before the first byte leaves ----
+# policy NAME LINES: a copy of the archive with this policy, and something new to send
+policy() {
+    cp -a "$STORE" "$W/$1"
+    printf '[archive]\n%b' "$2" > "$W/$1.ini"
+    coffer policy apply "$W/$1" "$W/$1.ini" --key-file "$KEY" > "$W/out" 2>&1 || { cat "$W/out"; fail "policy $1"; }
+}
+state() { (cd "$COPY" && cat checkpoint log/*.seg | sha256sum); }
+refused() { # refused NAME TEXT
+    local before
+    before=$(state)
+    expect_code 1 coffer sync "$W/$1" b
+    grep -q "$2" "$W/out" || fail "$1: $(cat "$W/out")"
+    grep -q "Nothing was sent" "$W/out" || fail "$1 does not say that nothing was sent"
+    same "$1: what the vault has" "$before" "$(state)"
+}
+policy border "jurisdictions = JP KR\n"
+refused border "lets copies go to JP KR, and this vault stands in TW (R42)"
+coffer status "$W/border" | grep -q "vault b stands in TW, which the policy does not allow (R42)" || fail "status: $(coffer status "$W/border")"
+policy far "jurisdictions = TW\ndistance = 500\n"
+refused far "where this host stands is not known"
+coffer vault place "$W/far" 25.03,121.56,Taipei > /dev/null
+refused far "500 km between copies (R41), and this vault is 297 km away"
+sed -i 's/^place = .*/place = /' "$W/far/vaults/b.conf" "$W/b/vault.conf"
+refused far "where this vault stands is not said"
+sed -i 's/^place = .*/place = 22.62,120.30,Kaohsiung/' "$W/b/vault.conf"
+policy basis "transfer_basis = yes\n"
+refused basis "what copies rest on"
+cp -a "$W/b" "$W/b.kept"
+coffer vault add "$W/basis" b "dir:$W/b" --basis "contract 7 of 2026" > /dev/null
+coffer sync "$W/basis" b --key-file "$KEY" > "$W/out" 2>&1 || { cat "$W/out"; fail "with a basis"; }
+coffer log "$W/basis" --json --key-file "$KEY" | jsonl '"contract 7 of 2026" in [e.get("basis") for e in j if e["type"] == "vault" and e["what"] == "transfer"] or sys.exit(1)' > /dev/null || fail "the record has no basis"
+rm -rf "$W/b" && mv "$W/b.kept" "$W/b"
+coffer vault place "$STORE" 25.03,121.56,Taipei > /dev/null
+policy two "places = 2\nbackup_offsite = 1s\narchived_within = 1s\n"
+coffer sync "$W/two" b --key-file "$KEY" > "$W/out" 2>&1 || { cat "$W/out"; fail "too few places are no reason to have fewer"; }
+head -n 1 "$W/out" | grep -q "copies are in 1 place beside this one that lies apart, and the policy asks for 2 (R41)" || fail "that is not said first: $(cat "$W/out")"
+ok "places, borders, distance, basis"
+
+# ---- alarms at both ends ----
+overdue() { coffer status "$W/two" > "$W/out" 2>&1; grep -q "vault b is overdue: it confirmed nothing for longer than 1.000 s (R40)" "$W/out"; }
+await 10 "an overdue vault at the host" overdue
+by_policy() { coffer-vault status "$W/b" > "$W/out" 2>&1; [ $? = 3 ] && grep -q SILENT "$W/out"; }
+await 10 "a host that is silent by its own policy, at the vault" by_policy
+STORE=$W/two
+mount_archive
+echo new >> "$MNT/audit/late"
+late() { coffer status "$STORE" > "$W/out"; grep -q "wait for longer than 1.000 s to be archived" "$W/out"; }
+await 15 "frames that are not archived in time" late
+mv "$W/b" "$W/gone"
+expect_code 1 coffer sync "$STORE" b
+coffer events "$STORE" --type vault-unreachable | grep -q " b" || fail "no event of a vault that does not answer: $(coffer events "$STORE" | tail -n 3)"
+mv "$W/gone" "$W/b"
+umount_archive
+cp -a "$STORE" "$W/twin"
+for s in "$W/twin" "$STORE"; do (STORE=$s; mount_archive; for i in 1 2 3 4 5 6; do echo "$s $i" >> "$MNT/audit/late"; done; umount_archive); done
+coffer sync "$W/twin" b > /dev/null 2>&1 || fail "the twin comes first"
+expect_code 4 coffer sync "$STORE" b --key-file "$KEY"
+coffer events "$STORE" --type vault-alarm --key-file "$KEY" | grep -q "two histories" || fail "no event of the fork at the host"
+expect_code 3 coffer-vault status "$W/b"
+grep -q FORKED "$W/out" || fail "no fork at the vault: $(cat "$W/out")"
+ok "overdue, silent, not archived, unreachable, diverged"
