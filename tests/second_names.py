@@ -111,6 +111,7 @@ class Names:
         n = self.get(f.object, f)
         need(n.parent == v[1] and n.name == v[2], f.where, "removes another name")
         need(not n.children, f.where, "removes a directory that is not empty")
+        need(n.kind != FILE or n.state != "open" or not n.size, f.where, "removes an open file that has content")
         self.free(n)
 
     def append(self, f, length, plain):

@@ -13,6 +13,8 @@ import subprocess
 import tempfile
 
 import second_vault  # beside this file
+from second_objects import Objects, Refused, instant, want
+from second_rules import keeps_mode, keys, shelf, span, weaker, weaker_archive
 
 CLOCK, POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, EVENT, ESCROW, VAULT, CEREMONY = 26, 18, 19, 20, 21, 29, 15, 30, 31, 32
 APPROVE, REFUSE, DONE, FAILED = 1, 2, 3, 4
@@ -27,21 +29,6 @@ DEFAULT = {"deviation": "5s", "approve_remove": "2 auditor", "approve_clock": "2
 
 STEPS = {"change-requested": None, "change-approved": "change-requested", "change-declined": "change-requested",
          "change-done": "change-approved", "change-checked": "change-done"}  # what comes before
-
-
-class Refused(Exception):
-    pass
-
-
-def want(condition, why):
-    if not condition:
-        raise Refused(why)
-
-
-def span(text):
-    m = re.fullmatch(r"(\d+)(ms|s|m|h|d|y)", text)
-    want(m, "a span of another form")
-    return int(m.group(1)) * {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9, "y": 365 * 86400 * 10**9}[m.group(2)]
 
 
 def canonical(doc):
@@ -95,7 +82,7 @@ class Signature:
 
 
 class People:
-    def __init__(self, text, revoked):
+    def __init__(self, text, revoked, exclusive):
         self.text, self.revoked = text, revoked
         self.roles, self.verify, self.vaults, keys = {}, set(), {}, {}  # vaults: who runs that one
         want(text.endswith(b"\n"), "people without a last newline")
@@ -119,7 +106,7 @@ class People:
                 self.verify.add(digest)
         for roles in self.roles.values():
             want("vault" not in roles or roles == {"vault"}, "a vault with other roles")
-            for pair in EXCLUSIVE.split():
+            for pair in exclusive.split():
                 want(not set(pair.split("+")) <= roles, "roles that exclude each other")
         want(sum("officer" in r for r in self.roles.values()) >= 2, "fewer than two officers")
 
@@ -130,6 +117,7 @@ class Request:
         self.doc = json.loads(raw)
         want(canonical(self.doc) == raw, "the document is not canonical")
         self.state, self.signers = "open", []
+        self.stale = False  # it failed because an object had changed, and nobody said so yet
 
 
 def second(text):
@@ -145,6 +133,7 @@ class Judge:
         self.ceremonies = {}  # by id: whether it was a rehearsal
         self.reviewed = {"review": 0, "failed-logins": 0}  # the frame that the next one begins with
         self.escrowed = set()  # requests by which a record of escrow was made
+        self.objects, self.archive_policy = Objects(self), None
         self.cosigns = {}  # of each vault's key: sequence, time, retention time of the frame
 
     def take(self, f, record, pairs):
@@ -158,10 +147,11 @@ class Judge:
         act = {PEOPLE: self.set_people, REQUEST: self.request, APPROVAL: self.approval, SHELF: self.shelf,
                POLICY: self.policy, CLOCK: self.clock, EVENT: self.event, ESCROW: self.escrow, VAULT: self.vault,
                CEREMONY: self.ceremony}.get(f.type)
-        if not act:
-            return
         try:
-            act(f, one, [v for t, v in pairs if t == 115])
+            if act:
+                act(f, one, [v for t, v in pairs if t == 115])
+            elif f.type in self.objects.acts:
+                self.objects.acts[f.type](f, one)
         except (Refused, KeyError, ValueError, IndexError, struct.error) as e:
             self.not_permitted.append({"sequence": f.sequence, "why": str(e)})
 
@@ -200,6 +190,8 @@ class Judge:
             now = hashlib.sha256(self.people.text + b"\0" + self.people.revoked).hexdigest()
         elif kind == "shelf-set":
             now = hashlib.sha256(self.policies[q.doc["shelves"][0]]).hexdigest()
+        elif kind == "profile-set" and self.archive_policy is not None:
+            now = self.policy_digest
         want(now is None or now == has, "what it changes is not as it was")
 
     @staticmethod
@@ -214,18 +206,21 @@ class Judge:
         else:
             want(kind in SHELF_KEYS, "an unknown action")
             texts = [DEFAULT.get(SHELF_KEYS[kind], "2")]
-            texts += [self.key(self.policies[n], SHELF_KEYS[kind]) for n in doc.get("shelves", [])]
+            texts += [self.key(self.policies[n], SHELF_KEYS[kind]) for n in {*doc.get("shelves", []), *self.objects.shelves(doc)}]
         return max(int(t.split()[0]) for t in texts), {r for t in texts for r in t.split()[1:]}
 
-    def permits(self, one, kind):
+    def permits(self, one, *kinds):
         if 112 not in one:
             return None
         q = self.requests.get(one[112])
-        want(q and q.state == "approved" and q.doc["action"] == kind, "names no request that permits it")
+        want(q and q.state == "approved" and q.doc["action"] in kinds, "names no request that permits it")
         return q
 
+    def exclusive(self):
+        return EXCLUSIVE if self.archive_policy is None else self.archive_policy["exclusive"]
+
     def set_people(self, f, one, signatures):
-        people = People(one[113], one.get(114, b""))
+        people = People(one[113], one.get(114, b""), self.exclusive())
         if self.people:
             q = self.permits(one, "people-set")
             want(q, "people change by request")
@@ -248,12 +243,17 @@ class Judge:
         self.rule(q.doc)
         name, key = self.verify(self.people, signatures[0], "coffer-request", q.raw)
         want(name == q.doc["author"], "not signed by its author")
+        if q.doc["action"] == "people-set":
+            People(q.doc["people"].encode(), q.doc.get("revoked", "").encode(), self.exclusive())
         self.before(q)
         q.signers.append((name, key))
         self.requests[q.id] = q
 
     def approval(self, f, one, signatures):
         q, verdict = self.requests[one[112]], one[119][0]
+        if verdict == FAILED and q.stale:
+            q.stale = False
+            return
         if verdict in (DONE, FAILED):
             want(q.state == "approved", "an outcome of what is " + q.state)
             q.state = "done" if verdict == DONE else "failed"
@@ -269,17 +269,24 @@ class Judge:
         q.signers.append((name, key))
         persons, roles = self.rule(q.doc)
         if len(q.signers) >= persons and roles <= set().union(*(self.people.roles[n] for n, _ in q.signers)):
-            q.state = "approved"
+            q.stale = self.objects.changed_since(q.doc)
+            q.state = "failed" if q.stale else "approved"
 
     def shelf(self, f, one, signatures):
         q = self.permits(one, "shelf-set")
         want(not q or (q.doc["policy"].encode() == one[27] and q.doc["shelves"] == [f.object]), "another policy was approved")
-        # Whether a policy without a request is stronger is a table of fs/rules that is not written twice here.
+        then, before = shelf(one[27]), self.policies.get(f.object)
+        if before is not None:
+            want(keeps_mode(shelf(before), then), "a shelf of compliance stays one")
+            want(q or not weaker(shelf(before), then), "a weaker policy of a shelf, without leave")
         self.policies[f.object] = one[27]
 
     def policy(self, f, one, signatures):
         q = self.permits(one, "profile-set")
         want(not q or q.doc["profile"].encode() == one[27], "another profile was approved")
+        then = keys(one[27])
+        want(q or self.archive_policy is None or not weaker_archive(self.archive_policy, then), "a weaker policy, without leave")
+        self.archive_policy, self.policy_digest = then, hashlib.sha256(one[27]).hexdigest()
         self.profile = {k: self.key(one[27], k) for k in (*KEYS.values(), "deviation", "jurisdictions", "distance", "transfer_basis")}
 
     def event(self, f, one, signatures):
@@ -332,7 +339,8 @@ class Judge:
 
     def clock(self, f, one, signatures):
         if 124 not in one or 112 in one:
-            self.permits(one, "clock-catch-up")
+            q = self.permits(one, "clock-catch-up")
+            want(not q or struct.unpack("<q", one[124])[0] == instant(q.doc["to"]), "another time was approved")
             return
         want(len(one.get(216, b"")) == 16, "retention time goes on by nobody's leave")
         before, after = struct.unpack("<q", one[123])[0], struct.unpack("<q", one[124])[0]

@@ -32,7 +32,7 @@ from second_vault import VaultRecords
 
 NO_OBJECT = {ARCHIVE, MOUNT, UNMOUNT, RECOVERY, ACTOR, PAD, CHECKPOINT, HEARTBEAT, COSIGN, CLOCK, STAMP, POLICY, PEOPLE, REQUEST, APPROVAL, VAULT, CEREMONY}
 POSITIONED = {ACTOR, APPEND, HOLE, COMMIT, CHECKPOINT, COSIGN, STAMP, VAULT}
-KNOWN = set(range(1, 18)) | {POLICY, PEOPLE, REQUEST, APPROVAL, COSIGN, CLOCK, STAMP, SHELF, ESCROW, VAULT, CEREMONY}
+KNOWN = set(range(1, 18)) | {POLICY, PEOPLE, REQUEST, APPROVAL, HOLD, COSIGN, CLOCK, STAMP, SHELF, ESCROW, VAULT, CEREMONY}
 REQUIRED = {CREATE: (1, 2, 3, 4, 5, 6), RENAME: (1, 2, 9, 10), REMOVE: (1, 2), EVENT: (32,)}
 
 
@@ -266,7 +266,7 @@ class Store:
 
     def judge_people(self, f):
         """Section 9, from the public part alone."""
-        if f.type in (POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, CLOCK, EVENT, ESCROW, VAULT, CEREMONY):
+        if f.type in (POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, CLOCK, EVENT, ESCROW, VAULT, CEREMONY, CREATE, RENAME, REMOVE, COMMIT, EXTEND, HOLD):
             self.people.proven = max(0, self.proven)
             self.people.take(f, f.record, list(split_fields(f.rest(), f.where)))
 

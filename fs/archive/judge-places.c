@@ -54,7 +54,8 @@ void cof_judge_places_free(struct cof_judge_places *p)
 
 bool cof_judge_matters(const struct cof_frame *f)
 {
-	return (is_judged(f->type) || f->type == COF_STAMP || f->type == COF_COSIGN) && f->public_length;
+	/* A removal that names no request has nothing in clear, and is the one that needs looking at. */
+	return (is_judged(f->type) || f->type == COF_STAMP || f->type == COF_COSIGN) && (f->public_length || f->type == COF_REMOVE);
 }
 
 void cof_judge_places_add(struct cof_judge_places *p, const struct cof_frame *f, uint64_t address)

@@ -183,11 +183,14 @@ static int64_t end_of(const struct cof_judge *j, const struct judged_object *o)
 
 int judge_commit(struct cof_judge *j, const struct cof_judge_frame *f, bool apply)
 {
-	struct judged_object *o = judge_object(j, f->object);
+	struct judged_object *o;
+	int r = apply ? judge_removed_follow(j, f->object, 1) : 0;
 
-	if (apply)
-		take_certificates(j, f);
-	if (!o || !apply)
+	if (r < 0 || !apply)
+		return r;
+	take_certificates(j, f);
+	o = judge_object(j, f->object);
+	if (!o)
 		return 0;
 	o->committed = true;
 	o->margin = COF_RETAIN_NONE;
@@ -227,6 +230,36 @@ static int may_end(const struct cof_judge *j, const struct judged_object *o, con
 			(unsigned long long)o->ino);
 }
 
+static bool same_time(const struct cof_json *doc, const char *key, int64_t time)
+{
+	const char *text = cof_json_str(doc, key);
+	int64_t said;
+
+	return text && cof_time_parse(text, &said) == 0 && said == time;
+}
+
+/* It does what the document of its request says: that end, or that event at that time, which only lets it end later. */
+static int check_end(const struct cof_judge *j, const struct judged_object *o, const struct cof_judge_frame *f,
+		     const struct cof_request *q, int64_t until, struct cof_judgement *ret)
+{
+	struct cof_field name;
+	int64_t happened = COF_RETAIN_NONE;
+
+	if (!strcmp(q->action, "retention-end")) {
+		if (!same_time(q->doc, "until", until) || has(f, T_EVENT_NAME))
+			return judge_no(ret, "wrong-document", "another end than the one that was approved");
+		return o && is_earlier(until, o->until) ? may_end(j, o, f, ret) : 0;
+	}
+	(void)cof_field_i64(f->fields, f->n, T_EVENT_TIME, &happened);
+	if (cof_field_find(f->fields, f->n, T_EVENT_NAME, &name) < 0 || !same(cof_json_str(q->doc, "event"), &name) ||
+	    !same_time(q->doc, "happened", happened))
+		return judge_no(ret, "wrong-document", "another event, or time of it, than the one that was approved");
+	if (o && !o->waits && is_earlier(until, o->until))
+		return judge_no(ret, "compliance", "nothing waits for this event, and inode %llu would end earlier",
+				(unsigned long long)o->ino);
+	return 0;
+}
+
 /* An earlier end without a request has no effect (docs/format.md 4), so it is no offence either. */
 int judge_extend(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
 {
@@ -238,8 +271,8 @@ int judge_extend(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 	(void)cof_field_i64(f->fields, f->n, T_RETAIN_UNTIL, &until);
 	if (r == 0 && q && !names_object(q, f->object))
 		r = judge_no(ret, "wrong-document", "the request does not name inode %llu", (unsigned long long)f->object);
-	if (r == 0 && q && o && !strcmp(q->q.action, "retention-end") && is_earlier(until, o->until))
-		r = may_end(j, o, f, ret);
+	if (r == 0 && q)
+		r = check_end(j, o, f, &q->q, until, ret);
 	if (r < 0 || !apply || !o)
 		return r;
 	if (has(f, T_EVENT_NAME))
@@ -265,6 +298,8 @@ int judge_remove(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 		return r;
 	if (q && !names_object(q, f->object))
 		return judge_no(ret, "wrong-document", "the request does not name inode %llu", (unsigned long long)f->object);
+	if (o && !o->committed && o->holds)
+		return judge_no(ret, "held", "inode %llu is on legal hold", (unsigned long long)f->object);
 	if (!o || !o->committed)
 		return 0;
 	if (!q)
@@ -309,7 +344,10 @@ static int hold_ranges(struct cof_judge *j, const struct cof_judge_frame *f, str
 	h->range = q;
 	for (size_t i = 0; i < n; i++) {
 		uint64_t first = cof_get_le64(all->value + 16 * i), count = cof_get_le64(all->value + 16 * i + 8);
+		int r = judge_removed_follow(j, first, count);
 
+		if (r < 0)
+			return r;
 		h->range[h->n].first = first;
 		h->range[h->n++].count = count;
 		mark(j, f, first, count, 1);

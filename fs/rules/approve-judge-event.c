@@ -6,6 +6,7 @@
 #include "fs/rules/approve-judge.h"
 
 #include "base/json.h"
+#include "crypto/crypto.h"
 
 #include <stdio.h>
 
@@ -96,6 +97,43 @@ static int judge_review(struct cof_judge *j, const struct cof_judge_frame *f, co
 	return r;
 }
 
+/* ---- forms that there were: each is in a log once, or one act of a person would count several times ---- */
+
+static uint8_t *form_place(const struct judged_forms *f, const uint8_t digest[32])
+{
+	static const uint8_t free_place[32];
+	size_t at = (size_t)cof_get_le64(digest) & (f->places - 1);
+
+	while (memcmp(f->digest[at], free_place, 32) != 0 && memcmp(f->digest[at], digest, 32) != 0)
+		at = (at + 1) & (f->places - 1);
+	return f->digest[at];
+}
+
+static bool form_known(const struct judged_forms *f, const uint8_t digest[32])
+{
+	return f->places && !memcmp(form_place(f, digest), digest, 32);
+}
+
+static int form_keep(struct judged_forms *f, const uint8_t digest[32])
+{
+	static const uint8_t free_place[32];
+	struct judged_forms more = {.n = f->n, .places = f->places ? 2 * f->places : 64};
+
+	if (f->n >= f->places / 2) {
+		more.digest = calloc(more.places, sizeof(*more.digest));
+		if (!more.digest)
+			return -ENOMEM;
+		for (size_t i = 0; i < f->places; i++)
+			if (memcmp(f->digest[i], free_place, 32) != 0)
+				memcpy(form_place(&more, f->digest[i]), f->digest[i], 32);
+		free(f->digest);
+		*f = more;
+	}
+	memcpy(form_place(f, digest), digest, 32);
+	f->n++;
+	return 0;
+}
+
 /* ---- forms ---- */
 
 struct form {
@@ -153,6 +191,7 @@ static int judge_form(struct cof_judge *j, const struct cof_judge_frame *f, stru
 		      bool apply, struct cof_judgement *ret)
 {
 	struct judge_signature s = {.armored = (const char *)armored->value, .n = armored->len};
+	uint8_t digest[32];
 	const char *archive = cof_json_str(form->o, "archive"), *signer = cof_json_str(form->o, "signer");
 	char hex[33];
 	int r;
@@ -168,7 +207,11 @@ static int judge_form(struct cof_judge *j, const struct cof_judge_frame *f, stru
 	if (r < 0)
 		return r;
 	snprintf(s.principal, sizeof(s.principal), "%s", signer);
-	return judge_signed(j, f, form, &s, apply, ret);
+	r = judge_signed(j, f, form, &s, apply, ret); /* of a review or change the range and the step tell, too */
+	cof_sha256(form->text->value, form->text->len, digest);
+	if (r == 0 && form_known(&j->forms, digest))
+		return judge_no(ret, "repeated", "this form is in the log already: what it says happened once");
+	return r == 0 && apply ? form_keep(&j->forms, digest) : r;
 }
 
 int judge_event(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)

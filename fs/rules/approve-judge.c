@@ -2,8 +2,8 @@
 /*
  * The judge: what it remembers, which rule an action has to meet, and who looks at which frame.
  *
- * What grows with a chain is one entry a request, and one for each object that a request or a removal names
- * (followed only after a first pass, cof_judge_watch).
+ * What grows with a chain is one entry a request, one for each object that a request names or that is removed by one
+ * (followed only after a first pass, cof_judge_watch), and a bit for each that is removed otherwise.
  */
 #include "fs/rules/approve-judge.h"
 
@@ -58,6 +58,8 @@ void cof_judge_free(struct cof_judge *j)
 	free(j->change);
 	free(j->ceremony);
 	free(j->release);
+	free(j->forms.digest);
+	free(j->removed.page);
 	free(j->request);
 	free(j->by_id);
 	free(j->shelf);
@@ -198,7 +200,8 @@ int cof_judge_watch(struct cof_judge *j, const struct cof_judge_frame *f)
 	case TYPE_REQUEST:
 		return watch_request(j, f);
 	case TYPE_REMOVE:
-		return judge_object_add(j, f->object);
+		return cof_field_find(f->fields, f->n, COF_T_REQUEST, &field) == 0 ? judge_object_add(j, f->object)
+										   : judge_removed_add(&j->removed, f->object);
 	case TYPE_EXTEND:
 		return cof_field_find(f->fields, f->n, COF_T_REQUEST, &field) == 0 ? judge_object_add(j, f->object) : 0;
 	default:

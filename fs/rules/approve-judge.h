@@ -82,8 +82,23 @@ struct judged_change {
 	unsigned n;
 };
 
+struct judged_forms { /* digests of the forms of EVENT frames; open addressing */
+	uint8_t (*digest)[32]; /* zeros: a free place */
+	size_t n, places;
+};
+
+struct judged_removed { /* inodes; open addressing */
+	struct removed_page {
+		uint64_t number, bits[8];
+		bool used;
+	} *page;
+	size_t n, places;
+};
+
 struct cof_judge {
 	struct cof_judge_params p;
+	struct judged_removed removed; /* without a request */
+	struct judged_forms forms;
 	struct cof_people people;
 	bool has_people;
 	uint64_t people_sequence;
@@ -132,6 +147,9 @@ void judge_request_free(struct judged_request *r);
 const struct cof_policy *judge_policy(const struct cof_judge *j, uint64_t shelf, struct cof_policy *room); /* NULL */
 struct judged_object *judge_object(const struct cof_judge *j, uint64_t ino); /* NULL: not watched */
 int judge_object_add(struct cof_judge *j, uint64_t ino);
+int judge_removed_add(struct judged_removed *m, uint64_t ino);
+/* Those of the range that are removed without a request are followed from now on. */
+int judge_removed_follow(struct cof_judge *j, uint64_t first, uint64_t count);
 void judge_people_digest(const char *text, size_t n, const void *revoked, size_t revoked_len, uint8_t ret[32]);
 
 /* One function for a kind of frame. apply: the state moves on when it is permitted. */

@@ -16,7 +16,7 @@
  *  J5 Nobody's signature counts outside its key's interval, once its key is revoked, for another purpose, for
  *     another document, or, as an approval, from the author.
  *  J6 An act frame belongs to a request of its own action, and does what its document says: object, policy,
- *     people, profile. What the document says of the state before must hold when the rule is met. Where an object has
+ *     people, profile, end, event and its time. What the document says of the state before must hold when the rule is met. Where an object has
  *     changed by then the request fails, and that is no offence of who wrote the frame.
  *  J7 Without people nothing weakens. The first people are countersigned by every officer among them.
  *  J8 No person holds two roles that exclude each other; principals and keys are each one person's.
@@ -31,6 +31,7 @@
  *  J13 A ceremony counts once, in the archive that it was held for, where its transcript is whole: each signature of the
  *     person it names, for this ceremony at this point; an auditor present; each step confirmed by two who are not
  *     auditors. A rehearsal is signed for another purpose, and never becomes anything else.
+ *  J14 A form that a person signed is in a log once.
  * What only becomes stronger needs none of this and is permitted.
  */
 #ifndef COF_APPROVE_H

@@ -20,7 +20,8 @@ form() { # form WHO WORD... : $F is the form
 }
 OPEN=(--key-file "$KEY")
 
-make_store audit
+echo "retention = 10y" > "$W/policy"
+make_store audit "rules:$W/policy"
 form carol --type audit --text "nobody is enrolled yet"
 sign carol coffer-event "$F"
 expect_code 1 coffer event submit "$STORE" "$F" "${OPEN[@]}"
@@ -70,6 +71,10 @@ same "one audit" 1 "$(coffer events "$STORE" --type audit | wc -l)"
 expect_code 2 coffer event add "$STORE" --as carol
 expect_code 2 coffer event add "$STORE" --as carol --text x --catalogue B.1
 
+for f in bare ends few held kept late later other; do echo $f > "$MNT/rules/$f"; done
+chmod a-w "$MNT"/rules/*
+: > "$MNT/rules/open"
+
 say "at once, without a daemon; the chain tells it to a stranger without keys"
 umount_archive
 coffer event add "$STORE" --type report --as alice --text "to the head" --key "$W/k/alice" -o "$W/r" "${OPEN[@]}" > "$W/out"
@@ -81,4 +86,9 @@ ssh-keygen -q -Y verify -f "$W/people" -I alice -n coffer-event -s "$W/form.sig"
 verify_intact
 second_reader --json > "$W/out" || fail "second reader: $(tail -n 3 "$W/out")"
 same "signatures it judged" "4 []" "$(json 'str(j["signatures"]) + " " + str(j["not_permitted"])' < "$W/out")"
+
+say "a daemon that asked no rules: two judges without keys find each frame that nobody permitted"
+cp -r "$STORE" "$W/planted"
+python3 "$TOP/tests/e2e/judges.py" "$W/planted" "$KEY" "$W/k" "$BUILD" > "$W/out" 2>&1 || fail "$(cat "$W/out")"
+say "$(cat "$W/out")"
 ok human

@@ -129,6 +129,8 @@ void document(const struct spec *s, struct cof_buf *ret)
 	hex(o, "nonce", nonce, 16);
 	hex(o, "sheet", sheet, 32);
 	cof_json_set_int(o, "version", 1);
+	if (s->until)
+		cof_json_set_time(o, "until", s->until);
 	if (s->people)
 		cof_json_set_str(o, "people", s->people);
 	if (s->revoked)

@@ -38,7 +38,7 @@ struct spec { /* of a document; zero: as it should be */
 	const char *action, *author, *people, *revoked, *policy;
 	uint8_t archive, root;
 	uint64_t size, ino; /* ino: of a file that it is about */
-	int64_t created, expires;
+	int64_t created, expires, until; /* until: of retention-end */
 	uint8_t before[32];
 	bool has_before;
 };

@@ -330,11 +330,14 @@ START_TEST(objects_that_change_before_the_frame)
 		ck_assert_int_eq(r, 0);
 		if (what == 3) {
 			s.action = "retention-end";
+			s.until = NOW - 2 * DAY;
 			r = request(&s, "alice", "alice", COF_SIGN_REQUEST, &other, NOW, &w);
 			PERMITTED(r, w);
 			r = APPROVE(&other, "bob", NOW, &w);
 			PERMITTED(r, w);
 			ck_assert(w.met);
+			r = extend(8, NOW - 3 * DAY, &other, &w);
+			REFUSED(r, w, "wrong-document");
 			r = extend(8, NOW - 2 * DAY, &other, &w);
 			PERMITTED(r, w);
 		}
