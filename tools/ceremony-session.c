@@ -240,11 +240,62 @@ static int gather(struct ceremony_session *s, enum cof_ceremony_what what, struc
 
 /* ---- steps ---- */
 
+/* Keys of the first line that only chain it, and of the sheet that only hide it. */
+static void tell_one(void *user COF_UNUSED, const char *key, const char *text)
+{
+	static const char *const passed[] = {"format", "kind", "n", "nonce", "people", "previous", "rehearsal", "salt", "sheet", "time", "what"};
+	cof_autofree char *shown = text ? escaped(text) : NULL;
+
+	for (size_t i = 0; i < COF_COUNT(passed); i++)
+		if (!strcmp(passed[i], key))
+			return;
+	if (shown)
+		printf("  %s: %s\n", key, shown);
+}
+
+/* What is to happen, in the particulars that the first line and the sheet fix. */
+static int tell_plan(struct ceremony_session *s, struct cof_diag *diag)
+{
+	cof_autofree char *path = ceremony_path(s->w, "sheet.json");
+	cof_autobuf struct cof_buf text = {0};
+	cof_autojson struct cof_json *sheet = NULL;
+	const struct cof_json *names, *which = cof_json_get(s->w->c.line[0].o, "which");
+	uint8_t digest[COF_HASH];
+	uint64_t at;
+	int r = path ? file_load(path, 60000, &text, diag) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	cof_sha256(text.data ? text.data : (uint8_t *)"", text.len, digest);
+	if (memcmp(digest, s->w->c.sheet, sizeof(digest)) != 0 || cof_json_parse((char *)text.data, text.len, &sheet) < 0)
+		return cof_fail(diag, -EPERM, "%s was altered since the ceremony was begun", path);
+	cof_json_each(s->w->c.line[0].o, tell_one, NULL);
+	cof_json_each(sheet, tell_one, NULL);
+	names = cof_json_get(sheet, "custodians");
+	if (!cof_json_count(names))
+		return 0;
+	printf("  custodians:");
+	for (size_t i = 0; i < (which ? cof_json_count(which) : cof_json_count(names)); i++) {
+		const char *name = !which				      ? cof_json_value_str(cof_json_at(names, i))
+				   : cof_json_value_uint(cof_json_at(which, i), &at) == 0 ? cof_json_value_str(cof_json_at(names, (size_t)at))
+										  : NULL;
+		cof_autofree char *shown = name ? escaped(name) : NULL;
+
+		printf(" %s", shown ? shown : "?");
+	}
+	printf("\n");
+	return 0;
+}
+
 static int tell_step(struct ceremony_session *s, enum cof_ceremony_step step, struct cof_diag *diag)
 {
 	struct cof_json *own;
+	int r;
 
 	ceremony_tell(s, CT_STEP, ceremony_step_text(s->language, s->w->c.kind, step));
+	r = step == COF_STEP_PLAN ? tell_plan(s, diag) : 0;
+	if (r < 0)
+		return r;
 	if (s->w->c.told && cof_ceremony_step(s->w->c.kind, s->w->c.steps_done) == (int)step)
 		return 0; /* before it was stopped */
 	own = cof_json_object();

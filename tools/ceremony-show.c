@@ -86,10 +86,9 @@ static void say_head(const struct cof_ceremony *c)
 	for (unsigned i = 0; i < c->n_roll; i++)
 		if (c->present[i])
 			printf(" %s", c->roll[i]);
-	printf("; not there:");
-	for (unsigned i = 0; i < c->n_roll; i++)
+	for (unsigned i = 0, absent = 0; i < c->n_roll; i++)
 		if (!c->present[i])
-			printf(" %s", c->roll[i]);
+			printf("%s %s", absent++ ? "" : "; not there:", c->roll[i]);
 	printf("\n");
 }
 

@@ -150,6 +150,7 @@ static int go_on(struct holding *h, const char *dir, struct cof_diag *diag)
 	if (r == 0)
 		r = ceremony_run(&h->session, diag);
 	ceremony_done(&w);
+	h->session.w = NULL;
 	return r;
 }
 

@@ -306,7 +306,7 @@ static int take_line(struct cof_ceremony *c, const char *text, size_t n, struct 
 	if (r == -ENOMEM || again.failed)
 		goto failed;
 	what = ceremony_what_find(cof_json_str(l.o, "what"));
-	if (r < 0 || again.len != n || memcmp(again.data, text, n) != 0 || what < 0) {
+	if (r < 0 || again.len != n || !again.data || memcmp(again.data, text, n) != 0 || what < 0) {
 		r = ceremony_bad(diag, r == -E2BIG ? "there are too many lines" : "it is no line of a transcript in canonical form");
 		goto failed;
 	}

@@ -53,6 +53,7 @@ stopped ceremony continue held < in
 grep -q "It takes an auditor who has signed, and two others" out || fail "it went on without them: $(cat out)"
 printf 'ben k/ben\ncleo k/cleo\nanna k/anna\ncleo k/cleo\nanna k/anna\nstop\n' > in
 stopped ceremony continue held < in
+for told in "archive: none" "epoch: 1" "reason: the first epoch" "custodians: alice bob"; do grep -qF "  $told" out || fail "the plan does not tell $told: $(cat out)"; done
 same "one of two has confirmed, and not the auditor" "present present present told agreed" "$(state held '" ".join(l["what"] for l in j["lines"][1:])')"
 [ ! -e held/kit-1 ] || fail "something was made that one confirmed"
 signers > in
@@ -173,3 +174,158 @@ rm -rf "$STORE/index"
 same "listed without an index" 5 "$(coffer ceremony list "$STORE" "${OPEN[@]}" | wc -l)"
 expect_fail "in the chain already" coffer ceremony submit "$STORE" end "${OPEN[@]}"
 ok "the others"
+
+say "on a terminal: hostile sizes, Ctrl-Z, Ctrl-C at a question and while shares are typed; it goes on"
+cat > terminal.py <<'PY'
+import fcntl, os, pty, re, signal, struct, sys, termios
+ending, *command = sys.argv[1:]
+pid, fd = pty.fork()
+if pid == 0:  # as a shell does it: a process group of its own, which may be stopped
+    os.environ["TERM"] = "xterm"
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    job = os.fork()
+    if job == 0:
+        os.setpgid(0, 0)
+        os.tcsetpgrp(0, os.getpgrp())
+        signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+        os.execvp("coffer", command)
+    while True:
+        _, status = os.waitpid(job, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
+            break
+        os.tcsetpgrp(0, os.getpgrp())
+        os.write(1, b"<stopped>")
+        os.tcsetpgrp(0, job)
+        os.kill(job, signal.SIGCONT)
+    os.tcsetpgrp(0, os.getpgrp())
+    os.write(1, b"<echo>" if termios.tcgetattr(0)[3] & termios.ECHO else b"<no echo>")
+    os._exit(os.waitstatus_to_exitcode(status))
+signal.alarm(120)
+out, seen = b"", 0
+def wait_for(text):
+    global out, seen
+    while text not in out[seen:]:
+        out += os.read(fd, 65536)
+    seen = out.index(text, seen) + len(text)
+def size(rows, columns):
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+def words(name):
+    text = open(name).read().split()
+    for at in range(0, len(text), 11):
+        wait_for(b"Share, word %d: " % (at + 1))
+        os.write(fd, " ".join(text[at : at + 11]).encode() + b"\n")
+size(0, 0)
+if ending == "roll":
+    wait_for(b"stop> ")
+    os.write(fd, b"\x1a")
+    wait_for(b"<stopped>")
+    size(1, 1)
+    for name in ("anna", "ben"):
+        os.write(fd, f"{name} k/{name}\n".encode())
+        wait_for(name.encode() + b" has signed")
+        wait_for(b"stop> ")
+    size(65535, 65535)
+    os.write(fd, b"\x03")
+else:
+    for name in ("cleo", "anna", "ben", "anna", "ben")[0 if ending == "shares" else 5 :]:
+        wait_for(b"> ")
+        os.write(fd, f"{name} k/{name}\n".encode())
+        wait_for(name.encode() + b" has signed")
+    size(2, 3)
+    words("alice.words")
+    wait_for(b"alice: taken")
+    if ending == "shares":
+        wait_for(b"word 1: ")
+        os.write(fd, b"\x03")
+    else:
+        words("bob.words")
+        for name in ("anna", "ben", "cleo"):
+            wait_for(b"> ")
+            os.write(fd, f"{name} k/{name}\n".encode())
+try:
+    while more := os.read(fd, 65536):
+        out += more
+except OSError:
+    pass
+text = out.decode()
+assert text.endswith("<echo>"), text
+for name in ("alice.words", "bob.words"):
+    w = open(name).read().split()
+    assert not any(" ".join(w[i : i + 3]) in text for i in range(30)), name
+print(re.sub(r"\033\[[?0-9]*[hlHJ]", "", text).replace("\r", ""))
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+PY
+for n in alice bob; do words held/kit-1 $n > $n.words; done
+expect_code 3 python3 terminal.py roll coffer ceremony new recovery -o term --people people --archive "$ID" --epoch $E --decrypt key.age --to "$(age-keygen -y owner.key)"
+grep -q "Stopped. It goes on by" out || fail "$(cat out)"
+same "who has signed" "['anna', 'ben']" "$(state term 'j["present"]')"
+expect_code 3 python3 terminal.py shares coffer ceremony continue term
+same "the attempt is on record" "begun failed stopped" "$(state term '" ".join(l["what"] for l in j["lines"][-2:]) + " " + j["lines"][-1]["reason"]')"
+python3 terminal.py end coffer ceremony continue term > out || fail "$(cat out)"
+cmp <(age -d -i owner.key term/delivered-2.age) scheme.ini
+ceremony verify term > out || fail "$(cat err)"
+rm alice.words bob.words
+ok "on a terminal"
+
+say "killed, at what it writes: nothing half-made counts, no share is lost, it goes on"
+command -v strace > /dev/null || { ok "killed: strace is not installed"; exit 0; }
+mkdir kill
+scheme safe > kill/scheme.ini
+BEGIN=(coffer ceremony new creation -o kill/held --people people --archive none --scheme kill/scheme.ini) GO_ON=(coffer ceremony continue kill/held)
+begin() { "${BEGIN[@]}" < in; }
+go_on() { "${GO_ON[@]}" < in; }
+# At the N-th such call of the session; fails where it did not come so far.
+killed() { # killed CALL N COMMAND...
+    local code=0
+    { strace -qq -o /dev/null -e trace="$1" -e inject="$1:signal=KILL:when=$2" "${@:3}" < in > kill/out 2>&1; } 2> /dev/null || code=$?
+    [ $code = 137 ]
+}
+kit() { echo kill/held/kit-*; }
+answers() { if [ -e "$(kit)/challenges.json" ] && [ -e "$(kit)/epoch.json" ]; then proofs kill/held "$(kit)" "$(kit)/challenges.json"; fi; }
+finish() { # to the end, whatever there is
+    if [ ! -e kill/held ]; then signers > in && { begin > kill/out 2>&1 || [ $? = 3 ] || fail "$(cat kill/out)"; }; fi
+    signers > in
+    go_on > kill/out 2>&1 || [ $? = 3 ] || fail "continue: $(cat kill/out)"
+    { answers; signers; } > in
+    go_on > kill/out 2>&1 || fail "continue: $(cat kill/out)"
+    coffer ceremony verify kill/held > kill/out || fail "$(cat kill/out)"
+    same "kits" 1 "$(kit | wc -w)"
+    same "what lies in the kit" "alice.age bob.age challenges.json epoch.json" "$(cd "$(kit)" && echo *)"
+    same "the document is the one that counts" "$(sha256sum < "$(kit)/epoch.json" | cut -d' ' -f1)" \
+        "$(coffer ceremony show kill/held --json | json '[l["document"] for l in j["lines"] if l["what"] == "valid"][0]')"
+    coffer share combine --epoch "$(kit)/epoch.json" --decrypt <(age -r "$(json 'j["recipient"]' < "$(kit)/epoch.json")" people) -o kill/plain \
+        --share-fd 3 --share-fd 4 3< <(words "$(kit)" alice) 4< <(words "$(kit)" bob) 2> err || fail "shares were lost: $(cat err)"
+    rm -f kill/plain
+}
+dies() { # dies CALL N STATE: fails where the session ended before
+    rm -rf kill/held kill/held.*
+    if [ -n "$3" ]; then cp -r "$3" kill/held; fi
+    signers > in
+    if [ "$3" = kill/made ]; then { answers; signers; } > in; fi
+    if [ -z "$3" ]; then killed "$1" "$2" "${BEGIN[@]}"; else killed "$1" "$2" "${GO_ON[@]}"; fi || return 1
+    [ ! -e kill/held ] || [ -s kill/held/transcript ] || fail "a directory without a transcript"
+    finish
+}
+# From nothing; from where an attempt was begun and nobody knows how far it came; from where the shares are made.
+signers > in
+begin > kill/out 2>&1 || [ $? = 3 ] || fail "$(cat kill/out)"
+mv kill/held kill/made
+cp -r kill/made kill/begun
+sed -i '/"what":"made"/,$d' kill/begun/transcript
+printf '{"document":"00' >> kill/begun/transcript # torn
+every() { # every STATE: at each call
+    local call nth
+    for call in write fsync rename renameat2 mkdir unlinkat rmdir ftruncate; do
+        nth=1
+        while dies $call $nth "$1"; do nth=$((nth + 1)) total=$((total + 1)); done
+    done
+}
+total=0
+if [ -n "$LONG" ]; then
+    every "" && every kill/begun && every kill/made
+    [ $total -ge 200 ] || fail "only $total kills"
+else
+    dies rename 9 "" && dies unlinkat 2 kill/begun && dies rename 2 kill/made || fail "a session ended before it was killed"
+    total=3
+fi
+ok "killed, $total times"
