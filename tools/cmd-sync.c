@@ -5,6 +5,7 @@
 #include "tools/output.h"
 #include "tools/placement.h"
 #include "tools/vault-record.h"
+#include "tools/witness.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -63,6 +64,8 @@ static void say(const struct syncing *s, const struct vault_entry *e, const stru
 		if (record)
 			cof_json_set(o, "record", cof_json_ref(record));
 		print_json(o, false);
+	} else if (witness_is_url(e->url)) {
+		printf("%s cosigned %" PRIu64 " frames at %s%s.\n", e->name, e->size, when, recorded);
 	} else if (sent->nothing) {
 		printf("%s has all %" PRIu64 " frames; confirmed at %s%s.\n", e->name, e->size, when, recorded);
 	} else {
@@ -168,8 +171,13 @@ static void tell(struct syncing *s, const char *type, const struct vault_entry *
 /* Twice where the copy had to be mended first. */
 static int sessions(struct syncing *s, struct vault_entry *e, struct vault_sent *sent, struct cof_diag *diag)
 {
-	int r = session(s, e, sent, diag);
+	int r;
 
+	if (witness_is_url(e->url)) {
+		s->recording.began = cof_now(CLOCK_BOOTTIME);
+		return witness_ask(&s->store, e, sent, diag);
+	}
+	r = session(s, e, sent, diag);
 	if (r == 0 || sent->refusal != VAULT_R_DAMAGED)
 		return r;
 	vault_sent_done(sent);

@@ -4,6 +4,7 @@
 #include "tools/buckets.h"
 #include "tools/output.h"
 #include "tools/vault-record.h"
+#include "tools/witness.h"
 
 #include "fs/rules/place.h"
 
@@ -87,6 +88,23 @@ static int record_met(struct args *a, const struct vault_entry *e, struct cof_di
 	return vault_recorded(&recording, o, diag);
 }
 
+/* Whom nobody meets: its key has to be known before. It holds no copy, so where it stands is nothing to us. */
+static int witness_of(struct args *a, struct vault_entry *e, struct cof_diag *diag)
+{
+	int r = witness_url_check(e->url, diag);
+
+	if (r < 0)
+		return r;
+	if (!a->vkey || cof_vkey_parse(a->vkey, &e->vkey) < 0 || e->vkey.algorithm != COF_NOTE_COSIG)
+		return cof_fail(diag, -EINVAL, "a witness is added with its key, of kind cosignature/v1: --vkey KEY, as it is published");
+	if (a->bucket.place || a->bucket.jurisdiction)
+		return cof_fail(diag, -EINVAL, "a witness holds no copy: --place and --jurisdiction are of copies");
+	if (a->bucket.ca && (*a->bucket.ca != '/' || strlen(a->bucket.ca) >= sizeof(e->ca) || strpbrk(a->bucket.ca, "\n\r;#\"")))
+		return cof_fail(diag, -EINVAL, "--ca wants a path from / on, of at most 255 bytes");
+	snprintf(e->ca, sizeof(e->ca), "%s", a->bucket.ca ? a->bucket.ca : "");
+	return 0;
+}
+
 static int add(struct args *a, char **operand, struct cof_diag *diag)
 {
 	struct vault_entry e = {.time = 0}, there;
@@ -112,8 +130,8 @@ static int add(struct args *a, char **operand, struct cof_diag *diag)
 		return cof_fail(diag, -EINVAL, "--basis wants a text of at most 255 bytes without line ends, ; # and quotes");
 	snprintf(e.basis, sizeof(e.basis), "%s", a->basis ? a->basis : "");
 	snprintf(e.administration, sizeof(e.administration), "%s", a->administration ? a->administration : "");
-	r = vault_url_check(e.url, diag);
-	if (r == 0)
+	r = witness_is_url(e.url) ? witness_of(a, &e, diag) : vault_url_check(e.url, diag);
+	if (r == 0 && !witness_is_url(e.url))
 		r = meet(a, &e, diag);
 	if (r < 0)
 		return r;
@@ -257,6 +275,9 @@ const struct verb verb_vault = {
 	    "add meets the vault and keeps its key: from then on nothing else counts as its word. list shows for each what it confirmed "
 	    "last, and how far it is behind. place says where this host stands (NAME is LAT,LON,NAME): what a vault in another place has confirmed counts as archived "
 	    "(user.coffer.archived_at). Without it a vault reached over ssh counts as another place, and dir: does not.\n"
+	    "\n"
+	    "URL may also be https://HOST[/PATH], a witness (c2sp.org/tlog-witness): it takes no copy, and coffer sync has it cosign the "
+	    "newest checkpoint. Its key is given by --vkey.\n"
 	    "\n"
 	    "retire says in the archive's chain that the vault is left; from then on nothing goes there unless it is named, and it is an open "
 	    "item of status and due until retire --receipt puts on record what the vault signed (coffer-vault destroy, by its operator).\n"

@@ -28,6 +28,9 @@ static const char usage[] =
     "      signs again what follows frames that nobody permitted and that status names: their operator was asked, and it is right\n"
     "  coffer-vault scrub DIR [--json]\n"
     "      reads every copy and verifies it without any key of the archive\n"
+    "  coffer-vault witness DIR\n"
+    "      one HTTP request over standard input and output, behind whatever ends TLS: cosigns checkpoints (c2sp.org/tlog-witness) of the\n"
+    "      archives that are here, and of logs whose keys DIR/logs names, a line each\n"
     "  coffer-vault destroy DIR --archive ID [--unasked]\n"
     "      destroys what the vault has of an archive that retired it (coffer vault retire), and prints the receipt that it signs;\n"
     "      --unasked: also where the archive's own log does not say so\n"
@@ -135,6 +138,21 @@ static int serve(const struct args *a, struct cof_diag *diag)
 	vault_place_close(&v);
 	/* a host that only asks which vault this is goes before it says what it has */
 	return r < 0 && r != -ENOTCONN ? fail_with(diag) : 0;
+}
+
+/* ---- witness ---- */
+
+static int witness(const struct args *a, struct cof_diag *diag)
+{
+	struct vault_place v;
+	int r = vault_place_open(a->dir, &v, diag);
+
+	if (r < 0)
+		return fail_with(diag);
+	alarm(60); /* who holds the line without saying anything is let go */
+	r = vault_witness_http(&v, STDIN_FILENO, STDOUT_FILENO);
+	vault_place_close(&v);
+	return r < 0;
 }
 
 /* ---- destroy ---- */
@@ -424,7 +442,7 @@ static int take_args(int argc, char **argv, struct args *a)
 
 static int run(int argc, char **argv)
 {
-	static const char *const names[] = {"init", "serve", "status", "scrub", "follow", "destroy", NULL};
+	static const char *const names[] = {"init", "serve", "status", "scrub", "follow", "destroy", "witness", NULL};
 	struct args a = {.name = NULL};
 	struct cof_diag diag = {""};
 	int verb = 0, code;
@@ -436,7 +454,7 @@ static int run(int argc, char **argv)
 	while (names[verb] && strcmp(names[verb], argv[1]))
 		verb++;
 	if (!names[verb])
-		return misused("the verb is init, serve, status, scrub, follow or destroy");
+		return misused("the verb is init, serve, status, scrub, follow, destroy or witness");
 	code = take_args(argc - 1, argv + 1, &a);
 	if (code >= 0)
 		return code;
@@ -451,6 +469,8 @@ static int run(int argc, char **argv)
 		return follow(&a, &diag);
 	case 5:
 		return destroy(&a, &diag);
+	case 6:
+		return witness(&a, &diag);
 	default:
 		return look(&a, verb == 3, &diag);
 	}

@@ -12,6 +12,8 @@ struct http_post {
 	const void *body;
 	size_t len;
 	size_t most; /* bytes of an answer that are taken */
+	const char *ca; /* PEM file that the server's certificate has to lead to, instead of the system's; or NULL */
+	long *ret_status; /* NULL: another status than 200 is an error; else it is given back, and answer_type is not looked at */
 };
 bool http_is_url(const char *text);
 /* 10 s to connect, 30 s for all of it; redirections are not followed. -ETIMEDOUT · -ECONNREFUSED ·

@@ -54,6 +54,7 @@ static int take_key(void *user, const char *section, const char *key, const char
 		    {"jurisdiction", e->jurisdiction, sizeof(e->jurisdiction)},
 		    {"administration", e->administration, sizeof(e->administration)},
 		    {"basis", e->basis, sizeof(e->basis)},
+		    {"ca", e->ca, sizeof(e->ca)},
 		    {"retiring", e->retiring, sizeof(e->retiring)}};
 
 	(void)line;
@@ -147,6 +148,8 @@ int vault_entry_save(const struct store *s, const struct vault_entry *e, struct 
 	path_of(e->name, "conf", path);
 	cof_buf_printf(&b, "[vault]\nurl = %s\nvkey = %s\nplace = %s\njurisdiction = %s\nadministration = %s\nbasis = %s\n", e->url, vkey, e->place,
 		       e->jurisdiction, e->administration, e->basis);
+	if (*e->ca)
+		cof_buf_printf(&b, "ca = %s\n", e->ca);
 	if (*e->retiring)
 		cof_buf_printf(&b, "retiring = %s\n", e->retiring);
 	return b.failed ? cof_fail(diag, -ENOMEM, "out of memory") : vaults_write(s, path, b.data, b.len, diag);

@@ -11,6 +11,7 @@ struct vault_entry {
 	char url[512], place[128], jurisdiction[8];
 	char administration[64]; /* who runs it, as the operator says; "" */
 	char basis[256];	 /* what a transfer there rests on, likewise (R42) */
+	char ca[256];		 /* of a witness: certificates that its server's has to lead to; "": the system's */
 	char retiring[32];	 /* since when nothing more shall go there; "" */
 	struct cof_vkey vkey;
 	char *note;	/* what it said last, or NULL */

@@ -71,6 +71,8 @@ bool cof_vault_elsewhere(struct cof_io *io, const struct cof_vault_known *v, uin
 	struct cof_place here, there;
 
 	*ret_distance = -1;
+	if (!strncmp(v->url, "http", 4)) /* a witness holds no copy */
+		return false;
 	if (load(io, "vaults/host", &host) == 0 && cof_place_parse(host.place, &here, NULL) == 0 &&
 	    cof_place_parse(v->place, &there, NULL) == 0) {
 		*ret_distance = (int64_t)cof_place_distance(&here, &there);

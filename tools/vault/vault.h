@@ -320,4 +320,16 @@ int vault_destroy(const struct vault_place *v, const uint8_t id[16], bool unaske
 		  struct cof_diag *diag);
 int vault_retired(const struct vault_place *v, const uint8_t id[16]); /* 1: destroyed, or begun */
 
+/* ---- witnesses (witness.c): c2sp.org/tlog-witness ---- */
+
+struct vault_answer {
+	unsigned status; /* of HTTP */
+	const char *type;
+	struct cof_buf body; /* of 200: the cosignature's line */
+};
+/* The body of an add-checkpoint request. 0, whatever the answer; ret->body is to be done. */
+int vault_witness(const struct vault_place *v, const char *body, size_t n, struct vault_answer *ret);
+/* One request over descriptors. -EPIPE: nobody is there. */
+int vault_witness_http(const struct vault_place *v, int in, int out);
+
 #endif
