@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-from second_people import People, Refused, Signature, canonical, want
+from second_people import EXCLUSIVE, People, Refused, Signature, canonical, want
 
 STEPS = {"creation": ["plan", "make", "confirm"], "resharing": ["plan", "make", "confirm"], "recovery": ["plan", "deliver"],
          "destruction": ["plan", "destroy"]}
@@ -238,7 +238,7 @@ def main(args):
         text = f.read()
     want(hashlib.sha256(text).hexdigest() == t.lines[0]["people"], "another people file")
     when = datetime.datetime.fromisoformat(t.lines[-1]["time"].replace("Z", "+00:00")).strftime("%Y%m%d%H%M%SZ")
-    everybody = People(text, b"")
+    everybody = People(text, b"", EXCLUSIVE)
     t.judge(everybody, ssh_keygen(everybody, when))
     want(archive in (None, t.archive), "of another archive")
     print(json.dumps({"ceremony": t.digests[0], "kind": t.kind, "archive": t.archive, "rehearsal": t.rehearsal, "complete": t.complete,

@@ -51,6 +51,9 @@ rm held/sign/00-ben.sig held/sign/00-cleo.sig
 { echo go; echo stop; } > in
 stopped ceremony continue held < in
 grep -q "It takes an auditor who has signed, and two others" out || fail "it went on without them: $(cat out)"
+cp -r held other && sed -i 's/Taipei/Tainan/' other/sheet.json
+{ all; } > in
+expect_fail "sheet.json was altered" coffer ceremony continue other < in
 printf 'ben k/ben\ncleo k/cleo\nanna k/anna\ncleo k/cleo\nanna k/anna\nstop\n' > in
 stopped ceremony continue held < in
 for told in "archive: none" "epoch: 1" "reason: the first epoch" "custodians: alice bob"; do grep -qF "  $told" out || fail "the plan does not tell $told: $(cat out)"; done
@@ -67,6 +70,8 @@ same "reason and place are in the sheet only" held/sheet.json "$(grep -rlE "the 
 echo "alice $(coffer share prove --nonce "$(json 'j["bob"]' < held/kit-1/challenges.json)" --share-fd 3 3< <(words held/kit-1 alice))" > in
 stopped ceremony continue held < in
 grep -q "What alice signed does not count" out || fail "an answer to another's question: $(cat out)"
+rm -rf other && cp -r held other
+sed -i 's/"epoch":1/"epoch":7/' other/kit-1/epoch.json && expect_fail "is not the document that was made" coffer ceremony continue other < /dev/null
 { proofs held held/kit-1 held/kit-1/challenges.json; all; } > in
 ceremony continue held < in > out || fail "$(cat out err)"
 grep -q "The ceremony is complete" out || fail "$(cat out)"
