@@ -22,7 +22,7 @@ expect_fail "a vault already" coffer-vault init "$W/b" --name vault.example/b
 same "mode of the key" 600 "$(stat -c %a "$W/b/key")"
 coffer status "$STORE" | grep -q "^Vaults *none" || fail "status does not tell that there is no vault"
 expect_fail "coffer vault add" coffer sync "$STORE"
-expect_fail "no way to a vault" coffer vault add "$STORE" b http://vault.example/
+expect_fail "no way to a vault" coffer vault add "$STORE" b gopher://vault.example/
 expect_fail "no name for a vault" coffer vault add "$STORE" ../b "dir:$W/b"
 expect_fail "is no vault" coffer vault add "$STORE" b "dir:$W/none"
 expect_fail "not the one that was given" coffer vault add "$STORE" b "dir:$W/b" --vkey "$(sed 's/+[0-9a-f]*+.*//' <<< "$VKEY")+$(coffer-vault init "$W/other" --name vault.example/b | grep -o 'b+[^ ]*' | head -n 1 | cut -d+ -f2-)"
