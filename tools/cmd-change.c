@@ -268,19 +268,9 @@ static int fill_sheet(const struct changing *c, struct cof_json *sheet, struct c
 static int submit(struct changing *c, const char *path, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *o = NULL;
-	const char *event, *signer;
-	int64_t sequence = -1;
 	int r = form_submit(&c->form, path, &o, diag);
 
-	if (r < 0)
-		return r;
-	if (c->json)
-		return print_json(o, false) == -ENOMEM ? -ENOMEM : 0;
-	event = cof_json_str(o, "event");
-	signer = cof_json_str(o, "signer");
-	(void)cof_json_int(o, "sequence", &sequence);
-	printf("%s is on record, signed by %s, as frame %" PRId64 "\n", event ? event : "?", signer ? signer : "?", sequence);
-	return 0;
+	return r < 0 ? r : form_say_done(o, c->json);
 }
 
 static int step(struct changing *c, enum cof_change_step which, const char *digits, struct cof_diag *diag)

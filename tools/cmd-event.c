@@ -40,19 +40,9 @@ struct adding {
 static int submit(struct adding *a, const char *form, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *o = NULL;
-	const char *event, *signer;
-	int64_t sequence = -1;
 	int r = form_submit(&a->form, form, &o, diag);
 
-	if (r < 0)
-		return r;
-	if (a->json)
-		return print_json(o, false) == -ENOMEM ? -ENOMEM : 0;
-	event = cof_json_str(o, "event");
-	signer = cof_json_str(o, "signer");
-	(void)cof_json_int(o, "sequence", &sequence);
-	printf("%s is on record, signed by %s, as frame %" PRId64 "\n", event ? event : "?", signer ? signer : "?", sequence);
-	return 0;
+	return r < 0 ? r : form_say_done(o, a->json);
 }
 
 static int add(struct adding *a, struct cof_diag *diag)

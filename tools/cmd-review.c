@@ -104,19 +104,9 @@ static int show(struct reviewing *v, struct cof_diag *diag)
 static int submit(struct reviewing *v, const char *path, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *o = NULL;
-	const char *event, *signer;
-	int64_t sequence = -1;
 	int r = form_submit(&v->form, path, &o, diag);
 
-	if (r < 0)
-		return r;
-	if (v->json)
-		return print_json(o, false) == -ENOMEM ? -ENOMEM : 0;
-	event = cof_json_str(o, "event");
-	signer = cof_json_str(o, "signer");
-	(void)cof_json_int(o, "sequence", &sequence);
-	printf("%s is on record, signed by %s, as frame %" PRId64 "\n", event ? event : "?", signer ? signer : "?", sequence);
-	return 0;
+	return r < 0 ? r : form_say_done(o, v->json);
 }
 
 /* The newest head: what it covers is what is looked at. */

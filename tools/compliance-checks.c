@@ -365,11 +365,6 @@ static void check_alarms(struct looked *l)
 		SAY(l, FAIL, "coffer status STORE", "it is not mounted: nothing raises an alarm");
 }
 
-static void check_incidents(struct looked *l)
-{
-	not_built(l, "incident records");
-}
-
 static void check_drills(struct looked *l)
 {
 	check_dates(l, "drill_emergency drill_compromise drill_resources drill_continuity drill_revocation");
@@ -444,8 +439,8 @@ const struct compliance_row compliance_rows[] = {
     {"R50", "ins 28, sec 7.2, sec 9.3", "disposal unrecoverable, on record", check_destruction},
     {"R60", "vasp 2.11.3", "alarms in real time", check_alarms},
     {"R61", "cert 3.2.3, cert annex 1, cert annex 2, ins 31, gpki 8.5", "incidents graded and reported", check_incidents},
-    {"R62", "cert annex 2, cert annex 4, cert annex 5", "logs preserved and handed over", check_incidents},
+    {"R62", "cert annex 2, cert annex 4, cert annex 5", "logs preserved and handed over", check_preserved},
     {"R63", "gpki 5.7, gpki 5.7.1, gpki 5.7.2, gpki 5.7.3, gpki 5.7.4, gpki 5.7.5", "yearly drills", check_drills},
-    {"R64", "gpki 4.9.4", "a suspected key goes to the superior CA within the hour", check_incidents},
+    {"R64", "gpki 4.9.4", "a suspected key goes to the superior CA within the hour", check_compromise},
     {0},
 };

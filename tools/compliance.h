@@ -30,6 +30,9 @@ void compliance_says(struct looked *l, enum finding finding, const char *command
 void compliance_not_built(struct looked *l, const char *what);
 
 /* compliance-recording.c */
+void check_incidents(struct looked *l); /* compliance-incidents.c */
+void check_preserved(struct looked *l);
+void check_compromise(struct looked *l);
 void check_events(struct looked *l);
 void check_coverage(struct looked *l);
 void check_attempts(struct looked *l);

@@ -113,6 +113,8 @@ static int take_event(void *user, struct cof_json *e)
 	}
 	if (type && (!strcmp(type, "vault-retiring") || !strcmp(type, "vault-retired")))
 		r = take_retirement(f, e, strcmp(type, "vault-retired") != 0);
+	if (r == 0)
+		r = cof_incidents_add(&f->incidents, e);
 	if (r < 0)
 		return r;
 	if (type && !strcmp(type, "escrow-drill") && f->escrow.n_epochs) /* by proofs of shares (escrow-drills.h), not by anybody's word */
@@ -345,6 +347,7 @@ void facts_done(struct facts *f)
 	store_close(&f->store);
 	escrow_ledger_done(&f->escrow);
 	cof_json_free(f->ceremonies);
+	cof_incidents_done(&f->incidents);
 	cof_json_free(f->status);
 	cof_buf_done(&f->measured);
 	coverage_free(f->coverage);

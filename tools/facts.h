@@ -11,7 +11,7 @@
 #include "tools/escrow-ledger.h"
 #include "tools/shelves.h"
 
-#include "fs/rules/profile.h"
+#include "fs/rules/incident.h"
 
 struct done { /* the last event of a type */
 	char type[32];
@@ -54,6 +54,7 @@ struct facts {
 	int64_t last_offsite; /* when a vault in another place confirmed last, of a mounted archive; INT64_MIN: not known */
 	struct ledger escrow;
 	struct cof_json *ceremonies; /* keys of the epochs of which the making was on record; rehearsals and abandoned ones are none */
+	struct cof_incidents incidents;
 	int64_t last_proof; /* of time, by the newest token; INT64_MIN: none */
 	int64_t deviation_ms, deviation_limit_ms; /* of the wall clock; limit 0: not mounted */
 	char *people; /* the newest people file, or NULL */

@@ -5,6 +5,7 @@
 #include "tools/output.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 void form_set(struct cof_json *o, const char *key, const char *value)
@@ -141,4 +142,16 @@ int form_submit(struct forming *f, const char *path, struct cof_json **ret, stru
 	people_set_bytes(args, "sheet", &sheet);
 	people_set_bytes(args, "signature", &signature);
 	return people_ask_one(&f->ask, "event-put", args, ret, diag);
+}
+
+int form_say_done(struct cof_json *answer, bool json)
+{
+	const char *event = cof_json_str(answer, "event"), *signer = cof_json_str(answer, "signer");
+	int64_t sequence = -1;
+
+	if (json)
+		return print_json(answer, false) == -ENOMEM ? -ENOMEM : 0;
+	(void)cof_json_int(answer, "sequence", &sequence);
+	printf("%s is on record, signed by %s, as frame %" PRId64 "\n", event ? event : "?", signer ? signer : "?", sequence);
+	return 0;
 }

@@ -28,5 +28,6 @@ int form_write(const struct forming *f, struct cof_json *form, struct cof_json *
 void form_say_next(const struct forming *f, const char *path);
 /* The form, its sheet and its signature into the chain; the answer, the caller's, has sequence, event and signer. */
 int form_submit(struct forming *f, const char *path, struct cof_json **ret, struct cof_diag *diag);
+int form_say_done(struct cof_json *answer, bool json); /* the answer for people, or as it is. 0 or -ENOMEM */
 
 #endif

@@ -175,6 +175,25 @@ static size_t add_retirements(const struct facts *f, struct obligation *ret, siz
 	return n;
 }
 
+/* Who is to be told of an incident, and was not yet; where there is no limit, at once. */
+static size_t add_incidents(const struct facts *f, struct obligation *ret, size_t n)
+{
+	for (size_t i = 0; i < f->incidents.n; i++) {
+		struct cof_incident_report all[COF_INCIDENT_REPORTS];
+		const struct cof_incident *one = &f->incidents.incident[i];
+		size_t reports = cof_incident_reports(one, &f->policy, all);
+
+		for (size_t k = 0; k < reports && n < OBLIGATIONS_MAX; k++) {
+			if (all[k].told != INT64_MIN)
+				continue;
+			ret[n] = (struct obligation){.name = "incident", .rule = all[k].rule, .what = "somebody is to be told of an incident",
+						     .last = INT64_MIN, .due = all[k].due == INT64_MAX ? one->found : all[k].due};
+			snprintf(ret[n++].of, sizeof(ret->of), "%.63s of %.16s, %.31s", all[k].to, one->id, one->kind);
+		}
+	}
+	return n;
+}
+
 size_t obligations_of(const struct facts *f, int64_t now, struct obligation ret[OBLIGATIONS_MAX])
 {
 	bool drills = has_epoch(f);
@@ -200,6 +219,7 @@ size_t obligations_of(const struct facts *f, int64_t now, struct obligation ret[
 	n = add_epochs(f, ret, n);
 	n = add_drills(f, now, ret, n);
 	n = add_retirements(f, ret, n);
+	n = add_incidents(f, ret, n);
 	qsort(ret, n, sizeof(*ret), by_date);
 	return n;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The open archive as memory, and closing it: what is written last, and what is given back. */
 #include "fs/archive/import.h"
+#include "fs/archive/incident.h"
 #include "fs/archive/leak.h"
 #include "fs/archive/people.h"
 
@@ -68,6 +69,7 @@ static void done_locks(struct cof_archive *a)
 	pthread_mutex_destroy(&a->clock.lock);
 	pthread_mutex_destroy(&a->proofs.lock);
 	cof_people_free(a);
+	cof_incident_free(a);
 	pthread_mutex_destroy(&a->profile_lock);
 	pthread_mutex_destroy(&a->rules_lock);
 	pthread_mutex_destroy(&a->sums.lock);

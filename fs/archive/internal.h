@@ -570,6 +570,7 @@ struct cof_archive {
 	struct cof_proofs proofs;
 	struct cof_cosigners cosigners;
 	struct cof_people_state *people; /* the judge over this chain (people.c) */
+	struct cof_incident_watch *incidents; /* NULL: there was none ever (incident.c) */
 	pthread_mutex_t profile_lock; /* a leaf */
 	struct cof_profile profile; /* in force */
 	uint64_t profile_sequence; /* of its POLICY frame; 0: none */

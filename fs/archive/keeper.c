@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "fs/archive/incident.h"
 #include "fs/archive/internal.h"
 
 #define FLUSH_NS (10 * COF_NSEC)
@@ -91,6 +92,8 @@ void cof_archive_tick(struct cof_archive *a)
 	if (a->log && !atomic_load(&a->failed) && cof_anchor_owes(a->anchor))
 		(void)cof_log_checkpoint_again(a->log); /* what failed is tried by the next tick */
 	cof_cosign_pending(a);
+	if (a->log)
+		cof_incident_tick(a);
 	if (a->holds.before && cof_holds_resume(a) == 0)
 		a->holds.before = 0;
 	if (a->p.no_threads && a->log)

@@ -9,6 +9,7 @@
  * Everything here happens under one lock, the outermost of the archive: what was judged is what is written.
  */
 #include "fs/archive/note.h"
+#include "fs/archive/incident.h"
 #include "fs/archive/people.h"
 
 #include <stdio.h>
@@ -169,7 +170,7 @@ bool cof_people_judged_event(const void *public_part, size_t public_len)
 	struct cof_field field;
 
 	return cof_field_find(public_part, public_len, COF_T_REVIEWED, &field) == 0 ||
-	       cof_field_find(public_part, public_len, COF_T_CHANGE, &field) == 0;
+	       cof_field_find(public_part, public_len, COF_T_CHANGE, &field) == 0 || cof_incident_form(public_part, public_len);
 }
 
 int cof_people_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address, const void *public_part,
@@ -224,6 +225,8 @@ static int tell_one(void *user, const struct cof_frame *f, const struct cof_buf 
 	struct cof_judgement w;
 	int r = cof_judge_take(a->people->judge, &jf, &w);
 
+	if (r == 0 && f->type == COF_EVENT)
+		r = cof_incident_meet(a, f->sequence, fields->data, fields->len);
 	return r == -EPERM ? 0 : r; /* without effect then, as for everybody who judges it */
 }
 
@@ -459,6 +462,8 @@ int cof_people_emit(struct cof_archive *a, struct cof_event *e, int64_t asked, s
 	if (r < 0)
 		return cof_fail(diag, r, "it cannot be recorded: %s", strerror(-r));
 	r = take_written(a, &done, asked, &f, ret);
+	if (r == 0)
+		r = cof_incident_meet(a, done.ret_sequence, fields.data, fields.len);
 	return r < 0 ? cof_fail(diag, r, "%s", ret->reason[0] ? ret->reason : strerror(-r)) : 0;
 }
 
