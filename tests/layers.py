@@ -46,7 +46,7 @@ PUBLIC = {
     "fs/io": ["io.h"],
     "fs/log": ["log.h"],
     "fs/index": ["index.h"],
-    "fs/rules": ["approve.h", "catalogue.h", "ceremony.h", "place.h", "profile.h", "rules.h"],
+    "fs/rules": ["approve.h", "catalogue.h", "ceremony.h", "incident.h", "place.h", "profile.h", "rules.h"],
     "fs/sshsig": ["sshsig.h"],
     "fs/leak": ["leak.h"],
     "fs/archive": ["archive.h"],

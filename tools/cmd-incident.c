@@ -19,7 +19,7 @@ static const struct tool_option options[] = {
     [OPT_AS] = {"as", "NAME", "who signs the step, as in the people file"},
     [OPT_KIND] = {"kind", "KIND", "open: key-compromise (a CA's key, suspected is enough), intrusion, malware, leak, tampering, "
 		  "outage, misuse or other", .choices = "key-compromise,intrusion,malware,leak,tampering,outage,misuse,other"},
-    [OPT_IMPACT] = {"impact", "C,I,A", "open, grade: impact on confidentiality, integrity and availability, 0 to 4 each"},
+    [OPT_IMPACT] = {"impact", "GRADES", "open, grade: impact on confidentiality, integrity and availability, 0 to 4 each, such as 3,1,0"},
     [OPT_FOUND] = {"found", "TIME", "open: when it was noticed, from which the limits count (default: now)"},
     [OPT_TIME] = {"time", "TIME", "open: when it happened; report: when they were told (default: now)"},
     [OPT_TO] = {"to", "NAME", "report: who was told, as the policy names them, such as sector-team"},
@@ -412,7 +412,7 @@ const struct verb verb_incident = {
 	    "lists what is open. INCIDENT is the first digits of its id.\n"
 	    "\n"
 	    "Example:\n"
-	    "  coffer incident open STORE --as alice --kind key-compromise --impact 4,4,0 --text 'HSM opened'\n"
+	    "  coffer incident open STORE --as ann --kind leak --impact 1,0,0 --text disk\n"
 	    "\n"
 	    "Exit code: 0 done, 1 failed or refused, 2 wrong usage.",
     .options = options,
