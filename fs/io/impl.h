@@ -90,6 +90,8 @@ struct cof_posix_file {
 	uint8_t *map; /* NULL: none; set before the first write, gone with the file */
 	uint64_t map_size;
 	atomic_bool map_failed;
+	_Atomic uint64_t map_end; /* of what was written through it last; one thread writes at a time */
+	uint64_t map_settled;	  /* below, nothing of it is in the page tables; guarded by sync_lock */
 };
 
 /* Opens the directory; io is zeroed memory of the implementation's own struct. */
@@ -116,6 +118,7 @@ void cof_posix_map(struct cof_file *f);
 void cof_posix_unmap(struct cof_posix_file *f);
 /* Bytes written: all, or 0 where it has to go by pwritev. */
 ssize_t cof_map_write(struct cof_posix_file *f, const struct iovec *iov, int count, uint64_t off);
+void cof_map_settle(struct cof_posix_file *f); /* before a sync */
 
 int cof_posix_mkdir(struct cof_io *io, const char *path);
 int cof_posix_rename(struct cof_io *io, const char *from, const char *to);

@@ -156,6 +156,8 @@ ssize_t cof_posix_read(struct cof_file *f, void *p, size_t n, uint64_t off)
 int cof_posix_sync(struct cof_file *f)
 {
 	int r;
+
+	cof_map_settle((struct cof_posix_file *)f);
 	do
 		r = fdatasync(fd_of(f));
 	while (r && errno == EINTR);

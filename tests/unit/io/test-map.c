@@ -201,6 +201,58 @@ START_TEST(not_ours)
 }
 END_TEST
 
+/* Bytes of the file that are in our page tables. */
+static unsigned long mapped_now(const struct place *p)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	unsigned long kib = 0, all = 0;
+	bool inside = false;
+	char line[1024];
+
+	ck_assert_ptr_nonnull(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (strchr("0123456789abcdef", line[0]))
+			inside = strstr(line, path_of(p)) != NULL;
+		else if (inside && sscanf(line, "Rss: %lu kB", &kib) == 1)
+			all += kib << 10;
+	}
+	fclose(f);
+	return all;
+}
+
+/* A sync of many pages takes them out of the page tables, so that it need not protect each; those that were not
+ * full, and what is written to the others nevertheless, are as they were. */
+START_TEST(settles)
+{
+	uint8_t all[SIZE], again[200];
+	struct cof_file *f;
+	struct place p;
+
+	place_begin(&p, (enum kind)_i);
+	f = mapped(&p);
+	fill(all, SIZE, 3);
+	for (uint32_t at = 0; at < 30000; at += 300)
+		ok(cof_io_write(f, all + at, 300, at));
+	ck_assert_uint_ge(mapped_now(&p), 7 * 4096);
+	ok(cof_io_sync(f)); /* too few */
+	ck_assert_uint_ge(mapped_now(&p), 7 * 4096);
+	for (uint32_t at = 30000; at + 300 <= SIZE; at += 300)
+		ok(cof_io_write(f, all + at, 300, at));
+	ck_assert_uint_ge(mapped_now(&p), 15 * 4096);
+	ok(cof_io_sync(f));
+	ck_assert_uint_le(mapped_now(&p), 4096);
+	there(&p, all, SIZE / 300 * 300, 0);
+	fill(again, sizeof(again), 8);
+	ok(cof_io_write(f, again, sizeof(again), 5000));
+	ok(cof_io_write(f, all + 60300, 300, 60300));
+	memcpy(all + 5000, again, sizeof(again));
+	ok(cof_io_sync(f));
+	there(&p, all, SIZE / 300 * 300, 0);
+	cof_io_close(f);
+	place_end(&p);
+}
+END_TEST
+
 TCase *map_case(void)
 {
 	TCase *t = io_case("map");
@@ -211,5 +263,6 @@ TCase *map_case(void)
 	tcase_add_loop_test(t, cut_away_and_limited, 0, HOST_KINDS);
 	tcase_add_loop_test(t, outlives_the_process, 0, HOST_KINDS);
 	tcase_add_loop_test(t, not_ours, 0, HOST_KINDS);
+	tcase_add_loop_test(t, settles, 0, HOST_KINDS);
 	return t;
 }
