@@ -13,6 +13,8 @@
 
 #define BATCH_FRAMES 256
 
+enum told { NOTHING, SLEEPS, TOLD };
+
 /* Everything a header needs that is known only now. chain is held. */
 static void number(struct cof_log *log, struct cof_append *a, struct pending *p)
 {
@@ -89,7 +91,38 @@ static int write_batch(struct pending *list)
 	return 0;
 }
 
-/* Answers a batch. p may be gone as soon as it was woken. own is the caller's, not woken. */
+/* p may be gone as soon as it was told. */
+static void tell(struct pending *p)
+{
+	if (atomic_exchange_explicit(&p->told, TOLD, memory_order_acq_rel) == SLEEPS)
+		sem_post(&p->wake);
+}
+
+static void breathe(void)
+{
+#ifdef __x86_64__
+	__builtin_ia32_pause();
+#endif
+}
+
+/* Until it was told. With one processor there is nobody to turn for. */
+static void await_word(const struct cof_log *log, struct pending *p)
+{
+	int seen = NOTHING;
+
+	for (unsigned i = 0; i < log->turns; i++) {
+		if (atomic_load_explicit(&p->told, memory_order_acquire) == TOLD)
+			return;
+		breathe();
+	}
+	sem_init(&p->wake, 0, 0);
+	if (atomic_compare_exchange_strong(&p->told, &seen, SLEEPS))
+		while (sem_wait(&p->wake) < 0)
+			;
+	sem_destroy(&p->wake);
+}
+
+/* Answers a batch. own is the caller's, not told. */
 static void answer(struct pending *list, const struct pending *own, int err)
 {
 	while (list) {
@@ -98,7 +131,7 @@ static void answer(struct pending *list, const struct pending *own, int err)
 		list = p->next;
 		p->err = err;
 		if (p != own)
-			sem_post(&p->wake);
+			tell(p);
 	}
 }
 
@@ -132,7 +165,7 @@ static void lead(struct cof_log *log, struct pending *own)
 	}
 	if (log->queue) { /* those who came during the last round go on by themselves */
 		log->queue->lead = true;
-		sem_post(&log->queue->wake);
+		tell(log->queue);
 	} else {
 		log->leading = false;
 	}
@@ -152,8 +185,7 @@ static int write_out(struct cof_log *log, struct pending *p)
 	struct push push;
 
 	p->lead = false;
-	if (wait)
-		sem_init(&p->wake, 0, 0);
+	atomic_init(&p->told, NOTHING);
 	enqueue(log, p);
 	if (!wait) {
 		log->leading = true;
@@ -164,8 +196,7 @@ static int write_out(struct cof_log *log, struct pending *p)
 		return p->err;
 	}
 	pthread_mutex_unlock(&log->chain);
-	while (sem_wait(&p->wake) < 0)
-		;
+	await_word(log, p);
 	if (p->lead) {
 		pthread_mutex_lock(&log->chain);
 		lead(log, p);
@@ -173,7 +204,6 @@ static int write_out(struct cof_log *log, struct pending *p)
 		pthread_mutex_unlock(&log->chain);
 		cof_segment_push(&push);
 	}
-	sem_destroy(&p->wake);
 	return p->err;
 }
 

@@ -21,6 +21,9 @@
 #include "fs/log/log.h"
 
 #define COF_LEAF_RING 65536u /* leaves that wait for the tree; 2 MiB */
+/* Turns of who waits for the leader before it sleeps, some 6 µs: a leader that writes lines is through in one or
+ * two, and to sleep and be woken costs ten, more where a processor went idle meanwhile. */
+#define COF_TURNS 300
 #define COF_SYNCS 2 /* of one segment under way at a time */
 #define COF_TILE_LEVELS 8
 #define COF_TILE_BUFFER 4096u /* hashes of one level that wait for its file */
@@ -52,8 +55,11 @@ struct pending { /* a frame between numbering and writing; on its appender's sta
 	const void *stored;
 	uint32_t stored_len;
 	int err;
-	bool lead;  /* woken to take the leader's role, its own frame still in the queue */
-	sem_t wake; /* posted once: written, failed, or to lead */
+	bool lead; /* told to take the leader's role, its own frame still in the queue */
+	/* How its appender is told, once: written, failed, or to lead. Whoever tells it looks at
+	 * nothing of this afterwards, but where the appender sleeps: then it waits for wake. */
+	_Atomic int told;
+	sem_t wake;
 };
 
 struct waiter { /* somebody who wants a sequence durable */
@@ -103,6 +109,7 @@ struct cof_log {
 	int64_t prepare_again; /* boot-time before which no new attempt is made after ENOSPC */
 	struct pending *queue, **queue_tail;
 	bool leading;
+	unsigned turns; /* of who waits for the leader before it sleeps; 0 with one processor */
 	bool was_clean; /* the last mount ended with a sync of everything; set by recovery */
 	uint8_t (*ring)[COF_HASH]; /* leaves ring_start .. size - 1, at sequence % COF_LEAF_RING */
 	uint64_t ring_start;

@@ -72,6 +72,7 @@ struct cof_log *cof_log_alloc(const struct cof_log_params *p, const struct cof_l
 	log->queue_tail = &log->queue;
 	log->closing_tail = &log->closing;
 	log->counter = 1;
+	log->turns = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? COF_TURNS : 0;
 	log->ring = calloc(COF_LEAF_RING, COF_HASH);
 	log->secrets = cof_secret_alloc(3 * COF_KEY);
 	if (!log->ring || !log->secrets || cof_reader_new(p->io, p->conf, &log->reader) < 0) {
