@@ -10,15 +10,18 @@
 
 #include "crypto/crypto.h"
 #include "crypto/leaves.h"
+#include "crypto/merkle.h"
+#include "fs/index/index.h"
 #include "fs/io/io.h"
 #include "fs/log/log.h"
+#include "fs/rules/rules.h"
 
 #define SMALL 8192u
 #define OBJECTS 65536u
-#define KEPT_FROM 65536u /* bytes of a frame that can be read again */
 #define SPAN (2u << 20)  /* of the log, read at once */
 #define KNOWN 64u /* writers that a thread remembers */
 #define TURNS 200u
+#define LEAVES (1u << 20) /* that wait for the tree */
 #define TRACKED 4096u /* frames between the first that is not written and the last that is */
 
 struct writer {
@@ -37,15 +40,37 @@ static struct {
 	pthread_mutex_t chain; /* guards the rest */
 	uint64_t sequence, used;
 	uint8_t previous[COF_HASH], key[COF_KEY];
+	uint8_t (*leaf)[COF_HASH];
 } it = {.chain = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP};
 
-/* Where the large frames of an object are, in order; written by its one writer, and read when that is done. */
+/* Each second what came is made durable and its leaves go into the tree, as a checkpoint needs it; it is not signed. */
+static void *checkpoints(void *arg)
+{
+	struct cof_frontier tree;
+	uint64_t done = 0;
+
+	(void)arg;
+	cof_frontier_init(&tree);
+	for (;;) {
+		(void)nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+		for (uint64_t to = atomic_load(&it.written); done < to; done++)
+			cof_frontier_add(&tree, it.leaf[done % LEAVES], NULL, NULL);
+		if (cof_io_sync(it.file) < 0)
+			abort();
+	}
+	return NULL;
+}
+
+/* Of each file: what a rule has to know, and where its frames are, in order. */
 static struct {
+	pthread_mutex_t lock; /* all zero: as PTHREAD_MUTEX_INITIALIZER */
+	uint64_t size;
 	struct piece {
 		uint64_t position, address, end;
 	} * piece;
 	size_t n, room;
 } objects[OBJECTS];
+static struct cof_policy policy;
 
 /* Of each thread, so that nothing is locked for them. */
 static __thread struct writer writers[KNOWN];
@@ -56,9 +81,11 @@ int bare_open(const char *dir, uint64_t bytes)
 {
 	struct cof_diag diag = {""};
 	struct cof_io *io;
+	pthread_t thread;
 	int r = cof_crypto_init(1 << 20, &diag);
 
 	it.bytes = bytes;
+	cof_policy_default(&policy);
 	if (r == 0)
 		r = cof_leaves_new((unsigned)COF_MAX(sysconf(_SC_NPROCESSORS_ONLN), 1L), &it.leaves);
 	if (r == 0)
@@ -69,9 +96,14 @@ int bare_open(const char *dir, uint64_t bytes)
 		r = cof_io_allocate(it.file, 0, bytes);
 	if (r == 0)
 		r = cof_io_sync(it.file);
+	it.leaf = calloc(LEAVES, sizeof(*it.leaf));
+	if (r == 0 && !it.leaf)
+		r = -ENOMEM;
 	if (r == 0)
 		cof_io_map(it.file);
-	else
+	if (r == 0)
+		r = -pthread_create(&thread, NULL, checkpoints, NULL);
+	if (r < 0)
 		fprintf(stderr, "%s: %s %s\n", dir, strerror(-r), diag.text);
 	return r;
 }
@@ -120,6 +152,7 @@ static uint64_t link_frame(struct cof_frame *f, uint8_t header[COF_FRAME_HEADER]
 	cof_seal_tag(it.key, header, it.previous, f->seal_tag);
 	cof_frame_encode(f, header);
 	cof_frame_leaf(header, it.previous, it.previous);
+	memcpy(it.leaf[f->sequence % LEAVES], it.previous, COF_HASH);
 	if (it.used + COF_FRAME_HEADER + f->stored > it.bytes)
 		it.used = 0;
 	at = it.used;
@@ -162,7 +195,27 @@ static bool learn(uint64_t object, uint64_t position, uint64_t n, uint64_t addre
 	return true;
 }
 
-int bare_keep(uint64_t object, uint64_t position, const void *p, size_t n, uint32_t tid)
+/* Its lock is held. Anything but an append is refused. */
+static bool may(uint64_t object, uint64_t position, size_t n, uint32_t tid)
+{
+	const struct cof_object view = {.kind = COF_KIND_FILE,
+					.state = COF_STATE_OPEN,
+					.ino = object,
+					.parent = 2,
+					.size = objects[object % OBJECTS].size,
+					.mode = 0644,
+					.retain_until = COF_RETAIN_NONE,
+					.asked_until = COF_RETAIN_NONE,
+					.has_writers = true};
+	const struct cof_op op = {.kind = COF_OP_WRITE, .ino = object, .offset = position, .length = n};
+	const struct cof_who who_asks = {.pid = tid};
+	struct cof_ruling ruling;
+
+	cof_rule(&policy, &view, &op, &who_asks, cof_now(CLOCK_BOOTTIME), &ruling);
+	return ruling.effect == COF_EFFECT_APPEND;
+}
+
+static int seal_and_write(uint64_t object, uint64_t position, const void *p, size_t n)
 {
 	static const uint8_t id[16];
 	uint8_t small[SMALL], header[COF_FRAME_HEADER];
@@ -178,14 +231,26 @@ int bare_keep(uint64_t object, uint64_t position, const void *p, size_t n, uint3
 			      .mount = 1,
 			      .counter = atomic_fetch_add(&it.counter, chunks)};
 
-	if (!out || !who(tid) || n > COF_FRAME_LENGTH_MAX ||
-	    cof_payload_seal_shared(&f, aead, id, NULL, 0, p, out, it.leaves, NULL) < 0)
+	if (!out || n > COF_FRAME_LENGTH_MAX || cof_payload_seal_shared(&f, aead, id, NULL, 0, p, out, it.leaves, NULL) < 0)
 		return EIO;
 	const struct iovec v[] = {{header, sizeof(header)}, {out, f.stored}};
 	at = link_frame(&f, header);
 	r = cof_io_writev(it.file, v, 2, at);
 	await_order(f.sequence);
-	return n >= KEPT_FROM && !learn(object, position, n, at) ? ENOMEM : -r;
+	return r < 0 ? -r : learn(object, position, n, at) ? 0 : ENOMEM;
+}
+
+int bare_keep(uint64_t object, uint64_t position, const void *p, size_t n, uint32_t tid)
+{
+	int err = EPERM;
+
+	pthread_mutex_lock(&objects[object % OBJECTS].lock);
+	if (may(object, position, n, tid))
+		err = who(tid) ? seal_and_write(object, position, p, n) : EIO;
+	if (!err)
+		objects[object % OBJECTS].size += n;
+	pthread_mutex_unlock(&objects[object % OBJECTS].lock);
+	return err;
 }
 
 /* What of a frame, whose bytes lie at raw, is wanted: from *position to end. Other chunks are not opened. */
@@ -217,7 +282,7 @@ static int open_frame(const uint8_t *raw, uint64_t *position, uint64_t end, uint
 int bare_fetch(uint64_t object, uint64_t position, void *p, size_t n)
 {
 	const struct piece *piece = objects[object % OBJECTS].piece;
-	size_t i = 0, have = 0, last = objects[object % OBJECTS].n;
+	size_t i = 0, have = 0, wanted, last = objects[object % OBJECTS].n;
 	uint64_t end = position + n, base = 0;
 	uint8_t *out = p, small[SMALL];
 
@@ -226,12 +291,14 @@ int bare_fetch(uint64_t object, uint64_t position, void *p, size_t n)
 	while (i < last && piece[i].end <= position)
 		i++;
 	for (; i < last && position < end; i++) {
-		uint64_t size = COF_FRAME_HEADER + (piece[i].end - piece[i].position) + COF_TAG * cof_frame_chunks((uint32_t)(piece[i].end - piece[i].position));
+		uint64_t length = piece[i].end - piece[i].position;
+		uint64_t size = COF_FRAME_HEADER + length + COF_TAG * cof_frame_chunks((uint32_t)length);
 
 		if (piece[i].address < base || piece[i].address + size > base + have) {
 			base = piece[i].address;
-			if (cof_io_read(it.file, span, COF_MIN((size_t)SPAN, (size_t)(end - position) + (end - position) / 64 + 4096 + size), base, &have) < 0 ||
-			    have < size)
+			/* All that is wanted, with the headers and tags between. */
+			wanted = (size_t)COF_MIN((uint64_t)SPAN, (end - position) / 64 * 65 + 4096 + size);
+			if (cof_io_read(it.file, span, wanted, base, &have) < 0 || have < size)
 				return EIO;
 		}
 		if (open_frame(span + (piece[i].address - base), &position, end, &out) < 0)
