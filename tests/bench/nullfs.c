@@ -113,8 +113,7 @@ static int keep(const char *buf, size_t n)
 {
 	uint64_t at = disk.at;
 
-	while (!__atomic_compare_exchange_n(&disk.at, &at, at % LOG_SIZE + n > LOG_SIZE ? n : at + n, 0, __ATOMIC_SEQ_CST,
-					    __ATOMIC_SEQ_CST))
+	while (!atomic_compare_exchange_weak(&disk.at, &at, at % LOG_SIZE + n > LOG_SIZE ? n : at + n))
 		;
 	return pwrite(disk.fd, buf, n, (off_t)(at % LOG_SIZE + n > LOG_SIZE ? 0 : at % LOG_SIZE)) == (ssize_t)n ? 0 : EIO;
 }
