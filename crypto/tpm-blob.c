@@ -115,7 +115,7 @@ static bool take(const struct cof_field *f, struct cof_tpm_sealed *s)
 	}
 }
 
-int cof_tpm_sealed_load(const void *p, size_t n, struct cof_tpm_sealed *ret)
+static int load_fields(const void *p, size_t n, struct cof_tpm_sealed *ret)
 {
 	struct cof_tpm_sealed s = {0};
 	struct cof_field f;
@@ -128,7 +128,27 @@ int cof_tpm_sealed_load(const void *p, size_t n, struct cof_tpm_sealed *ret)
 			return -EUCLEAN;
 		expected = (uint8_t)COF_MIN(expected + 1, TAG_BRANCH);
 	}
-	if (more < 0 || !s.n_branches)
+	if (more < 0 || expected != TAG_BRANCH)
+		return -EUCLEAN;
+	*ret = s;
+	return 0;
+}
+
+int cof_tpm_sealed_load(const void *p, size_t n, struct cof_tpm_sealed *ret)
+{
+	struct cof_tpm_sealed s;
+
+	if (load_fields(p, n, &s) < 0 || !s.n_branches)
+		return -EUCLEAN;
+	*ret = s;
+	return 0;
+}
+
+int cof_tpm_object_load(const void *p, size_t n, struct cof_tpm_sealed *ret)
+{
+	struct cof_tpm_sealed s;
+
+	if (load_fields(p, n, &s) < 0 || s.n_branches || s.pin)
 		return -EUCLEAN;
 	*ret = s;
 	return 0;

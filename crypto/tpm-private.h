@@ -77,6 +77,18 @@ int cof_tpm_counter_get(struct cof_tpm *t, ESYS_TR session, uint32_t index,
 			enum cof_tpm_counter_kind kind, ESYS_TR *ret, uint64_t *ret_value,
 			struct cof_diag *diag);
 
+/* ---- tpm-seal.c: within a round ---- */
+
+/* A sealed object under this policy, with auth or NULL, into s's areas. */
+int cof_tpm_object_make(struct cof_tpm *t, const struct cof_tpm_parent *parent, ESYS_TR hmac,
+			const uint8_t *auth, const uint8_t *secret, const TPM2B_DIGEST *policy,
+			struct cof_tpm_sealed *s, struct cof_diag *diag);
+int cof_tpm_object_use(struct cof_tpm *t, const struct cof_tpm_parent *parent, ESYS_TR hmac,
+		       const struct cof_tpm_sealed *s, ESYS_TR *ret, struct cof_diag *diag);
+/* PolicyNV: the counter has this value. */
+int cof_tpm_policy_counter(struct cof_tpm *t, ESYS_TR session, ESYS_TR hmac, ESYS_TR nv,
+			   uint64_t value, struct cof_diag *diag);
+
 /* ---- tpm-info.c ---- */
 
 int cof_tpm_lockout_get(struct cof_tpm *t, struct cof_tpm_lockout *ret, struct cof_diag *diag);

@@ -31,35 +31,46 @@ struct policy { /* of one branch */
 	bool pin;
 };
 
+int cof_tpm_policy_counter(struct cof_tpm *t, ESYS_TR session, ESYS_TR hmac, ESYS_TR nv,
+			   uint64_t value, struct cof_diag *diag)
+{
+	TPM2B_OPERAND operand = {.size = 8};
+	TSS2_RC rc;
+	int r = cof_tpm_session_crypt(t, hmac, true, false, diag);
+
+	if (r < 0)
+		return r;
+	cof_put_be64(operand.buffer, value);
+	rc = Esys_PolicyNV(t->esys, nv, nv, session, hmac, ESYS_TR_NONE, ESYS_TR_NONE, &operand, 0,
+			   TPM2_EO_EQ);
+	if (cof_tpm_is(rc, TPM2_RC_POLICY))
+		return cof_tpm_because(t, COF_TPM_COUNTER, diag,
+				       "the TPM's counter has gone past this seal");
+	return cof_tpm_rc(t, rc, "a policy over a counter cannot be made", diag);
+}
+
 /* trial: the values that are noted; else those that the PCRs have now. */
 static int run_branch(struct cof_tpm *t, const struct policy *p, bool trial, struct cof_diag *diag)
 {
 	TPML_PCR_SELECTION selection;
 	TPM2B_DIGEST digest = {0};
-	TPM2B_OPERAND operand = {.size = 8};
 	TSS2_RC rc;
 	int r;
 
 	cof_tpm_pcrs_select(p->pcrs->mask, &selection);
 	if (trial)
 		cof_tpm_pcrs_digest(p->pcrs, &digest);
-	cof_put_be64(operand.buffer, p->value);
 	rc = Esys_PolicyPCR(t->esys, p->session, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &digest,
 			    &selection);
 	if (rc != TSS2_RC_SUCCESS)
 		return cof_tpm_rc(t, rc, "a policy over PCRs cannot be made", diag);
-	r = cof_tpm_session_crypt(t, p->hmac, true, false, diag);
-	if (r < 0)
-		return r;
-	rc = Esys_PolicyNV(t->esys, p->nv, p->nv, p->session, p->hmac, ESYS_TR_NONE, ESYS_TR_NONE,
-			   &operand, 0, TPM2_EO_EQ);
-	if (cof_tpm_is(rc, TPM2_RC_POLICY))
-		return cof_tpm_because(t, COF_TPM_COUNTER, diag,
-				       "the TPM's counter has gone past this seal");
-	if (rc == TSS2_RC_SUCCESS && p->pin)
-		rc = Esys_PolicyAuthValue(t->esys, p->session, ESYS_TR_NONE, ESYS_TR_NONE,
-					  ESYS_TR_NONE);
-	return cof_tpm_rc(t, rc, "a policy over a counter cannot be made", diag);
+	r = cof_tpm_policy_counter(t, p->session, p->hmac, p->nv, p->value, diag);
+	if (r == 0 && p->pin)
+		r = cof_tpm_rc(t,
+			       Esys_PolicyAuthValue(t->esys, p->session, ESYS_TR_NONE, ESYS_TR_NONE,
+						    ESYS_TR_NONE),
+			       "a policy over a PIN cannot be made", diag);
+	return r;
 }
 
 /* The digest of each branch by a trial session. */
@@ -117,16 +128,16 @@ struct seal_args {
 	struct cof_tpm_sealed *ret;
 };
 
-static int create(struct cof_tpm *t, const struct cof_tpm_parent *parent, ESYS_TR hmac,
-		  const struct seal_args *a, const TPM2B_DIGEST *policy, struct cof_tpm_sealed *s,
-		  struct cof_diag *diag)
+int cof_tpm_object_make(struct cof_tpm *t, const struct cof_tpm_parent *parent, ESYS_TR hmac,
+			const uint8_t *auth, const uint8_t *secret, const TPM2B_DIGEST *policy,
+			struct cof_tpm_sealed *s, struct cof_diag *diag)
 {
 	TPM2B_SENSITIVE_CREATE sensitive = {.sensitive.data.size = COF_TPM_SECRET};
 	TPM2B_PUBLIC template = {
 	    .publicArea = {.type = TPM2_ALG_KEYEDHASH,
 			   .nameAlg = TPM2_ALG_SHA256,
 			   .objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
-					       (a->p->auth ? 0u : TPMA_OBJECT_NODA),
+					       (auth ? 0u : TPMA_OBJECT_NODA),
 			   .authPolicy = *policy,
 			   .parameters.keyedHashDetail.scheme.scheme = TPM2_ALG_NULL}};
 	TPM2B_DATA outside = {0};
@@ -139,17 +150,17 @@ static int create(struct cof_tpm *t, const struct cof_tpm_parent *parent, ESYS_T
 
 	if (r < 0)
 		return r;
-	memcpy(sensitive.sensitive.data.buffer, a->secret, COF_TPM_SECRET);
-	if (a->p->auth) {
+	memcpy(sensitive.sensitive.data.buffer, secret, COF_TPM_SECRET);
+	if (auth) {
 		sensitive.sensitive.userAuth.size = COF_TPM_AUTH;
-		memcpy(sensitive.sensitive.userAuth.buffer, a->p->auth, COF_TPM_AUTH);
+		memcpy(sensitive.sensitive.userAuth.buffer, auth, COF_TPM_AUTH);
 	}
 	rc = Esys_Create(t->esys, parent->tr, hmac, ESYS_TR_NONE, ESYS_TR_NONE, &sensitive, &template,
 			 &outside, &none, &private_area, &public_area, NULL, NULL, NULL);
 	cof_wipe(&sensitive, sizeof(sensitive));
-	cof_tpm_scrub(t, a->secret, COF_TPM_SECRET);
-	if (a->p->auth)
-		cof_tpm_scrub(t, a->p->auth, COF_TPM_AUTH);
+	cof_tpm_scrub(t, secret, COF_TPM_SECRET);
+	if (auth)
+		cof_tpm_scrub(t, auth, COF_TPM_AUTH);
 	if (rc != TSS2_RC_SUCCESS)
 		return cof_tpm_rc(t, rc, "nothing can be sealed", diag);
 	rc = Tss2_MU_TPM2B_PUBLIC_Marshal(public_area, s->public_area, sizeof(s->public_area), &at);
@@ -193,7 +204,7 @@ static int seal_round(struct cof_tpm *t, void *arg, struct cof_diag *diag)
 	memcpy(s.branch, q->branches, q->n_branches * sizeof(s.branch[0]));
 	memcpy(s.parent_name, parent.name, sizeof(s.parent_name));
 	s.parent = parent.handle;
-	r = create(t, &parent, p.hmac, a, &policy, &s, diag);
+	r = cof_tpm_object_make(t, &parent, p.hmac, q->auth, a->secret, &policy, &s, diag);
 	if (r == 0)
 		*a->ret = s;
 	return r;
@@ -332,8 +343,8 @@ static int unseal_object(struct cof_tpm *t, const struct unseal_args *a, ESYS_TR
 	return r;
 }
 
-static int load(struct cof_tpm *t, const struct cof_tpm_parent *parent, ESYS_TR hmac,
-		const struct cof_tpm_sealed *s, ESYS_TR *ret, struct cof_diag *diag)
+int cof_tpm_object_use(struct cof_tpm *t, const struct cof_tpm_parent *parent, ESYS_TR hmac,
+		       const struct cof_tpm_sealed *s, ESYS_TR *ret, struct cof_diag *diag)
 {
 	TPM2B_PUBLIC public_area = {0}; /* a size that is set makes tss2 refuse */
 	TPM2B_PRIVATE private_area = {0};
@@ -417,7 +428,7 @@ static int unseal_round(struct cof_tpm *t, void *arg, struct cof_diag *diag)
 			  "archive with another of its openers, or: coffer recover STORE");
 	r = choose_branch(t, s, &branch, diag);
 	if (r == 0)
-		r = load(t, &parent, p.hmac, s, &object, diag);
+		r = cof_tpm_object_use(t, &parent, p.hmac, s, &object, diag);
 	if (r == 0)
 		r = cof_tpm_session(t, &parent, TPM2_SE_POLICY, &p.session, diag);
 	p.pcrs = &s->branch[branch];

@@ -165,6 +165,8 @@ int cof_tpm_unseal(struct cof_tpm *t, const struct cof_tpm_sealed *s, const uint
 /* As bytes, for a file (docs/format.md 7.1). load: -EUCLEAN; every bound is checked. */
 int cof_tpm_sealed_store(const struct cof_tpm_sealed *s, struct cof_buf *ret);
 int cof_tpm_sealed_load(const void *p, size_t n, struct cof_tpm_sealed *ret);
+/* One without branches and PIN, which is of a quorum (crypto/quorum.h). */
+int cof_tpm_object_load(const void *p, size_t n, struct cof_tpm_sealed *ret);
 
 /* ---- what it says of itself ---- */
 

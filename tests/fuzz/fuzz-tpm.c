@@ -5,6 +5,7 @@
  */
 #include "fuzz.h"
 
+#include "crypto/quorum.h"
 #include "crypto/seal.h"
 
 const unsigned fuzz_runs = 60000;
@@ -51,10 +52,32 @@ static void load_file(const uint8_t *data, size_t n)
 		within(&s);
 }
 
+static void load_quorum(const uint8_t *data, size_t n)
+{
+	cof_autobuf struct cof_buf again = {0};
+	static struct cof_quorum q;
+	uint8_t cphash[COF_HASH], sig[COF_P256_SIGNATURE];
+	int err;
+
+	memset(&q, 0x77, sizeof(q));
+	(void)cof_p256_signature(data, n, sig);
+	err = cof_quorum_load(data, n, &q);
+	fuzz_check(err == 0 || err == -EUCLEAN);
+	if (err) {
+		fuzz_check(q.n_persons == 0x77777777 && q.n_sets == 0x77777777);
+		return;
+	}
+	fuzz_check(cof_quorum_check(&q, NULL) == 0 && !q.object.n_branches && !q.object.pin);
+	(void)cof_quorum_cphash(&q, cphash);
+	fuzz_check(cof_quorum_store(&q, &again) == 0);
+	fuzz_check(again.len == n && !memcmp(again.data, data, n));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	load(data, n);
 	load_file(data, n);
+	load_quorum(data, n);
 	return 0;
 }
 
@@ -91,9 +114,24 @@ static void seed(unsigned branches, bool pin, uint32_t mask)
 	fuzz_seed(file.data, file.len);
 }
 
+static void seed_quorum(void)
+{
+	static struct cof_quorum q = {.object = {.index = 0x01800001, .value = 1, .public_len = 44, .private_len = 60}, .n_persons = 3,
+				      .n_sets = 3, .set = {3, 5, 6}};
+	cof_autobuf struct cof_buf b = {0};
+
+	for (unsigned i = 0; i < 3; i++) {
+		q.person[i].name[0] = (char)('a' + i);
+		q.person[i].point[0] = (uint8_t)i;
+	}
+	fuzz_check(cof_quorum_store(&q, &b) == 0);
+	fuzz_seed(b.data, b.len);
+}
+
 void fuzz_seeds(void)
 {
 	seed(1, false, 1u << 7);
 	seed(2, true, 1u << 7 | 1u << 11);
 	seed(COF_TPM_BRANCHES, true, 0x7effffu & ~(1u << 16));
+	seed_quorum();
 }
