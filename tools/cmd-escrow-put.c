@@ -4,18 +4,21 @@
 #include "tools/escrow-ledger.h"
 #include "tools/escrow-take.h"
 #include "tools/output.h"
+#include "tools/tpm-road.h"
 
 #include <getopt.h>
 #include <stdio.h>
 
 #define SECURE_BYTES (8u << 20)
 
-enum { OPT_NAME = TAKE_COUNT, OPT_REHEARSAL };
+enum { OPT_NAME = TAKE_COUNT, OPT_REHEARSAL, OPT_QUORUM, OPT_TPM_KEY };
 
 static const struct tool_option options[] = {
     TAKE_OPTIONS("key-passphrase-fd", "overwrites KEY and removes it, once it is in the archive"),
     [OPT_NAME] = {"name", "TEXT", "what the key is called, for people; without it the file's name"},
     [OPT_REHEARSAL] = {"rehearsal", NULL, "to the shelf's epoch of a rehearsal, as a key that is none"},
+    [OPT_QUORUM] = {"tpm-quorum", "FILE", "the TPM road besides: whose signatures this machine's TPM wants (docs/escrow.md)", true},
+    [OPT_TPM_KEY] = {"tpm-key", "FILE", "the TPM road: a new file that the TPM opens for them", true},
     {0},
 };
 
@@ -23,7 +26,8 @@ struct putting {
 	struct taking take;
 	struct escrow_shelf shelf;
 	struct cof_epoch epoch;
-	const char *name;
+	const char *name, *quorum_path, *tpm_key;
+	struct cof_quorum quorum;
 	bool rehearsal;
 };
 
@@ -96,6 +100,16 @@ static void fill_record(const struct putting *p, const struct cof_json *told, st
 	set_detail(told, record);
 }
 
+/* The other road, of this machine. The one by shares does not depend on it. */
+static int seal_to_tpm(struct putting *p, const char *key, struct cof_diag *diag)
+{
+	const char *where = p->shelf.ask.opener.tpm ? p->shelf.ask.opener.tpm : secure_getenv("COFFER_TPM");
+	struct cof_diag why = {""};
+	int r = tpm_road_make(where, &p->quorum, &p->take, key, p->tpm_key, &why);
+
+	return r < 0 ? cof_fail(diag, r, "the key is on the shelf, as %.16s, and not on the TPM road: %s", key, why.text) : 0;
+}
+
 static int store(struct putting *p, const struct cof_json *told, struct cof_json **ret, struct cof_diag *diag)
 {
 	cof_autosecret uint8_t *file_key = cof_secret_alloc(COF_AGE_FILE_KEY);
@@ -109,6 +123,8 @@ static int store(struct putting *p, const struct cof_json *told, struct cof_json
 		return cof_fail(diag, r, "%s", *diag->text ? diag->text : "what was encrypted does not open again");
 	fill_record(p, told, record);
 	r = escrow_put(&p->shelf, NULL, "age", age.data, age.len, record, ret, diag);
+	if (r == 0 && p->tpm_key)
+		r = seal_to_tpm(p, ledger_text(*ret, "key"), diag);
 	return r == 0 && p->take.wipe ? escrow_take_wipe(&p->take, diag) : r;
 }
 
@@ -117,6 +133,9 @@ static void say(const struct putting *p, const struct cof_json *o)
 	escrow_take_say(&p->take);
 	printf("It is %.16s on the shelf %s, encrypted to epoch %u%s: %u persons at the fewest open it.\n", ledger_text(o, "key"), p->shelf.name,
 	       p->epoch.number, p->rehearsal ? ", a rehearsal" : "", p->take.in.persons);
+	if (p->tpm_key)
+		printf("The TPM opens %s for %u sets of %u persons, while its counter 0x%08x has the value %llu: raising that ends it.\n", p->tpm_key,
+		       p->quorum.n_sets, p->quorum.n_persons, p->quorum.object.index, (unsigned long long)p->quorum.object.value);
 	if (p->take.wipe)
 		escrow_take_say_wiped(&p->take);
 }
@@ -170,6 +189,8 @@ static int run(const struct verb *self, int argc, char **argv)
 			p.name = optarg;
 		else if (option == OPT_REHEARSAL)
 			p.rehearsal = true;
+		else if (option == OPT_QUORUM || option == OPT_TPM_KEY)
+			*(option == OPT_QUORUM ? &p.quorum_path : &p.tpm_key) = optarg;
 		else
 			code = opener_take(&p.shelf.ask.opener, option);
 		if (code)
@@ -182,10 +203,14 @@ static int run(const struct verb *self, int argc, char **argv)
 	code = escrow_take_conflict(&p.take);
 	if (code)
 		return code;
+	if (!p.quorum_path != !p.tpm_key)
+		return misuse("--tpm-quorum and --tpm-key go together");
 	if (*opener_conflict(&p.shelf.ask.opener))
 		return misuse("%s", opener_conflict(&p.shelf.ask.opener));
 	p.take.path = argv[optind + 1];
 	r = cof_crypto_init(SECURE_BYTES, &diag);
+	if (r == 0 && p.quorum_path)
+		r = tpm_road_quorum(p.quorum_path, &p.quorum, &diag);
 	if (r == 0)
 		r = put(&p, argv[optind], &diag);
 	r = escrow_close(&p.shelf, r, &diag);

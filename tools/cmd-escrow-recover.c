@@ -11,6 +11,7 @@
 #include "tools/output.h"
 #include "tools/share-gather.h"
 #include "tools/share-read.h"
+#include "tools/tpm-road.h"
 
 #include "crypto/age.h"
 #include "crypto/cms.h"
@@ -18,18 +19,20 @@
 #include <getopt.h>
 #include <stdio.h>
 
-enum { OPT_TO, OPT_REASON, OPT_AS, OPT_KEY, OPT_DIR, OPT_OUTPUT, OPT_SHARE_FD, OPT_EPOCH_FD, OPT_IDLE, OPT_JSON };
+enum { OPT_TO, OPT_REASON, OPT_AS, OPT_KEY, OPT_DIR, OPT_OUTPUT, OPT_SHARE_FD, OPT_EPOCH_FD, OPT_IDLE, OPT_TPM_KEY, OPT_SECONDS, OPT_JSON };
 
 static const struct tool_option options[] = {
     [OPT_TO] = {"to", "RECIPIENT", "whose it is to be: an age recipient (age1...), or the file of an X.509 certificate for encryption", true},
     [OPT_REASON] = {"reason", "TEXT", "request: why; stands in the sheet"},
     [OPT_AS] = {"as", "NAME", "request: who makes it, as in the people file"},
     [OPT_KEY] = {"key", "FILE", "request: signs and submits it with this key of ssh", true},
-    [OPT_DIR] = {"dir", "DIR", "request: where its document and sheet go (here)", true},
+    [OPT_DIR] = {"dir", "DIR", "where what is to be signed goes: the request and its sheet, or what the TPM asks for (here)", true},
     [OPT_OUTPUT] = {"output", "FILE", "delivers: the file for the recipient, a new one, mode 0400", true, 'o'},
     [OPT_SHARE_FD] = {"share-fd", "N", "delivers: reads a share's words from descriptor N instead of the terminal; several"},
     [OPT_EPOCH_FD] = {"epoch-passphrase-fd", "N", "delivers: the epoch's passphrase, where it has one, from descriptor N"},
     [OPT_IDLE] = {"idle", "SECONDS", "ends when nobody typed on the terminal for so long; 0: never (900)"},
+    [OPT_TPM_KEY] = {"tpm-key", "FILE", "delivers by the TPM instead of shares: the key's file of coffer escrow put --tpm-key", true},
+    [OPT_SECONDS] = {"seconds", "N", "the TPM waits so long for signatures (600)"},
     [OPT_JSON] = {"json", NULL, "prints one JSON object of what was delivered"},
     {0},
 };
@@ -41,12 +44,16 @@ struct recovering {
 	struct cof_cms_recipient certificate; /* where --to names one */
 	const char *to, *output;	      /* to: as in requests, once it was looked at */
 	int fds[COF_CUSTODIANS_MAX], passphrase_fd;
-	unsigned n_fds, idle;
+	unsigned n_fds, idle, seconds;
+	const char *tpm_key;
+	struct tpm_road road;
 	bool json;
 };
 
 static int take(struct recovering *w, int option)
 {
+	char *end;
+
 	switch (option) {
 	case OPT_SHARE_FD:
 		if (w->n_fds == COF_COUNT(w->fds))
@@ -56,6 +63,12 @@ static int take(struct recovering *w, int option)
 		return opener_take_fd("--epoch-passphrase-fd", &w->passphrase_fd);
 	case OPT_IDLE:
 		return share_take_idle(&w->idle);
+	case OPT_TPM_KEY:
+		w->tpm_key = optarg;
+		return EXIT_OK;
+	case OPT_SECONDS:
+		w->seconds = (unsigned)strtoul(optarg, &end, 10);
+		return *optarg < '1' || *optarg > '9' || *end || strlen(optarg) > 5 ? misuse("--seconds is a number from 1 on") : EXIT_OK;
 	case OPT_JSON:
 		w->json = true;
 		return EXIT_OK;
@@ -99,6 +112,8 @@ static int check_recipient(const struct recovering *w, const struct ledger_key *
 {
 	if (w->to && strcmp(w->to, k->to) != 0)
 		return cof_fail(diag, -EPERM, "the key was released to %s, not to %s", k->to, w->to);
+	if (w->tpm_key && strcmp(w->road.key, k->id) != 0)
+		return cof_fail(diag, -EINVAL, "%s is of the key %.16s, and %.16s was released", w->tpm_key, w->road.key, k->id);
 	if (!w->to && cof_cms_name_ok(k->to))
 		return cof_fail(diag, -EINVAL, "the key was released to the owner of the certificate %s: name its file, --to FILE", k->to);
 	return 0;
@@ -132,6 +147,8 @@ static int put_record(struct recovering *w, const struct ledger_key *k, const ch
 	cof_json_set_uint(o, "of", k->release);
 	cof_json_set_uint(o, "epoch", k->epoch);
 	cof_json_set_str(o, "epoch_key", k->epoch_key);
+	if (w->tpm_key)
+		cof_json_set_str(o, "detail", LEDGER_BY_TPM);
 	if (k->to && !strcmp(what, "recovered"))
 		cof_json_set_str(o, "to", k->to);
 	if (reason && *reason)
@@ -176,6 +193,21 @@ static int encrypt_anew(const struct recovering *w, const uint8_t (*identity)[CO
 	return r < 0 ? cof_fail(diag, r, "the key could not be encrypted for its recipient: %s", strerror(-r)) : 0;
 }
 
+/* The other road: identity and file of it. */
+static int ask_tpm(struct recovering *w, const struct ledger_key *k, uint8_t identity[COF_AGE_KEY], struct cof_buf *ret_file,
+		   struct cof_diag *diag)
+{
+	const struct tpm_road_asking a = {.where = w->shelf.ask.opener.tpm ? w->shelf.ask.opener.tpm : secure_getenv("COFFER_TPM"),
+					  .dir = w->ask.dir ? w->ask.dir : ".",
+					  .to = k->to,
+					  .release = k->release,
+					  .seconds = w->seconds};
+	int r = tpm_road_open(&w->road, &a, identity, diag);
+
+	cof_buf_add(ret_file, w->road.file.data, w->road.file.len);
+	return r == 0 && ret_file->failed ? -ENOMEM : r;
+}
+
 static int open_and_write(struct recovering *w, const struct ledger_key *k, const struct cof_epoch *e, struct cof_diag *diag)
 {
 	cof_autosecret uint8_t(*identity)[COF_AGE_KEY] = cof_secret_alloc(sizeof(*identity));
@@ -184,10 +216,12 @@ static int open_and_write(struct recovering *w, const struct ledger_key *k, cons
 	const struct share_gathering g = {.epoch = e, .title = "To recover one key", .fds = w->fds, .n_fds = w->n_fds,
 					  .passphrase_fd = w->passphrase_fd, .idle = w->idle, .shut_out = escrow_ledger_shuts_out,
 					  .user = &revoked};
-	int r = identity ? escrow_read(&w->shelf, k->file, &file, diag) : cof_fail(diag, -ENOMEM, "no secure memory is left");
+	int r = !identity	? cof_fail(diag, -ENOMEM, "no secure memory is left")
+		: w->tpm_key ? 0
+			     : escrow_read(&w->shelf, k->file, &file, diag);
 
 	if (r == 0)
-		r = share_gather(&g, *identity, diag);
+		r = w->tpm_key ? ask_tpm(w, k, *identity, &file, diag) : share_gather(&g, *identity, diag);
 	if (r == 0)
 		r = encrypt_anew(w, (const uint8_t(*)[COF_AGE_KEY])identity, &file, k->to, &anew, diag);
 	return r == 0 ? write_new(w->output, &anew, diag) : r;
@@ -196,7 +230,7 @@ static int open_and_write(struct recovering *w, const struct ledger_key *k, cons
 static void say(const struct recovering *w, const struct ledger_key *k)
 {
 	printf("%s has %.16s, encrypted to %s.\n", w->output, k->id, k->to);
-	if (!cof_json_bool(k->o, "rehearsal"))
+	if (!cof_json_bool(k->o, "rehearsal") && !w->tpm_key)
 		printf("This was a recovery: a new epoch and new shares are due now, and the keys that the old shares open go to it\n"
 		       "(coffer escrow epoch, accept, rotate; coffer due tells until it is done).\n");
 }
@@ -254,7 +288,7 @@ static int recover(struct recovering *w, const char *id, struct cof_diag *diag)
 
 static int run(const struct verb *self, int argc, char **argv)
 {
-	struct recovering w = {.shelf = ESCROW_SHELF_INIT, .passphrase_fd = -1, .idle = SHARE_IDLE};
+	struct recovering w = {.shelf = ESCROW_SHELF_INIT, .passphrase_fd = -1, .idle = SHARE_IDLE, .seconds = 600};
 	struct cof_diag diag = {""};
 	int option, code, r;
 
@@ -267,17 +301,22 @@ static int run(const struct verb *self, int argc, char **argv)
 		return option_exit(option);
 	if (!operands_are(self, argc, argv, 2))
 		return EXIT_USAGE;
-	if (w.output ? w.ask.as || w.ask.reason || w.ask.key || w.ask.dir : !w.to || !w.ask.as || !w.ask.reason)
+	if (w.output ? w.ask.as || w.ask.reason || w.ask.key || (w.ask.dir && !w.tpm_key) : !w.to || !w.ask.as || !w.ask.reason)
 		return misuse("either --to, --reason and --as, which ask for the release, or --output, which delivers what was released");
+	if (w.tpm_key && (!w.output || w.n_fds))
+		return misuse("--tpm-key goes with --output, instead of shares");
 	if (*opener_conflict(&w.shelf.ask.opener))
 		return misuse("%s", opener_conflict(&w.shelf.ask.opener));
 	r = escrow_open(&w.shelf, argv[optind], true, &diag);
 	if (r == 0)
 		r = look_at_recipient(&w, &diag);
+	if (r == 0 && w.tpm_key)
+		r = tpm_road_load(w.tpm_key, &w.road, &diag);
 	if (r == 0)
 		r = recover(&w, argv[optind + 1], &diag);
 	escrow_ledger_done(&w.ledger);
 	cof_cms_recipient_done(&w.certificate);
+	tpm_road_done(&w.road);
 	r = escrow_close(&w.shelf, r, &diag);
 	if (r < 0 && !*diag.text)
 		(void)cof_fail(&diag, r, "%s", strerror(-r));
@@ -295,6 +334,9 @@ const struct verb verb_escrow_recover = {
 	    "encrypted to the recipient of the request. No plaintext and no share is written or kept. A release is for one "
 	    "recovery; the attempt and its end are on record. Where it is for the owner of a certificate, --to names the same file "
 	    "again, and what is written is CMS: openssl cms -decrypt -inform DER -inkey KEY -in FILE.\n"
+	    "\n"
+	    "With --tpm-key the TPM of this machine gives the key to custodians who sign instead of bringing shares: statement.json and "
+	    "message go to DIR, NAME.sig are looked for there whenever the return key is pressed (coffer escrow statement).\n"
 	    "\n"
 	    "Example:\n"
 	    "  coffer escrow recover /srv/store/keys 05e5838659de --to age1... \\\n"

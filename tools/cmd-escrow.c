@@ -202,6 +202,6 @@ const struct verb verb_escrow = {
     .options = options,
     .run = run,
     .takes_files = true,
-    .actions = "epoch confirm sheet kit check seal init accept put list show status inventory recover rotate reshare revoke enroll "
+    .actions = "epoch confirm sheet kit statement check seal init accept put list show status inventory recover rotate reshare revoke enroll "
 	       "destroyed drill schedule due",
 };

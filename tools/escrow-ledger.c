@@ -164,7 +164,7 @@ static void recovered(struct ledger *l, struct ledger_key *k, const struct cof_j
 	k->recoveries++;
 	k->recovered = time_of(o);
 	k->release = 0;
-	if (e) {
+	if (e && strcmp(ledger_text(o, "detail"), LEDGER_BY_TPM) != 0) { /* the epoch's secret was nowhere */
 		e->recovered = k->recovered;
 		e->recovered_at = (uint64_t)ledger_number(o, "sequence");
 	}

@@ -6,6 +6,7 @@
 #include "escrow/epoch.h"
 #include "tools/escrow-archive.h"
 
+#define LEDGER_BY_TPM "by the TPM" /* detail of a recovery that took no shares */
 #define ESCROW_ID 33 /* bytes of a key's number in hexadecimal, with a NUL */
 
 struct ledger_key {
