@@ -89,6 +89,7 @@ ok "a creation"
 say "changed, cut, forged: refused by each reader with its reason"
 refused() { # refused WHAT NEW-DIR
     expect_fail "$1" coffer ceremony verify "$2"
+    [ -n "$LONG" ] || [ "$1" = signature ] || [ "$1" = "line 5" ] || return 0
     if python3 "$TOP/tests/second_ceremony.py" "$2/transcript" --people people > second 2>&1; then fail "the second reader took it: $1"; fi
 }
 copy() { rm -rf other && cp -r whole other; }
@@ -124,7 +125,8 @@ say "a rehearsal says so everywhere, and is nothing else"
 stopped ceremony new creation -o practice --rehearsal --people people --archive "$ID" --scheme scheme.ini --language ko < in
 grep -q "예행연습입니다" out && grep -q "coffer-rehearsal" out || fail "$(cat out)"
 same "the epoch is one" True "$(json 'j["rehearsal"]' < practice/kit-1/epoch.json)"
-{ proofs practice practice/kit-1 practice/kit-1/challenges.json; all; } > in
+if [ -n "$LONG" ]; then proofs practice practice/kit-1 practice/kit-1/challenges.json > in; else printf 'abandon\nabandon\n' > in; fi
+all >> in
 ceremony continue practice --language zh-Hant < in > out || fail "$(cat out)"
 grep -q "儀式完成" out || fail "$(cat out)"
 copy && sed 's/"rehearsal":true/"rehearsal":false/' practice/transcript > other/transcript && refused "line 2" other
@@ -330,7 +332,7 @@ if [ -n "$LONG" ]; then
     every "" && every kill/begun && every kill/made
     [ $total -ge 200 ] || fail "only $total kills"
 else
-    dies rename 9 "" && dies unlinkat 2 kill/begun && dies rename 2 kill/made || fail "a session ended before it was killed"
-    total=3
+    dies unlinkat 2 kill/begun && dies rename 2 kill/made || fail "a session ended before it was killed"
+    total=2
 fi
 ok "killed, $total times"
