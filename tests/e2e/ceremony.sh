@@ -25,9 +25,9 @@ signers() { for i in 1 2 3 4 5 6; do all; done; }
 ceremony() { coffer ceremony "$@" 2> err; }
 # What it asks each custodian, as they answer it: proofs DIR KIT CHALLENGES
 proofs() {
-    for n in alice bob; do
-        nonce=$(json "j[\"$n\"]" < "$3")
-        echo "$n $(coffer share prove --nonce "$nonce" --share-fd 3 3< <(words "$2" $n))"
+    local n nonce
+    json '"\n".join(n + " " + j[n] for n in sorted(j))' < "$3" | while read -r n nonce; do
+        echo "$n $(coffer share prove --nonce "$nonce" --share-fd 3 3< <(words "$2" "$n"))"
     done
 }
 stopped() { expect_code 3 "$@"; }
