@@ -55,7 +55,7 @@ PUBLIC = {
     "fs/guard": ["guard.h"],
     "fs/mount": ["attach.h", "mount.h", "point.h"],
     "tools/import": ["import.h"],
-    "tools/vault": ["vault.h"],
+    "tools/vault": ["bundle.h", "vault.h"],
     "tools/s3": ["copy.h", "s3.h"],
 }
 PUBLIC_TO_TESTS = {"fs/io": ["sim.h"], "fs/mount": ["uring.h"]}

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #define SECURE_BYTES (8u << 20)
 
@@ -296,6 +297,28 @@ static int check(const struct asked *a)
 	return EXIT_OK;
 }
 
+/* A bundle's file, or the first of its parts. */
+static bool is_bundle(const char *path)
+{
+	char first[4096];
+	struct stat st;
+
+	snprintf(first, sizeof(first), "%s.001", path);
+	return (stat(path, &st) == 0 && S_ISREG(st.st_mode)) || (stat(first, &st) == 0 && S_ISREG(st.st_mode));
+}
+
+/* For as long as the program runs. */
+static const char *bundle_url(const char *path)
+{
+	static char url[RESTORE_SOURCES][4104];
+	static unsigned n;
+
+	if (n == RESTORE_SOURCES)
+		return path;
+	snprintf(url[n], sizeof(url[n]), "bundle:%s", path);
+	return url[n++];
+}
+
 static int take_operands(struct asked *a, const struct verb *self, int argc, char **argv)
 {
 	if (!operands_within(self, argc, argv, 2, RESTORE_SOURCES + 1))
@@ -305,7 +328,7 @@ static int take_operands(struct asked *a, const struct verb *self, int argc, cha
 		if (s3_is_url(argv[i]) && argc - optind > 2)
 			return misuse("a bucket is restored by itself: it signs nothing, and gives "
 				      "what it has");
-		a->r.source[a->r.n_sources++].url = argv[i];
+		a->r.source[a->r.n_sources++].url = is_bundle(argv[i]) ? bundle_url(argv[i]) : argv[i];
 	}
 	if (a->drill)
 		return EXIT_OK;

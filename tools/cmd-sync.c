@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer sync: brings an archive's vaults up to date. */
 #include "tools/coffer.h"
+#include "tools/bundles.h"
 #include "tools/buckets.h"
 #include "tools/output.h"
 #include "tools/placement.h"
@@ -14,12 +15,15 @@
 
 #define SECURE_BYTES (4u << 20)
 
-enum { OPT_LIMIT, OPT_JSON };
+enum { OPT_LIMIT, OPT_JSON, OPT_BUNDLE, OPT_SPLIT, OPT_RECEIPT };
 enum { EXIT_BEHIND = 3, EXIT_FORK = 4, EXIT_ALARM = 5 };
 
 static const struct tool_option options[] = {
     [OPT_LIMIT] = {"limit", "SIZE", "at most so many bytes a second, such as 20M"},
     [OPT_JSON] = {"json", NULL, "one JSON object for each vault, a line each"},
+    [OPT_BUNDLE] = {"bundle", "FILE", "writes what VAULT lacks, to be carried there by hand; nothing is sent", true},
+    [OPT_SPLIT] = {"split", "SIZE", "of a bundle: FILE.001 and so on of at most this size, such as 4G"},
+    [OPT_RECEIPT] = {"receipt", "FILE", "takes what came back from a vault that a bundle went to", true},
     {0},
 };
 
@@ -34,6 +38,8 @@ struct syncing {
 	uint8_t *envelope;
 	size_t envelope_len;
 	struct progress progress;
+	const char *bundle, *receipt;
+	uint64_t split;
 	struct opener_args opener;
 	struct vault_recording recording;
 };
@@ -225,6 +231,10 @@ static int one(void *user, struct vault_entry *e)
 	if (!wanted(s, e->name) || (!s->n && *e->retiring))
 		return 0;
 	s->met++;
+	if (!strcmp(e->url, BUNDLE_URL)) {
+		printf("%s is reached by hand: coffer sync %s %s --bundle FILE\n", e->name, s->store.path, e->name);
+		return 0;
+	}
 	r = sessions(s, e, &sent, &diag);
 	if (r == 0)
 		r = vault_record(&s->recording, e, &record, &diag);
@@ -301,6 +311,22 @@ static void say_places(const struct store *s)
 	}
 }
 
+static int by_hand(struct syncing *s, struct cof_diag *diag)
+{
+	struct bundling b = {.store = &s->store, .recording = &s->recording, .envelope = s->envelope, .envelope_len = s->envelope_len,
+			     .split = s->split};
+	struct vault_entry e = {.time = 0};
+	int r;
+
+	if (s->receipt)
+		return bundles_receipt(&b, s->receipt, diag);
+	r = vault_entry_load(&s->store, s->name[0], &e, diag);
+	if (r == 0)
+		r = bundles_write(&b, &e, s->bundle, diag);
+	vault_entry_done(&e);
+	return r;
+}
+
 static int act(struct syncing *s, const char *arg, struct cof_diag *diag)
 {
 	int r = cof_crypto_init(SECURE_BYTES, diag);
@@ -322,6 +348,8 @@ static int act(struct syncing *s, const char *arg, struct cof_diag *diag)
 		if (r < 0 && r != -ENOENT)
 			return cof_fail(diag, r, "%s/seal/recovery.age cannot be read: %s", s->store.path, strerror(-r));
 		say_places(&s->store);
+		if (s->bundle || s->receipt)
+			return by_hand(s, diag);
 		r = vault_entries(&s->store, one, s, diag);
 	}
 	if (r == 0)
@@ -337,6 +365,14 @@ static int take_option(struct syncing *s, int option)
 		return opener_take(&s->opener, option);
 	if (option == OPT_JSON)
 		s->json = true;
+	else if (option == OPT_BUNDLE)
+		s->bundle = optarg;
+	else if (option == OPT_RECEIPT)
+		s->receipt = optarg;
+	else if (option == OPT_SPLIT && (cof_size_parse(optarg, &s->split) < 0 || s->split < (1u << 20)))
+		return misuse("--split wants a size of at least 1M");
+	else if (option == OPT_SPLIT)
+		return EXIT_OK;
 	else if (cof_size_parse(optarg, &s->limit) < 0 || !s->limit)
 		return misuse("--limit wants a size, such as 20M");
 	return EXIT_OK;
@@ -363,6 +399,8 @@ static int run(const struct verb *self, int argc, char **argv)
 		return misuse("STORE is missing");
 	s.name = argv + optind + 1;
 	s.n = argc - optind - 1;
+	if ((s.bundle && (s.n != 1 || s.receipt)) || (s.receipt && s.n) || (s.split && !s.bundle))
+		return misuse("--bundle FILE goes with one VAULT, --split with --bundle, --receipt with the STORE alone");
 	s.recording = (struct vault_recording){.store = &s.store, .opener = &s.opener};
 	r = act(&s, argv[optind], &diag);
 	code = vault_record_done(&s.recording, r < 0 ? NULL : &diag);

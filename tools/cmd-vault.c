@@ -3,7 +3,7 @@
 #include "tools/coffer.h"
 #include "tools/buckets.h"
 #include "tools/output.h"
-#include "tools/vault-record.h"
+#include "tools/bundles.h"
 #include "tools/witness.h"
 
 #include "fs/rules/place.h"
@@ -77,6 +77,25 @@ static int meet(struct args *a, struct vault_entry *e, struct cof_diag *diag)
 	return r;
 }
 
+/* Nobody answers: its operator's word is what there is. */
+static int by_hand(const struct args *a, struct vault_entry *e, const struct cof_vkey *key, struct cof_diag *diag)
+{
+	const char *place = a->bucket.place ? a->bucket.place : "", *where = a->bucket.jurisdiction ? a->bucket.jurisdiction : "";
+	int r;
+
+	if (!a->vkey || key->algorithm != COF_NOTE_COSIG)
+		return cof_fail(diag, -EINVAL, "of a vault that is reached by hand the key is wanted: --vkey, as coffer-vault status prints it");
+	r = vault_place_check(place, diag);
+	if (r == 0)
+		r = cof_jurisdiction_check(where, diag);
+	if (r < 0)
+		return r;
+	e->vkey = *key;
+	snprintf(e->place, sizeof(e->place), "%s", place);
+	snprintf(e->jurisdiction, sizeof(e->jurisdiction), "%s", where);
+	return 0;
+}
+
 static int record_met(struct args *a, const struct vault_entry *e, struct cof_diag *diag)
 {
 	struct vault_recording recording = {.store = &a->store};
@@ -130,8 +149,13 @@ static int add(struct args *a, char **operand, struct cof_diag *diag)
 		return cof_fail(diag, -EINVAL, "--basis wants a text of at most 255 bytes without line ends, ; # and quotes");
 	snprintf(e.basis, sizeof(e.basis), "%s", a->basis ? a->basis : "");
 	snprintf(e.administration, sizeof(e.administration), "%s", a->administration ? a->administration : "");
-	r = witness_is_url(e.url) ? witness_of(a, &e, diag) : vault_url_check(e.url, diag);
-	if (r == 0 && !witness_is_url(e.url))
+	if (!strcmp(e.url, BUNDLE_URL))
+		r = by_hand(a, &e, &wanted, diag);
+	else if (witness_is_url(e.url))
+		r = witness_of(a, &e, diag);
+	else
+		r = vault_url_check(e.url, diag);
+	if (r == 0 && strcmp(e.url, BUNDLE_URL) && !witness_is_url(e.url))
 		r = meet(a, &e, diag);
 	if (r < 0)
 		return r;

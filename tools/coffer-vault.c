@@ -2,6 +2,7 @@
 /* coffer-vault: the far side. Keeps copies of archives' logs for hosts that come over ssh, and gives them back. */
 #include "tools/coffer.h"
 #include "tools/output.h"
+#include "tools/vault-bundle.h"
 #include "tools/vault/vault.h"
 
 #include <getopt.h>
@@ -22,6 +23,10 @@ static const char usage[] =
     "  coffer-vault serve DIR [--archive ID] [--quota SIZE] [--no-new]\n"
     "      one session over standard input and output: the forced command of an ssh key, such as\n"
     "        command=\"coffer-vault serve /srv/vault --archive ID\",restrict ssh-ed25519 AAAA... host\n"
+    "  coffer-vault receive DIR BUNDLE... --receipt FILE [--archive ID] [--quota SIZE] [--no-new]\n"
+    "      takes what was carried here by hand (coffer sync --bundle), and writes what is to be carried back\n"
+    "  coffer-vault give BUNDLE...\n"
+    "      such files as a vault that an archive is restored from: coffer restore starts it\n"
     "  coffer-vault status DIR [--silence SPAN] [--json]\n"
     "      the vault's key, and of each archive what was received and when\n"
     "  coffer-vault follow DIR --archive ID\n"
@@ -451,6 +456,10 @@ static int run(int argc, char **argv)
 		return fputs(usage, stdout) < 0;
 	if (!strcmp(argv[1], "--version"))
 		return printf("coffer-vault %s\n", COF_VERSION) < 0;
+	if (!strcmp(argv[1], "receive"))
+		return bundle_receive_main(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "give"))
+		return bundle_give_main(argc - 1, argv + 1);
 	while (names[verb] && strcmp(names[verb], argv[1]))
 		verb++;
 	if (!names[verb])

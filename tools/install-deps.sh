@@ -7,7 +7,7 @@ set -euo pipefail
 build="gcc libc6-dev meson ninja-build pkg-config scdoc
 	libfuse3-dev fuse3 libgcrypt20-dev libgpg-error-dev libtss2-dev liburing-dev libsqlite3-dev
 	libjson-c-dev libinih-dev libseccomp-dev libcap-ng-dev libgnutls28-dev libtasn1-6-dev libcurl4-openssl-dev libexpat1-dev libpcre2-dev
-	libqrencode-dev
+	libqrencode-dev libarchive-dev
 	e2fsprogs mount util-linux rsyslog bsdutils"
 tests="check libsubunit-dev clang-19 libclang-rt-19-dev python3 python3-cryptography attr acl
 	rsync tar procps strace git openssl auditd logrotate sqlite3 nbdkit libnbd-bin qemu-utils valgrind patch btrfs-progs

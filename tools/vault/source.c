@@ -271,6 +271,16 @@ int vault_source_root(struct vault_source *s, uint64_t size, uint8_t ret[COF_HAS
 
 /* ---- reading ---- */
 
+int vault_source_address(struct vault_source *s, uint64_t size, uint64_t *ret, struct cof_diag *diag)
+{
+	*ret = size ? s->end : 0;
+	if (!size || size == s->head.size)
+		return 0;
+	if (size > s->head.size || cof_reader_find(s->reader, size, ret, NULL) < 0)
+		return cof_fail(diag, -ERANGE, "frame %llu is not in the log", (unsigned long long)size);
+	return 0;
+}
+
 int vault_source_seek(struct vault_source *s, uint64_t size, uint64_t address, struct cof_diag *diag)
 {
 	uint64_t at = 0, segment = s->conf.segment_size;

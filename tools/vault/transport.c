@@ -127,6 +127,11 @@ static int words_for(struct words *w, const char *url, struct cof_diag *diag)
 		add(w, "serve");
 		add(w, "--");
 		add(w, url + 4);
+	} else if (!strncmp(url, "bundle:", 7) && url[7]) {
+		add_program(w);
+		add(w, "give");
+		add(w, "--");
+		add(w, url + 7);
 	} else {
 		return bad_url(url, diag);
 	}

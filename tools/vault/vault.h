@@ -135,6 +135,8 @@ uint64_t vault_source_end(const struct vault_source *s);
 int vault_source_proof(struct vault_source *s, uint64_t older, struct vault_proof *proof, struct cof_diag *diag);
 /* The root that this log had at a size. */
 int vault_source_root(struct vault_source *s, uint64_t size, uint8_t ret[COF_HASH], struct cof_diag *diag);
+/* Where the frame behind so many begins. -ERANGE */
+int vault_source_address(struct vault_source *s, uint64_t size, uint64_t *ret, struct cof_diag *diag);
 /* What is read next: from an address within frame `size`, or where it begins. -ERANGE: it does not lie there. */
 int vault_source_seek(struct vault_source *s, uint64_t size, uint64_t address, struct cof_diag *diag);
 struct vault_piece {

@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# A vault that no line leads to: a bundle out, a receipt back; only what is missing; parts for media; what is stale, altered, cut
+# short, missing, for another archive or vault; an archive that comes back from a bundle.
+. "$(dirname "$0")/lib.sh"
+command -v age-keygen > /dev/null || skip "age is not installed"
+
+age-keygen -o "$W/officer" 2> /dev/null
+make_store audit -- --recovery "$(age-keygen -y "$W/officer")" --segment-size 1M
+coffer init "$W/foreign" --new-key-file "$W/foreignkey" --shelf audit > /dev/null
+ID=$(coffer status "$STORE" --json | json 'j["archive_id"]')
+for v in b c; do coffer-vault init "$W/$v" --name "vault.example/$v" --place 22.62,120.30,Kaohsiung > "$W/$v.init"; done
+key() { grep -o "vault.example/$1+[^ ]*" "$W/$1.init" | head -n 1; }
+expect_fail "the key is wanted" coffer vault add "$STORE" b bundle:
+coffer vault add "$STORE" b bundle: --vkey "$(key b)" --place 22.62,120.30,Kaohsiung --jurisdiction TW > /dev/null
+coffer vault add "$W/foreign" b bundle: --vkey "$(key b)" > /dev/null
+coffer sync "$STORE" | grep -q "reached by hand: coffer sync .* b --bundle FILE" || fail "sync does not tell: $(coffer sync "$STORE")"
+expect_code 2 coffer sync "$STORE" --bundle "$W/x"
+expect_code 2 coffer sync "$STORE" b --split 4M
+frames() { coffer-vault status "$W/b" --json | json 'j[0]["size"] if j else 0'; }
+
+mount_archive
+head -c 2500000 /dev/urandom > "$MNT/audit/data"
+digest=$(sha256sum < "$MNT/audit/data")
+umount_archive
+
+say "out, in parts; back"
+coffer sync "$STORE" b --bundle "$W/one" --split 1M > "$W/out" || { cat "$W/out"; fail "a bundle"; }
+[ "$(find "$W" -name 'one.*' | wc -l)" -ge 3 ] || fail "too few parts: $(ls "$W")"
+for p in "$W"/one.*; do [ "$(stat -c %s "$p")" -le 1048576 ] || fail "$p is larger than its medium"; done
+tar tf "$W/one.001" > "$W/out" || fail "a part is no tar"
+same "what comes first" bundle.json "$(head -n 1 "$W/out")"
+expect_fail "cannot be made" coffer sync "$STORE" b --bundle "$W/one" --split 1M
+take() { coffer-vault receive "$W/b" "$@"; }
+expect_fail "part 2 of the bundle is missing" take "$W/one.001" "$W/one.003" --receipt "$W/r1"
+cp "$W/one.002" "$W/kept"
+truncate -s 500000 "$W/one.002"
+expect_fail "part 2 of the bundle, $W/one.002, is cut short" take "$W/one" --receipt "$W/r1"
+cp "$W/kept" "$W/one.002"
+python3 -c 'import sys
+with open(sys.argv[1], "r+b") as f: f.seek(300000); b = f.read(1); f.seek(300000); f.write(bytes([b[0] ^ 1]))' "$W/one.002"
+expect_fail "part 2 of the bundle, $W/one.002, was altered" take "$W/one" --receipt "$W/r1"
+cp "$W/kept" "$W/one.002"
+expect_fail "for the vault" coffer-vault receive "$W/c" "$W/one" --receipt "$W/r1"
+[ ! -e "$W/b/archives/$ID" ] || fail "the vault has something of a bundle that it refused"
+[ ! -e "$W/r1" ] || fail "a receipt for nothing"
+last=$(find "$W" -name 'one.*' | wc -l)
+take "$W/one.00$last" $(find "$W" -name 'one.*' ! -name "one.00$last") --receipt "$W/r1" > "$W/out" 2>&1 || { cat "$W/out"; fail "receive, in any order"; }
+coffer verify "$W/b/archives/$ID" > /dev/null || fail "the copy does not verify"
+expect_fail "this bundle is stale" take "$W/one" --receipt "$W/r2"
+expect_fail "for the archive $ID" coffer sync "$W/foreign" --receipt "$W/r1"
+sed 's/vault.example\/b /vault.example\/x /' "$W/r1" > "$W/r1.forged"
+expect_fail "not signed by the archive and by one of its vaults" coffer sync "$STORE" --receipt "$W/r1.forged"
+coffer sync "$STORE" --receipt "$W/r1" --key-file "$KEY" > "$W/out" 2>&1 || { cat "$W/out"; fail "the receipt"; }
+grep -q "confirmed at .*, on record" "$W/out" || fail "it is not on record: $(cat "$W/out")"
+expect_fail "stale" coffer sync "$STORE" --receipt "$W/r1"
+same "on record" "['met', 'bundled', 'transfer']" "$(coffer log "$STORE" --json --key-file "$KEY" | jsonl 'sorted(set(e["what"] for e in j if e["type"] == "vault"), key=["met", "bundled", "transfer"].index)')"
+coffer log "$STORE" --json --key-file "$KEY" | grep -q '"type":"cosign"' || fail "what the vault signed is not chained"
+
+say "only what is missing"
+mount_archive
+echo more >> "$MNT/audit/log"
+umount_archive
+coffer sync "$STORE" b --bundle "$W/two" > /dev/null
+[ "$(stat -c %s "$W/two")" -lt 100000 ] || fail "all of it again: $(stat -c %s "$W/two")"
+coffer sync "$STORE" b --bundle "$W/three" > /dev/null
+cp -a "$W/b" "$W/b.older"
+take "$W/two" --receipt "$W/r2" > /dev/null || fail "the second bundle"
+expect_fail "this bundle is stale" take "$W/three" --receipt "$W/r3"
+mv "$W/b" "$W/b.newer"; rm -rf "$W/b.older/archives/$ID"; mv "$W/b.older" "$W/b"
+expect_fail "a bundle before it is missing" take "$W/two" --receipt "$W/r3"
+rm -rf "$W/b"; mv "$W/b.newer" "$W/b"
+coffer sync "$STORE" --receipt "$W/r2" > /dev/null || fail "the second receipt"
+same "the host knows" "$(frames)" "$(coffer vault list "$STORE" --json | json 'j[0]["size"]')"
+
+say "an archive comes back from a bundle"
+rm "$STORE/vaults/b.note"
+coffer sync "$STORE" b --bundle "$W/all" --split 1M > /dev/null
+expect_fail "an archive comes back from one that has all of it" coffer restore "$W/two" "$W/new" --archive "$ID"
+rm -rf "$W/new"
+coffer restore "$W/all" "$W/new" --archive "$ID" > "$W/out" 2>&1 || { cat "$W/out"; fail "restore"; }
+coffer verify "$W/new" > /dev/null || fail "what came back does not verify"
+coffer recover "$W/new" --identity "$W/officer" --new-key-file "$W/newkey" > "$W/out" 2>&1 || { cat "$W/out"; fail "recover"; }
+coffer restore "$W/all" "$W/parts" --archive "$ID" --to "$W/files" --identity "$W/officer" > "$W/out" 2>&1 || { cat "$W/out"; fail "files"; }
+same "the file" "$digest" "$(sha256sum < "$W/files/audit/data")"
+ok "bundles"
