@@ -394,6 +394,10 @@ START_TEST(who_may_be_one)
 	other.set[1] = 3;
 	must_be(cof_quorum_check(&other, &diag), -EINVAL);
 	other = q;
+	other.n_sets = 1;
+	other.set[0] = 1; /* one alone */
+	must_be(cof_quorum_check(&other, &diag), -EINVAL);
+	other = q;
 	memcpy(other.person[1].point, other.person[0].point, COF_P256_POINT);
 	must_be(cof_quorum_check(&other, &diag), -EINVAL);
 	other = q;
