@@ -3,6 +3,7 @@
 #include "tools/changes.h"
 
 #include "base/json.h"
+#include "fs/rules/profile.h"
 
 #include <stdio.h>
 
@@ -131,6 +132,13 @@ int changes_add(struct changes *c, const struct cof_json *event)
 bool change_is_open(const struct change *c)
 {
 	return c->state != COF_CHANGE_DECLINED && c->state != COF_CHANGE_CHECKED;
+}
+
+bool change_is_owed(const struct change *c, const char *signers)
+{
+	bool checker = !*signers || cof_profile_word(signers, "checker", 7);
+
+	return change_is_open(c) && (checker || c->state != COF_CHANGE_DONE);
 }
 
 int changes_find(const struct changes *c, const char *digits, const struct change **ret)

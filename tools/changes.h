@@ -29,6 +29,9 @@ struct changes { /* zero to begin with */
 int changes_add(struct changes *c, const struct cof_json *event); /* of any type, in order */
 void changes_done(struct changes *c);
 bool change_is_open(const struct change *c); /* neither declined nor checked */
+/* Open by the policy's change_signers, words out of requester, approver and checker: one that names no checker is content
+ * when it is done. "": as change_is_open. */
+bool change_is_owed(const struct change *c, const char *signers);
 /* By the first digits of its id, 8 at least. -ENOENT, -EEXIST: several begin so. */
 int changes_find(const struct changes *c, const char *digits, const struct change **ret);
 bool changes_is_named(const struct changes *c, uint64_t frame);

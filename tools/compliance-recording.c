@@ -139,9 +139,17 @@ void check_reads(struct looked *l)
 void check_changes(struct looked *l)
 {
 	const struct done *asked = facts_last(l->f, "change-requested");
+	size_t late = 0;
 
+	for (size_t i = 0; l->p->change_open && i < l->f->changes.n; i++) {
+		const struct change *c = &l->f->changes.change[i];
+
+		late += change_is_owed(c, l->p->change_signers) && c->requested != INT64_MIN && l->now - c->requested > l->p->change_open;
+	}
 	if (!l->p->changes)
 		SAY(l, NOT_APPLICABLE, NULL, "the policy asks for none");
+	else if (late)
+		SAY(l, FAIL, "coffer due STORE", "%zu changes are open for longer than change_open allows", late);
 	else if (asked)
 		SAY(l, MANUAL, "coffer change list STORE", "%llu changes were asked for; whether all that changed is among them is a person's to say",
 		    (unsigned long long)asked->count);

@@ -103,6 +103,10 @@ static int take_event(void *user, struct cof_json *e)
 
 	f->events++;
 	coverage_take(f->coverage, e);
+	if (type && !strncmp(type, "change-", 7))
+		r = changes_add(&f->changes, e);
+	if (r < 0)
+		return r;
 	if (type && !strncmp(type, "escrow-", 7))
 		r = escrow_ledger_add(&f->escrow, e);
 	if (type && !strcmp(type, "ceremony"))
@@ -354,6 +358,7 @@ void facts_done(struct facts *f)
 	cas_done(&f->cas);
 	free(f->done);
 	free(f->retirements);
+	changes_done(&f->changes);
 	free(f->shelves);
 	free(f->people);
 }

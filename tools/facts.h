@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an archive's chain and store tell, for coffer due, coverage and compliance. Bounded: what is kept does not grow
- * with the archive, but by types of events, shelves, CAs and records of escrow.
+ * with the archive, but by types of events, shelves, CAs, changes (R6) and records of escrow.
  */
 #ifndef COFFER_FACTS_H
 #define COFFER_FACTS_H
 
 #include "tools/cas.h"
+#include "tools/changes.h"
 #include "tools/coverage.h"
 #include "tools/escrow-ledger.h"
 #include "tools/shelves.h"
@@ -49,6 +50,7 @@ struct facts {
 	int64_t restore_took, restore_promised; /* ns, of the last restore drill; 0: none, or no time was promised */
 	struct retirement *retirements;
 	size_t n_retirements;
+	struct changes changes;
 	struct coverage *coverage;
 	struct cas cas; /* judged by policy */
 	int64_t last_offsite; /* when a vault in another place confirmed last, of a mounted archive; INT64_MIN: not known */

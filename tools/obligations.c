@@ -194,6 +194,24 @@ static size_t add_incidents(const struct facts *f, struct obligation *ret, size_
 	return n;
 }
 
+/* The end of what somebody asked to change: by change_signers whoever has to sign it. */
+static size_t add_changes(const struct facts *f, struct obligation *ret, size_t n)
+{
+	int64_t each = f->policy.change_open;
+
+	for (size_t i = 0; each && i < f->changes.n && n < OBLIGATIONS_MAX; i++) {
+		const struct change *c = &f->changes.change[i];
+
+		if (!change_is_owed(c, f->policy.change_signers))
+			continue;
+		ret[n] = (struct obligation){.name = "change_open", .rule = "R6", .what = "the end of a change: coffer change show", .each = each,
+					     .last = c->requested, .due = INT64_MAX};
+		(void)__builtin_add_overflow(c->requested == INT64_MIN ? f->created : c->requested, each, &ret[n].due);
+		snprintf(ret[n++].of, sizeof(ret->of), "%.16s, which is %s", c->id, cof_change_type(c->state) + strlen("change-"));
+	}
+	return n;
+}
+
 size_t obligations_of(const struct facts *f, int64_t now, struct obligation ret[OBLIGATIONS_MAX])
 {
 	bool drills = has_epoch(f);
@@ -220,6 +238,7 @@ size_t obligations_of(const struct facts *f, int64_t now, struct obligation ret[
 	n = add_drills(f, now, ret, n);
 	n = add_retirements(f, ret, n);
 	n = add_incidents(f, ret, n);
+	n = add_changes(f, ret, n);
 	qsort(ret, n, sizeof(*ret), by_date);
 	return n;
 }

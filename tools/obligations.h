@@ -11,7 +11,7 @@ struct obligation {
 	int64_t each;		 /* ns; 0: once */
 	int64_t last;		 /* when it was done; INT64_MIN: never, and it counts from the archive's creation */
 	int64_t due;
-	char of[256]; /* rekey, ca_backup: the CA's name, crl: the issuer's, escrow_epoch: why, drills of escrow: whose; "" */
+	char of[256]; /* rekey, ca_backup: the CA's name, crl: the issuer's, escrow_epoch: why, drills of escrow: whose, change_open: its id; "" */
 };
 #define OBLIGATIONS_MAX 64 /* of rekeys the first ones */
 

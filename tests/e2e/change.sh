@@ -90,7 +90,20 @@ refused step approve bob "$B"
 accepted approve bob "$D"
 same "states" "checked:False declined:False approved:True" "$(state)"
 same "a batch" "batch" "$(coffer change list "$STORE" --json "${OPEN[@]}" | jsonl 'j[1]["kind"]')"
+
+say "the policy's span and signers say until when one is owed"
+owed() { { coffer due "$STORE" --json "${OPEN[@]}" "$@" || [ $? = 3 ]; } | json '[(o["of"][:16], o["overdue"]) for o in j if o["obligation"] == "change_open"]'; }
+policy() { printf '[archive]\nprofile = ours\nchanges = yes\nchange_open = 14d\nchange_signers = %s\n' "$1" > "$W/p.ini"
+    coffer policy apply "$STORE" "$W/p.ini" "${OPEN[@]}" > "$W/out" 2>&1 || fail "$(cat "$W/out")"; }
+same "without a span none is" "[]" "$(owed)"
+policy "requester approver"
+same "what is approved is to be done" "[('${D:0:16}', False)]" "$(owed)"
+same "and late in three weeks" "[('${D:0:16}', True)]" "$(owed --at "$(date -u -d '+21 days' +%F)")"
+accepted done dan "$D"
+same "done without a checker: nothing is owed" "[]" "$(owed)"
+policy "requester approver checker"
+same "a third has to check it" "[('${D:0:16}', False)]" "$(owed)"
 verify_intact
 second_reader --json > "$W/out" || fail "second reader: $(tail -n 3 "$W/out")"
-same "signatures it judged" "12 []" "$(json 'str(j["signatures"]) + " " + str(j["not_permitted"])' < "$W/out")"
+same "signatures it judged" "13 []" "$(json 'str(j["signatures"]) + " " + str(j["not_permitted"])' < "$W/out")"
 ok change
