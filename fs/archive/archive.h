@@ -385,6 +385,8 @@ int cof_archive_events_size(struct cof_archive *a, uint64_t *ret_size, int64_t *
 
 /* One for each shelf: ino, name, policy (text), bytes and files that it holds, quotas, created. */
 int cof_archive_shelves(struct cof_archive *a, cof_show_fn fn, void *user);
+/* Somebody asks for what: on record, where a shelf has read_events. To be called before the answer. */
+int cof_archive_queried(struct cof_archive *a, const struct cof_who *who, const char *what);
 /* The same two without a daemon: read-only, no lock, nothing written. */
 int cof_store_show_log(struct cof_io *io, const struct cof_opener_secret *secret, uint64_t from,
 		       cof_show_fn fn, void *user, uint64_t *ret_next, struct cof_diag *diag);

@@ -142,12 +142,29 @@ static int answer_follow(struct cof_control *c, int fd, const struct cof_control
 	return err;
 }
 
+/* What reads as an opened file does. */
+static int record_query(struct cof_control *c, int fd, const struct cof_control_request *r, struct cof_diag *diag)
+{
+	struct cof_who who;
+	int err;
+
+	if (r->verb != COF_VERB_LOG && r->verb != COF_VERB_EVENTS && r->verb != COF_VERB_BLAME && r->verb != COF_VERB_CERTIFICATES)
+		return 0;
+	if (!peer_of(fd, &who))
+		return -EACCES;
+	err = cof_archive_queried(c->p.archive, &who, cof_control_verb_name(r->verb));
+	return err ? cof_fail(diag, err, "that this was asked for could not be recorded: %s", strerror(-err)) : 0;
+}
+
 static int answer(struct cof_control *c, int fd, struct cof_control_request *r,
 		  struct cof_diag *diag)
 {
 	struct answer to = {c, fd};
 	struct cof_who who;
+	int err = record_query(c, fd, r, diag);
 
+	if (err)
+		return err;
 	switch (r->verb) {
 	case COF_VERB_STATUS:
 		return answer_status(c, fd);

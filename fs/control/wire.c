@@ -47,6 +47,11 @@ static const char *const verbs[] = {
 	[COF_VERB_COSIGN] = "cosign", [COF_VERB_VAULT_TOLD] = "vault-told", [COF_VERB_VAULT_RECORD] = "vault-record", [COF_VERB_NOTE] = "note",
 };
 
+const char *cof_control_verb_name(enum cof_control_verb verb)
+{
+	return (unsigned)verb < COF_COUNT(verbs) && verbs[verb] ? verbs[verb] : "unknown";
+}
+
 /* A number that may be missing: *ret stays as it is then. */
 static int number(const struct cof_json *o, const char *key, int64_t min, int64_t max, int64_t *ret,
 		  struct cof_diag *diag)

@@ -50,6 +50,7 @@ void cof_control_request_done(struct cof_control_request *r);
 
 /* One line, without its newline. -EUCLEAN: no JSON object · -EOPNOTSUPP: no such verb · -EINVAL: an
  * argument is missing or impossible; diag has the sentence for the client. */
+const char *cof_control_verb_name(enum cof_control_verb verb); /* "log", …; static */
 int cof_control_parse(const char *line, size_t n, struct cof_control_request *ret,
 		      struct cof_diag *diag);
 

@@ -117,6 +117,7 @@ static const struct cof_event_type types[] = {
     {"source-tested", NULL, S, "info", false, "a source of events was tried with its sample lines"},
     {"source-lost", "A.17.1", F, "err", true, "lines of another program's log are gone that nobody read"},
     {"read", NULL, S, "info", false, "a file was opened for reading"},
+    {"queried", NULL, S, "info", false, "the log, events or certificates were asked for"},
     {"backup", "A.14.11", S, "notice", false, "a copy was made"},
     {"restore", "A.14.12", S, "notice", true, "a copy was restored"},
 };

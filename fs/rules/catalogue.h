@@ -91,6 +91,7 @@ bool cof_event_type_valid(const char *name);
 #define COF_EV_RESTORE "restore"		   /* A.14.12 */
 #define COF_EV_SELF_CHECK "self-check"		   /* A.17.2 where it found something */
 #define COF_EV_READ "read"
+#define COF_EV_QUERIED "queried"
 #define COF_EV_SILENCE "silence"
 #define COF_EV_SILENCE_ENDED "silence-ended"
 #define COF_EV_GAP "gap"

@@ -50,6 +50,7 @@ say "every opening for reading, where the shelf says so: who, which file"
 echo secret > "$MNT/keys/k"
 cat "$MNT/keys/k" > /dev/null
 same "not asked for" 0 "$(coffer events "$STORE" --type read | wc -l)"
+same "nor queries" 0 "$(coffer events "$STORE" --type queried | wc -l)"
 coffer shelf set "$STORE" keys --read-events yes > /dev/null
 chmod 444 "$MNT/keys/k"
 for i in 1 2 3; do cat "$MNT/keys/k" > /dev/null; done
@@ -57,6 +58,10 @@ expect_fail "" sh -c ': < "$1"' sh "$MNT/keys/none"
 echo more > "$MNT/keys/l"
 same "readings" "open keys/k cat success 3" "$(coffer events "$STORE" --json --type read | jsonl '" ".join([j[0]["operation"],
     j[0]["path"], j[0]["actor"]["command"], j[0]["outcome"], str(len(j))])')"
+coffer log "$STORE" > /dev/null
+coffer blame "$MNT/keys/k" > /dev/null
+same "queries: who, of what" "['blame coffer success', 'events coffer success', 'log coffer success']" "$(coffer events "$STORE" --json --type queried |
+    jsonl 'sorted({" ".join([e["operation"], e["actor"]["command"], e["outcome"]]) for e in j})')"
 same "by path" 3 "$(coffer events "$STORE" --path keys/k --type read --actor cat | wc -l)"
 
 say "the same as a file: grows, is nobody else's, and changes by no hand"
@@ -97,7 +102,14 @@ say "gaps: unmounted now, and killed; beside a daemon and without a key"
 expect_code 10 coffer gaps "$STORE" --json --key-file "$KEY"
 same "goes on" "unmounted -" "$(tail -n 1 "$W/out" | json 'j["kind"] + " " + j.get("to", "-")')"
 mount_archive heartbeat=1
-beat() { coffer log "$STORE" | grep -q heartbeat; }
+frames() { coffer status "$STORE" --json | json 'j["frames"]'; } # not the log: asking for that is on record here, and no silence
+before=$(frames)
+beat() {
+    [ "$(frames)" -gt "$before" ] || return 1
+    coffer log "$STORE" | grep -q heartbeat && return
+    before=$(frames)
+    return 1
+}
 await 20 "a heartbeat" beat
 kill_daemon
 umount -l "$MNT"
