@@ -97,7 +97,7 @@ static int take_event(void *user, struct cof_json *e)
 {
 	const char *type = cof_json_str(e, "event");
 	struct facts *f = user;
-	int64_t sequence = 0;
+	int64_t sequence = 0, bytes = 0;
 	struct done *d;
 	int r = 0;
 
@@ -114,6 +114,8 @@ static int take_event(void *user, struct cof_json *e)
 	if (type && !strcmp(type, "vault-drill")) {
 		(void)cof_json_int(e, "took_ns", &f->restore_took);
 		(void)cof_json_int(e, "promised_ns", &f->restore_promised);
+		if (cof_json_int(e, "bytes", &bytes) == 0 && bytes > 0)
+			f->restore_bytes = (uint64_t)bytes;
 	}
 	if (type && (!strcmp(type, "vault-retiring") || !strcmp(type, "vault-retired")))
 		r = take_retirement(f, e, strcmp(type, "vault-retired") != 0);

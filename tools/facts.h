@@ -47,6 +47,7 @@ struct facts {
 	struct facts_shelf *shelves;
 	size_t n_shelves;
 	uint64_t frames, events;
+	uint64_t restore_bytes; /* of the last restore drill that went well */
 	int64_t restore_took, restore_promised; /* ns, of the last restore drill; 0: none, or no time was promised */
 	struct retirement *retirements;
 	size_t n_retirements;

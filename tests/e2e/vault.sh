@@ -266,6 +266,17 @@ ok "a vault is left: an open item until it signed that it destroyed what it had"
 expect_fail "no copy of archive" coffer restore "dir:$W/other" "$W/new" --archive "$ID"
 rm -rf "$W/new"
 LOGKEY=$(coffer status "$STORE" --json | json 'j["vkey"]')
+mount_archive
+coffer runbook "$STORE" > "$W/runbook" || fail "runbook"
+grep -q "The last drill that went well brought" "$W/runbook" || fail "the runbook does not estimate by the drill: $(cat "$W/runbook")"
+umount_archive
+coffer sync "$STORE" > /dev/null || true
+coffer handover give "$STORE" --to "the successor" > "$W/handover"
+sed -n '/^   coffer restore .$/,/^$/p' "$W/runbook" > "$W/steps"
+sed -i "s,$STORE ,$W/by-runbook ," "$W/steps"
+bash -e "$W/steps" > "$W/out" 2>&1 || { cat "$W/steps" "$W/out"; fail "the runbook's own command"; }
+grep -q "Freshness is proven" "$W/out" || fail "by the runbook: $(cat "$W/out")"
+coffer verify "$W/by-runbook" > /dev/null || fail "what the runbook's command brought"
 rm -rf "$STORE" "$KEY"
 expect_fail "another key" coffer restore "dir:$W/b" "$W/new" --archive "$ID" --log-vkey "$(sed -n 's/^vkey = //p' "$W/foreign/archive.conf")"
 rm -rf "$W/new"
@@ -276,6 +287,26 @@ expect_fail "" coffer restore "dir:$W/other" "$STORE" --archive "$ID"
 coffer recover "$STORE" --identity "$W/officer" --new-key-file "$KEY" > "$W/out" 2>&1 || { cat "$W/out"; fail "recover"; }
 mount_archive
 same "the file that came back" "$digest" "$(sha256sum < "$MNT/audit/data")"
+umount_archive
+expect_code 3 coffer handover take "$STORE" "$W/handover"
+grep -q "^done  new keys" "$W/out" && grep -q "^OPEN  new people" "$W/out" && grep -q "^OPEN  a new recovery envelope" "$W/out" || fail "handover: $(cat "$W/out")"
+sed 's/^size [0-9]*/size 7/' "$W/handover" > "$W/h2"
+expect_fail "not what its signed head says" coffer handover take "$STORE" "$W/h2"
+sed 's/^archive ..../archive 0000/' "$W/handover" > "$W/h3"
+expect_fail "not this one" coffer handover take "$STORE" "$W/h3"
+expect_fail "it is not complete" coffer handover take "$W/r1" "$W/handover"
+age-keygen -o "$W/officer2" 2> /dev/null
+coffer seal recovery-renew "$STORE" --key-file "$KEY" --recovery "$(age-keygen -y "$W/officer2")" > "$W/out" 2>&1 || { cat "$W/out"; fail "recovery-renew"; }
+mount_archive
+ssh-keygen -q -t ed25519 -N '' -f "$W/alice"; ssh-keygen -q -t ed25519 -N '' -f "$W/bob"
+printf 'alice %s roles=officer\nbob %s roles=officer\n' "$(cut -d' ' -f1,2 "$W/alice.pub")" "$(cut -d' ' -f1,2 "$W/bob.pub")" > "$W/people"
+mkdir "$W/requests"
+coffer people set "$STORE" "$W/people" -o "$W/requests" > /dev/null
+R=$(echo "$W"/requests/*.request)
+for n in alice bob; do ssh-keygen -q -Y sign -n coffer-people -f "$W/$n" < "$R" > "$R.$n" 2> /dev/null; done
+coffer people accept "$STORE" "$R" "$R.alice" "$R.bob" > /dev/null
+coffer handover take "$STORE" "$W/handover" > "$W/out" 2>&1 || fail "handover, complete: $(cat "$W/out")"
+coffer events "$STORE" --type vault-handed-over --json | jsonl '"coffer-handover/1" in j[-1]["document"] or sys.exit(str(j))' > /dev/null
 tail -n 1 "$MNT/audit/log" | grep -q "a last line" || fail "the last line is not there"
 echo "after the fire" >> "$MNT/audit/log"
 umount_archive

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* coffer runbook: what somebody who has never seen this host needs to bring the archive back, on paper. */
+#include "tools/coffer.h"
+#include "tools/facts.h"
+#include "tools/output.h"
+#include "tools/recovery.h"
+#include "tools/vaults.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#define SECURE_BYTES (4u << 20)
+#define SLOW (12500000.0)  /* bytes a second: 100 Mbit/s */
+#define FAST (125000000.0) /* 1 Gbit/s */
+
+static const struct tool_option options[] = {{0}};
+
+static uint64_t number(const struct cof_json *o, const char *key)
+{
+	int64_t n = 0;
+
+	return cof_json_int(o, key, &n) == 0 && n > 0 ? (uint64_t)n : 0;
+}
+
+static const char *text_of(const struct cof_json *o, const char *key)
+{
+	const char *text = cof_json_str(o, key);
+
+	return text ? text : "";
+}
+
+/* ---- what must be in the safe ---- */
+
+static void say_safe(const struct facts *f, const struct cof_json *vaults)
+{
+	const struct cof_json *openers = cof_json_get(f->status, "openers");
+	char said[RECOVERY_SAID];
+
+	recovery_said(cof_json_get(f->status, "recovery"), said);
+	printf("IN THE SAFE, AND NOT ON THIS HOST\n\n"
+	       "[ ] this paper, printed again when vaults, openers or custodians change\n"
+	       "[ ] the archive's id     %s\n"
+	       "[ ] the archive's key    %s\n",
+	       text_of(f->status, "archive_id"), text_of(f->status, "vkey"));
+	printf("[ ] what opens the recovery envelope: %s\n"
+	       "[ ] a copy of seal/recovery.age (each vault has one too)\n"
+	       "[ ] the auditor's secret: it alone tells whether the seal of every frame holds\n",
+	       said);
+	for (size_t i = 0; i < cof_json_count(vaults); i++) {
+		const struct cof_json *v = cof_json_at(vaults, i);
+		cof_autofree char *url = escaped(text_of(v, "url"));
+
+		printf("[ ] vault %-12s %s\n    its key            %s\n", text_of(v, "vault"), url ? url : "?", text_of(v, "vkey"));
+		printf("    and what lets you in there: an SSH key, or whom to call: ........................\n");
+	}
+	if (!cof_json_count(vaults))
+		printf("THERE IS NO VAULT: if this host burns, all is lost (coffer vault add)\n");
+	printf("[ ] this version of Coffer, or its source: " COF_VERSION "\n\n"
+	       "What opens the archive on this host, and is of no use elsewhere or after a recovery:\n");
+	for (size_t i = 0; i < cof_json_count(openers); i++) {
+		const char *name = cof_json_value_str(cof_json_at(openers, i));
+
+		printf("    %s\n", name ? name : "?");
+	}
+	puts("");
+}
+
+/* ---- the steps ---- */
+
+static void say_steps(const struct facts *f, const struct cof_json *vaults)
+{
+	cof_autofree char *store = shell_word(f->store.path);
+	const char *id = text_of(f->status, "archive_id"), *path = store ? store : "STORE";
+	size_t copies = 0;
+
+	printf("BRINGING IT BACK, ON A HOST THAT HAS NOTHING\n\n"
+	       "1. Install Coffer. Nothing of the old host is needed.\n"
+	       "2. Fetch the log. Each vault gives what the others lost; cut off, the same command goes on:\n\n"
+	       "   coffer restore \\\n");
+	for (size_t i = 0; i < cof_json_count(vaults); i++) {
+		const struct cof_json *v = cof_json_at(vaults, i);
+		cof_autofree char *url = shell_word(text_of(v, "url"));
+
+		if (!strncmp(text_of(v, "url"), "http", 4) || cof_json_str(v, "retiring"))
+			continue;
+		printf("       %s --vkey %s \\\n", url ? url : "URL", text_of(v, "vkey"));
+		copies++;
+	}
+	if (!copies)
+		printf("       URL-OF-A-VAULT \\\n");
+	printf("       %s --archive %s \\\n       --log-vkey %s\n\n", path, id, text_of(f->status, "vkey"));
+	printf("   It says whether what came is the newest: with one vault alone that is not proven (--head FILE).\n"
+	       "   FORK or NOT THE NEWEST: stop, write nothing, ask whoever runs the other vaults.\n"
+	       "3. What is needed first can be had now, before anything else goes on:\n\n"
+	       "   coffer restore ... --to /srv/out --identity FILE%s%s\n\n",
+	       *f->policy.restore_first ? "     # the policy has first: " : "", f->policy.restore_first);
+	printf("4. New keys for the archive. The old openers are dead then:\n\n"
+	       "   coffer recover %s --identity FILE --new-key-file FILE     # or --shares, or --seal tpm2\n\n"
+	       "5. Look at all of it, and mount it:\n\n"
+	       "   coffer verify %s --auditor-secret FILE\n"
+	       "   mount -t coffer %s /mnt\n\n"
+	       "6. Behind every recovery: coffer seal recovery-renew %s, since the envelope has been opened; then\n"
+	       "   coffer vault add and coffer sync, so that there are copies again.\n\n",
+	       path, path, path, path);
+}
+
+/* ---- how long ---- */
+
+static void say_at(double bytes, double rate, const char *what)
+{
+	char span[32];
+
+	cof_duration_text((int64_t)(bytes / rate * (double)COF_NSEC) + COF_NSEC, span);
+	printf("   %-46s %s\n", what, span);
+}
+
+static void say_time(const struct facts *f)
+{
+	double bytes = (double)number(f->status, "bytes");
+	char size[32], took[32], promised[32];
+
+	cof_size_text((uint64_t)bytes, size);
+	printf("HOW LONG IT TAKES: %" PRIu64 " frames, %s of log\n\n", number(f->status, "frames"), size);
+	if (f->restore_took && f->restore_bytes) {
+		cof_duration_text(f->restore_took, took);
+		cof_size_text(f->restore_bytes, size);
+		printf("   The last drill that went well brought %s back and compared it in %s.\n", size, took);
+		say_at(bytes, (double)f->restore_bytes * (double)COF_NSEC / (double)f->restore_took, "At that rate all of it takes");
+	} else {
+		printf("   No restore was tried yet (coffer restore --drill), so this is arithmetic and no measurement:\n");
+		say_at(bytes, SLOW, "over a line of 100 Mbit/s");
+		say_at(bytes, FAST, "over a line of 1 Gbit/s");
+	}
+	if (f->policy.restore_time) {
+		cof_duration_text(f->policy.restore_time, promised);
+		printf("   The policy promises %s.\n", promised);
+	}
+	puts("");
+}
+
+/* ---- the verb ---- */
+
+static int add_vkey(void *user, struct vault_entry *e)
+{
+	struct cof_json *o = cof_json_object();
+	char vkey[COF_VKEY_MAX];
+
+	cof_vkey_text(&e->vkey, vkey);
+	cof_json_set_str(o, "vault", e->name);
+	cof_json_set_str(o, "url", e->url);
+	cof_json_set_str(o, "vkey", vkey);
+	if (*e->retiring)
+		cof_json_set_str(o, "retiring", e->retiring);
+	cof_json_append(user, o);
+	return 0;
+}
+
+static int tell(struct facts *f, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *vaults = cof_json_array();
+	cof_autofree char *origin = escaped(text_of(f->status, "origin"));
+	char now[32];
+	int r = vault_entries(&f->store, add_vkey, vaults, diag);
+
+	if (r < 0)
+		return r;
+	recovery_tell_shares(f->store.io, cof_json_get(f->status, "recovery"));
+	cof_time_text(cof_now(CLOCK_REALTIME), now);
+	printf("RUNBOOK of the archive %s\nas of %s, at frame %" PRIu64 "; its store was %s\n\n", origin ? origin : "?", now,
+	       number(f->status, "frames"), f->store.path);
+	say_safe(f, vaults);
+	say_steps(f, vaults);
+	say_time(f);
+	printf("Tried by ........................  on ..............  signature ........................\n");
+	return 0;
+}
+
+static int take_option(void *user, int option)
+{
+	return opener_take(user, option);
+}
+
+static int run(const struct verb *self, int argc, char **argv)
+{
+	struct opener_args opener = OPENER_ARGS_INIT;
+	struct facts f = {.mounted = false};
+	struct cof_diag diag = {""};
+	int r, code = options_take(self, argc, argv, take_option, &opener, 1);
+
+	if (code >= 0)
+		return code;
+	if (*opener_conflict(&opener))
+		return misuse("%s", opener_conflict(&opener));
+	r = cof_crypto_init(SECURE_BYTES, &diag);
+	if (r == 0)
+		r = facts_gather(argv[optind], &opener, &f, &diag);
+	if (r == 0)
+		r = tell(&f, &diag);
+	facts_done(&f);
+	return r < 0 ? failure(&diag) : EXIT_OK;
+}
+
+const struct verb verb_runbook = {
+    .name = "runbook",
+    .args = "STORE",
+    .summary = "on paper: what is in the safe, how it comes back",
+    .text = "Prints what somebody needs who has to bring the archive back without this host: what must lie in the safe (ids, keys, "
+	    "vaults, what opens the recovery envelope), the steps with their commands, and how long it takes, by the last drill that "
+	    "went well (coffer restore --drill) or else by arithmetic, which is said. No secret is in it. A mounted archive is asked "
+	    "through its daemon (root only); one that is not mounted is read with its key.\n"
+	    "\n"
+	    "  coffer runbook /srv/ledger | lpr\n"
+	    "\n"
+	    "Exit code: 0 printed, 1 failed, 2 wrong usage.",
+    .options = options,
+    .more = opener_options,
+    .run = run,
+    .takes_files = true,
+};
