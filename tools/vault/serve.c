@@ -19,6 +19,7 @@ struct serving {
 	struct vault_hello hello;
 	struct cof_io *io;
 	char id[33];
+	bool empty; /* nothing of the archive is kept: its directory goes */
 };
 
 static void tell(const struct serving *s, const char *what)
@@ -219,6 +220,37 @@ static int same_conf(struct serving *s)
 	return 0;
 }
 
+struct emptying {
+	struct cof_io *io;
+	const char *dir;
+};
+
+static int unlink_one(void *user, const char *name)
+{
+	const struct emptying *e = user;
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/%s", e->dir, name);
+	return cof_io_unlink(e->io, path);
+}
+
+/* Whoever only asked which vault this is leaves no copy behind. The copy's lock held; what another session makes meanwhile
+ * keeps the directory. */
+static void forget_empty(struct serving *s, const struct vault_copy *c)
+{
+	struct emptying e = {s->io, "tile"};
+	struct vault_copy_state state;
+
+	vault_copy_state(c, &state);
+	if (state.head.size || state.size || state.address || cof_io_exists(s->io, "checkpoint") != 0)
+		return;
+	(void)cof_io_unlink(s->io, "archive.conf");
+	(void)cof_io_list(s->io, e.dir, unlink_one, &e);
+	(void)cof_io_rmdir(s->io, "tile");
+	(void)cof_io_rmdir(s->io, "log");
+	s->empty = true;
+}
+
 static int take(struct serving *s)
 {
 	cof_autobuf struct cof_buf about = {0};
@@ -246,6 +278,8 @@ static int take(struct serving *s)
 	} else {
 		t.about = (const char *)about.data;
 		r = vault_take_log(s->w, c, &t, s->diag);
+		if (r < 0)
+			forget_empty(s, c);
 	}
 	vault_copy_free(c);
 	cof_io_unlock(s->io);
@@ -349,6 +383,14 @@ int vault_serve(const struct vault_place *v, struct vault_wire *w, const struct 
 	if (r < 0)
 		return say_no(&s, r == -ENOENT ? VAULT_R_UNKNOWN : VAULT_R_FAILED, r);
 	r = s.hello.role == VAULT_SENDS ? take(&s) : s.hello.role == VAULT_MENDS ? mend(&s) : give(&s);
+	if (s.empty && cof_io_exists(s.io, "archive.conf") == 0)
+		(void)cof_io_unlink(s.io, "lock"); /* the directory is locked too by whoever has it */
 	cof_io_free(s.io);
+	if (s.empty) {
+		char path[48];
+
+		snprintf(path, sizeof(path), "archives/%s", s.id);
+		(void)cof_io_rmdir(v->io, path);
+	}
 	return r;
 }
