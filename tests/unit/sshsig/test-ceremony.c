@@ -321,7 +321,7 @@ START_TEST(order)
 	NOT(COF_CER_FAILED, word("reason", "stopped"));
 	o = hexed("document", 4);
 	cof_json_set_str(o, "epoch_key", "0505050505050505050505050505050505050505050505050505050505050505");
-	NOT(COF_CER_MADE, cof_json_ref(o)); /* not begun */
+	NOT(COF_CER_MADE, o); /* not begun */
 	add(&c, COF_CER_BEGUN, number("attempt", 1), &text);
 	NOT(COF_CER_DELIVERED, hexed("output", 1));
 	NOT(COF_CER_FAILED, word("reason", "because alice said abandon abandon academic"));
