@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""docs/compliance.md says what is: each command it names exists, each test too, and its rows are those of the report.
+"""docs/compliance.md says what is: each command it names exists and is run by a test of its row, each test exists, and its rows are those of the report.
 
     compliance_page.py COFFER SOURCE ROOT
 """
@@ -14,6 +14,18 @@ wrong = []
 verbs = set(re.findall(r"^  coffer ([a-z-]+) ", subprocess.run([coffer, "help"], capture_output=True, text=True).stdout, re.M))
 if not {"verify", "log", "compliance"} <= verbs:
     wrong.append(f"coffer help could not be read: {sorted(verbs)}")
+
+
+
+def text_of(path):
+    """All of a test: a file, or a folder of them."""
+    names = [os.path.join(d, f) for d, _, files in os.walk(path) for f in files] if os.path.isdir(path) else [path]
+    out = []
+    for one in names:
+        with open(one, encoding="utf-8", errors="replace") as file:
+            out.append(file.read())
+    return "\n".join(out)
+
 
 rows = {}
 with open(os.path.join(root, "docs/compliance.md"), encoding="utf-8") as f:
@@ -32,6 +44,11 @@ for name, (_, rule, does, command, test) in rows.items():
     for path in tests_named:
         if not os.path.exists(os.path.join(root, path)):
             wrong.append(f"{name}: there is no {path}")
+    # A command that is named is run by one of the tests beside it.
+    shown = "\n".join(text_of(os.path.join(root, path)) for path in tests_named if os.path.exists(os.path.join(root, path)))
+    for verb in verbs_named:
+        if not re.search(rf"\bcoffer {verb}\b", shown):
+            wrong.append(f"{name}: none of its tests runs coffer {verb}")
     if "not built yet" not in does and not (verbs_named and tests_named):
         wrong.append(f"{name}: neither a command and a test nor 'not built yet'")
     if bool(verbs_named) != bool(tests_named):

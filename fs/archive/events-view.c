@@ -141,7 +141,8 @@ static void set_meaning(const struct cof_json *entry, const char *type, struct c
 	const char *catalogue = cof_json_str(entry, "catalogue"), *outcome = cof_json_str(entry, "outcome");
 	const char *severity = cof_json_str(entry, "severity"), *source = cof_json_str(entry, "source");
 
-	if (!catalogue && !outcome && t) /* it has none, or it is of before there were these fields */
+	/* An EVENT frame has none, or is of before there were these fields; other types of frames never say it. */
+	if (!catalogue && t && (!outcome || strcmp(cof_json_str(entry, "type"), "event") != 0))
 		catalogue = t->catalogue;
 	if (!strcmp(type, "requested") && is_about_roles(entry))
 		catalogue = "A.2.1";
