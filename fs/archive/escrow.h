@@ -93,6 +93,9 @@ int cof_escrow_fit(struct cof_archive *a, struct cof_buf *public_part, const str
 int cof_escrow_fit_drill(struct cof_archive *a, const struct cof_escrow_facts *want, struct cof_buf *public_part,
 			 const struct cof_buf *private_part, bool with_file, struct cof_diag *diag);
 
+/* escrow-watch.c: a tick of the keeper, outside the gate; now: boot time. */
+void cof_escrow_watch(struct cof_archive *a, int64_t now);
+
 /* ---- escrow-verbs.c: called by cof_archive_people ---- */
 
 bool cof_escrow_verb(const char *verb);

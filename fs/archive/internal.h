@@ -662,6 +662,10 @@ struct cof_archive {
 		int64_t at, ticked;	/* boot time of that; of the tick before */
 		bool all_shelves;	/* are in the table */
 	} beat; /* keeper only */
+	struct {
+		int64_t next, told; /* boot time: when its records are read again; when it was told; keeper only */
+		int64_t span;	    /* by which it reads them */
+	} escrow;
 	int64_t flushed_at; /* keeper only, as the next one */
 	int feed_error;
 	atomic_int alarmed_read;

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "fs/archive/escrow.h"
 #include "fs/archive/incident.h"
 #include "fs/archive/internal.h"
 
@@ -94,6 +95,8 @@ void cof_archive_tick(struct cof_archive *a)
 	cof_cosign_pending(a);
 	if (a->log)
 		cof_incident_tick(a);
+	if (a->log && !atomic_load(&a->failed))
+		cof_escrow_watch(a, now);
 	if (a->holds.before && cof_holds_resume(a) == 0)
 		a->holds.before = 0;
 	if (a->p.no_threads && a->log)

@@ -57,6 +57,7 @@ static const struct cof_event_type types[] = {
     {"opener-events", NULL, A, "warning", true, "what happened to openers, counted together"},
     /* escrow: records of it, and what was refused */
     {"escrow-refused", NULL, F, "warning", true, "a key was not taken in, or not recovered"},
+    {"escrow-overdue", NULL, F, "alert", true, "a drill of escrow, or a new epoch, is overdue"},
     {"escrow-scheme", NULL, S, "notice", false, "who holds shares of escrow was written down"},
     {"escrow-epoch", NULL, A, "notice", false, "an epoch of escrow was begun"},
     {"escrow-epoch-valid", "A.3.1", S, "notice", false, "an epoch of escrow is in force"},

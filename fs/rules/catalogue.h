@@ -73,6 +73,7 @@ bool cof_event_type_valid(const char *name);
 #define COF_EV_REQUESTED "requested"
 #define COF_EV_APPROVED "approved"
 #define COF_EV_DECLINED "declined"		   /* a person refused a request */
+#define COF_EV_ESCROW_OVERDUE "escrow-overdue"     /* a drill, or a new epoch after a recovery */
 #define COF_EV_ESCROW_REFUSED "escrow-refused"     /* a key that was not taken in, or a recovery */
 #define COF_EV_REQUEST_REFUSED "request-refused"   /* Coffer did: not permitted */
 #define COF_EV_REQUEST_DONE "request-done"

@@ -139,6 +139,8 @@ began=$SECONDS
 later() { [ $((SECONDS - began)) -ge 2 ]; }
 await 5 "the nonce to be too old" later
 expect_fail "stale: it answers the nonce of" answer bob "$(prove bob "$B")"
+alarmed() { coffer events "$STORE" --type escrow-overdue --json | grep -q "$1"; }
+await 10 "the daemon's alarm" alarmed "epoch 1: bob is to show the share"
 ok "drills of shares"
 
 say "a full drill: a canary, recovered here and elsewhere; timed against the promise"
