@@ -103,7 +103,7 @@ static int choose(struct drill *d, struct cof_diag *diag)
 
 static int drill(struct drill *d, struct cof_diag *diag)
 {
-	int r = escrow_ledger_load(&d->shelf, false, &d->ledger, diag);
+	int r = escrow_ledger_load_few(&d->shelf, &d->ledger, diag);
 
 	if (r == 0)
 		r = escrow_policy(&d->shelf, &d->policy, diag);

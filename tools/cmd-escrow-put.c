@@ -3,6 +3,7 @@
 #include "tools/coffer.h"
 #include "tools/escrow-ledger.h"
 #include "tools/escrow-take.h"
+#include "tools/escrow-things.h"
 #include "tools/output.h"
 #include "tools/tpm-road.h"
 
@@ -31,17 +32,33 @@ struct putting {
 	bool rehearsal;
 };
 
+/* What a module wrapped is opaque here: by which one is in the inventory, or nobody knows where it can be unwrapped. */
+static int find_token(struct putting *p, const struct ledger *l, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *detail = NULL;
+
+	if (!p->take.wrapped || !p->take.in.token)
+		return 0;
+	if (!escrow_thing(l, "token", p->take.in.token, &detail))
+		return cof_fail(diag, -ENOENT, "no token %.64s is in the inventory: coffer escrow token comes first", p->take.in.token);
+	if (strcmp(ledger_text(detail, "state"), ESCROW_TOKEN_USED) != 0)
+		return cof_fail(diag, -EPERM, "the token %.64s is %.32s by the inventory", p->take.in.token, ledger_text(detail, "state"));
+	return 0;
+}
+
 /* The document of the epoch in force, as it lies on the shelf: its proofs are checked once more. */
 static int load_epoch(struct putting *p, struct cof_diag *diag)
 {
 	struct ledger_epoch *e;
 	struct ledger l = {0};
-	int r = escrow_ledger_load(&p->shelf, false, &l, diag);
+	int r = escrow_ledger_load_few(&p->shelf, &l, diag);
 
 	e = escrow_ledger_current(&l, p->rehearsal);
 	if (r == 0 && !e)
 		r = cof_fail(diag, -EPERM, "no epoch%s is in force on the shelf %s: coffer escrow epoch, accept, and the approvals come first",
 			     p->rehearsal ? " of a rehearsal" : "", p->shelf.name);
+	if (r == 0)
+		r = find_token(p, &l, diag);
 	if (r == 0)
 		r = escrow_ledger_document_of(&p->shelf, e, &p->epoch, diag);
 	if (r == 0 && (!cof_epoch_valid(&p->epoch) || p->epoch.rehearsal != p->rehearsal))

@@ -97,7 +97,7 @@ static int init(struct setting *s, struct cof_diag *diag)
 	if (r == 0)
 		r = people_ask_one(&s->shelf.ask, "escrow-init", args, &made, diag);
 	if (r == 0)
-		r = escrow_ledger_load(&s->shelf, false, &l, diag);
+		r = escrow_ledger_load_few(&s->shelf, &l, diag);
 	if (r == 0 && l.scheme)
 		r = cof_fail(diag, -EEXIST, "%s has a scheme already: another one comes with its epoch (coffer escrow accept --new-scheme)", s->shelf.name);
 	escrow_ledger_done(&l);
@@ -261,7 +261,7 @@ static int accept_epoch(struct setting *s, const char *path, struct cof_diag *di
 	r = cof_age_recipient_parse(e.recipient, strlen(e.recipient), recipient);
 	cof_hex(recipient, sizeof(recipient), epoch_key);
 	if (r == 0)
-		r = escrow_ledger_load(&s->shelf, false, &l, diag);
+		r = escrow_ledger_load_few(&s->shelf, &l, diag);
 	if (r == 0)
 		r = fits(s, &l, &e, epoch_key, diag);
 	escrow_ledger_done(&l);

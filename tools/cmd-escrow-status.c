@@ -6,6 +6,7 @@
 #include "tools/coffer.h"
 #include "tools/escrow-drills.h"
 #include "tools/escrow-due.h"
+#include "tools/escrow-things.h"
 #include "tools/escrow-ledger.h"
 #include "tools/output.h"
 
@@ -244,33 +245,64 @@ static void say_key(const struct cof_json *o)
 	       (int)ledger_number(o, "files"), plural((uint64_t)ledger_number(o, "files")), cof_json_bool(o, "revoked") ? "; revoked" : "");
 }
 
-/* Modules that keys were wrapped by, each once, and those written down. */
-static void tell_tokens(const struct telling *t, struct cof_json *list)
+/* Modules that are written down, and those of before that keys name. */
+static int tell_tokens(const struct telling *t, struct cof_json *list)
 {
-	for (size_t i = 0; i < t->ledger.n_records; i++) {
-		const struct cof_json *o = t->ledger.record[i];
-		cof_autojson struct cof_json *detail = NULL;
-		const char *text = ledger_text(o, "detail"), *name = !strcmp(ledger_text(o, "what"), "token") ? ledger_text(o, "name") : NULL;
-		struct cof_json *one;
-		bool known = false;
+	int r = escrow_things(&t->ledger, "token", list);
 
-		if (!strcmp(ledger_text(o, "what"), "key") && cof_json_bool(o, "wrapped") && cof_json_parse(text, strlen(text), &detail) == 0)
+	for (size_t i = 0; r == 0 && i < t->ledger.n_keys; i++) {
+		const struct cof_json *o = t->ledger.key[i].o;
+		cof_autojson struct cof_json *detail = NULL;
+		const char *text = ledger_text(o, "detail"), *name = NULL;
+		struct cof_json *one;
+
+		if (cof_json_bool(o, "wrapped") && cof_json_parse(text, strlen(text), &detail) == 0)
 			name = cof_json_str(detail, "token");
 		for (size_t k = 0; name && k < cof_json_count(list); k++)
-			known |= !strcmp(ledger_text(cof_json_at(list, k), "token"), name);
-		if (!name || known)
+			if (!strcmp(ledger_text(cof_json_at(list, k), "name"), name))
+				name = NULL;
+		if (!name)
 			continue;
 		one = cof_json_object();
 		cof_json_set_str(one, "kind", "token");
-		cof_json_set_str(one, "token", name);
+		cof_json_set_str(one, "name", name);
 		cof_json_set_str(one, "since", ledger_text(o, "time"));
+		cof_json_set_str(one, "state", "not written down");
 		cof_json_append(list, one);
+	}
+	return r;
+}
+
+static void say_things(const struct cof_json *list)
+{
+	static const struct {
+		const char *key, *before;
+	} all[] = {{"model", ""}, {"serial", "serial "}, {"level", "level "}, {"type", ""}, {"place", "place "}, {"fire_rating", "fire rating "},
+		   {"custodian", "share of "}, {"by", "by "}, {"reason", ""}};
+
+	for (size_t i = 0; i < cof_json_count(list); i++) {
+		const struct cof_json *o = cof_json_at(list, i);
+		cof_autofree char *name = escaped(ledger_text(o, "name"));
+
+		printf("%s %s, %s since %.10s", ledger_text(o, "kind"), name ? name : "?",
+		       *ledger_text(o, "state") ? ledger_text(o, "state") : ledger_text(o, "move"), ledger_text(o, "since"));
+		for (size_t k = 0; k < COF_COUNT(all); k++) {
+			cof_autofree char *value = escaped(ledger_text(o, all[k].key));
+
+			if (value && *value)
+				printf(", %s%s", all[k].before, value);
+		}
+		if (cof_json_get(o, "keys"))
+			printf("; wrapped %d key%s that %s kept", (int)ledger_number(o, "keys"), plural((uint64_t)ledger_number(o, "keys")),
+			       ledger_number(o, "keys") == 1 ? "is" : "are");
+		printf("\n");
 	}
 }
 
-static int inventory(struct telling *t, struct cof_diag *diag COF_UNUSED)
+static int inventory(struct telling *t)
 {
-	struct cof_json *keys = cof_json_array(), *tokens = cof_json_array();
+	struct cof_json *keys = cof_json_array(), *tokens = cof_json_array(), *media = cof_json_array();
+	int r;
 
 	for (size_t i = 0; i < t->ledger.n_keys; i++) {
 		struct cof_json *o = cof_json_object();
@@ -280,15 +312,17 @@ static int inventory(struct telling *t, struct cof_diag *diag COF_UNUSED)
 			say_key(o);
 		cof_json_append(keys, o);
 	}
-	tell_tokens(t, tokens);
-	for (size_t i = 0; !t->json && i < cof_json_count(tokens); i++) {
-		cof_autofree char *name = escaped(ledger_text(cof_json_at(tokens, i), "token"));
-
-		printf("token %s, since %.10s\n", name ? name : "?", ledger_text(cof_json_at(tokens, i), "since"));
+	r = tell_tokens(t, tokens);
+	if (r == 0)
+		r = escrow_things(&t->ledger, "medium", media);
+	if (r == 0 && !t->json) {
+		say_things(tokens);
+		say_things(media);
 	}
 	cof_json_set(t->out, "keys", keys);
 	cof_json_set(t->out, "tokens", tokens);
-	return 0;
+	cof_json_set(t->out, "media", media);
+	return r;
 }
 
 /* ---- the verbs ---- */
@@ -315,7 +349,7 @@ static int run(const struct verb *self, int argc, char **argv)
 	if (r == 0)
 		r = judge_drills(&t);
 	if (r == 0)
-		r = lists ? inventory(&t, &diag) : status(&t, &diag);
+		r = lists ? inventory(&t) : status(&t, &diag);
 	if (r == 0 && t.json)
 		r = print_json(t.out, true);
 	cof_json_free(t.out);
@@ -349,8 +383,8 @@ const struct verb verb_escrow_inventory = {
     .args = "STORE[/SHELF]",
     .summary = "every key and token, and who can reach it",
     .text = "Of each key: what it is, whose, what for, its strength, since when, until when its file is kept, how few persons reach it, "
-	    "when the shares of its epoch were last tried, and in how many files it lies. Behind them the hardware modules that keys "
-	    "were wrapped by.\n"
+	    "when a recovery by the shares of its epoch was tried last, and in how many files it lies. Behind them the hardware modules "
+	    "(coffer escrow token), with how many keys they wrapped, and where the media are (coffer escrow medium).\n"
 	    "\n"
 	    "Exit code: 0 done, 1 failed, 2 wrong usage.",
     .options = options,

@@ -39,7 +39,7 @@ extern const struct verb verb_init, verb_status, verb_verify, verb_log, verb_eve
     verb_escrow_epoch, verb_escrow_confirm,
     verb_escrow_init, verb_escrow_accept, verb_escrow_put, verb_escrow_list, verb_escrow_show,
     verb_escrow_recover, verb_escrow_rotate, verb_escrow_reshare, verb_escrow_status, verb_escrow_inventory, verb_escrow_revoke, verb_escrow_enroll, verb_escrow_destroyed,
-    verb_escrow_sheet, verb_escrow_kit, verb_escrow_statement, verb_escrow_drill, verb_escrow_schedule, verb_escrow_due,
+    verb_escrow_sheet, verb_escrow_kit, verb_escrow_statement, verb_escrow_drill, verb_escrow_schedule, verb_escrow_due, verb_escrow_medium, verb_escrow_token,
     verb_version, verb_completion;
 
 const struct verb *verb_find(const char *name);

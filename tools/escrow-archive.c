@@ -133,6 +133,14 @@ int escrow_records(struct escrow_shelf *s, bool info, cof_show_fn fn, void *user
 	return people_ask(&s->ask, "escrow-records", args, fn, user, diag);
 }
 
+int escrow_records_few(struct escrow_shelf *s, cof_show_fn fn, void *user, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *args = args_of(s);
+
+	cof_json_set_bool(args, "no_key", true);
+	return people_ask(&s->ask, "escrow-records", args, fn, user, diag);
+}
+
 static int take_bytes(const char *text, struct cof_buf *ret, struct cof_diag *diag)
 {
 	size_t len = text ? strlen(text) : 0, n = 0;

@@ -39,6 +39,8 @@ int escrow_put(struct escrow_shelf *s, const char *file, const char *ext, const 
 	       struct cof_json **ret, struct cof_diag *diag);
 /* All records, in order: their fields and sequence, time, ino of the file, request; info: and retain_until of the file. */
 int escrow_records(struct escrow_shelf *s, bool info, cof_show_fn fn, void *user, struct cof_diag *diag);
+/* Those that are about no key: of epochs, custodians, drills, media and tokens. They do not grow with the keys. */
+int escrow_records_few(struct escrow_shelf *s, cof_show_fn fn, void *user, struct cof_diag *diag);
 /* The file of a record. */
 int escrow_read(struct escrow_shelf *s, uint64_t sequence, struct cof_buf *ret, struct cof_diag *diag);
 /* A key that the rules refuse: an event, never a byte of the key. */

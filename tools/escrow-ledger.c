@@ -239,6 +239,12 @@ int escrow_ledger_load(struct escrow_shelf *s, bool info, struct ledger *ret, st
 	return escrow_records(s, info, add, ret, diag);
 }
 
+int escrow_ledger_load_few(struct escrow_shelf *s, struct ledger *ret, struct cof_diag *diag)
+{
+	*ret = (struct ledger){.n_records = 0};
+	return escrow_records_few(s, add, ret, diag);
+}
+
 void escrow_ledger_done(struct ledger *l)
 {
 	for (size_t i = 0; i < l->n_records; i++)

@@ -47,6 +47,8 @@ struct ledger {
 };
 /* Of the shelf, or of all where none is named; info as of escrow_records. Done with escrow_ledger_done, also after an error. */
 int escrow_ledger_load(struct escrow_shelf *s, bool info, struct ledger *ret, struct cof_diag *diag);
+/* Without the keys, and what was done with them: what that takes does not grow with them. */
+int escrow_ledger_load_few(struct escrow_shelf *s, struct ledger *ret, struct cof_diag *diag);
 /* The next one, as a record or as the event that is made of it; borrowed. */
 int escrow_ledger_add(struct ledger *l, struct cof_json *record);
 void escrow_ledger_done(struct ledger *l);

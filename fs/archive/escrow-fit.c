@@ -136,6 +136,16 @@ static int judge(const struct fitting *w, bool with_file, struct cof_diag *diag)
 	return what == COF_ESC_ATTEMPT || what == COF_ESC_RECOVERED || what == COF_ESC_FAILED ? fits_recovery(w, diag) : 0;
 }
 
+static int fits_thing(const struct cof_buf *private_part, struct cof_diag *diag)
+{
+	struct cof_field f;
+
+	if (cof_field_find(private_part->data, private_part->len, COF_T_ESCROW_NAME, &f) < 0 ||
+	    cof_field_find(private_part->data, private_part->len, COF_T_ESCROW_DETAIL, &f) < 0)
+		return cof_fail(diag, -EINVAL, "a record of a medium or a token has its name, and what is said of it");
+	return 0;
+}
+
 int cof_escrow_fit(struct cof_archive *a, struct cof_buf *public_part, const struct cof_buf *private_part, bool with_file,
 		   struct cof_diag *diag)
 {
@@ -154,6 +164,8 @@ int cof_escrow_fit(struct cof_archive *a, struct cof_buf *public_part, const str
 		r = judge(&w, with_file, diag);
 	if (r == 0 && want.what == COF_ESC_KEY)
 		r = fits_key(a, &w, public_part, diag);
+	if (r == 0 && (want.what == COF_ESC_MEDIUM || want.what == COF_ESC_TOKEN))
+		r = fits_thing(private_part, diag);
 	if (r == 0 && want.what == COF_ESC_DRILL)
 		r = cof_escrow_fit_drill(a, &want, public_part, private_part, with_file, diag);
 	return r < 0 && !*diag->text ? cof_fail(diag, r, "the records of escrow cannot be read: %s", strerror(-r)) : r;

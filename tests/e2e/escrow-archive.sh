@@ -354,14 +354,30 @@ COFFER_PROFILES=$TOP/profiles coffer compliance "$STORE" --profile gpki-4 --json
 same "compliance without" FAIL "$(json '[r["finding"] for r in j["rows"] if r["rule"] == "R21"][0]' < report)"
 same "without" "CN=root-ca R21" "$(json '" ".join(o["of"] + " " + o["rule"] for o in j if o["obligation"] == "ca_backup")' < due)"
 head -c 300 /dev/urandom > away/wrapped
-coffer escrow put "$MNT/keys" away/wrapped --wrapped --token hsm-1 --reason recovery --cert ca.crt --owner ca --level 3 --backup > out
+wrapped() { coffer escrow put "$MNT/keys" away/wrapped --wrapped --token hsm-1 --reason recovery --cert ca.crt --owner ca --level 3 --backup; }
+expect_fail "no token hsm-1 is in the inventory" wrapped
+expect_code 1 coffer escrow token "$MNT/keys" hsm-1
+coffer escrow token "$MNT/keys" hsm-1 --model "Maker 5" --serial 4711 --level 3 --place "room 2" --state retired > out
+expect_fail "the token hsm-1 is retired" wrapped
+coffer escrow token "$MNT/keys" hsm-1 --state used --reason "in use again" > out
+wrapped > out
 coffer due "$STORE" --json > due || true
 same "with" "[]" "$(json '[o for o in j if o["obligation"] == "ca_backup"]' < due)"
 COFFER_PROFILES=$TOP/profiles coffer compliance "$STORE" --profile gpki-4 --json > report || true
 same "compliance judges what is on record" "R20 MANUAL R21 PASS R22 PASS R23 MANUAL R25 FAIL R28 MANUAL" \
     "$(json '" ".join(sorted({r["rule"] + " " + r["finding"] for r in j["rows"] if r["rule"] in ("R20", "R21", "R22", "R23", "R25", "R28")}))' < report)"
 coffer escrow inventory "$STORE" > out
-grep -q "^token hsm-1" out || fail "the token is not in the inventory: $(cat out)"
+grep -q "^token hsm-1, used since 20.*, Maker 5, serial 4711, level 3, place room 2, in use again; wrapped 1 key that is kept" out || fail "$(cat out)"
+medium() { coffer escrow medium "$MNT/keys" card-17 "$@" --by "two officers" --reason "the ceremony"; }
+expect_fail "not in any place" medium out
+medium in --place "safe 2" --fire-rating "60 min" --kind card --custodian alice > out
+expect_fail "card-17 is in safe 2" medium in --place "safe 3"
+expect_fail "no custodian of epoch 2" coffer escrow medium "$MNT/keys" card-18 in --place "safe 2" --custodian eve --by me --reason x
+medium out > out
+grep -q "taken out of safe 2" out || fail "$(cat out)"
+coffer escrow inventory "$STORE" --json > inventory
+same "where it is" "out safe 2" "$(json '(lambda m: m["move"] + " " + m["place"])(j["media"][0])' < inventory)"
+same "in and out" "in out" "$(records | jsonl '" ".join(json.loads(r["detail"])["move"] for r in j if r["what"] == "medium")')"
 umount_archive
 ok "a CA's key"
 
