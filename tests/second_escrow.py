@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Of the second reader: the records of escrow (docs/format.md 10.1). Who permitted them second_people.py judges."""
 import base64
+import json
 import re
 import struct
 
@@ -20,6 +21,7 @@ WITH_FILE = {"scheme", "epoch", "key", "rotated"}
 class Escrow:
     def __init__(self):
         self.records, self.keys, self.epochs, self.revoked, self.used = {}, {}, set(), set(), set()
+        self.things = {}  # media and tokens by name: the newest that is said
         self.drills, self.answered = {}, set()  # begun: object, nonce, by what it is judged, epoch, custodian; those that ended rightly
 
     def take(self, f, v, private, names):
@@ -52,6 +54,12 @@ class Escrow:
             need(of and of[190] == b"\x07" and of[194] == v[194], f.where, "names no release of its key")
             need(what == "failed" or v[199] not in self.used, f.where, "uses a release twice")
             self.used |= {v[199]} if what == "recovered" else set()
+        if what in ("medium", "token"):
+            said = json.loads(private[203])
+            need(private[201] and all(isinstance(t, str) for t in said.values()), f.where, "says nothing of a thing")
+            need(said["move"] in ("in", "out") and said["place"] and said["by"] if what == "medium" else
+                 said["model"] and said["serial"] and said["state"], f.where, "does not say how it is")
+            self.things[what, private[201]] = said
         if what == "drill":
             self.drill(f, v, private, epoch)
         if what == "revoked" and 194 not in v:
@@ -88,4 +96,4 @@ class Escrow:
 
     def count(self):
         return {"records": len(self.records), "keys": len(self.keys), "epochs": len(self.epochs), "recovered": len(self.used),
-                "drills": len(self.answered)}
+                "drills": len(self.answered), "things": len(self.things)}

@@ -133,7 +133,7 @@ static int judge_approved(struct cof_judge *j, const struct cof_judge_frame *f, 
 				       strcmp(cof_json_str(q->q.doc, "what"), name) != 0))
 		return judge_no(ret, "wrong-document", "something else of escrow was approved");
 	q->used |= apply;
-	return apply && what == RELEASE ? keep_release(j, f) : 0;
+	return apply && what == RELEASE ? keep_release(j, f) : judge_epoch(j, f, what, apply, ret);
 }
 
 int judge_escrow(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
@@ -154,5 +154,6 @@ int judge_escrow(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 	if (what == RELEASE || (name && !is_rehearsal(f, what)))
 		return judge_no(ret, "not-approved", "%s of escrow needs an approved request (coffer request)",
 				what == RELEASE ? "a release" : name);
-	return what == ATTEMPT || what == RECOVERED || what == FAILED ? judge_recovery(j, f, what, apply, ret) : 0;
+	return what == ATTEMPT || what == RECOVERED || what == FAILED ? judge_recovery(j, f, what, apply, ret)
+								     : judge_epoch(j, f, what, apply, ret);
 }

@@ -60,6 +60,8 @@ void cof_judge_free(struct cof_judge *j)
 	free(j->release);
 	free(j->forms.digest);
 	free(j->removed.page);
+	free(j->epoch);
+	free(j->drill);
 	free(j->request);
 	free(j->by_id);
 	free(j->shelf);

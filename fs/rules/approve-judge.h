@@ -59,6 +59,17 @@ struct judged_review {
 	uint64_t sequence; /* of its frame; 0: none yet */
 };
 
+struct judged_epoch { /* of escrow, in force */
+	uint64_t shelf;
+	uint32_t number;
+	uint8_t key[32];
+	bool rehearsal, revoked;
+};
+struct judged_drill { /* that began */
+	uint64_t sequence;
+	size_t epoch; /* its place */
+	bool answered;
+};
 struct judged_release { /* of escrow */
 	uint64_t sequence, shelf;
 	uint8_t key[16];
@@ -120,6 +131,10 @@ struct cof_judge {
 	size_t n_changes;
 	uint8_t (*ceremony)[32]; /* ids of those on record */
 	size_t n_ceremonies;
+	struct judged_epoch *epoch;
+	size_t n_epochs;
+	struct judged_drill *drill;
+	size_t n_drills;
 	struct judged_release *release; /* in order of the chain */
 	size_t n_releases;
 	int64_t latest, longest; /* end and validity of all certificates; COF_RETAIN_NONE, 0: none */
@@ -165,6 +180,8 @@ int judge_extend(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 int judge_remove(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_place(struct cof_judge *j, const struct cof_judge_frame *f, bool apply); /* CREATE, RENAME */
 int judge_event(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
+/* Of ESCROW frames: what is permitted otherwise. */
+int judge_epoch(struct cof_judge *j, const struct cof_judge_frame *f, uint8_t what, bool apply, struct cof_judgement *ret);
 int judge_escrow(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_ceremony(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_vault(struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret);

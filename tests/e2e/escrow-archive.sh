@@ -338,7 +338,7 @@ if command -v swtpm > /dev/null; then
     sed "s/$SECOND/$ID/" second.tpm > other.tpm
     expect_fail "of another key" coffer escrow recover "$MNT/keys" "$ID" -o by-tpm2.age --tpm-key other.tpm "${TPM[@]}"
     umount_archive
-    EXPECTED="3 2 3 3 []"
+    EXPECTED="3 2 3 3 2 []"
     ok "the TPM road"
 fi
 
@@ -384,7 +384,7 @@ ok "a CA's key"
 say "verified, and by the second reader"
 verify_intact
 second_reader --json > reader
-same "the second reader" "${EXPECTED:-2 2 2 3 []}" "$(json 'j["escrow"]["keys"], j["escrow"]["epochs"], j["escrow"]["recovered"], j["escrow"]["drills"], j["not_permitted"]' < reader | tr -d '(),')"
+same "the second reader" "${EXPECTED:-2 2 2 3 2 []}" "$(json 'j["escrow"]["keys"], j["escrow"]["epochs"], j["escrow"]["recovered"], j["escrow"]["drills"], j["escrow"]["things"], j["not_permitted"]' < reader | tr -d '(),')"
 rm -rf "$STORE/index"
 same "offline, the index made anew" "$ID" "$(coffer escrow list "$S" "${OPEN[@]}" --json | jsonl 'j[0]["key"]')"
 ok "verified"

@@ -201,12 +201,15 @@ static const char *const name_of[] = {[CW_EPOCH] = "epoch", [CW_EPOCH_VALID] = "
 
 static void public_part(const struct cw_record *r, struct cof_buf *b)
 {
-	uint8_t facts[8] = {0};
+	uint8_t facts[8] = {0}, recipient[COF_AGE_KEY];
 
 	cof_field_put_u8(b, 190, r->what);
 	cof_field_put_u64(b, 191, r->shelf ? r->shelf : CW_SHELF);
-	if (r->epoch)
+	if (r->epoch) {
 		cof_field_put_u32(b, 192, r->epoch->doc.number);
+		ck_assert_int_eq(cof_age_recipient_parse(r->epoch->doc.recipient, strlen(r->epoch->doc.recipient), recipient), 0);
+		cof_field_put(b, 193, recipient, sizeof(recipient));
+	}
 	if (r->key)
 		cof_field_put(b, 194, r->key->id, 16);
 	cof_field_put(b, 197, facts, sizeof(facts));
