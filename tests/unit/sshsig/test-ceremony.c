@@ -316,7 +316,9 @@ START_TEST(order)
 	NOT(COF_CER_BEGUN, number("attempt", 1));
 	add(&c, COF_CER_TOLD, word("step", "make"), &text);
 	NOT(COF_CER_BEGUN, number("attempt", 1)); /* what was confirmed for the plan is not for this */
-	by_all(&c, COF_CER_AGREED, "alice bob", &h, &text);
+	signed_by(&c, COF_CER_AGREED, "alice", &h, &text);
+	NOT(COF_CER_BEGUN, number("attempt", 1)); /* one confirmed */
+	signed_by(&c, COF_CER_AGREED, "bob", &h, &text);
 	NOT(COF_CER_BEGUN, number("attempt", 2));
 	NOT(COF_CER_FAILED, word("reason", "stopped"));
 	o = hexed("document", 4);
