@@ -37,7 +37,6 @@ seen() {
 }
 when() { date -u -d "@$(($(date +%s) + passed))" +%FT%TZ; }
 echo "0 0 0" > clock
-began=$SECONDS
 
 say "day 0: a TPM, a profile, people"
 swtpm socket --tpm2 --tpmstate dir="$W/tpm" --server type=unixio,path="$W/tpm/sock" \
