@@ -116,7 +116,7 @@ static void show_facts(struct cof_json *o, const uint8_t *p)
 		cof_json_set_bool(o, flags[i].key, p[4] & flags[i].bit);
 }
 
-static int take_count(const struct cof_json *record, const struct count *c, uint8_t *facts, bool *any, struct cof_diag *diag)
+static int take_count(const struct cof_json *record, const struct count *c, uint8_t *facts, struct cof_diag *diag)
 {
 	int64_t v;
 
@@ -128,7 +128,6 @@ static int take_count(const struct cof_json *record, const struct count *c, uint
 		cof_put_le16(facts + c->at, (uint16_t)v);
 	else
 		facts[c->at] = (uint8_t)v;
-	*any = true;
 	return 0;
 }
 
@@ -146,15 +145,14 @@ static int take_facts(const struct cof_json *record, struct cof_buf *into, struc
 		facts[choices[i].at] = !strcmp(text, choices[i].words[1]) ? 1 : !strcmp(text, choices[i].words[2]) ? 2 : 0;
 		if (!facts[choices[i].at])
 			return cof_fail(diag, -EINVAL, "\"%s\" is %s or %s", choices[i].key, choices[i].words[1], choices[i].words[2]);
-		any = true;
 	}
 	for (size_t i = 0; i < COF_COUNT(flags); i++)
-		if (cof_json_bool(record, flags[i].key)) {
+		if (cof_json_bool(record, flags[i].key))
 			facts[4] |= flags[i].bit;
-			any = true;
-		}
 	for (size_t i = 0; r == 0 && i < COF_COUNT(counts); i++)
-		r = take_count(record, &counts[i], facts, &any, diag);
+		r = take_count(record, &counts[i], facts, diag);
+	for (size_t i = 0; i < sizeof(facts); i++) /* 0 is not said */
+		any |= facts[i] != 0;
 	if (r == 0 && any)
 		cof_field_put(into, COF_T_ESCROW_FACTS, facts, sizeof(facts));
 	return r;

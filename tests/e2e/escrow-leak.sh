@@ -76,6 +76,55 @@ coffer share combine --epoch kits/2/epoch.json --decrypt "$MNT/keys/$ID.2.age" -
     3< away/alice.words2 4< away/carol.words2 2> said/err
 cmp away/back.pem away/key.pem
 search process "$daemon" audit "${KEYS[@]}" "${SHARES[@]}"
+
+say "a key is recovered, by approval and shares: while the second share is waited for"
+mkdir r
+for n in anna ben; do ssh-keygen -q -t ed25519 -N '' -C '' -f away/$n; done
+for n in anna ben; do echo "$n $(cut -d' ' -f1,2 away/$n.pub) roles=officer"; done > people
+coffer people set "$STORE" people -o r > said/out
+R=$(echo r/*.request)
+for n in anna ben; do ssh-keygen -q -Y sign -n coffer-people -f away/$n < "$R" > "$R.$n" 2> said/err; done
+coffer people accept "$STORE" "$R" "$R.anna" "$R.ben" > said/out 2> said/err
+rm r/*
+coffer escrow recover "$MNT/keys" "$ID" --to "$(age-keygen -y away/owner.key)" --reason practice --as anna --key away/anna --dir r > said/out 2> said/err
+coffer approve "$STORE" r/*.request --key away/ben > said/out 2> said/err
+coffer escrow recover "$MNT/keys" "$ID" -o mine.age --share-fd 3 --share-fd 4 3< away/alice.words2 4<> late > said/recovered 2> said/waiting &
+recovering=$!
+child $recovering
+await 10 "the first share to be taken" grep -q "alice: taken" said/waiting
+search process $recovering scheme "${KEYS[@]}" "${SHARES[1]}"
+limits $recovering
+kill $recovering
+wait $recovering 2> /dev/null || true
+coffer escrow recover "$MNT/keys" "$ID" -o mine.age --share-fd 3 --share-fd 4 3< away/alice.words2 4< away/bob.words2 > said/recovered 2> said/err
+cmp <(age -d -i away/owner.key mine.age) away/key.pem
+search process "$daemon" audit "${KEYS[@]}" "${SHARES[@]}"
+same "what came of it is encrypted" "age-encryption.org/v1" "$(head -n 1 mine.age)"
+ok "recovered"
+
+say "a sheet: while it is written, who took the share has no word of it, and who makes the page is locked"
+cat > slow.py <<'PYTHON'
+import fcntl, os, struct, subprocess, sys, termios # a reader that does not read until it was looked at
+r, w = os.pipe()
+fcntl.fcntl(w, 1031, 4096)
+p = subprocess.Popen(["coffer", "escrow", "sheet", "alice", "--epoch", "kits/2/epoch.json", "--share", "kits/2/alice.age",
+                      "--identity", "away/alice.key", "--format", "html"], stdout=w)
+os.close(w)
+while struct.unpack("i", fcntl.ioctl(r, termios.FIONREAD, b"\0" * 4))[0] < 4096:
+    assert p.poll() is None
+maker = int(open("/proc/%d/task/%d/children" % (p.pid, p.pid)).read())
+subprocess.run([sys.executable, sys.argv[1], "process", str(p.pid), "scheme"] + sys.argv[2:], check=True)
+status = dict(line.split(":", 1) for line in open("/proc/%d/status" % maker))
+assert int(status["VmLck"].split()[0]) > 0 and int(status["VmSwap"].split()[0]) == 0, status
+assert "Max core file size        0 " in open("/proc/%d/limits" % maker).read()
+words = b" ".join(open("away/alice.words2", "rb").read().split()[5:8])
+for what in "cmdline", "environ":
+    assert words not in open("/proc/%d/%s" % (maker, what), "rb").read()
+page = b"".join(iter(lambda: os.read(r, 65536), b""))
+assert p.wait() == 0 and words.split()[0] in page
+PYTHON
+python3 slow.py "$TOP/tests/memory.py" "${SHARES[1]}" > said/out 2> said/err || fail "$(cat said/err)"
+ok "a sheet"
 umount_archive
 no_file_has "${KEYS[@]}" "${SHARES[@]}"
 ok "given out"
