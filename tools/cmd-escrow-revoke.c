@@ -50,7 +50,7 @@ static int take(void *user, int option)
 static int say_open(struct changing *c, const struct ledger_epoch *e, const char *custodian, struct cof_diag *diag)
 {
 	struct cof_epoch doc = {0};
-	bool has = !custodian;
+	bool has = !custodian, lost[COF_CUSTODIANS_MAX] = {false};
 	unsigned keys = escrow_ledger_keys(&c->ledger, e->epoch_key);
 	int r = escrow_ledger_document_of(&c->shelf, e, &doc, diag);
 
@@ -58,11 +58,15 @@ static int say_open(struct changing *c, const struct ledger_epoch *e, const char
 		return r;
 	for (unsigned i = 0; custodian && i < doc.scheme.n_custodians; i++)
 		has |= !strcmp(doc.scheme.custodian[i].name, custodian) && !escrow_ledger_destroyed(&c->ledger, e, custodian);
-	if (has) {
+	for (unsigned i = 0; i < doc.scheme.n_custodians; i++)
+		lost[i] = escrow_ledger_destroyed(&c->ledger, e, doc.scheme.custodian[i].name);
+	if (has && !cof_scheme_suffices(&doc.scheme, lost)) {
+		printf("Epoch %u: so many of its shares were destroyed, as was said, that the rest opens nothing.\n", e->number);
+	} else if (has) {
 		printf("Epoch %u, %u key%s now and what was rotated away from it: its shares still open them, %u persons at the fewest. Held by",
 		       e->number, keys, plural(keys), cof_scheme_fewest(&doc.scheme));
 		for (unsigned i = 0; i < doc.scheme.n_custodians; i++)
-			if (!escrow_ledger_destroyed(&c->ledger, e, doc.scheme.custodian[i].name))
+			if (!lost[i])
 				printf(" %s", doc.scheme.custodian[i].name);
 		printf(".\n");
 	}

@@ -282,6 +282,12 @@ epoch kit5 5
 expect_fail "bob was revoked, and this epoch has a share" coffer escrow accept "$S" kit5/epoch.json "${OPEN[@]}"
 coffer escrow destroyed "$S" 2 bob --reason "burnt" "${OPEN[@]}" > out
 coffer escrow status "$STORE" "${OPEN[@]}" --json > status
+coffer escrow revoke "$S" custodian carol --reason left "${OPEN[@]}" > out
+grep -q "Epoch 1, 0 keys now and what was rotated away from it: its shares still open them, 2 persons.* Held by alice bob carol" out || fail "$(cat out)"
+for n in alice bob; do coffer escrow destroyed "$S" 1 $n --reason "burnt" "${OPEN[@]}" > out; done
+coffer escrow revoke "$S" custodian carol --reason left "${OPEN[@]}" > out
+grep -q "Epoch 1: so many of its shares were destroyed, as was said, that the rest opens nothing" out || fail "$(cat out)"
+grep -q "Epoch 2, 1 key now.* Held by alice carol" out || fail "$(cat out)"
 same "bob's share is gone" "1 True []" "$(json '(lambda e: (e["shares_destroyed"], e["recoverable"], e["revoked_with_share"]))(j["epochs"][-1])' < status | tr -d '(),')"
 ok "rotation"
 
@@ -294,6 +300,8 @@ expect_fail "another scheme" coffer escrow accept "$S" kit3/epoch.json "${OPEN[@
 mount_archive
 coffer share combine --epoch kit3/epoch.json --decrypt "$MNT/keys/$ID.2.age" -o back.pem --share-fd 3 --share-fd 4 3< <(words kit3 alice) 4< <(words kit3 bob) 2> err
 cmp back.pem away/key.pem
+coffer share combine --epoch kit/epoch.json --decrypt "$MNT/keys/$ID.age" -o old.pem --share-fd 3 --share-fd 4 3< <(words kit alice) 4< <(words kit bob) 2> err
+cmp old.pem away/key.pem # what was said of old shares and of the file of before is so
 umount_archive
 ok "reshare"
 
