@@ -75,7 +75,6 @@ grep -q "1 key went from epoch 1 to epoch 2" said/rotated || fail "$(cat said/ro
 coffer share combine --epoch kits/2/epoch.json --decrypt "$MNT/keys/$ID.2.age" -o away/back.pem --share-fd 3 --share-fd 4 \
     3< away/alice.words2 4< away/carol.words2 2> said/err
 cmp away/back.pem away/key.pem
-search process "$daemon" audit "${KEYS[@]}" "${SHARES[@]}"
 
 say "a key is recovered, by approval and shares: while the second share is waited for"
 mkdir r
