@@ -86,16 +86,16 @@ int ceremony_remove(const char *dir, struct cof_diag *diag)
 {
 	DIR *d = opendir(dir);
 	struct dirent *e;
-	int r = 0;
+	int r = 0, fd = d ? dirfd(d) : -1;
 
 	if (!d)
 		return errno == ENOENT ? 0 : cof_fail(diag, -errno, "%s cannot be opened: %s", dir, strerror(errno));
-	if (unlinkat(dirfd(d), "epoch.json", 0) < 0 && errno != ENOENT)
+	if (fd < 0 || (unlinkat(fd, "epoch.json", 0) < 0 && errno != ENOENT))
 		r = -errno;
-	if (r == 0 && fsync(dirfd(d)) < 0)
+	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	while (r == 0 && (e = readdir(d)) != NULL)
-		if (is_attempts(e->d_name) && unlinkat(dirfd(d), e->d_name, 0) < 0 && errno != ENOENT)
+		if (is_attempts(e->d_name) && unlinkat(fd, e->d_name, 0) < 0 && errno != ENOENT)
 			r = -errno;
 	closedir(d);
 	if (r == 0 && rmdir(dir) < 0)

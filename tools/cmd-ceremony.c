@@ -176,7 +176,7 @@ static int check_new(struct holding *h)
 	struct ceremony_asked *a = &h->asked;
 	uint8_t key[COF_AGE_KEY], id[16];
 
-	if (*what_misses(a))
+	if (!a->archive || *what_misses(a))
 		return misuse("%s", what_misses(a));
 	if (strcmp(a->archive, "none") != 0 && (strlen(a->archive) != 32 || cof_unhex(a->archive, 32, id) < 0))
 		return misuse("--archive is 32 hex digits, as coffer status says them, or none");

@@ -178,10 +178,11 @@ static int take_accept(void *user, int option)
 static int put_scheme(struct setting *s, const struct cof_epoch *e, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *record = cof_json_object(), *o = NULL;
+	const char *text = e->scheme_text ? e->scheme_text : "";
 	int r = set_detail(&e->scheme, record);
 
 	cof_json_set_str(record, "what", "scheme");
-	return r == 0 ? escrow_put(&s->shelf, "scheme", "ini", e->scheme_text, strlen(e->scheme_text), record, &o, diag) : r;
+	return r == 0 ? escrow_put(&s->shelf, "scheme", "ini", text, strlen(text), record, &o, diag) : r;
 }
 
 /* Of the scheme that was put on the shelf last, and under a number of its own. */

@@ -78,8 +78,8 @@ int secret_file_sync(int fd, const char *path)
 	cof_autofree char *dir = parent_of(path);
 	cof_autoclose int dir_fd = -1;
 
-	if (fsync(fd) < 0)
-		return -errno;
+	if (fd < 0 || fsync(fd) < 0)
+		return fd < 0 ? -EBADF : -errno;
 	dir_fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (dir_fd < 0 || fsync(dir_fd) < 0)
 		return -errno;

@@ -27,7 +27,7 @@ static int remove_below(int dir, const char *name)
 	cof_autoclose int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *e;
-	int err = 0;
+	int err = 0, below = fd;
 
 	if (!d)
 		return errno == ENOENT ? 0
@@ -37,7 +37,7 @@ static int remove_below(int dir, const char *name)
 	fd = -1; /* is d's */
 	while (err == 0 && (e = readdir(d)))
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			err = remove_below(dirfd(d), e->d_name);
+			err = remove_below(below, e->d_name);
 	closedir(d);
 	return err == 0 && unlinkat(dir, name, AT_REMOVEDIR) < 0 ? -errno : err;
 }

@@ -77,7 +77,7 @@ static int finish(const struct store *s, struct vault_entry *e, const char *path
 		  struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf text = {0};
-	struct vault_receipt receipt;
+	struct vault_receipt receipt = {.size = 0};
 	char kept[80], size[32];
 	int r = file_load(path, VAULT_RECEIPT_MAX, &text, diag);
 

@@ -26,7 +26,7 @@ uint64_t cof_escrow_list(enum cof_escrow_list_of what, const void *value, size_t
 {
 	uint8_t in[2 + 32], digest[COF_HASH];
 
-	if (what == COF_ESCROW_ALL)
+	if (what == COF_ESCROW_ALL || !value)
 		return ESCROW_FRAMES;
 	in[0] = COF_ESCROW;
 	in[1] = (uint8_t)what;

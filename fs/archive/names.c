@@ -98,7 +98,7 @@ int cof_naming_put(struct naming *n, uint8_t type, uint64_t object, const struct
 	    .public_part = n->public_part.data,
 	    .public_len = (uint32_t)n->public_part.len,
 	};
-	struct cof_append done;
+	struct cof_append done = {0};
 	int r = fields->failed || n->public_part.failed
 		    ? -ENOMEM
 		    : cof_actor_use(n->a, n->who, false, &d.actor);

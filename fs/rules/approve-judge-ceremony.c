@@ -49,7 +49,7 @@ static int judge_one(struct judging *w, size_t i, struct cof_judgement *ret)
 			if (k != l->person && !memcmp(w->key[k], s.info.key, 32))
 				return judge_no(ret, "same-key", "%s and %s signed with the same key", w->c->roll[k], s.principal);
 		memcpy(w->key[l->person], s.info.key, 32);
-		w->auditor[l->person] = s.person->roles & COF_ROLE_AUDITOR;
+		w->auditor[l->person] = !s.person || (s.person->roles & COF_ROLE_AUDITOR);
 	} else if (memcmp(w->key[l->person], s.info.key, 32) != 0) {
 		return judge_no(ret, "same-key", "%s signed with another key than in the roll call", s.principal);
 	}

@@ -83,7 +83,7 @@ static int load_before(struct witnessing *w)
 	cof_autofree uint8_t *note = NULL;
 	struct cof_vkey keys[2] = {w->log, w->v->vkey};
 	struct cof_checkpoint there = {.size = 0};
-	struct cof_note n;
+	struct cof_note n = {.text = NULL};
 	size_t len = 0;
 	int r = cof_io_load(w->v->io, w->state, COF_NOTE_MAX, &note, &len);
 
