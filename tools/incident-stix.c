@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An incident as a STIX 2.1 bundle (OASIS, 10 June 2021): an incident is a stub there, so what the forms say is an
+ * An incident as a STIX 2.1 bundle (OASIS, 10 June 2021): STIX leaves its fields open, so what the forms say is an
  * extension of it; each signed step is an observed-data of one observable, a note of what was put on record; a report
  * holds them together. Identifiers come from the incident's own, so that two exports are the same objects.
  */

@@ -59,7 +59,9 @@ static void take_grade(struct cof_incident *i, const struct cof_json *form, uint
 static int begin(struct cof_incidents *all, const char *text, const struct cof_json *form, uint64_t sequence)
 {
 	const char *kind = cof_json_str(form, "kind"), *found = cof_json_str(form, "found"), *time = cof_json_str(form, "time");
+	const char *created = cof_json_str(form, "created");
 	struct cof_incident *i;
+	int64_t at;
 	uint8_t digest[COF_HASH];
 	char id[65];
 
@@ -79,6 +81,9 @@ static int begin(struct cof_incidents *all, const char *text, const struct cof_j
 	snprintf(i->kind, sizeof(i->kind), "%s", kind ? kind : "other");
 	if ((!found || cof_time_parse(found, &i->found) < 0) && (!time || cof_time_parse(time, &i->found) < 0))
 		i->found = INT64_MIN;
+	/* Nobody puts a limit off by noticing it later than they say so. */
+	if (created && cof_time_parse(created, &at) == 0 && i->found > at)
+		i->found = at;
 	take_grade(i, form, sequence);
 	return 0;
 }
@@ -180,7 +185,7 @@ static void owe(const struct cof_incident *i, const char *to, size_t len, const 
 		return;
 	memcpy(r.to, to, len);
 	if (within && (i->found == INT64_MIN || __builtin_add_overflow(i->found, within, &r.due)))
-		r.due = i->found == INT64_MIN ? INT64_MIN : INT64_MAX;
+		r.due = i->found == INT64_MIN ? INT64_MIN / 2 : INT64_MAX; /* long ago; half: spans from it do not overflow */
 	r.told = told(i, r.to);
 	for (size_t k = 0; k < *n; k++)
 		if (!strcmp(all[k].to, r.to)) {

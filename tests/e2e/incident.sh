@@ -97,6 +97,8 @@ sign alice coffer-event "$F"
 coffer incident submit "$STORE" "$F" > "$W/out" || fail "$(cat "$W/out")"
 expect_code 1 coffer incident submit "$STORE" "$F"
 expect_code 1 coffer incident close "$STORE" 0000000000 --as bob --text x --key "$W/k/bob" -o "$W/r"
+incident open bob --kind outage --impact 0,0,1 --text x --found 2200-01-01T00:00:00Z
+same "noticed no later than it was said" True "$(coffer incident list "$STORE" --json | jsonl 'j[-1]["found"] < "2200"')"
 coffer incident show "$STORE" "$K" > "$W/show"
 for text in "LATE    superior-ca (R64)" "told    sector-team (R61)" "note: the seal of the module is broken" "measures: a new key" \
     "incident-closed by alice"; do
@@ -138,7 +140,7 @@ incident open alice --kind key-compromise --impact 0,2,0 --text 'once more'
 umount_archive
 rm -rf "$STORE/index"
 MORE=("${OPEN[@]}")
-same "without a daemon" "4 PASS FAIL" "$(coffer incident list "$STORE" --json "${OPEN[@]}" | wc -l) $(verdict)"
+same "without a daemon" "5 PASS FAIL" "$(coffer incident list "$STORE" --json "${OPEN[@]}" | wc -l) $(verdict)"
 : > "$W/hook/out"
 MORE=()
 mount_archive "hook=$W/tell"
