@@ -99,35 +99,45 @@ static int put_payload(struct secrets *s, const uint8_t *plain, size_t len, stru
 	return err;
 }
 
+/* With a file key that is drawn for it. */
+static int put_header(struct secrets *s, const uint8_t (*recipients)[COF_AGE_KEY], size_t n, struct cof_buf *b)
+{
+	uint8_t mac[COF_HASH];
+	char text[45];
+	int err = 0;
+
+	if (!n || n > COF_AGE_RECIPIENTS)
+		return -EINVAL;
+	cof_random(s->file_key, COF_AGE_FILE_KEY);
+	cof_buf_printf(b, "age-encryption.org/v1\n");
+	for (size_t i = 0; i < n && !err; i++)
+		err = put_recipient(s, recipients[i], b);
+	cof_buf_add(b, "---", 3);
+	if (!err && b->failed)
+		err = -ENOMEM;
+	if (!err)
+		err = header_mac(s, b->data, b->len, mac);
+	if (err)
+		return err;
+	cof_age_base64(mac, text);
+	cof_buf_printf(b, " %s\n", text);
+	return b->failed ? -ENOMEM : 0;
+}
+
 int cof_age_encrypt(const uint8_t (*recipients)[COF_AGE_KEY], size_t n, const void *plain, size_t len,
 		    uint8_t *ret_file_key, struct cof_buf *ret)
 {
 	cof_autosecret struct secrets *s = cof_secret_alloc(sizeof(*s));
 	cof_autobuf struct cof_buf b = {0};
-	uint8_t mac[COF_HASH];
-	char text[45];
-	int err = 0;
+	int err;
 
 	if (!s)
 		return -ENOMEM;
-	if (!n || n > COF_AGE_RECIPIENTS)
-		return -EINVAL;
 	if (len > COF_AGE_PLAIN_MAX)
 		return -EFBIG;
-	cof_random(s->file_key, COF_AGE_FILE_KEY);
-	cof_buf_printf(&b, "age-encryption.org/v1\n");
-	for (size_t i = 0; i < n && !err; i++)
-		err = put_recipient(s, recipients[i], &b);
-	cof_buf_add(&b, "---", 3);
-	if (!err && b.failed)
-		err = -ENOMEM;
+	err = put_header(s, recipients, n, &b);
 	if (!err)
-		err = header_mac(s, b.data, b.len, mac);
-	if (err)
-		return err;
-	cof_age_base64(mac, text);
-	cof_buf_printf(&b, " %s\n", text);
-	err = put_payload(s, len ? plain : "", len, &b);
+		err = put_payload(s, len ? plain : "", len, &b);
 	if (!err && b.failed)
 		err = -ENOMEM;
 	if (err)
@@ -137,6 +147,90 @@ int cof_age_encrypt(const uint8_t (*recipients)[COF_AGE_KEY], size_t n, const vo
 	*ret = b;
 	b = (struct cof_buf){0};
 	return 0;
+}
+
+/* ---- making, a piece at a time ---- */
+
+struct cof_age_stream {
+	struct secrets *s;
+	int (*put)(void *user, const void *p, size_t n);
+	void *user;
+	uint64_t chunks;
+	size_t n; /* bytes of the chunk that is gathered */
+	uint8_t plain[CHUNK], sealed[CHUNK + COF_TAG];
+};
+
+int cof_age_stream_new(const uint8_t (*recipients)[COF_AGE_KEY], size_t n, int (*put)(void *user, const void *p, size_t n), void *user,
+		       struct cof_age_stream **ret)
+{
+	struct cof_age_stream *a = calloc(1, sizeof(*a));
+	cof_autobuf struct cof_buf b = {0};
+	uint8_t nonce[NONCE];
+	int err;
+
+	if (!a)
+		return -ENOMEM;
+	a->put = put;
+	a->user = user;
+	a->s = cof_secret_alloc(sizeof(*a->s));
+	err = a->s ? put_header(a->s, recipients, n, &b) : -ENOMEM;
+	cof_random(nonce, sizeof(nonce));
+	cof_buf_add(&b, nonce, sizeof(nonce));
+	if (!err)
+		err = b.failed ? -ENOMEM : payload_key(a->s, nonce);
+	if (!err)
+		err = put(user, b.data, b.len);
+	if (err) {
+		cof_age_stream_free(a);
+		return err;
+	}
+	*ret = a;
+	return 0;
+}
+
+static int seal_gathered(struct cof_age_stream *a, bool last)
+{
+	uint8_t nonce[COF_NONCE];
+	size_t n = a->n;
+	int err;
+
+	chunk_nonce(a->chunks++, last, nonce);
+	err = cof_chacha_seal(a->s->key, nonce, a->plain, n, a->sealed);
+	a->n = 0;
+	return err ? err : a->put(a->user, a->sealed, n + COF_TAG);
+}
+
+int cof_age_stream_write(struct cof_age_stream *a, const void *p, size_t n)
+{
+	const uint8_t *from = p;
+	int err = 0;
+
+	while (!err && n) {
+		size_t k;
+
+		if (a->n == CHUNK) /* more comes, so it is not the last */
+			err = seal_gathered(a, false);
+		k = COF_MIN(n, CHUNK - a->n);
+		memcpy(a->plain + a->n, from, k);
+		a->n += k;
+		from += k;
+		n -= k;
+	}
+	return err;
+}
+
+int cof_age_stream_end(struct cof_age_stream *a)
+{
+	return seal_gathered(a, true);
+}
+
+void cof_age_stream_free(struct cof_age_stream *a)
+{
+	if (!a)
+		return;
+	cof_secret_free(a->s);
+	explicit_bzero(a->plain, sizeof(a->plain));
+	free(a);
 }
 
 /* ---- opening ---- */

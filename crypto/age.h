@@ -38,6 +38,13 @@ int cof_age_identities_parse(const char *text, size_t n, uint8_t (*ret)[COF_AGE_
  * ret_file_key: 16 bytes, may be NULL: with it the same bytes open without an identity. */
 int cof_age_encrypt(const uint8_t (*recipients)[COF_AGE_KEY], size_t n, const void *plain, size_t len,
 		    uint8_t *ret_file_key, struct cof_buf *ret);
+/* The same for what does not fit in memory: put gets what to write, in order; what it returns, if not 0, ends it. */
+struct cof_age_stream;
+int cof_age_stream_new(const uint8_t (*recipients)[COF_AGE_KEY], size_t n, int (*put)(void *user, const void *p, size_t n), void *user,
+		       struct cof_age_stream **ret);
+int cof_age_stream_write(struct cof_age_stream *a, const void *p, size_t n);
+int cof_age_stream_end(struct cof_age_stream *a); /* nothing more comes */
+void cof_age_stream_free(struct cof_age_stream *a); /* NULL is fine */
 /* Plaintext into secure memory, to be freed with cof_secret_free; ret_plain may get an empty one.
  * -EUCLEAN: not the form of an age file · -EKEYREJECTED: not for any of these identities ·
  * -EBADMSG: altered, cut off, or longer than it was · -EFBIG. */

@@ -207,6 +207,128 @@ int cof_keytree_puncture(struct cof_keytree *t, uint64_t inode)
 	return 0;
 }
 
+struct cof_keytree *cof_keytree_copy(const struct cof_keytree *t)
+{
+	struct cof_keytree *c = cof_keytree_new();
+
+	if (!c || reserve(c, t->count) < 0) {
+		cof_keytree_free(c);
+		return NULL;
+	}
+	for (; c->count < t->count; c->count++) {
+		struct entry *e = &c->entries[c->count];
+
+		*e = t->entries[c->count];
+		e->seed = cof_secret_alloc(COF_KEY);
+		if (!e->seed) {
+			cof_keytree_free(c);
+			return NULL;
+		}
+		memcpy(e->seed, t->entries[c->count].seed, COF_KEY);
+	}
+	return c;
+}
+
+/* Of the entry that begins before `from` and reaches over it: what is left of it, into into. n: of the siblings. */
+static void make_left(const struct entry *e, uint64_t from, struct entry *into, size_t n)
+{
+	uint8_t seed[COF_KEY];
+	size_t left = 0;
+
+	memcpy(seed, e->seed, COF_KEY);
+	for (unsigned depth = e->depth; left < n; depth++) {
+		uint8_t way = branch(from, depth);
+
+		for (unsigned b = 0; b < way; b++) {
+			struct entry *s = &into[left++];
+
+			s->depth = (uint8_t)(depth + 1);
+			s->first = (from & ~(span(depth) - 1)) + b * span(depth + 1);
+			child(seed, (uint8_t)b, s->seed);
+		}
+		child(seed, way, seed);
+	}
+	cof_wipe(seed, sizeof(seed));
+}
+
+/* Memory for the seeds of n entries, or none. */
+static int seeds_for(struct entry *e, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		e[i].seed = cof_secret_alloc(COF_KEY);
+		if (e[i].seed)
+			continue;
+		while (i-- > 0)
+			cof_secret_free(e[i].seed);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* How many entries cover [from, the end) with none deeper than the top's; into: which, without seeds, or NULL. */
+static size_t cover(uint64_t from, struct entry *into)
+{
+	size_t n = 0;
+
+	while (from < INODES) {
+		unsigned depth = 0;
+
+		while (from & (span(depth) - 1))
+			depth++;
+		if (into)
+			into[n] = (struct entry){.first = from, .depth = (uint8_t)depth};
+		n++;
+		from += span(depth);
+	}
+	return n;
+}
+
+static int cut(struct cof_keytree *t, uint64_t from, bool fresh)
+{
+	struct entry left[COF_KEYTREE_TOP * (BRANCHES - 1)] = {0}, right[COF_KEYTREE_TOP * (BRANCHES - 1) + 1] = {0};
+	size_t at, n = 0, more, first;
+
+	if (!from || from >= INODES || from % COF_KEYTREE_CUT)
+		return -EINVAL;
+	first = upper(t, from - 1); /* entries behind it begin at from or later */
+	more = fresh ? cover(from, right) : 0;
+	at = first;
+	if (at > 0 && covers(&t->entries[at - 1], from)) {
+		at--;
+		for (unsigned depth = t->entries[at].depth; depth < COF_KEYTREE_TOP; depth++)
+			n += branch(from, depth);
+	}
+	if (reserve(t, n + more) < 0 || seeds_for(left, n) < 0)
+		return -ENOMEM;
+	if (seeds_for(right, more) < 0) {
+		for (size_t i = 0; i < n; i++)
+			cof_secret_free(left[i].seed);
+		return -ENOMEM;
+	}
+	if (n)
+		make_left(&t->entries[at], from, left, n);
+	for (size_t i = at; i < t->count; i++)
+		cof_secret_free(t->entries[i].seed);
+	for (size_t i = 0; i < more; i++)
+		cof_random(right[i].seed, COF_KEY);
+	if (n) /* a tree without entries has nowhere to copy nothing to */
+		memcpy(t->entries + at, left, n * sizeof(left[0]));
+	if (more)
+		memcpy(t->entries + at + n, right, more * sizeof(right[0]));
+	t->count = at + n + more;
+	return 0;
+}
+
+int cof_keytree_cut(struct cof_keytree *t, uint64_t from)
+{
+	return cut(t, from, false);
+}
+
+int cof_keytree_fresh(struct cof_keytree *t, uint64_t from)
+{
+	return cut(t, from, true);
+}
+
 int cof_keytree_each(const struct cof_keytree *t, cof_keytree_fn fn, void *user)
 {
 	struct cof_keytree_entry e;

@@ -33,6 +33,17 @@ int cof_keytree_add(struct cof_keytree *t, const struct cof_keytree_entry *e);
 int cof_keytree_derive(const struct cof_keytree *t, uint64_t inode, uint8_t ret_leaf[COF_KEY]);
 /* -ENOKEY: already. All or nothing (-ENOMEM). What is removed is wiped. */
 int cof_keytree_puncture(struct cof_keytree *t, uint64_t inode);
+/* The same seeds once more, to be punctured while others derive from the first. NULL: no memory left. */
+struct cof_keytree *cof_keytree_copy(const struct cof_keytree *t);
+
+/*
+ * Generations: from an inode number on, which is a multiple of 2^16 and from where on none was used yet, the seeds are
+ * others (of a host that gives them to a vault) or are not there any more (of one to whom others bring them).
+ * cut removes what leads to it and all behind; fresh cuts and draws new ones. -EINVAL: not such a number. All or nothing.
+ */
+#define COF_KEYTREE_CUT (UINT64_C(1) << 16)
+int cof_keytree_cut(struct cof_keytree *t, uint64_t from);
+int cof_keytree_fresh(struct cof_keytree *t, uint64_t from);
 
 /* Entries in ascending order of (first inode number below, depth); fn gets a wiped-after copy. */
 typedef int (*cof_keytree_fn)(void *user, const struct cof_keytree_entry *e);

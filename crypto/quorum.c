@@ -113,6 +113,16 @@ int cof_quorum_load(const void *p, size_t n, struct cof_quorum *ret)
 	return 0;
 }
 
+void cof_quorum_epoch(const struct cof_quorum *q, uint8_t ret[COF_HASH])
+{
+	uint8_t text[20 + COF_TPM_NAME + 4 + 8] = "coffer/1 tpm epoch\n";
+
+	memcpy(text + 19, q->object.identity, COF_TPM_NAME);
+	cof_put_be32(text + 19 + COF_TPM_NAME, q->object.index);
+	cof_put_be64(text + 19 + COF_TPM_NAME + 4, q->object.value);
+	cof_sha256(text, 19 + COF_TPM_NAME + 4 + 8, ret);
+}
+
 /* ---- what is signed ---- */
 
 void cof_quorum_message(const uint8_t nonce[COF_HASH], uint32_t seconds, const uint8_t cphash[COF_HASH], const uint8_t ref[COF_HASH],

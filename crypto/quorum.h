@@ -57,6 +57,12 @@ int cof_quorum_load(const void *p, size_t n, struct cof_quorum *ret);
 /* q: index and value of the counter (in object), ref, persons, sets are given; the rest of object is filled. */
 int cof_quorum_seal(struct cof_tpm *t, struct cof_quorum *q, const uint8_t secret[COF_TPM_SECRET], struct cof_diag *diag);
 
+/* What the TPM opens at one value of one of its counters, whatever the object and the quorum: its digest names it on record. */
+void cof_quorum_epoch(const struct cof_quorum *q, uint8_t ret[COF_HASH]);
+/* Ends that: the counter is raised by one, and no signature, of whenever, opens any of it again. ret_before: somebody had done so.
+ * -EXDEV, -ENOKEY: another TPM, or a cleared one, opens none of it anyway. May be repeated after any failure. */
+int cof_quorum_end(struct cof_tpm *t, const struct cof_quorum *q, bool *ret_before, struct cof_diag *diag);
+
 /* ---- opening ---- */
 
 struct cof_quorum_call {

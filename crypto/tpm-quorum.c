@@ -324,3 +324,27 @@ int cof_quorum_open(struct cof_tpm *t, const struct cof_quorum *q, uint32_t seco
 	/* Never again by itself: people have signed for one session. */
 	return cof_tpm_round(t, open_round, &a, false, diag);
 }
+
+/* ---- ending ---- */
+
+/* That it is the TPM which opens the object: an index of that number may be any other one's there. */
+static int same_round(struct cof_tpm *t, void *arg, struct cof_diag *diag)
+{
+	struct cof_tpm_parent parent = {0};
+
+	return cof_tpm_parent_get(t, arg, &parent, diag);
+}
+
+int cof_quorum_end(struct cof_tpm *t, const struct cof_quorum *q, bool *ret_before, struct cof_diag *diag)
+{
+	struct cof_tpm_sealed object = q->object;
+	uint64_t now = 0;
+	int r = cof_tpm_round(t, same_round, &object, true, diag);
+
+	if (r == 0)
+		r = cof_tpm_counter_read(t, object.index, COF_TPM_NORMAL, &now, diag);
+	if (r < 0)
+		return r;
+	*ret_before = now > object.value;
+	return *ret_before ? 0 : cof_tpm_counter_raise(t, object.index, COF_TPM_NORMAL, object.value + 1, NULL, diag);
+}

@@ -91,10 +91,8 @@ static int branch_digests(struct cof_tpm *t, const struct cof_tpm_parent *parent
 				       Esys_PolicyGetDigest(t->esys, p->session, ESYS_TR_NONE,
 							    ESYS_TR_NONE, ESYS_TR_NONE, &digest),
 				       "a policy cannot be read", diag);
-		if (r == 0 && !digest)
-			r = -EIO;
-		if (r < 0)
-			return r;
+		if (r != 0 || !digest)
+			return r < 0 ? r : -EIO;
 		ret->digests[i] = *digest;
 		Esys_Free(digest);
 		cof_tpm_release(t, p->session);

@@ -207,16 +207,10 @@ int cof_slip39_write(const struct cof_slip39_share *share, char out[COF_SLIP39_T
 
 /* ---- reading ---- */
 
-static int unknown(const char *word, size_t n, unsigned number, struct cof_diag *diag)
+/* What is near to it would tell something of the share, and this may stay in a journal: who asks at a terminal says it there. */
+static int unknown(unsigned number, struct cof_diag *diag)
 {
-	unsigned near[4];
-	size_t count = cof_slip39_near(word, n, near, COF_COUNT(near));
-	char hints[64] = "";
-
-	for (size_t i = 0; i < count; i++)
-		snprintf(hints + strlen(hints), sizeof(hints) - strlen(hints), "%s%s", i ? ", " : "",
-			 cof_slip39_list[near[i]]);
-	return cof_fail(diag, -EUCLEAN, "word %u is not of the list%s%s", number, count ? "; near to it are " : "", hints);
+	return cof_fail(diag, -EUCLEAN, "word %u is not of the list (compare it with the sheet)", number);
 }
 
 static int split_words(const char *text, size_t n, uint16_t *ret, size_t *ret_n, struct cof_diag *diag)
@@ -237,7 +231,7 @@ static int split_words(const char *text, size_t n, uint16_t *ret, size_t *ret_n,
 			return cof_fail(diag, -E2BIG, "more than %d words: that is more than one share", COF_SLIP39_WORDS);
 		index = cof_slip39_index(text + at, len);
 		if (index < 0)
-			return unknown(text + at, len, (unsigned)count + 1, diag);
+			return unknown((unsigned)count + 1, diag);
 		ret[count++] = (uint16_t)index;
 		at += len;
 	}

@@ -50,6 +50,7 @@ struct daemon {
 	struct cof_daemon_self self;
 	pthread_t signals;
 	bool signals_started;
+	atomic_bool hook_lost; /* for the thread of signals to put on record: who finds out may hold any lock */
 	atomic_bool ending; /* the thread of signals has to end: SIGHUP wakes it */
 };
 
@@ -151,7 +152,8 @@ static void on_alarm_event(void *user, const char *text, const struct cof_alarm_
 	}
 	cof_daemon_say_of(&d->log, priority, &about, "%s", text);
 	event = event_of(d, text, info, priority);
-	cof_daemon_hook_tell(&d->hook, event, said);
+	if (cof_daemon_hook_tell(&d->hook, event, said) && !atomic_exchange(&d->hook_lost, true))
+		(void)kill(getpid(), SIGUSR1);
 	if (*said)
 		cof_daemon_say(&d->log, LOG_WARNING, "%s", said);
 }
@@ -235,9 +237,25 @@ static void on_refused(struct daemon *d)
 	}
 }
 
+/* Once a minute at most: the hook may be too slow again and again. */
+static void on_hook_lost(struct daemon *d, int64_t *told)
+{
+	cof_autofree char *text = NULL;
+	int64_t now = cof_now(CLOCK_BOOTTIME);
+
+	if (!atomic_exchange(&d->hook_lost, false) || (*told && now - *told < 60 * COF_NSEC))
+		return;
+	*told = now;
+	if (asprintf(&text, "the hook %s does not keep up, and is not told of each alarm: coffer status counts them", d->hook.path) < 0)
+		text = NULL;
+	cof_archive_record(d->archive, "hook-lost", text ? text : "the hook does not keep up");
+	atomic_store(&d->hook_lost, false); /* it missed this too: the same row */
+}
+
 static void *wait_for_signals(void *user)
 {
 	struct daemon *d = user;
+	int64_t told = 0;
 	sigset_t set;
 	int sig;
 
@@ -249,10 +267,12 @@ static void *wait_for_signals(void *user)
 	while (!atomic_load(&d->ending)) {
 		if (sigwait(&set, &sig) != 0)
 			continue;
-		if (sig == SIGUSR1)
+		if (sig == SIGUSR1) {
 			on_refused(d);
-		else if (sig != SIGHUP)
+			on_hook_lost(d, &told);
+		} else if (sig != SIGHUP) {
 			on_stop(d);
+		}
 	}
 	return NULL;
 }

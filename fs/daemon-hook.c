@@ -229,13 +229,14 @@ static void take_results(struct cof_daemon_hook *h, char said[256])
 	}
 }
 
-void cof_daemon_hook_tell(struct cof_daemon_hook *h, struct cof_json *event, char ret_said[256])
+bool cof_daemon_hook_tell(struct cof_daemon_hook *h, struct cof_json *event, char ret_said[256])
 {
 	const char *text;
+	bool lost = false;
 
 	*ret_said = '\0';
 	if (!h->pid)
-		return;
+		return false;
 	pthread_mutex_lock(&h->lock);
 	take_results(h, ret_said);
 	if (h->lost != h->lost_told)
@@ -248,9 +249,11 @@ void cof_daemon_hook_tell(struct cof_daemon_hook *h, struct cof_json *event, cha
 				 (unsigned long long)(h->lost - h->lost_told), h->path);
 		h->lost_told = h->lost;
 	} else {
+		lost = h->lost == h->lost_told;
 		h->lost++;
 	}
 	pthread_mutex_unlock(&h->lock);
+	return lost;
 }
 
 void cof_daemon_hook_status(struct cof_daemon_hook *h, struct cof_json *into)

@@ -23,8 +23,9 @@ struct cof_daemon_hook {
  * write. Then forks: before any thread and any key. The part becomes user (a name or number; "": nobody). */
 int cof_daemon_hook_start(const char *path, const char *user, struct cof_daemon_hook *ret, struct cof_diag *diag);
 /* Never waits. The event's text is one line on the program's standard input. *ret_said: a sentence for the
- * log, when there is something to say of events before; "" else. */
-void cof_daemon_hook_tell(struct cof_daemon_hook *h, struct cof_json *event, char ret_said[256]);
+ * log, when there is something to say of events before; "" else. True: it had no room for this one, and the one
+ * before was the last for which it had. */
+bool cof_daemon_hook_tell(struct cof_daemon_hook *h, struct cof_json *event, char ret_said[256]);
 void cof_daemon_hook_status(struct cof_daemon_hook *h, struct cof_json *into); /* "hook" */
 /* What is queued is still told, for a few seconds; then waits until the part has ended. */
 void cof_daemon_hook_end(struct cof_daemon_hook *h);

@@ -26,7 +26,7 @@ KEYS = {"opened": {"archive": HEX32 + "|none", "epoch": int, "format": "coffer-c
         "present": SIGNED, "told": {"step": "plan|make|confirm|deliver|destroy"}, "agreed": SIGNED, "begun": {"attempt": int},
         "failed": {"reason": "stopped|refused"}, "made": {"document": HEX64, "epoch_key": HEX64}, "confirmed": {"holder": int},
         "valid": {"document": HEX64}, "delivered": {"output": HEX64},
-        "destroyed": {"challenge": "destroy(-[a-z2-9]{4}){6}", "commitment": HEX64, "holder": int, "proof": "[A-Za-z0-9+/]{86}=="},
+        "destroyed": {"challenge": "destroy(-[a-km-np-z2-9]{4}){6}", "commitment": HEX64, "holder": int, "proof": "[A-Za-z0-9+/]{86}=="},
         "closing": {"outcome": "done|abandoned"}, "signed": SIGNED}
 OF_KIND = {"creation": {"holders": int, "scheme": HEX64},
            "resharing": {"document": HEX64, "epoch_key": HEX64, "holders": int, "old": int, "scheme": HEX64},
@@ -53,11 +53,14 @@ class Transcript:
             line = json.loads(text)
             want(canonical(line) == text + b"\n", f"line {n} is not canonical")
             want((line["n"], line["previous"]) == (n, previous) and n < 512, f"line {n} does not follow")
+            want(re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z", line["time"]), f"line {n} has no time")
             want(line["time"] >= last, f"line {n} is before the line before")
             keys = {**KEYS[line["what"]], **(OF_KIND[line["kind"]] if line["what"] == "opened" else {})}
             want(set(line) == set(keys) | {"n", "previous", "time", "what"}, f"line {n} has other keys")
             want(all(has_form(line[k], form) for k, form in keys.items()), f"line {n} has a value of another form")
             want((n == 0) == (line["what"] == "opened"), f"line {n} opens it, or does not")
+            want(all((0 if key == "holder" else 1) <= value < 2 ** 31 for key, value in line.items() if type(value) is int and key != "n"),
+                 f"line {n} has a number that is none")
             getattr(self, "on_" + line["what"])(line)
             self.lines.append(line)
             self.digests.append(hashlib.sha256(text + b"\n").hexdigest())
@@ -119,7 +122,7 @@ class Transcript:
         self.attempt, self.open = line["attempt"], True
 
     def on_failed(self, line):
-        want(self.open, "failed, and was not begun")
+        want(self.open and not self.closing, "failed, and was not begun")
         self.open = False
 
     def on_made(self, line):

@@ -5,10 +5,11 @@ import datetime
 import re
 import struct
 
-from second_format import COMMIT, CREATE, EXTEND, HOLD, REMOVE, RENAME
+from second_format import APPEND, COMMIT, CREATE, DESTROY, EXTEND, HOLD, HOLE, REMOVE, RENAME
 from second_rules import shelf, span
 
 LEAST, MOST = -1 << 63, (1 << 63) - 1
+SLACK = 3600 * 10**9  # what a ruling may lie before its frame
 
 
 class Refused(Exception):
@@ -52,10 +53,13 @@ def earlier(one, other):
 
 class Objects:
     def __init__(self, judge):
-        self.judge, self.files, self.last = judge, {}, {}
+        self.judge, self.files, self.last, self.written = judge, {}, {}, {}
         self.holds, self.on = {}, {}  # ranges of each hold in force; of an inode: holds, each as often as it is listed
         self.latest, self.longest = LEAST, 0
-        self.acts = {COMMIT: self.commit, EXTEND: self.extend, REMOVE: self.remove, HOLD: self.hold, CREATE: self.place, RENAME: self.place}
+        self.removed, self.escrowed = set(), set()
+        self.destroyed = {}  # by inode: sequence of its DESTROY frame, id of the request
+        self.acts = {DESTROY: self.destroy, COMMIT: self.commit, EXTEND: self.extend, REMOVE: self.remove, HOLD: self.hold, CREATE: self.place, RENAME: self.place,
+                     APPEND: self.grow, HOLE: self.grow}
 
     def changed_since(self, doc):
         """Whether a frame behind the head that a request names is about one of its objects."""
@@ -80,10 +84,30 @@ class Objects:
             ends += [min(file.at + self.longest, MOST - 1)] if self.longest else []
         return max(ends)
 
+    def grow(self, f, one):
+        want(f.object not in self.files, "a committed file that grows")
+        self.written[f.object] = f.retention
+
+    def least(self, f, one, file):
+        """Whether it promises as long as its shelf asks for at least; that may have changed a moment before."""
+        p, since, before = self.policy(file), *self.judge.shelf_changes.get(file.shelf, (LEAST, None))
+        if not p or not p["retention"] or file.until in (LEAST, MOST):
+            return
+        least = span(p["retention_min"])
+        if since > f.retention - SLACK and before is not None:
+            before = shelf(before)
+            least = min(least, span(before["retention_min"]) if before["retention"] else 0)
+        counted = f.retention
+        if one.get(26) == b"autocommit":  # since it was idle for as long as its shelf said
+            counted = min(counted, self.written.get(f.object, LEAST) + span(p["autocommit"]))
+        want(least != MOST and file.until >= min(counted - SLACK + least, MOST - 1), "kept for less than its shelf asks for at least")
+
     def commit(self, f, one):
+        want(f.object not in self.files, "committed twice")
         self.latest, self.longest = max(self.latest, i64(one, 161)), max(self.longest, i64(one, 162, 0))
-        self.files[f.object] = File(f, one)
+        self.files[f.object] = file = File(f, one)
         self.last[f.object] = f.sequence
+        self.least(f, one, file)
 
     def named(self, f, one, *actions):
         """The request that the frame carries out, which has to name its inode; None where it names none."""
@@ -116,10 +140,24 @@ class Objects:
     def remove(self, f, one):
         q, file = self.named(f, one, "remove"), self.files.get(f.object)
         want(not self.on.get(f.object), "removed while it is on hold")
-        if not file:
-            return
-        want(q, "a committed file that goes without leave")
-        want(not file.waits and self.end(file) <= f.retention, "a file whose retention is not over")
+        if file:
+            want(q, "a committed file that goes without leave")
+            want(not file.waits and self.end(file) <= f.retention, "a file whose retention is not over")
+        self.removed.add(f.object)
+
+    def destroy(self, f, one):
+        q, file = self.named(f, one, "destroy"), self.files.get(f.object)
+        want(q, "content that ends without leave")
+        want(f.object not in self.destroyed, "destroyed a second time")
+        want(not self.on.get(f.object), "destroyed while it is on hold")
+        if f.object not in self.removed:
+            want(file, "a file that was neither committed nor removed")
+            p = self.policy(file)
+            by_quorum = f.retention < file.binds or (file.governance and (not p or p["mode"] == "governance"))
+            own = f.object in self.escrowed and (file.until == LEAST or by_quorum) and file.least <= f.retention
+            want(not file.waits and (own or self.end(file) <= f.retention), "a file whose retention is not over")
+        self.destroyed[f.object] = f.sequence, q.id
+        self.last[f.object] = f.sequence
 
     def cover(self, f, hold, raw):
         self.holds.setdefault(hold, [])

@@ -16,16 +16,16 @@ import second_vault  # beside this file
 from second_objects import Objects, Refused, instant, want
 from second_rules import keeps_mode, keys, shelf, span, weaker, weaker_archive
 
-CLOCK, POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, EVENT, ESCROW, VAULT, CEREMONY = 26, 18, 19, 20, 21, 29, 15, 30, 31, 32
+CLOCK, POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, EVENT, ESCROW, VAULT, CEREMONY, RECEIPT = 26, 18, 19, 20, 21, 29, 15, 30, 31, 32, 24
 APPROVE, REFUSE, DONE, FAILED = 1, 2, 3, 4
 EXCLUSIVE = "auditor+operator auditor+officer auditor+custodian"
 LINE = re.compile(r'([A-Za-z0-9._@+][A-Za-z0-9._@+-]{0,62}) +(?:((?:cert-authority|(?:namespaces|valid-after|valid-before)="[^"\\]*")'
                   r'(?:,(?:cert-authority|(?:namespaces|valid-after|valid-before)="[^"\\]*"))*) +)?((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+) +([A-Za-z0-9+/=]+)(?: +(.*))?')
 KEYS = {"people-set": "approve_people", "profile-set": "approve_profile", "clock-catch-up": "approve_clock"}
-SHELF_KEYS = {"shelf-set": "approve_policy", "hold-end": "approve_hold_end", "remove": "approve_remove",
+SHELF_KEYS = {"shelf-set": "approve_policy", "hold-end": "approve_hold_end", "remove": "approve_remove", "destroy": "approve_remove",
               "retention-end": "approve_retention_end", "event-declare": "approve_retention_end",
               "escrow-accept": "approve_escrow", "escrow-release": "approve_escrow"}
-DEFAULT = {"deviation": "5s", "approve_remove": "2 auditor", "approve_clock": "2 officer", "jurisdictions": "", "distance": "0", "transfer_basis": "no"}
+DEFAULT = {"deviation": "5s", "approve_remove": "2 auditor", "approve_destroy": "2 auditor", "approve_clock": "2 officer", "jurisdictions": "", "distance": "0", "transfer_basis": "no"}
 
 STEPS = {"change-requested": None, "change-approved": "change-requested", "change-declined": "change-requested",
          "change-done": "change-approved", "change-checked": "change-done"}  # what comes before
@@ -117,6 +117,7 @@ class Request:
         self.doc = json.loads(raw)
         want(canonical(self.doc) == raw, "the document is not canonical")
         self.state, self.signers = "open", []
+        self.until = None  # of a release that waits: retention time
         self.stale = False  # it failed because an object had changed, and nobody said so yet
 
 
@@ -129,12 +130,17 @@ class Judge:
         self.archive, self.root = archive_id.hex(), root
         self.people, self.requests, self.policies, self.profile = None, {}, {}, {}
         self.proven, self.not_permitted, self.signatures, self.forms = 0, [], 0, {}
-        self.changes = {}
+        self.changes, self.shelf_changes = {}, {}
         self.ceremonies = {}  # by id: whether it was a rehearsal
+        self.made = set()  # by ceremonies that were none: epoch key, number, document of an epoch
+        self.files = {}  # of keys of escrow: by digest, which shelves and keys
+        self.kept = {}  # shelf and key of escrow: the epoch key of its newest file, and whether that epoch is a rehearsal
+        self.gone, self.released = set(), {}  # keys of escrow that were revoked: shelf, key; for whom each release is
         self.reviewed = {"review": 0, "failed-logins": 0}  # the frame that the next one begins with
         self.escrowed = set()  # requests by which a record of escrow was made
         self.objects, self.archive_policy = Objects(self), None
         self.cosigns = {}  # of each vault's key: sequence, time, retention time of the frame
+        self.vaults, self.receipts = set(), set()  # keys that records name; receipts that are there
 
     def take(self, f, record, pairs):
         """pairs: tag and value of each field of the public part; record: the frame's record time."""
@@ -146,10 +152,12 @@ class Judge:
             one.setdefault(tag, value)
         act = {PEOPLE: self.set_people, REQUEST: self.request, APPROVAL: self.approval, SHELF: self.shelf,
                POLICY: self.policy, CLOCK: self.clock, EVENT: self.event, ESCROW: self.escrow, VAULT: self.vault,
-               CEREMONY: self.ceremony}.get(f.type)
+               CEREMONY: self.ceremony, RECEIPT: self.receipt}.get(f.type)
         try:
             if act:
                 act(f, one, [v for t, v in pairs if t == 115])
+                if f.type == ESCROW and f.object:
+                    self.objects.escrowed.add(f.object)
             elif f.type in self.objects.acts:
                 self.objects.acts[f.type](f, one)
         except (Refused, KeyError, ValueError, IndexError, struct.error) as e:
@@ -207,6 +215,9 @@ class Judge:
             want(kind in SHELF_KEYS, "an unknown action")
             texts = [DEFAULT.get(SHELF_KEYS[kind], "2")]
             texts += [self.key(self.policies[n], SHELF_KEYS[kind]) for n in {*doc.get("shelves", []), *self.objects.shelves(doc)}]
+        if kind == "destroy":
+            texts.append(self.profile.get("approve_destroy", DEFAULT["approve_destroy"]))
+            texts += [self.key(self.policies[n], "approve_retention_end") for n in {*doc.get("shelves", []), *self.objects.shelves(doc)}]
         return max(int(t.split()[0]) for t in texts), {r for t in texts for r in t.split()[1:]}
 
     def permits(self, one, *kinds):
@@ -258,6 +269,9 @@ class Judge:
             want(q.state == "approved", "an outcome of what is " + q.state)
             q.state = "done" if verdict == DONE else "failed"
             return
+        if verdict == REFUSE and q.state == "approved" and q.until is not None and q.id not in self.escrowed:
+            self.veto(q, signatures)
+            return
         want(q.state == "open", "the request is " + q.state)
         self.document(q)
         name, key = self.verify(self.people, signatures[0], "coffer-approve" if verdict == APPROVE else "coffer-refuse", q.raw)
@@ -271,6 +285,15 @@ class Judge:
         if len(q.signers) >= persons and roles <= set().union(*(self.people.roles[n] for n, _ in q.signers)):
             q.stale = self.objects.changed_since(q.doc)
             q.state = "failed" if q.stale else "approved"
+            if q.doc["action"] == "escrow-release":
+                delay = max(span(shelf(self.policies[n])["release_delay"]) for n in q.doc["shelves"])
+                q.until = f.retention + delay if delay else None
+
+    def veto(self, q, signatures):
+        """9.3: of a release that waits; by whoever has a role that the rule names."""
+        name, _ = self.verify(self.people, signatures[0], "coffer-refuse", q.raw)
+        want(self.people.roles[name] & (self.rule(q.doc)[1] or {"officer", "custodian"}), name + " may not veto")
+        q.state = "refused"
 
     def shelf(self, f, one, signatures):
         q = self.permits(one, "shelf-set")
@@ -279,6 +302,7 @@ class Judge:
         if before is not None:
             want(keeps_mode(shelf(before), then), "a shelf of compliance stays one")
             want(q or not weaker(shelf(before), then), "a weaker policy of a shelf, without leave")
+        self.shelf_changes[f.object] = f.retention, before
         self.policies[f.object] = one[27]
 
     def policy(self, f, one, signatures):
@@ -287,7 +311,7 @@ class Judge:
         then = keys(one[27])
         want(q or self.archive_policy is None or not weaker_archive(self.archive_policy, then), "a weaker policy, without leave")
         self.archive_policy, self.policy_digest = then, hashlib.sha256(one[27]).hexdigest()
-        self.profile = {k: self.key(one[27], k) for k in (*KEYS.values(), "deviation", "jurisdictions", "distance", "transfer_basis")}
+        self.profile = {k: self.key(one[27], k) for k in (*KEYS.values(), "approve_destroy", "deviation", "jurisdictions", "distance", "transfer_basis")}
 
     def event(self, f, one, signatures):
         """What a person signed: the form is public, once, of this archive."""
@@ -355,24 +379,66 @@ class Judge:
         want(after <= min(by), "retention time ahead of the vaults")
 
     def vault(self, f, one, signatures):
+        if 210 in one:
+            self.vaults.add(second_vault.public_key(one[210]))
         wrong = second_vault.went_wrong(self.profile, one)
         want(not wrong, wrong)
 
     def escrow(self, f, one, signatures):
         """docs/format.md 10.1: which records need a request, and that they do what it says."""
         what, shelf = one[190][0], struct.unpack("<Q", one[191])[0]
-        names = {3: "epoch-valid", 4: "custodian", 5: "custodian-revoked", 12: "revoked"}
+        names = {3: "epoch-valid", 4: "custodian", 5: "custodian-revoked", 12: "revoked", 20: "tpm-key", 21: "tpm-key-revoked", 22: "tpm-ended"}
         if what not in names and what != 7:
             want(112 not in one, "a request that permits nothing of that kind")
+            if what in (6, 11):
+                practice, before = bool(one.get(197, bytes(8))[4] & 2), self.kept.get((shelf, one[194]))
+                want(what == 11 or not before, "a key that was taken in before")
+                want(what == 6 or before, "a key that was never taken in")
+                want(what == 6 or practice == before[1], "a key of a rehearsal, or none, became the other")
+                want(what == 6 or (shelf, one[194]) not in self.gone, "a key that was revoked")
+                others = self.files.setdefault(one[195], set())
+                want(f.object and all(key == one[194] and on != shelf for on, key in others), "a file that was of a key before")
+                others.add((shelf, one[194]))
+                self.kept[shelf, one[194]] = one[193], practice
+            if what in (8, 9):
+                want((shelf, one[194]) not in self.gone, "a key that was revoked")
+                want(what == 8 or self.released.get(struct.unpack("<Q", one[199])[0]) == one.get(204), "for somebody else than it was released to")
             return
         if what == 3 and 112 not in one and one.get(197, bytes(8))[4] & 2:
             return
         q = self.permits(one, "escrow-release" if what == 7 else "escrow-accept")
         want(q and q.id not in self.escrowed, "a second record by one request")
         want(q and q.doc["shelves"][0] == shelf, "not approved for this shelf")
+        want(what != 7 or q.until is None or f.retention >= q.until, "released before its delay is over")
         want((q.doc["key"], q.doc["recipient"]) == (one[194].hex(), one[204].decode()) if what == 7 else
              (q.doc["record"], q.doc["what"]) == (struct.unpack("<Q", one[199])[0], names[what]), "something else of escrow was approved")
+        if (self.archive_policy or {}).get("escrow_ceremony") == "yes":
+            key, practice = self.kept.get((shelf, one.get(194)), (None, True))
+            practised = what == 3 and bool(one.get(197, bytes(8))[4] & 2)  # 10.2 is about a record 3 without rehearsal
+            want(what != 3 or practised or (one[193], struct.unpack("<I", one[192])[0], one[195]) in self.made, "no ceremony that made this epoch is on record")
+            want(what != 7 or practice or key in {m[0] for m in self.made}, "a key of an epoch that no ceremony made")
+        want(what != 7 or (shelf, one[194]) not in self.gone, "a key that was revoked")
         self.escrowed.add(q.id)
+        if what == 7:
+            self.released[f.sequence] = one[204]
+        if what == 12 and 194 in one:
+            self.gone.add((shelf, one[194]))
+
+    def receipt(self, f, one, signatures):
+        """4.5: what a vault signed, of this log, once, and of files that ended so under the head that it names."""
+        r = second_vault.Receipt(one[245])
+        want(one[210] == r.vault and one[112] == r.request, "the frame says another thing than its receipt")
+        want(one[245] not in self.receipts, "a receipt that is there already")
+        want(r.archive.hex() == self.archive, "for another archive")
+        want(r.key in self.vaults | set(self.cosigns), "of a vault that nobody knows")
+        q = self.requests[r.request]
+        want(q.doc["action"] == "destroy" and q.state in ("approved", "done", "failed"), "for a request that destroyed nothing")
+        want(r.size <= f.sequence and self.root(r.size) == r.root, "a head that is none of this log")
+        ended = [self.objects.destroyed[ino] for ino in r.inodes()]
+        want(all(by == r.request and at < r.size for at, by in ended), "files that did not end by that request under that head")
+        want((min(ended)[0], max(ended)[0]) == (r.first, r.last), "other frames than those that ended them")
+        want(r.leaves == (sum(ino >= r.start for ino in r.inodes()) if r.start else 0), "keys that are left")
+        self.receipts.add(one[245])
 
     def ceremony(self, f, one, signatures):
         """10.2: the whole transcript, of this archive, once."""
@@ -386,3 +452,7 @@ class Judge:
         want(one[231] not in self.ceremonies and self.people, "there already, or nobody is enrolled")
         t.judge(self.people, lambda name, armored, purpose, statement: self.verify(self.people, name.encode() + b"\0" + armored, purpose, statement)[1])
         self.ceremonies[one[231]] = t.rehearsal
+        valid = [line["document"] for line in t.lines if line["what"] == "valid"]
+        if valid and not t.rehearsal and t.closing == "done":
+            key = [line for line in t.lines if line["what"] == "made"][-1]["epoch_key"]
+            self.made.add((bytes.fromhex(key), t.lines[0]["epoch"], bytes.fromhex(valid[0])))

@@ -18,8 +18,8 @@ import sys
 
 import second_people  # beside this file
 from second_format import (
-    ACTOR, APPEND, APPROVAL, ARCHIVE, ATTR, CEREMONY, CHECKPOINT, CLOCK, COMMIT, COSIGN, CREATE, Conf, Cosignature, DIRECTORY, ESCROW, EVENT,
-    EXTEND, FILE, HEARTBEAT, HOLD, HOLE, LIMIT, MOUNT, NEVER, Note, PAD, PEOPLE, POLICY, RECOVERY, REMOVE,
+    ACTOR, APPEND, APPROVAL, ARCHIVE, ATTR, CEREMONY, CHECKPOINT, CLOCK, COMMIT, COSIGN, CREATE, Conf, DESTROY, Cosignature, DIRECTORY, ESCROW, EVENT,
+    EXTEND, FILE, HEARTBEAT, HOLD, HOLE, LIMIT, MOUNT, NEVER, Note, PAD, PEOPLE, POLICY, RECEIPT, RECOVERY, REMOVE,
     RENAME, REQUEST, SHELF, STAMP, SYMLINK, Tree, UNMOUNT, VAULT, Wrong, certificate, fields, frames, hkdf, mac,
     need, read_file, sha256, split_fields, u64, u64_at)
 from second_escrow import Escrow
@@ -30,9 +30,9 @@ from second_vault import VaultRecords
 
 # ---- the whole store ----
 
-NO_OBJECT = {ARCHIVE, MOUNT, UNMOUNT, RECOVERY, ACTOR, PAD, CHECKPOINT, HEARTBEAT, COSIGN, CLOCK, STAMP, POLICY, PEOPLE, REQUEST, APPROVAL, VAULT, CEREMONY}
-POSITIONED = {ACTOR, APPEND, HOLE, COMMIT, CHECKPOINT, COSIGN, STAMP, VAULT}
-KNOWN = set(range(1, 18)) | {POLICY, PEOPLE, REQUEST, APPROVAL, HOLD, COSIGN, CLOCK, STAMP, SHELF, ESCROW, VAULT, CEREMONY}
+NO_OBJECT = {ARCHIVE, MOUNT, UNMOUNT, RECOVERY, ACTOR, PAD, CHECKPOINT, HEARTBEAT, COSIGN, CLOCK, STAMP, POLICY, PEOPLE, REQUEST, APPROVAL, VAULT, CEREMONY, RECEIPT}
+POSITIONED = {ACTOR, APPEND, HOLE, COMMIT, DESTROY, CHECKPOINT, COSIGN, STAMP, VAULT}
+KNOWN = set(range(1, 18)) | {POLICY, PEOPLE, REQUEST, APPROVAL, HOLD, DESTROY, COSIGN, CLOCK, STAMP, SHELF, ESCROW, VAULT, CEREMONY, RECEIPT}
 REQUIRED = {CREATE: (1, 2, 3, 4, 5, 6), RENAME: (1, 2, 9, 10), REMOVE: (1, 2), EVENT: (32,)}
 
 
@@ -50,12 +50,14 @@ class Store:
         self.mount, self.salt, self.epoch, self.actors = 0, None, None, 0
         self.lineage, self.anchor = None, (None, 0)
         self.counters, self.committed, self.events, self.salts = {}, set(), 0, {}
-        self.holds, self.waits, self.escrow = Holds(), {}, Escrow()
+        self.holds, self.waits = Holds(), {}
         self.vault_records = VaultRecords()
         self.people = second_people.Judge(self.conf.id, self.tree.root)
+        self.escrow = Escrow(self.people.gone)
         self.policies, self.policy_digests = {}, 0  # of shelves: SHA-256; EVENT frames with a digest of all of them
         self.openers = []  # what EVENT frames say of openers
         self.last_note, self.clean, self.owes_recovery, self.previous = 0, True, False, None
+        self.ended, self.destroyers = {}, {}  # of each object: the last frame whose payload is none; its DESTROY frame
         self.secrets = {1: self.auditor_secret(auditor)} if auditor else {}
         self.seal = None
         # the seal's mixing: of the epoch at hand, and what the next mount may prove, by frame; values need the secret
@@ -209,6 +211,8 @@ class Store:
             need(f.position == self.actors, f.where, "is not the next actor")
         elif f.type in (APPEND, HOLE):
             self.stretch(f, plain)
+        elif f.type == DESTROY:
+            self.destroy(f, fields(f.rest(), f.where, 112, 234, 235))
         elif f.type == RECOVERY:
             self.check_aside(f, fields(f.rest(), f.where, 58))
         elif f.type in (CREATE, RENAME, REMOVE, ATTR, EVENT):
@@ -256,6 +260,8 @@ class Store:
             self.holds.take(f, fields(f.rest(), f.where, 96), fields(plain, f.where), self.names)
         elif f.type == VAULT:
             self.vault_records.take(f, fields(f.rest(), f.where), fields(plain, f.where))
+        elif f.type == RECEIPT:
+            fields(f.rest(), f.where, 112, 210, 221, 245)
         elif f.type == ESCROW:
             self.escrow.take(f, fields(f.rest(), f.where), fields(plain, f.where), self.names)
         elif f.type == CEREMONY:
@@ -266,9 +272,9 @@ class Store:
 
     def judge_people(self, f):
         """Section 9, from the public part alone."""
-        if f.type in (POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, CLOCK, EVENT, ESCROW, VAULT, CEREMONY, CREATE, RENAME, REMOVE, COMMIT, EXTEND, HOLD):
+        if f.type in (POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, CLOCK, EVENT, ESCROW, VAULT, CEREMONY, RECEIPT, CREATE, RENAME, REMOVE, COMMIT, EXTEND, HOLD, DESTROY, APPEND, HOLE):
             self.people.proven = max(0, self.proven)
-            self.people.take(f, f.record, list(split_fields(f.rest(), f.where)))
+            self.people.take(f, f.record, [] if f.type in (APPEND, HOLE) else list(split_fields(f.rest(), f.where)))
 
     def decrypt(self, f):
         """The private part; None when the key was destroyed."""
@@ -279,6 +285,9 @@ class Store:
         if not f.length and not f.flags:
             return b""
         key = self.keys.payload_key(ino, f.mount, self.salt)
+        f.need_payload(not f.ended or not key)  # keys go before bytes
+        if f.ended:
+            self.ended[f.object] = f.sequence, self.ended.get(f.object, (0, 0))[1] + 1, f
         if not key:
             self.destroyed += 1
             return None
@@ -287,6 +296,15 @@ class Store:
             self.committed.add((ino, f.mount))
         need(not f.flags or f.public[:32] == key[2], f.where, "has a wrong key commitment")
         return f.open(key[1], self.conf.id)
+
+    def destroy(self, f, v):
+        """What it says of the file's frames; whether it was permitted second_objects.py judges."""
+        n = self.names.gone.get(f.object) or self.names.get(f.object, f, FILE)
+        sealed = [p.stored - p.public_length for p, hole in n.pieces if hole is None]
+        need(f.position == n.size and (v[234], v[235]) == (len(sealed), sum(sealed)), f.where, "says another length than its file has")
+        if f.sequence not in [p["sequence"] for p in self.people.not_permitted]:
+            self.destroyers[f.object] = f.sequence, v[112], f.where, len(sealed)
+        n.readable = False
 
     def stretch(self, f, plain):
         if f.type == APPEND:
@@ -343,6 +361,12 @@ class Store:
         self.cosigns += 1
 
     def finish(self):
+        for ino, (last, _, f) in self.ended.items():
+            f.need_payload(self.destroyers.get(ino, (-1,))[0] > last)
+        for ino, (_, request, where, frames_of) in self.destroyers.items():
+            if self.people.requests[request].state == "done":
+                need(self.keys.leaf(0, ino) is None and self.keys.leaf(1, ino) is None, where, "is done, and the file's key is there still")
+                need(self.ended.get(ino, (0, 0))[1] == frames_of, where, "is done, and bytes of the file are there still")
         need(self.size >= 2, "the log ends before its first mount")
         need(self.note.size <= self.size, "checkpoint covers", self.note.size, "frames, and there are",
              self.size, "(the log was cut)")

@@ -10,7 +10,8 @@ APPROVE = {"approve_hold_end": "2", "approve_remove": "2 auditor", "approve_rete
 SHELF = {"durability": "sync", "refuse": "perm", "retention": "", "retention_min": "0s", "retention_max": "infinite", "strict": "no",
          "autocommit": "0s", "quota": "0", "quota_files": "0", "staging": "no", "record_kind": "", "mode": "compliance",
          "cooling_off": "0s", "retain_event": "", "retain_follows": "none", "certificates": "no", "retain_margin": "0s",
-         "read_events": "no", "silence": "0s", "leak_guard": "off", "remove": "request", **APPROVE}
+         "read_events": "no", "silence": "0s", "leak_guard": "off", "remove": "request",
+         "release_delay": "0s", **APPROVE}
 # of a whole archive: what a key may do without a request
 ARCHIVE = {
     "stay": "profile successor",
@@ -21,7 +22,7 @@ ARCHIVE = {
                    "module_root module_sub places distance",
     "number fewer": "lockout",
     "number from": "incident_least incident_pass_on",
-    "yes": "immutable_point changes auditor_secret measured_boot disclosure_basis ca_key_backup physical_backup ceremony_auditor "
+    "yes": "immutable_point changes auditor_secret measured_boot disclosure_basis ca_key_backup physical_backup ceremony_auditor escrow_ceremony "
            "hardware_officers transfer_basis retirement_statement destroy_agreement incident_hold",
     "no": "subscriber_backup plaintext_keys network remote_access",
     "longer": "on_site fire_rating rekey_root rekey_sub",
@@ -92,6 +93,7 @@ def weaker(a, b):
         "read_events": yes("read_events"), "silence": later(a["silence"], b["silence"]),
         "leak_guard": guard.index(b["leak_guard"]) < guard.index(a["leak_guard"]),
         "remove": (a["remove"], b["remove"]) == ("request", "rm"),
+        "release_delay": span(b["release_delay"]) < span(a["release_delay"]),
         **{k: fewer(a[k], b[k]) for k in APPROVE},
     }
     return next((k for k, is_weaker in found.items() if is_weaker), None)

@@ -332,6 +332,7 @@ int bucket_push(const struct bucket_sync *p, const struct bucket *b, struct cof_
 {
 	struct pushing u = {.p = p, .b = b};
 	struct s3_pushing push = {.io = p->store->io,
+				  .newer = p->newer,
 				  .envelope = p->envelope,
 				  .envelope_len = p->envelope_len,
 				  .base = b->base,

@@ -41,7 +41,7 @@ int bucket_entries_json(const struct store *s, struct cof_json *array, struct co
 /* Lines of status and of `coffer vault list`, from such objects. */
 void bucket_say(const struct cof_json *array);
 
-/* ---- what is done with them (bucket-verbs.c, bucket-restore.c) ---- */
+/* ---- what is done with them (bucket-verbs.c) ---- */
 
 extern const struct tool_option bucket_options[],
     bucket_way_options[]; /* of vault add; of restore */
@@ -63,15 +63,12 @@ struct bucket_sync {
 	size_t envelope_len;
 	struct progress *progress;
 	struct vault_recording *recording;
+	struct cof_buf *newer; /* a head of this archive, as text, of more frames than the store has, where one is there */
 };
 /* Says what it did, and puts it on record. -ESTALE and -ENOTUNIQ as s3_push. */
 int bucket_push(const struct bucket_sync *p, const struct bucket *b, struct cof_diag *diag);
 /* Says what was found. *ret_findings. */
 int bucket_check(const struct store *s, const char *name, bool all, bool json,
 		 uint64_t *ret_findings, struct cof_diag *diag);
-/* An archive comes back into dir. log_vkey may be NULL. An exit code. */
-int bucket_restore(const char *url, const char *dir, const uint8_t id[16],
-		   const struct cof_vkey *log_vkey, const struct bucket_args *a,
-		   struct cof_diag *diag);
 
 #endif

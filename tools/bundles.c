@@ -2,6 +2,7 @@
 #include "tools/bundles.h"
 #include "tools/file.h"
 #include "tools/output.h"
+#include "tools/papers.h"
 #include "tools/placement.h"
 #include "tools/vault/bundle.h"
 
@@ -9,7 +10,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#define RECEIPT_MAX 131072u
+#define RECEIPT_MAX (8u << 20)
 
 static int record(const struct bundling *p, const struct vault_entry *e, const char *what, const struct vault_sent *sent,
 		  const char *path, struct cof_diag *diag)
@@ -30,6 +31,7 @@ static int record(const struct bundling *p, const struct vault_entry *e, const c
 int bundles_write(const struct bundling *p, const struct vault_entry *e, const char *path, struct cof_diag *diag)
 {
 	struct vault_sending sending = {.envelope = p->envelope, .envelope_len = p->envelope_len};
+	cof_autofree uint8_t *keys = NULL;
 	struct bundle_about about = {.from = e->size};
 	struct placed c = placed_vault(e);
 	struct vault_sent sent = {.size = 0};
@@ -38,6 +40,11 @@ int bundles_write(const struct bundling *p, const struct vault_entry *e, const c
 	unsigned parts = 0;
 	int r = placement_may_leave(p->store, &c, diag);
 
+	if (r == 0) {
+		r = vault_entry_keys(p->store, e, &keys, &sending.keys_len, diag);
+		r = r == -ENOENT ? 0 : r;
+	}
+	sending.keys = keys;
 	memcpy(about.archive, p->store->conf.id, sizeof(about.archive));
 	cof_vkey_text(&e->vkey, about.vault);
 	if (r == 0)
@@ -85,12 +92,10 @@ static int read_receipt(const char *path, struct cof_json **ret, struct cof_diag
 {
 	cof_autobuf struct cof_buf text = {0};
 	int r = file_load(path, RECEIPT_MAX, &text, diag);
-	int64_t format = 0;
 
 	if (r < 0)
 		return r;
-	if (cof_json_parse((const char *)text.data, text.len, ret) < 0 || cof_json_int(*ret, "format", &format) < 0 || format != 1 ||
-	    !cof_json_str(*ret, "note") || !cof_json_str(*ret, "archive"))
+	if (receipt_parse((const char *)text.data, text.len, ret) < 0)
 		return cof_fail(diag, -EUCLEAN, "%s is no receipt of coffer-vault receive", path);
 	return 0;
 }
@@ -114,6 +119,42 @@ static int check(const struct bundling *p, const struct cof_json *receipt, struc
 	return 0;
 }
 
+/* The vault signs which tree R it has: what waits here for it and is that goes. */
+static int end_waiting(const struct bundling *p, const struct vault_entry *e, const struct cof_json *receipt, struct cof_diag *diag)
+{
+	const char *line = cof_json_str(receipt, "keys");
+	cof_autofree uint8_t *keys = NULL;
+	char there[2 * COF_HASH + 1], here[2 * COF_HASH + 1];
+	uint8_t digest[COF_HASH];
+	size_t n = 0;
+	int r = line ? vault_entry_keys(p->store, e, &keys, &n, diag) : -ENOENT;
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (vault_keys_line_read(line, p->store->conf.id, &e->vkey, there) < 0)
+		return cof_fail(diag, -EKEYREJECTED, "what the receipt says of the tree R is not signed by vault %s", e->name);
+	cof_sha256(keys, n, digest);
+	cof_hex(digest, sizeof(digest), here);
+	return strcmp(here, there) ? 0 : vault_entry_has_keys(p->store, e, diag);
+}
+
+int bundles_recipient(const struct store *s, const struct vault_entry *e, const char *path, char ret[VAULT_RECIPIENT], struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *receipt = NULL;
+	const char *line;
+	int r = read_receipt(path, &receipt, diag);
+
+	if (r < 0)
+		return r;
+	line = cof_json_str(receipt, "recipient");
+	if (!line)
+		return cof_fail(diag, -ENOTSUP, "%s does not say to whom keys are sealed: the vault's coffer-vault is older than this program", path);
+	r = vault_recipient_read(line, &e->vkey, ret);
+	return r < 0 ? cof_fail(diag, -EKEYREJECTED, "%s is not of vault %s: who may have the tree R is not signed with its key (archive %s)", path,
+				e->name, s->path)
+		     : 0;
+}
+
 static void say_notices(const struct vault_entry *e, const struct cof_json *receipt, struct vault_recording *r)
 {
 	const char *notices = cof_json_str(receipt, "notices");
@@ -127,7 +168,29 @@ static void say_notices(const struct vault_entry *e, const struct cof_json *rece
 		complain("that could not be recorded: %s", diag.text);
 }
 
-int bundles_receipt(const struct bundling *p, const char *path, struct cof_diag *diag)
+/* What the vault signed of content that it destroyed, and of releases. One that is not taken is an alarm, and the others are taken. */
+static bool take_signed(const struct bundling *p, const struct vault_entry *e, const struct cof_json *receipt)
+{
+	const struct cof_json *list = cof_json_get(receipt, "receipts");
+	bool alarm = false;
+
+	for (size_t i = 0; i < cof_json_count(list) && i < VAULT_RECEIPTS; i++) {
+		const char *text = cof_json_value_str(cof_json_at(list, i));
+		cof_autofree char *shown = NULL;
+		struct cof_diag why = {""}, diag = {""};
+
+		if ((text ? vault_receipt_take(p->recording, e, text, &why) : cof_fail(&why, -EUCLEAN, "a receipt in it is no text")) == 0)
+			continue;
+		alarm = true;
+		shown = escaped(why.text);
+		complain("vault %s: %s", e->name, shown ? shown : "out of memory");
+		if (vault_told(p->recording, "vault-alarm", e->name, why.text, &diag) < 0)
+			complain("that could not be recorded: %s", diag.text);
+	}
+	return alarm;
+}
+
+int bundles_receipt(const struct bundling *p, const char *path, bool *ret_alarm, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *receipt = NULL, *chained = NULL;
 	struct finding f = {.p = p};
@@ -144,6 +207,8 @@ int bundles_receipt(const struct bundling *p, const char *path, struct cof_diag 
 	sent.from = f.found.size;
 	sent.size = f.head.size;
 	r = vault_entry_note(p->store, &f.found, f.note, diag);
+	if (r == 0)
+		r = end_waiting(p, &f.found, receipt, diag);
 	if (r == 0) {
 		p->recording->began = INT64_MIN; /* when the vault was asked is not known */
 		r = vault_record(p->recording, &f.found, &chained, diag);
@@ -164,6 +229,7 @@ int bundles_receipt(const struct bundling *p, const char *path, struct cof_diag 
 		printf("%s has %" PRIu64 " frames; confirmed at %s%s.\n", f.found.name, f.found.size, when,
 		       chained ? ", on record" : "; goes on record at the next mount");
 		say_notices(&f.found, receipt, p->recording);
+		*ret_alarm = take_signed(p, &f.found, receipt);
 	}
 	vault_entry_done(&f.found);
 	return r;

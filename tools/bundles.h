@@ -18,7 +18,10 @@ struct bundling {
  * there · -EEXIST. */
 int bundles_write(const struct bundling *p, const struct vault_entry *e, const char *path, struct cof_diag *diag);
 /* What came back: judged as a vault's word is, and put on record. -EXDEV: of another archive · -ESTALE: older than what is
- * known · -ENOENT: of no vault of this archive. */
-int bundles_receipt(const struct bundling *p, const char *path, struct cof_diag *diag);
+ * known · -ENOENT: of no vault of this archive. *ret_alarm: something in it that the vault signed was not taken, and is told. */
+int bundles_receipt(const struct bundling *p, const char *path, bool *ret_alarm, struct cof_diag *diag);
+
+/* To whom keys for this vault are sealed, as a receipt of it says: signed with its key, or -EKEYREJECTED. */
+int bundles_recipient(const struct store *s, const struct vault_entry *e, const char *path, char ret[VAULT_RECIPIENT], struct cof_diag *diag);
 
 #endif

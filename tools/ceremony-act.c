@@ -41,7 +41,11 @@ static int undo(struct ceremony_session *s, const char *reason, struct cof_diag 
 	if (r == 0 && makes)
 		r = ceremony_remove(path, diag);
 	else if (r == 0 && unlink(path) < 0 && errno != ENOENT)
-		r = cof_fail(diag, -errno, "%s is of an attempt that did not come to its end, and cannot be removed: %s", path, strerror(errno));
+		r = -errno;
+	else if (r == 0)
+		r = ceremony_sync(path);
+	if (r < 0 && !*diag->text)
+		return cof_fail(diag, r, "%s is of an attempt that did not come to its end, and cannot be removed: %s", path ? path : "what was made", strerror(-r));
 	return r == 0 ? failed(s, reason, diag) : r;
 }
 
@@ -91,12 +95,22 @@ static int same_file(struct ceremony_session *s, const char *name, const char *k
 	return said && !strcmp(said, hex) ? 0 : cof_fail(diag, -EPERM, "%s was altered since the ceremony was begun", *ret);
 }
 
+/* As it was read, not as it lies there by now. */
 static int load_document(struct ceremony_session *s, struct cof_epoch *ret, struct cof_diag *diag)
 {
-	cof_autofree char *path = NULL;
-	int r = same_file(s, "document.json", "document", COF_EPOCH_MAX, &path, diag);
+	cof_autofree char *path = ceremony_path(s->w, "document.json");
+	cof_autobuf struct cof_buf text = {0};
+	uint8_t digest[COF_HASH], said[COF_HASH];
+	int r = path ? ceremony_epoch(path, ret, diag) : -ENOMEM;
 
-	return r == 0 ? ceremony_epoch(path, ret, diag) : r;
+	if (r == 0)
+		r = cof_epoch_write(ret, &text);
+	if (r < 0)
+		return r;
+	cof_sha256(text.data, text.len, digest);
+	if (cof_unhex(cof_json_str(s->w->c.line[0].o, "document"), 64, said) < 0 || !cof_equal(digest, said, COF_HASH))
+		return cof_fail(diag, -EPERM, "%s was altered since the ceremony was begun", path);
+	return 0;
 }
 
 static struct share_gathering gathering(const struct ceremony_session *s, const struct cof_epoch *e)
@@ -386,12 +400,16 @@ static int deliver_it(struct ceremony_session *s, const char *output, struct cof
 	uint8_t recipient[1][COF_AGE_KEY];
 	cof_autofree char *input = NULL;
 	struct share_delivery d = {.output = output, .to = (const uint8_t(*)[COF_AGE_KEY])recipient, .n_to = 1};
+	uint8_t digest[COF_HASH];
 	struct share_gathering g;
 	struct cof_epoch e = {0};
 	bool canary = false;
 	int r = identity ? same_file(s, "input.age", "input", COF_AGE_FILE_MAX, &input, diag) : -ENOMEM;
 
 	d.input = input;
+	d.digest = digest;
+	if (r == 0)
+		r = cof_unhex(cof_json_str(s->w->c.line[0].o, "input"), 64, digest);
 	if (r == 0)
 		r = cof_age_recipient_parse(to, strlen(to), recipient[0]);
 	if (r == 0)

@@ -26,7 +26,7 @@ char *ceremony_path(const struct ceremony *w, const char *fmt, ...)
 
 /* ---- files ---- */
 
-static int sync_dir_of(const char *path)
+int ceremony_sync(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	cof_autofree char *dir = slash ? strndup(path, (size_t)(slash - path) + (slash == path)) : strdup(".");
@@ -48,7 +48,7 @@ int ceremony_put(const char *path, const void *p, size_t n, struct cof_diag *dia
 	if (r == 0 && (fsync(fd) < 0 || rename(next, path) < 0))
 		r = -errno;
 	if (r == 0)
-		r = sync_dir_of(path);
+		r = ceremony_sync(path);
 	return r < 0 ? cof_fail(diag, r, "%s cannot be written: %s", path, strerror(-r)) : 0;
 }
 
@@ -101,7 +101,7 @@ int ceremony_remove(const char *dir, struct cof_diag *diag)
 	if (r == 0 && rmdir(dir) < 0)
 		r = -errno;
 	if (r == 0)
-		r = sync_dir_of(dir);
+		r = ceremony_sync(dir);
 	return r < 0 ? cof_fail(diag, r, "%s is of an attempt that did not come to its end, and cannot be removed: %s", dir, strerror(-r)) : 0;
 }
 
@@ -222,13 +222,47 @@ static int append(struct ceremony *w, const struct cof_buf *line, struct cof_dia
 	return w->text.failed ? -ENOMEM : 0;
 }
 
+#define PLAIN 600u /* a line without a signature is shorter */
+
+/* Bytes of what has to follow: as long as the signatures of the roll call, since the same keys sign. Nothing that cannot be undone is
+ * done where the end could not be signed. */
+static size_t still_to_come(const struct ceremony *w)
+{
+	size_t all = 0, most = 0, steps = 0, at = 0;
+
+	for (size_t i = 0; i < w->c.n_lines; i++) {
+		const uint8_t *end = memchr(w->text.data + at, '\n', w->text.len - at);
+		size_t n = end ? (size_t)(end - (w->text.data + at)) + 1 : 0;
+
+		if (w->c.line[i].what == COF_CER_PRESENT) {
+			all += n;
+			most = COF_MAX(most, n);
+		}
+		at += n;
+	}
+	while (cof_ceremony_step(w->c.kind, w->c.steps_done + (unsigned)steps) >= 0)
+		steps++;
+	return all + steps * (2 * most + 3 * PLAIN) + w->c.holders * PLAIN + PLAIN;
+}
+
+static int too_long(struct cof_diag *diag)
+{
+	return cof_fail(diag, -E2BIG, "the transcript would become longer than a frame takes: fewer persons, or smaller keys");
+}
+
 int ceremony_line(struct ceremony *w, enum cof_ceremony_what what, struct cof_json *own, struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf line = {0};
-	int r = cof_ceremony_add(&w->c, what, own, cof_now(CLOCK_REALTIME), &line, diag);
+	size_t later = what == COF_CER_TOLD || what == COF_CER_BEGUN ? still_to_come(w) : 0;
+	int r;
 
+	if (w->text.len + later > COF_CEREMONY_MAX) {
+		cof_json_free(own);
+		return too_long(diag);
+	}
+	r = cof_ceremony_add(&w->c, what, own, cof_now(CLOCK_REALTIME), &line, diag);
 	if (r == 0 && w->text.len + line.len > COF_CEREMONY_MAX)
-		return cof_fail(diag, -E2BIG, "the transcript would become longer than a frame takes: fewer persons, or smaller keys");
+		return too_long(diag);
 	return r == 0 ? append(w, &line, diag) : r;
 }
 
@@ -268,7 +302,7 @@ int ceremony_sign(struct ceremony *w, enum cof_ceremony_what what, unsigned pers
 	if (r == 0)
 		r = judge(w, &tried, false, tried.n_lines - 1, diag);
 	if (r == 0 && w->text.len + line.len > COF_CEREMONY_MAX)
-		r = cof_fail(diag, -E2BIG, "the transcript would become longer than a frame takes: fewer persons, or smaller keys");
+		r = too_long(diag);
 	if (r == 0)
 		r = append(w, &line, diag);
 	if (r == 0) {

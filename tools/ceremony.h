@@ -59,6 +59,8 @@ int ceremony_sign(struct ceremony *w, enum cof_ceremony_what what, unsigned pers
 int ceremony_judge(const struct ceremony *w, bool whole, struct cof_diag *diag);
 
 char *ceremony_path(const struct ceremony *w, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* below dir; the caller's, NULL */
+/* The directory that this lies in, durable: what is new in it, and what is not there any more. */
+int ceremony_sync(const char *path);
 /* A new file in its place, durable; a directory's entries. */
 int ceremony_put(const char *path, const void *p, size_t n, struct cof_diag *diag);
 int ceremony_digest(const char *path, size_t most, uint8_t ret[COF_HASH], struct cof_diag *diag);

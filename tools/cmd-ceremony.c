@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #define SECURE_BYTES (8u << 20)
+#define LOOK_BYTES (256u << 10) /* signatures are checked; each page costs time at the start */
 #define EXIT_STOPPED 3
 
 enum { OPT_OUTPUT, OPT_PEOPLE, OPT_ARCHIVE, OPT_SCHEME, OPT_EPOCH, OPT_DECRYPT, OPT_TO, OPT_REASON, OPT_PLACE, OPT_WITH, OPT_CUSTODIAN, OPT_NUMBER,
@@ -237,7 +238,7 @@ static int act(struct holding *h, char **words, struct cof_diag *diag)
 		r = go_on(h, words[1], diag);
 		return r == -ECANCELED ? EXIT_STOPPED : r < 0 ? failure(diag) : EXIT_OK;
 	}
-	r = cof_crypto_init(SECURE_BYTES, diag);
+	r = cof_crypto_init(LOOK_BYTES, diag);
 	if (r == 0)
 		r = !strcmp(words[0], "show") ? ceremony_show(words[1], h->json, diag)
 					      : ceremony_verify(words[1], h->asked.people, h->json, diag);

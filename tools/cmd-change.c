@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer change: changes of ledgers and systems: asked for, approved, done, their result checked; each step signed. */
-#include "fs/rules/catalogue.h"
 #include "tools/changes.h"
 #include "tools/coffer.h"
 #include "tools/file.h"
@@ -267,10 +266,7 @@ static int fill_sheet(const struct changing *c, struct cof_json *sheet, struct c
 
 static int submit(struct changing *c, const char *path, struct cof_diag *diag)
 {
-	cof_autojson struct cof_json *o = NULL;
-	int r = form_submit(&c->form, path, &o, diag);
-
-	return r < 0 ? r : form_say_done(o, c->json);
+	return form_submit(&c->form, path, c->json, diag);
 }
 
 static int step(struct changing *c, enum cof_change_step which, const char *digits, struct cof_diag *diag)
@@ -299,10 +295,7 @@ static int step(struct changing *c, enum cof_change_step which, const char *digi
 	r = text.failed ? -ENOMEM : form_write(&c->form, form, sheet, &path, diag);
 	if (r < 0)
 		return r;
-	if (c->form.key)
-		return submit(c, path, diag);
-	form_say_next(&c->form, path);
-	return 0;
+	return form_made(&c->form, path, c->json, diag);
 }
 
 static int request(struct changing *c, const char *what COF_UNUSED, struct cof_diag *diag)
@@ -356,9 +349,7 @@ static int take_option(void *user, int option)
 		c->attached[c->n_attached++] = optarg;
 	else
 		*(option == OPT_BATCH ? &c->batch : option == OPT_FAILED ? &c->failed : option == OPT_OPEN ? &c->only_open : &c->json) = true;
-	if (option == OPT_CATALOGUE && !cof_catalogue_find(optarg))
-		return misuse("'%s' is no kind of the catalogue: A.1.1 to A.17.12", optarg);
-	return EXIT_OK;
+	return option == OPT_CATALOGUE ? form_take_catalogue(optarg) : EXIT_OK;
 }
 
 static const struct action *action_of(const char *name)
@@ -374,10 +365,7 @@ static int act(struct changing *c, const struct action *a, char **operands)
 	struct cof_diag diag = {""};
 	int r;
 
-	c->form.as = c->word[OPT_AS];
-	c->form.dir = c->word[OPT_DIR] ? c->word[OPT_DIR] : ".";
-	c->form.signature = c->word[OPT_SIGNATURE];
-	c->form.key = c->word[OPT_KEY];
+	form_words(&c->form, c->word[OPT_AS], c->word[OPT_DIR], c->word[OPT_SIGNATURE], c->word[OPT_KEY]);
 	r = people_open(&c->form.ask, operands[0], &diag);
 	if (r == 0)
 		r = a->run(c, a->operands > 1 ? operands[1] : NULL, &diag);

@@ -146,7 +146,7 @@ const struct verb verb_due = {
     .args = "STORE",
     .summary = "what is to be done, and until when",
     .text = "Prints every obligation of the archive's policy with its date, overdue ones first: reviews, reports, audits, "
-	    "self-checks, backups, drills, proofs of time, CRLs, new keys of CAs, backups of CAs' keys, a new epoch of escrow after a recovery. When it was done last the chain tells, by "
+	    "self-checks, backups, drills, proofs of time, CRLs, new keys of CAs, backups of CAs' keys, a new epoch of escrow after a recovery, keys that go out unless it is vetoed. When it was done last the chain tells, by "
 	    "an event of that name that Coffer recorded or a person signed, or by the certificates and CRLs that are archived; "
 	    "what was never done counts from the making of the archive. A mounted archive is asked through its "
 	    "daemon (root only); one that is not mounted is read with its key.\n"

@@ -10,7 +10,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
-enum { OPT_CUSTODIAN, OPT_PROOF, OPT_START, OPT_RECOVERED, OPT_OUTPUT, OPT_EPOCH, OPT_REHEARSAL, OPT_SHARE_FD, OPT_EPOCH_FD, OPT_IDLE, OPT_JSON };
+enum { OPT_CUSTODIAN, OPT_PROOF, OPT_START, OPT_RECOVERED, OPT_OUTPUT, OPT_EPOCH, OPT_REHEARSAL, OPT_SHARES, OPT_JSON = OPT_SHARES + SHARES_COUNT };
 
 static const struct tool_option options[] = {
     [OPT_CUSTODIAN] = {"custodian", "NAME", "a nonce for this custodian; without it a canary for a quorum"},
@@ -20,9 +20,7 @@ static const struct tool_option options[] = {
     [OPT_OUTPUT] = {"output", "FILE", "with --start: the canary for another host, an age file", true, 'o'},
     [OPT_EPOCH] = {"epoch", "N", "of this epoch instead of the one in force"},
     [OPT_REHEARSAL] = {"rehearsal", NULL, "of the epoch of a rehearsal"},
-    [OPT_SHARE_FD] = {"share-fd", "N", "reads a share's words from descriptor N instead of the terminal; several"},
-    [OPT_EPOCH_FD] = {"epoch-passphrase-fd", "N", "the epoch's passphrase, where it has one, from descriptor N"},
-    [OPT_IDLE] = {"idle", "SECONDS", "ends when nobody typed on the terminal for so long; 0: never (900)"},
+    SHARE_OPTIONS(OPT_SHARES, "", "the epoch's"),
     [OPT_JSON] = {"json", NULL, "prints one JSON object"},
     {0},
 };
@@ -33,6 +31,8 @@ static int take(void *user, int option)
 	char *end;
 	unsigned long v;
 
+	if (share_is_option(option, OPT_SHARES))
+		return share_take_option(&d->shares, (enum share_option)(option - OPT_SHARES));
 	switch (option) {
 	case OPT_EPOCH:
 		v = strtoul(optarg, &end, 10);
@@ -40,14 +40,6 @@ static int take(void *user, int option)
 			return misuse("--epoch is a number from 1 on");
 		d->number = (uint32_t)v;
 		return EXIT_OK;
-	case OPT_SHARE_FD:
-		if (d->n_fds == COF_COUNT(d->fds))
-			return misuse("--share-fd: at most %zu", COF_COUNT(d->fds));
-		return opener_take_fd("--share-fd", &d->fds[d->n_fds++]);
-	case OPT_EPOCH_FD:
-		return opener_take_fd("--epoch-passphrase-fd", &d->passphrase_fd);
-	case OPT_IDLE:
-		return share_take_idle(&d->idle);
 	case OPT_START:
 	case OPT_REHEARSAL:
 	case OPT_JSON:
@@ -70,7 +62,7 @@ static int take(void *user, int option)
 /* EXIT_OK, or what is wrong with the options. */
 static int conflict(const struct drill *d)
 {
-	bool shares = d->n_fds || d->passphrase_fd >= 0;
+	bool shares = d->shares.n_fds || d->shares.passphrase_fd >= 0;
 
 	if (d->custodian && (d->start || d->recovered || d->output || shares))
 		return misuse("with --custodian go --proof, --epoch and --rehearsal");
@@ -121,7 +113,7 @@ static int drill(struct drill *d, struct cof_diag *diag)
 
 static int run(const struct verb *self, int argc, char **argv)
 {
-	struct drill d = {.shelf = ESCROW_SHELF_INIT, .passphrase_fd = -1, .idle = SHARE_IDLE};
+	struct drill d = {.shelf = ESCROW_SHELF_INIT, .shares = SHARE_SOURCES_INIT};
 	struct cof_diag diag = {""};
 	int code = options_take(self, argc, argv, take, &d, 1);
 	int r;

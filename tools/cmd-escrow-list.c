@@ -37,7 +37,7 @@ static const char *state_of(const struct listing *l, const struct ledger_key *k)
 {
 	const struct ledger_epoch *e = escrow_ledger_epoch_of(&l->ledger, k);
 
-	return k->revoked ? "revoked" : !e || e->revoked ? "epoch revoked" : k->release ? "released" : "kept";
+	return k->revoked ? "revoked" : !e || e->revoked ? "epoch revoked" : k->released ? "released" : "kept";
 }
 
 static void copy(const struct cof_json *from, const char *key, struct cof_json *o)
@@ -46,6 +46,17 @@ static void copy(const struct cof_json *from, const char *key, struct cof_json *
 
 	if (value)
 		cof_json_set(o, key, cof_json_ref(value));
+}
+
+/* To whom, the newest first. */
+static void set_releases(const struct listing *l, const struct ledger_key *k, struct cof_json *o)
+{
+	const struct ledger_release *r = escrow_ledger_release(&l->ledger, k, NULL);
+	cof_autobuf struct cof_buf to = {0};
+
+	for (const char *between = ""; r; r = escrow_ledger_release_before(&l->ledger, r), between = ", ")
+		cof_buf_printf(&to, "%s%s", between, r->to);
+	cof_json_set_bytes(o, "released_to", to.data, to.len);
 }
 
 static void tell(const struct listing *l, const struct ledger_key *k, struct cof_json *o)
@@ -64,8 +75,8 @@ static void tell(const struct listing *l, const struct ledger_key *k, struct cof
 	cof_json_set_uint(o, "recoveries", k->recoveries);
 	if (k->recovered)
 		cof_json_set_time(o, "recovered", k->recovered);
-	if (k->release)
-		cof_json_set_str(o, "released_to", k->to);
+	if (k->released)
+		set_releases(l, k, o);
 }
 
 static int say(const struct listing *l, const struct ledger_key *k)

@@ -59,6 +59,8 @@ static int load_epoch(struct putting *p, struct cof_diag *diag)
 			     p->rehearsal ? " of a rehearsal" : "", p->shelf.name);
 	if (r == 0)
 		r = find_token(p, &l, diag);
+	if (r == 0 && p->quorum_path)
+		r = tpm_road_quorum(p->quorum_path, &l, &p->quorum, diag);
 	if (r == 0)
 		r = escrow_ledger_document_of(&p->shelf, e, &p->epoch, diag);
 	if (r == 0 && (!cof_epoch_valid(&p->epoch) || p->epoch.rehearsal != p->rehearsal))
@@ -226,8 +228,6 @@ static int run(const struct verb *self, int argc, char **argv)
 		return misuse("%s", opener_conflict(&p.shelf.ask.opener));
 	p.take.path = argv[optind + 1];
 	r = cof_crypto_init(SECURE_BYTES, &diag);
-	if (r == 0 && p.quorum_path)
-		r = tpm_road_quorum(p.quorum_path, &p.quorum, &diag);
 	if (r == 0)
 		r = put(&p, argv[optind], &diag);
 	r = escrow_close(&p.shelf, r, &diag);

@@ -6,6 +6,7 @@
 #include "tools/coffer.h"
 #include "tools/escrow-ledger.h"
 #include "tools/escrow-request.h"
+#include "tools/escrow-tpm.h"
 #include "tools/file.h"
 #include "tools/output.h"
 
@@ -14,13 +15,17 @@
 
 #define DETAILS_MAX 4096
 
-enum { OPT_REASON, OPT_AS, OPT_KEY, OPT_DIR };
+enum { OPT_REASON, OPT_AS, OPT_KEY, OPT_DIR, OPT_P256 };
+#define OPTIONS                                                                                                     \
+	[OPT_REASON] = {"reason", "TEXT", "why; in the record, encrypted, and in the sheet"},                        \
+	[OPT_AS] = {"as", "NAME", "makes the request for it too: who does, as in the people file"},                  \
+	[OPT_KEY] = {"key", "FILE", "signs and submits it with this key of ssh", true},                              \
+	[OPT_DIR] = {"dir", "DIR", "where the request's document and sheet go (here)", true}
 
-static const struct tool_option options[] = {
-    [OPT_REASON] = {"reason", "TEXT", "why; in the record, encrypted, and in the sheet"},
-    [OPT_AS] = {"as", "NAME", "makes the request for it too: who does, as in the people file"},
-    [OPT_KEY] = {"key", "FILE", "signs and submits it with this key of ssh", true},
-    [OPT_DIR] = {"dir", "DIR", "where the request's document and sheet go (here)", true},
+static const struct tool_option options[] = {OPTIONS, {0}};
+static const struct tool_option enroll_options[] = {
+    OPTIONS,
+    [OPT_P256] = {"p256", NULL, "FILE is the public key of P-256 with which the custodian signs for a TPM"},
     {0},
 };
 static const struct tool_option destroyed_options[] = {
@@ -32,6 +37,7 @@ struct changing {
 	struct escrow_shelf shelf;
 	struct escrow_asking ask;
 	struct ledger ledger;
+	bool p256;
 };
 
 static int take(void *user, int option)
@@ -40,6 +46,10 @@ static int take(void *user, int option)
 
 	if (option >= OPTION_MORE)
 		return opener_take(&c->shelf.ask.opener, option);
+	if (option == OPT_P256) {
+		c->p256 = true;
+		return EXIT_OK;
+	}
 	*(option == OPT_REASON ? &c->ask.reason : option == OPT_AS ? &c->ask.as : option == OPT_KEY ? &c->ask.key : &c->ask.dir) = optarg;
 	return EXIT_OK;
 }
@@ -142,9 +152,41 @@ static int revoke_custodian(struct changing *c, const char *name, struct cof_jso
 	return r == 0 ? say_all_open(c, NULL, name, diag) : r;
 }
 
+static void set_tpm_key(struct cof_json *record, const char *what, const char *name, const uint8_t point[COF_P256_POINT])
+{
+	cof_autojson struct cof_json *detail = cof_json_object();
+	char digest[2 * COF_HASH + 1], hex[2 * COF_P256_POINT + 1];
+
+	escrow_tpm_digest(point, digest);
+	cof_hex(point, COF_P256_POINT, hex);
+	cof_json_set_str(detail, "point", hex);
+	cof_json_set_str(record, "proposes", what);
+	cof_json_set_str(record, "name", name);
+	cof_json_set_str(record, "public_key", digest);
+	cof_json_set_str(record, "detail", cof_json_text(detail, false));
+}
+
+static int revoke_tpm_key(struct changing *c, const char *name, struct cof_json *record, struct cof_diag *diag)
+{
+	uint8_t point[COF_P256_POINT];
+	int r;
+
+	if (!escrow_tpm_key(&c->ledger, name, point))
+		return cof_fail(diag, -ENOENT, "no key for a TPM is enrolled for %.64s on this shelf", name);
+	set_tpm_key(record, "tpm-key-revoked", name, point);
+	r = escrow_propose(&c->shelf, &c->ask, record, diag);
+	if (r == 0)
+		printf("A TPM that was told of this key goes on to take its signatures, from whoever asks it without this archive, until its epoch "
+		       "is ended: coffer escrow tpm-end.\n");
+	return r;
+}
+
 static int revoke_one(struct changing *c, char **words, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *record = cof_json_object();
+
+	if (!strcmp(words[1], "tpm-key"))
+		return revoke_tpm_key(c, words[2], record, diag);
 
 	if (!strcmp(words[1], "key"))
 		return revoke_key(c, words[2], record, diag);
@@ -154,6 +196,26 @@ static int revoke_one(struct changing *c, char **words, struct cof_diag *diag)
 }
 
 /* ---- enroll, destroyed ---- */
+
+/* Of the TPM road. The name is that of the quorum's sets. */
+static int enroll_tpm_key(struct changing *c, char **words, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *record = cof_json_object();
+	cof_autobuf struct cof_buf pem = {0};
+	uint8_t point[COF_P256_POINT];
+	struct cof_diag why = {""};
+	int r = file_load(words[2], 8192, &pem, diag);
+
+	if (r < 0)
+		return r;
+	r = cof_p256_public(pem.data ? (void *)pem.data : "", pem.len, point, &why);
+	if (r == 0 && !cof_p256_on_curve(point))
+		r = cof_fail(&why, -EUCLEAN, "this is no point of the curve");
+	if (r < 0)
+		return cof_fail(diag, r, "%s: %s", words[2], why.text);
+	set_tpm_key(record, "tpm-key", words[1], point);
+	return escrow_propose(&c->shelf, &c->ask, record, diag);
+}
 
 static int enroll(struct changing *c, char **words, struct cof_diag *diag)
 {
@@ -210,8 +272,9 @@ static int run(const struct verb *self, int argc, char **argv)
 	if (code >= 0)
 		return code;
 	argv += optind;
-	if (revokes && strcmp(argv[1], "key") != 0 && strcmp(argv[1], "epoch") != 0 && strcmp(argv[1], "custodian") != 0)
-		return misuse("what is revoked? key ID, epoch N or custodian NAME");
+	if (revokes && strcmp(argv[1], "key") != 0 && strcmp(argv[1], "epoch") != 0 && strcmp(argv[1], "custodian") != 0 &&
+	    strcmp(argv[1], "tpm-key") != 0)
+		return misuse("what is revoked? key ID, epoch N, custodian NAME or tpm-key NAME");
 	if (revokes && !c.ask.reason)
 		return misuse("--reason TEXT is wanted");
 	if (c.ask.key && !c.ask.as)
@@ -223,7 +286,7 @@ static int run(const struct verb *self, int argc, char **argv)
 		r = escrow_ledger_load(&c.shelf, false, &c.ledger, &diag);
 	if (r == 0)
 		r = revokes				      ? revoke_one(&c, argv, &diag)
-		    : !strcmp(self->name, "escrow enroll") ? enroll(&c, argv, &diag)
+		    : !strcmp(self->name, "escrow enroll") ? c.p256 ? enroll_tpm_key(&c, argv, &diag) : enroll(&c, argv, &diag)
 							      : destroyed(&c, argv, &diag);
 	escrow_ledger_done(&c.ledger);
 	r = escrow_close(&c.shelf, r, &diag);
@@ -234,11 +297,11 @@ static int run(const struct verb *self, int argc, char **argv)
 
 const struct verb verb_escrow_revoke = {
     .name = "escrow revoke",
-    .args = "SHELF key|epoch|custodian WHICH",
+    .args = "SHELF key|epoch|custodian|tpm-key WHICH",
     .summary = "a key, an epoch, a custodian: of no use any more",
     .text = "Proposes it; it counts once a request for the record was approved (coffer request escrow-accept). A revoked key is not "
 	    "recovered any more, no key goes to a revoked epoch, and of a revoked custodian status tells until the shares are "
-	    "destroyed. What the shares that are out still open is listed.\n"
+	    "destroyed. What the shares that are out still open is listed. A revoked key for a TPM counts no more here.\n"
 	    "\n"
 	    "Exit code: 0 done, 1 failed or refused, 2 wrong usage.",
     .options = options,
@@ -254,8 +317,10 @@ const struct verb verb_escrow_enroll = {
     .text = "FILE is what is known of the custodian NAME: person, place, medium, contact (docs/escrow.md). It is proposed, and counts "
 	    "once a request for the record was approved. It gives no share: that an epoch of a scheme does in which the custodian is.\n"
 	    "\n"
+	    "With --p256 FILE is a public key, with which NAME signs when a TPM asks (coffer escrow put --tpm-quorum).\n"
+	    "\n"
 	    "Exit code: 0 done, 1 failed or refused, 2 wrong usage.",
-    .options = options,
+    .options = enroll_options,
     .more = opener_options,
     .run = run,
     .takes_files = true,

@@ -7,22 +7,19 @@
 #include "tools/escrow-ledger.h"
 #include "tools/escrow-request.h"
 #include "tools/output.h"
-#include "tools/share-gather.h"
-#include "tools/share-read.h"
+#include "tools/share-options.h"
 
 #include "crypto/age.h"
 
 #include <getopt.h>
 #include <stdio.h>
 
-enum { OPT_EPOCH, OPT_REHEARSAL, OPT_SHARE_FD, OPT_EPOCH_FD, OPT_IDLE, OPT_JSON };
+enum { OPT_EPOCH, OPT_REHEARSAL, OPT_SHARES, OPT_JSON = OPT_SHARES + SHARES_COUNT };
 
 static const struct tool_option options[] = {
     [OPT_EPOCH] = {"epoch", "N", "the earlier epoch, whose shares come; without it the only one that has keys"},
     [OPT_REHEARSAL] = {"rehearsal", NULL, "between epochs of rehearsals"},
-    [OPT_SHARE_FD] = {"share-fd", "N", "reads a share's words from descriptor N instead of the terminal; several"},
-    [OPT_EPOCH_FD] = {"epoch-passphrase-fd", "N", "the earlier epoch's passphrase, where it has one, from descriptor N"},
-    [OPT_IDLE] = {"idle", "SECONDS", "ends when nobody typed on the terminal for so long; 0: never (900)"},
+    SHARE_OPTIONS(OPT_SHARES, "", "the earlier epoch's"),
     [OPT_JSON] = {"json", NULL, "prints one JSON object"},
     {0},
 };
@@ -33,8 +30,7 @@ struct rotating {
 	const struct ledger_epoch *to;
 	char from[65];	/* epoch key */
 	uint32_t number; /* 0: not said */
-	int fds[COF_CUSTODIANS_MAX], passphrase_fd;
-	unsigned n_fds, idle;
+	struct share_sources shares;
 	bool rehearsal, json;
 	uint64_t done;
 };
@@ -45,6 +41,8 @@ static int take(void *user, int option)
 	char *end;
 	unsigned long v;
 
+	if (share_is_option(option, OPT_SHARES))
+		return share_take_option(&w->shares, (enum share_option)(option - OPT_SHARES));
 	switch (option) {
 	case OPT_EPOCH:
 		v = strtoul(optarg, &end, 10);
@@ -52,14 +50,6 @@ static int take(void *user, int option)
 			return misuse("--epoch is a number from 1 on");
 		w->number = (uint32_t)v;
 		return EXIT_OK;
-	case OPT_SHARE_FD:
-		if (w->n_fds == COF_COUNT(w->fds))
-			return misuse("--share-fd: at most %zu", COF_COUNT(w->fds));
-		return opener_take_fd("--share-fd", &w->fds[w->n_fds++]);
-	case OPT_EPOCH_FD:
-		return opener_take_fd("--epoch-passphrase-fd", &w->passphrase_fd);
-	case OPT_IDLE:
-		return share_take_idle(&w->idle);
 	case OPT_REHEARSAL:
 	case OPT_JSON:
 		*(option == OPT_JSON ? &w->json : &w->rehearsal) = true;
@@ -134,8 +124,8 @@ static void say(const struct rotating *w, const struct cof_epoch *e)
 static int rotate(struct rotating *w, struct cof_diag *diag)
 {
 	cof_autosecret uint8_t(*identity)[COF_AGE_KEY] = cof_secret_alloc(sizeof(*identity));
-	struct share_gathering g = {.title = "To encrypt keys to another epoch", .fds = w->fds, .n_fds = w->n_fds,
-				    .passphrase_fd = w->passphrase_fd, .idle = w->idle, .shut_out = escrow_ledger_shuts_out};
+	struct share_gathering g = {.title = "To encrypt keys to another epoch", SHARES_OF(&w->shares),
+				    .shut_out = escrow_ledger_shuts_out};
 	struct ledger_shut_out revoked = {.ledger = &w->ledger};
 	struct cof_epoch e = {0};
 	int r = identity ? escrow_ledger_load(&w->shelf, false, &w->ledger, diag) : cof_fail(diag, -ENOMEM, "no secure memory is left");
@@ -171,7 +161,7 @@ static int rotate(struct rotating *w, struct cof_diag *diag)
 
 static int run(const struct verb *self, int argc, char **argv)
 {
-	struct rotating w = {.shelf = ESCROW_SHELF_INIT, .passphrase_fd = -1, .idle = SHARE_IDLE};
+	struct rotating w = {.shelf = ESCROW_SHELF_INIT, .shares = SHARE_SOURCES_INIT};
 	struct cof_diag diag = {""};
 	int code = options_take(self, argc, argv, take, &w, 1);
 	int r;

@@ -200,7 +200,7 @@ static int fits(struct setting *s, const struct ledger *l, const struct cof_epoc
 		if (l->epoch[i].number == e->number && strcmp(l->epoch[i].epoch_key, epoch_key) != 0)
 			return cof_fail(diag, -EEXIST, "another epoch has the number %u already: coffer escrow epoch --number N", e->number);
 	for (unsigned i = 0; r == 0 && i < e->scheme.n_custodians; i++)
-		if (escrow_ledger_revoked(l, e->scheme.custodian[i].name))
+		if (escrow_ledger_revoked(l, 0, e->scheme.custodian[i].name))
 			return cof_fail(diag, -EPERM, "%s was revoked, and this epoch has a share for them: make one without, or enroll them anew",
 					e->scheme.custodian[i].name);
 	return r;

@@ -7,6 +7,7 @@
 #include "tools/escrow-drills.h"
 #include "tools/escrow-due.h"
 #include "tools/escrow-things.h"
+#include "tools/escrow-tpm.h"
 #include "tools/escrow-ledger.h"
 #include "tools/output.h"
 
@@ -153,7 +154,7 @@ static int report_on(struct telling *t, const struct ledger_epoch *e, struct cof
 	cof_json_set_uint(report, "keys", escrow_ledger_keys(&t->ledger, e->epoch_key));
 	cof_json_set_bool(report, "rehearsal", e->rehearsal);
 	for (unsigned i = 0; r == 0 && i < doc.scheme.n_custodians; i++)
-		if (escrow_ledger_revoked(&t->ledger, doc.scheme.custodian[i].name) &&
+		if (escrow_ledger_revoked(&t->ledger, e->shelf, doc.scheme.custodian[i].name) &&
 		    !escrow_ledger_destroyed(&t->ledger, e, doc.scheme.custodian[i].name))
 			cof_json_append(revoked, cof_json_new_str(doc.scheme.custodian[i].name));
 	cof_json_set(report, "revoked_with_share", revoked);
@@ -301,7 +302,7 @@ static void say_things(const struct cof_json *list)
 
 static int inventory(struct telling *t)
 {
-	struct cof_json *keys = cof_json_array(), *tokens = cof_json_array(), *media = cof_json_array();
+	struct cof_json *keys = cof_json_array(), *tokens = cof_json_array(), *media = cof_json_array(), *tpm = cof_json_array();
 	int r;
 
 	for (size_t i = 0; i < t->ledger.n_keys; i++) {
@@ -315,13 +316,17 @@ static int inventory(struct telling *t)
 	r = tell_tokens(t, tokens);
 	if (r == 0)
 		r = escrow_things(&t->ledger, "medium", media);
+	if (r == 0)
+		r = escrow_tpm_list(&t->ledger, tpm);
 	if (r == 0 && !t->json) {
 		say_things(tokens);
 		say_things(media);
+		say_things(tpm);
 	}
 	cof_json_set(t->out, "keys", keys);
 	cof_json_set(t->out, "tokens", tokens);
 	cof_json_set(t->out, "media", media);
+	cof_json_set(t->out, "tpm_keys", tpm);
 	return r;
 }
 

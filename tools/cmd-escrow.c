@@ -203,5 +203,5 @@ const struct verb verb_escrow = {
     .run = run,
     .takes_files = true,
     .actions = "epoch confirm sheet kit statement check seal init accept put list show status inventory recover rotate reshare revoke enroll "
-	       "destroyed drill schedule due medium token",
+	       "destroyed drill schedule due medium token tpm-end",
 };

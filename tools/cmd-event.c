@@ -4,7 +4,6 @@
 #include "tools/coffer.h"
 #include "tools/form.h"
 #include "tools/output.h"
-#include "tools/when.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,10 +38,7 @@ struct adding {
 
 static int submit(struct adding *a, const char *form, struct cof_diag *diag)
 {
-	cof_autojson struct cof_json *o = NULL;
-	int r = form_submit(&a->form, form, &o, diag);
-
-	return r < 0 ? r : form_say_done(o, a->json);
+	return form_submit(&a->form, form, a->json, diag);
 }
 
 static int add(struct adding *a, struct cof_diag *diag)
@@ -59,10 +55,7 @@ static int add(struct adding *a, struct cof_diag *diag)
 	r = form_write(&a->form, form, sheet, &path, diag);
 	if (r < 0)
 		return r;
-	if (a->form.key)
-		return submit(a, path, diag);
-	form_say_next(&a->form, path);
-	return 0;
+	return form_made(&a->form, path, a->json, diag);
 }
 
 /* ---- the verb ---- */
@@ -77,10 +70,10 @@ static int take_option(void *user, int option)
 		return opener_take(&a->form.ask.opener, option);
 	else
 		a->word[option] = optarg;
-	if (option == OPT_TIME && when_parse(optarg, &a->time) < 0)
-		return misuse("--time takes a time such as 2031-01-02T03:04:05Z");
-	if (option == OPT_CATALOGUE && !cof_catalogue_find(optarg))
-		return misuse("'%s' is no kind of the catalogue: A.1.1 to A.17.12", optarg);
+	if (option == OPT_TIME)
+		return form_take_time(options[option].name, optarg, &a->time);
+	if (option == OPT_CATALOGUE)
+		return form_take_catalogue(optarg);
 	if (option == OPT_OUTCOME && !cof_outcome_valid(optarg))
 		return misuse("'%s' is no outcome: success, failure, attempt", optarg);
 	if (option == OPT_TYPE && !cof_event_type_valid(optarg))
@@ -115,10 +108,7 @@ static int run(const struct verb *self, int argc, char **argv)
 		return misuse("who says what? --as NAME, as in the people file, and --text");
 	if (*opener_conflict(&a.form.ask.opener))
 		return misuse("%s", opener_conflict(&a.form.ask.opener));
-	a.form.as = a.word[OPT_AS];
-	a.form.dir = a.word[OPT_DIR];
-	a.form.signature = a.word[OPT_SIGNATURE];
-	a.form.key = a.word[OPT_KEY];
+	form_words(&a.form, a.word[OPT_AS], a.word[OPT_DIR], a.word[OPT_SIGNATURE], a.word[OPT_KEY]);
 	r = people_open(&a.form.ask, argv[optind + 1], &diag);
 	if (r == 0)
 		r = adds ? add(&a, &diag) : submit(&a, argv[optind + 2], &diag);

@@ -6,6 +6,7 @@
 #include "tools/coffer.h"
 #include "tools/file.h"
 #include "tools/output.h"
+#include "tools/papers.h"
 #include "tools/vault-record.h"
 
 #include <fcntl.h>
@@ -14,7 +15,6 @@
 #include <time.h>
 
 #define SECURE_BYTES (4u << 20)
-#define FIRST "coffer-handover/1\n"
 #define STATEMENT_MAX 16384u
 #define NONE "none"
 
@@ -68,7 +68,7 @@ static int give(struct handing *h, struct cof_diag *diag)
 		cof_hex(h->store.conf.id, 16, id);
 		cof_hex(head.root, COF_HASH, root);
 		cof_time_text(cof_now(CLOCK_REALTIME), now);
-		printf(FIRST "archive %s\nsize %" PRIu64 "\nroot %s\nenvelope %s\ntime %s\nto %s\n\n%s", id, head.size, root, h->envelope, now,
+		printf(HANDOVER_FIRST "archive %s\nsize %" PRIu64 "\nroot %s\nenvelope %s\ntime %s\nto %s\n\n%s", id, head.size, root, h->envelope, now,
 		       h->to, note);
 	}
 	vault_source_free(source);
@@ -83,41 +83,23 @@ static void item(struct handing *h, bool done, const char *text, const char *oth
 	h->open += !done;
 }
 
-static int line_of(const char **at, const char *key, char *out, size_t cap)
-{
-	size_t n = strlen(key), len;
-
-	if (strncmp(*at, key, n) != 0 || (*at)[n] != ' ')
-		return -EUCLEAN;
-	*at += n + 1;
-	len = strcspn(*at, "\n");
-	if ((*at)[len] != '\n' || len >= cap)
-		return -EUCLEAN;
-	memcpy(out, *at, len);
-	out[len] = 0;
-	*at += len + 1;
-	return 0;
-}
-
 /* The lines have to say what the signed head in it says. */
 static int read_statement(struct handing *h, const char *text, char envelope[2 * COF_HASH + 1], struct cof_checkpoint *head,
 			  struct cof_diag *diag)
 {
-	char id[40], mine[33], size[24], root[2 * COF_HASH + 1], hex[2 * COF_HASH + 1], time[40], to[512];
-	const char *at = text + strlen(FIRST);
+	struct handover_said said;
+	char mine[33], hex[2 * COF_HASH + 1];
 
-	if (strncmp(text, FIRST, strlen(FIRST)) != 0 || line_of(&at, "archive", id, sizeof(id)) < 0 ||
-	    line_of(&at, "size", size, sizeof(size)) < 0 || line_of(&at, "root", root, sizeof(root)) < 0 ||
-	    line_of(&at, "envelope", envelope, 2 * COF_HASH + 1) < 0 || line_of(&at, "time", time, sizeof(time)) < 0 ||
-	    line_of(&at, "to", to, sizeof(to)) < 0 || *at++ != '\n')
+	if (handover_parse(text, &said) < 0)
 		return cof_fail(diag, -EUCLEAN, "this is no statement of coffer handover give");
+	memcpy(envelope, said.envelope, sizeof(said.envelope));
 	cof_hex(h->store.conf.id, 16, mine);
-	if (strcmp(id, mine) != 0)
-		return cof_fail(diag, -EXDEV, "the statement is about archive %s, not this one", id);
-	if (cof_checkpoint_open(at, strlen(at), &h->store.conf.vkey, head) < 0)
+	if (strcmp(said.archive, mine) != 0)
+		return cof_fail(diag, -EXDEV, "the statement is about archive %s, not this one", said.archive);
+	if (cof_checkpoint_open(said.note, strlen(said.note), &h->store.conf.vkey, head) < 0)
 		return cof_fail(diag, -EBADMSG, "the head in the statement is not signed with this archive's key");
 	cof_hex(head->root, COF_HASH, hex);
-	if (strtoull(size, NULL, 10) != head->size || strcmp(root, hex) != 0)
+	if (strtoull(said.size, NULL, 10) != head->size || strcmp(said.root, hex) != 0)
 		return cof_fail(diag, -EBADMSG, "the statement's lines are not what its signed head says");
 	h->size = head->size;
 	return 0;

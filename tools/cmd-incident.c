@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer incident: opened, graded, reported, closed; each step signed, with a countdown for who has to be told. */
-#include "fs/rules/catalogue.h"
 #include "tools/coffer.h"
 #include "tools/form.h"
 #include "tools/incident.h"
 #include "tools/output.h"
-#include "tools/when.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -116,28 +114,10 @@ static int list(struct handling *h, const char *what COF_UNUSED, struct cof_diag
 }
 
 struct showing {
-	const char *id;
+	const struct cof_incident *of;
 	bool json;
 	struct incident_stix *stix;
 };
-
-static bool is_of(const struct showing *s, const struct cof_json *event)
-{
-	const char *text = cof_json_str(event, "form");
-	struct cof_incidents one = {0};
-	cof_autojson struct cof_json *form = NULL;
-	const char *id;
-	bool of;
-
-	if (!text || cof_json_parse(text, strlen(text), &form) < 0)
-		return false;
-	id = cof_json_str(form, "incident");
-	if (id)
-		return !strcmp(id, s->id);
-	of = cof_incidents_add(&one, event) == 0 && one.n && !strcmp(one.incident[0].id, s->id);
-	cof_incidents_done(&one);
-	return of;
-}
 
 static int show_step(void *user, struct cof_json *event)
 {
@@ -146,7 +126,7 @@ static int show_step(void *user, struct cof_json *event)
 	const char *line = cof_json_str(event, "detail");
 	int64_t sequence = -1;
 
-	if (!is_of(s, event))
+	if (!incident_has(s->of, event))
 		return 0;
 	if (s->stix)
 		return incident_stix_add(s->stix, event);
@@ -174,7 +154,7 @@ static int show(struct handling *h, const char *what, struct cof_diag *diag)
 
 	if (r < 0)
 		return r;
-	s.id = i->id;
+	s.of = i;
 	if (!h->json && !h->stix)
 		incident_say(i, &h->policy, cof_now(CLOCK_REALTIME));
 	if (h->stix)
@@ -219,10 +199,7 @@ static void fill_grade(const struct handling *h, struct cof_json *form)
 
 static int submit(struct handling *h, const char *path, struct cof_diag *diag)
 {
-	cof_autojson struct cof_json *o = NULL;
-	int r = form_submit(&h->form, path, &o, diag);
-
-	return r < 0 ? r : form_say_done(o, h->json);
+	return form_submit(&h->form, path, h->json, diag);
 }
 
 static int step(struct handling *h, enum cof_incident_step which, const char *digits, struct cof_diag *diag)
@@ -252,10 +229,7 @@ static int step(struct handling *h, enum cof_incident_step which, const char *di
 	r = form_write(&h->form, form, sheet, &path, diag);
 	if (r < 0)
 		return r;
-	if (h->form.key)
-		return submit(h, path, diag);
-	form_say_next(&h->form, path);
-	return 0;
+	return form_made(&h->form, path, h->json, diag);
 }
 
 static int begin(struct handling *h, const char *what COF_UNUSED, struct cof_diag *diag)
@@ -321,15 +295,11 @@ static int take_option(struct handling *h, int option)
 		return take_impact(h, optarg);
 	if (option == OPT_KIND && !is_kind(optarg))
 		return misuse("'%s' is no kind of incident: coffer incident --help names them", optarg);
-	if (option == OPT_FOUND && when_parse(optarg, &h->found) < 0)
-		return misuse("--found takes a time such as 2031-01-02T03:04:05Z");
-	if (option == OPT_TIME && when_parse(optarg, &h->time) < 0)
-		return misuse("--time takes a time such as 2031-01-02T03:04:05Z");
+	if (option == OPT_FOUND || option == OPT_TIME)
+		return form_take_time(options[option].name, optarg, option == OPT_FOUND ? &h->found : &h->time);
 	if (option == OPT_TO && (strlen(optarg) >= COF_INCIDENT_NAME || strchr(optarg, ' ')))
 		return misuse("--to takes a name without spaces of at most %d bytes, as the policy has it", COF_INCIDENT_NAME - 1);
-	if (option == OPT_CATALOGUE && !cof_catalogue_find(optarg))
-		return misuse("'%s' is no kind of the catalogue: A.1.1 to A.17.12", optarg);
-	return EXIT_OK;
+	return option == OPT_CATALOGUE ? form_take_catalogue(optarg) : EXIT_OK;
 }
 
 static const struct action *action_of(const char *name)
@@ -363,10 +333,7 @@ static int act(struct handling *h, const struct action *a, char **operands)
 	struct cof_diag diag = {""};
 	int r;
 
-	h->form.as = h->word[OPT_AS];
-	h->form.dir = h->word[OPT_DIR] ? h->word[OPT_DIR] : ".";
-	h->form.signature = h->word[OPT_SIGNATURE];
-	h->form.key = h->word[OPT_KEY];
+	form_words(&h->form, h->word[OPT_AS], h->word[OPT_DIR], h->word[OPT_SIGNATURE], h->word[OPT_KEY]);
 	r = people_open(&h->form.ask, operands[0], &diag);
 	if (r == 0)
 		r = a->run(h, a->operands > 1 ? operands[1] : NULL, &diag);

@@ -3,10 +3,13 @@
 #include "tools/coffer.h"
 #include "tools/output.h"
 #include "tools/people.h"
+#include "tools/policy-rows.h"
 #include "tools/profile.h"
 #include "tools/shelves.h"
+#include "tools/store.h"
 
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #define SECURE_BYTES (4u << 20)
@@ -129,57 +132,24 @@ static int one_change(void *user, const struct cof_profile_change *c)
 	return 0;
 }
 
-/* The value of a key in a policy's canonical text, a line each: its length, or 0. */
-static size_t value_of(const char *text, const char *key, size_t key_len, const char **ret)
-{
-	for (; *text; text += strcspn(text, "\n"), text += *text == '\n') {
-		if (!strncmp(text, key, key_len) && !strncmp(text + key_len, " = ", 3)) {
-			*ret = text + key_len + 3;
-			return strcspn(*ret, "\n");
-		}
-	}
-	*ret = "";
-	return 0;
-}
-
 struct comparing {
 	struct policing *p;
-	const char *shelf, *why; /* why: how it is weaker, beginning with the key, or "" */
-	bool told;		 /* of that key */
+	const char *shelf;
 };
 
-/* A row for each key of `text` that differs; missing: only those that `other` does not have. */
-static int rows_of(struct comparing *c, const char *text, const char *other, bool missing)
+static void shelf_row(void *user, const char *key, const char *old, const char *then, bool weaker)
 {
-	for (const char *at = text; *at; at += strcspn(at, "\n"), at += *at == '\n') {
-		size_t n = strcspn(at, " \n"), here_len, there_len;
-		const char *here, *there;
-		cof_autofree char *key = strndup(at, n), *a = NULL, *b = NULL;
-		bool weaker;
+	const struct comparing *c = user;
 
-		here_len = value_of(text, at, n, &here);
-		there_len = value_of(other, at, n, &there);
-		if (missing ? there_len != 0 : here_len == there_len && !memcmp(here, there, here_len))
-			continue;
-		a = strndup(there, there_len);
-		b = strndup(here, here_len);
-		if (!key || !a || !b)
-			return -ENOMEM;
-		weaker = !strncmp(c->why, key, n) && (c->why[n] == ' ' || !c->why[n]);
-		c->told |= weaker;
-		row(c->p, c->shelf, key, missing ? b : a, missing ? a : b, weaker);
-	}
-	return 0;
+	row(c->p, c->shelf, key, old, then, weaker);
 }
 
-/* A shelf's policy is compared as a whole: whether it is weaker is the rules' to say. */
 static int compare_shelf(struct policing *p, const struct cof_profile_shelf *s, const struct cof_json *have,
 			 bool *ret_changed, bool *ret_weaker)
 {
-	const char *text = cof_json_str(have, "policy"), *why = "";
 	struct comparing c = {.p = p, .shelf = s->name};
-	cof_autobuf struct cof_buf then = {0}, now = {0};
-	struct cof_policy old;
+	const char *text = cof_json_str(have, "policy");
+	cof_autobuf struct cof_buf then = {0};
 	int r = cof_policy_text(&s->policy, &then);
 
 	*ret_changed = *ret_weaker = false;
@@ -190,21 +160,7 @@ static int compare_shelf(struct policing *p, const struct cof_profile_shelf *s, 
 		row(p, s->name, "(shelf)", "", "made", false);
 		return 0;
 	}
-	cof_policy_default(&old);
-	r = text ? cof_policy_parse(text, strlen(text), &old, NULL) : 0;
-	if (r == 0)
-		r = cof_policy_text(&old, &now);
-	if (r < 0 || !now.data || !then.data || (now.len == then.len && !memcmp(now.data, then.data, now.len)))
-		return r;
-	*ret_changed = true;
-	*ret_weaker = !cof_policy_is_stronger(&old, &s->policy, &why);
-	c.why = *ret_weaker ? why : "";
-	r = rows_of(&c, (const char *)then.data, (const char *)now.data, false);
-	if (r == 0)
-		r = rows_of(&c, (const char *)now.data, (const char *)then.data, true);
-	if (r == 0 && *ret_weaker && !c.told)
-		row(p, s->name, why, "", "", true);
-	return r;
+	return policy_rows_shelf(text ? text : "", then.data ? (const char *)then.data : "", shelf_row, &c, ret_changed, ret_weaker);
 }
 
 static int apply_archive(struct policing *p, struct cof_diag *diag)
@@ -280,6 +236,102 @@ static int compare(struct policing *p, struct cof_diag *diag)
 	return 0;
 }
 
+/* ---- what they became, without keys ---- */
+
+struct became {
+	struct policing *p;
+	const struct cof_policy_then *then;
+	bool told; /* of which frame the rows are */
+};
+
+static void tell_frame(struct became *b)
+{
+	char time[32], request[65];
+
+	if (b->told)
+		return;
+	b->told = true;
+	cof_time_text(b->then->record_time, time);
+	printf("frame %" PRIu64 ", %s, ", b->then->sequence, time);
+	if (b->then->ino)
+		printf("the shelf that is inode %" PRIu64, b->then->ino);
+	else
+		printf("the archive");
+	if (b->then->request) {
+		cof_hex(b->then->request, 32, request);
+		printf(", by request %s", request);
+	}
+	printf(":\n");
+}
+
+static struct cof_json *frame_row(const struct cof_policy_then *then)
+{
+	struct cof_json *o = cof_json_object();
+	char request[65];
+
+	cof_json_set_uint(o, "sequence", then->sequence);
+	cof_json_set_time(o, "time", then->record_time);
+	if (then->ino)
+		cof_json_set_uint(o, "inode", then->ino);
+	if (then->request) {
+		cof_hex(then->request, 32, request);
+		cof_json_set_str(o, "request", request);
+	}
+	return o;
+}
+
+static void then_row(void *user, const char *key, const char *old, const char *then, bool weaker)
+{
+	struct became *b = user;
+	/* What stands in a log is anybody's text. */
+	cof_autofree char *name = escaped(key), *was = escaped(*old ? old : "(none)"), *is = escaped(*then ? then : "(none)");
+
+	b->p->changed++;
+	if (b->p->rows) {
+		struct cof_json *o = frame_row(b->then);
+
+		cof_json_set_str(o, "key", key);
+		cof_json_set_str(o, "old", old);
+		cof_json_set_str(o, "new", then);
+		cof_json_set_bool(o, "weaker", weaker);
+		cof_json_append(b->p->rows, o);
+		return;
+	}
+	tell_frame(b);
+	printf("  %-20s %s -> %s%s\n", name ? name : "?", was ? was : "?", is ? is : "?", weaker ? "   weaker" : "");
+}
+
+static int one_frame(void *user, const struct cof_policy_then *then)
+{
+	struct became b = {.p = user, .then = then};
+	bool changed, weaker;
+
+	if (then->made)
+		return 0;
+	if (!then->ino)
+		return policy_rows_archive(then->before, then->after, then_row, &b);
+	if (then->before)
+		return policy_rows_shelf(then->before, then->after, then_row, &b, &changed, &weaker);
+	then_row(&b, "(shelf)", "", "made", false);
+	return policy_rows_shelf("", then->after, then_row, &b, &changed, &weaker);
+}
+
+static int tell_changes(struct policing *p, struct cof_diag *diag)
+{
+	autostore struct store st = {0};
+	int r = store_open(p->store, &st, diag);
+
+	if (r == 0)
+		r = cof_store_policies(st.io, one_frame, p, diag);
+	if (r < 0)
+		return r;
+	if (p->json)
+		return print_json(p->rows, true) == -ENOMEM ? -ENOMEM : 0;
+	if (!p->changed)
+		printf("No policy was changed since the archive was made.\n");
+	return 0;
+}
+
 /* ---- the verb ---- */
 
 static int act(struct policing *p, struct cof_diag *diag)
@@ -292,13 +344,16 @@ static int act(struct policing *p, struct cof_diag *diag)
 		return r;
 	if (p->json && p->action >= DIFF)
 		p->rows = cof_json_array();
-	return p->action == SHOW ? show(p, diag) : p->action == CHECK ? check(p, diag) : compare(p, diag);
+	return p->action == SHOW    ? show(p, diag)
+	       : p->action == CHECK ? check(p, diag)
+	       : p->file	    ? compare(p, diag)
+				    : tell_changes(p, diag);
 }
 
 static int take_operands(struct policing *p, const struct verb *self, int argc, char **argv)
 {
 	const char *word;
-	int want;
+	int most, least;
 
 	if (!operands_within(self, argc, argv, 2, 3))
 		return EXIT_USAGE;
@@ -307,11 +362,12 @@ static int take_operands(struct policing *p, const struct verb *self, int argc, 
 		p->action++;
 	if (!actions[p->action])
 		return misuse("'%s' is none of show, check, diff and apply", word);
-	want = p->action >= DIFF ? 3 : 2;
-	if (!operands_within(self, argc, argv, want, want))
+	most = p->action >= DIFF ? 3 : 2;
+	least = p->action == DIFF ? 2 : most;
+	if (!operands_within(self, argc, argv, least, most))
 		return EXIT_USAGE;
 	p->store = p->action == CHECK ? NULL : argv[optind + 1];
-	p->file = p->action == SHOW ? NULL : argv[optind + want - 1];
+	p->file = p->action == SHOW || argc - optind < most ? NULL : argv[optind + most - 1];
 	return EXIT_OK;
 }
 
@@ -349,6 +405,8 @@ const struct verb verb_policy = {
     .text = "  show STORE           the policy in force, as text, with its digest\n"
 	    "  check PROFILE        whether a profile holds together; line and reason if not\n"
 	    "  diff STORE PROFILE   what a profile would change\n"
+	    "  diff STORE           what was changed since the archive was made, old and\n"
+	    "                       new values, frame by frame; takes no key\n"
 	    "  apply STORE PROFILE  changes what becomes stronger, and makes missing shelves\n"
 	    "\n"
 	    "PROFILE is one that ships (gpki-1 to gpki-4, vasp, securities, insurance, plain) or a file. "

@@ -26,6 +26,9 @@ enum {
 	OPT_EPOCH,
 	OPT_SHARE_FD,
 	OPT_IDLE,
+	OPT_VAULT_KEYS,
+	OPT_VAULT_IDENTITY,
+	OPT_WITHOUT_VAULTS,
 };
 
 static const struct tool_option options[] = {
@@ -41,12 +44,15 @@ static const struct tool_option options[] = {
     [OPT_EPOCH] = {"epoch", "FILE", "with --shares: that epoch's document; without it STORE/seal/recovery-epoch.json", true},
     [OPT_SHARE_FD] = {"share-fd", "N", "with --shares: reads one share from the open descriptor N instead of the terminal; several times"},
     [OPT_IDLE] = {"idle", "SECONDS", "with --shares: ends when nobody typed on the terminal for so long; 0: never (900)"},
+    [OPT_VAULT_KEYS] = {"vault-keys", "FILE", "what a vault released (coffer-vault release), of an archive that enrolled vaults", true},
+    [OPT_VAULT_IDENTITY] = {"vault-identity", "FILE", "the age identity to which it is sealed; without it, that of the envelope", true},
+    [OPT_WITHOUT_VAULTS] = {"without-vaults", NULL, "no vault is left: what was written since the first one was enrolled is lost for ever"},
     {0},
 };
 
 struct recovery_run {
-	const char *identity, *envelope, *epoch_path;
-	bool shares;
+	const char *identity, *envelope, *epoch_path, *vault_keys, *vault_identity;
+	bool shares, without_vaults;
 	int fds[COF_CUSTODIANS_MAX];
 	unsigned n_fds, idle;
 	struct cof_epoch epoch;
@@ -54,7 +60,9 @@ struct recovery_run {
 	struct store store;
 	struct opener opener;
 	uint8_t (*identities)[COF_AGE_KEY];
+	uint8_t (*vault_identities)[COF_AGE_KEY];
 	uint8_t *file; /* the envelope's copy */
+	struct cof_buf released;
 	struct recovery auditors;
 };
 
@@ -68,6 +76,15 @@ static int take_option(void *user, int option)
 		break;
 	case OPT_ENVELOPE:
 		r->envelope = optarg;
+		break;
+	case OPT_VAULT_KEYS:
+		r->vault_keys = optarg;
+		break;
+	case OPT_VAULT_IDENTITY:
+		r->vault_identity = optarg;
+		break;
+	case OPT_WITHOUT_VAULTS:
+		r->without_vaults = true;
 		break;
 	case OPT_AUDITOR:
 		return recovery_add(&r->auditors, "--auditor", optarg);
@@ -97,6 +114,10 @@ static int check(const struct recovery_run *r)
 		return misuse("%s", conflict);
 	if (!r->identity == !r->shares)
 		return misuse("--identity FILE is wanted, that of a recipient of the envelope, or --shares");
+	if (r->vault_keys && r->without_vaults)
+		return misuse("either --vault-keys or --without-vaults");
+	if (r->vault_identity && !r->vault_keys)
+		return misuse("--vault-identity goes with --vault-keys");
 	if (!r->shares && (r->epoch_path || r->n_fds))
 		return misuse("--epoch and --share-fd go with --shares");
 	return EXIT_OK;
@@ -122,6 +143,19 @@ static int load_envelope(struct recovery_run *r, struct cof_recover_params *p, s
 	p->envelope = r->file;
 	p->envelope_name = r->envelope;
 	return 0;
+}
+
+static int load_vault_keys(struct recovery_run *r, struct cof_recover_params *p, struct cof_diag *diag)
+{
+	int err = r->vault_keys ? file_load(r->vault_keys, COF_AGE_FILE_MAX, &r->released, diag) : 0;
+
+	if (err == 0 && r->vault_identity)
+		err = identities_load(r->vault_identity, r->store.path, &r->vault_identities, &p->n_vault_identities, diag);
+	p->vault_keys = r->vault_keys ? r->released.data : NULL;
+	p->vault_keys_len = r->released.len;
+	p->vault_identities = (const uint8_t(*)[COF_AGE_KEY])r->vault_identities;
+	p->without_vaults = r->without_vaults;
+	return err;
 }
 
 static int not_mounted(const struct recovery_run *r, struct cof_diag *diag)
@@ -180,7 +214,9 @@ static void say(const struct recovery_run *r, const struct cof_recovered_keys *k
 	printf("The keys of %s are recovered: %s%" PRIu32 " mount%s of its log %s written under them",
 	       r->store.path, k->mounts == 1 ? "the " : "all ", k->mounts, plural(k->mounts), k->mounts == 1 ? "was" : "were");
 	printf(k->files ? ", and\n%" PRIu64 " first writes to files.\n" : ".\n", k->files);
-	if (k->unlike)
+	if (k->lost_from)
+		printf("Lost for ever: what files hold whose inode number is %" PRIu64 " or above, written since vaults had the tree R.\n", k->lost_from);
+	else if (k->unlike)
 		printf("Warning: %" PRIu64 " first writes to files do not fit; that is damage, or forgery: coffer "
 		       "verify %s\n",
 		       k->unlike, store ? store : "STORE");
@@ -214,6 +250,8 @@ static int act(struct recovery_run *r, const char *arg, struct cof_diag *diag)
 		err = not_mounted(r, diag);
 	if (!err)
 		err = load_envelope(r, &p, diag);
+	if (!err)
+		err = load_vault_keys(r, &p, diag);
 	if (!err)
 		err = r->shares ? gather(r, &p, diag)
 				: identities_load(r->identity, r->store.path, &r->identities, &p.n_identities, diag);
@@ -254,6 +292,8 @@ static int run(const struct verb *self, int argc, char **argv)
 	code = act(&r, argv[optind], &diag) < 0 ? failure(&diag) : EXIT_OK;
 	opener_done(&r.opener);
 	cof_secret_free(r.identities);
+	cof_secret_free(r.vault_identities);
+	cof_buf_done(&r.released);
 	free(r.file);
 	cof_epoch_done(&r.epoch);
 	store_close(&r.store);

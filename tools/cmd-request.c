@@ -11,7 +11,7 @@
 
 #define WORD_MAX 65536
 
-enum { OPT_AS, OPT_REASON, OPT_CASE, OPT_EXPIRES, OPT_DIR, OPT_SIGNATURE, OPT_KEY, OPT_ASKED, OPT_JSON };
+enum { OPT_AS, OPT_REASON, OPT_CASE, OPT_EXPIRES, OPT_DIR, OPT_SIGNATURE, OPT_KEY, OPT_ASKED, OPT_EXPIRED, OPT_JSON };
 
 static const struct tool_option request_options[] = {
     [OPT_AS] = {"as", "NAME", "who requests it, as in the people file"},
@@ -22,6 +22,7 @@ static const struct tool_option request_options[] = {
     [OPT_SIGNATURE] = {"signature", "FILE", "submit: the author's signature (default: what ssh-keygen makes, FILE.sig)", true},
     [OPT_KEY] = {"key", "FILE", "signs with this key by ssh-keygen, and submits at once", true},
     [OPT_ASKED] = {"asked", NULL, "remove: all that rm asked for on shelves with remove = rm"},
+    [OPT_EXPIRED] = {"expired", NULL, "destroy: of what is named only files whose retention is over"},
     [OPT_JSON] = {"json", NULL, "JSON instead of text"},
     {0},
 };
@@ -43,7 +44,7 @@ static const struct tool_option list_options[] = {
 struct asking {
 	struct people_asking ask;
 	const char *as, *reason, *cause, *expires, *dir, *signature, *key;
-	bool json, exporting, asked;
+	bool json, exporting, asked, expired;
 };
 
 static int say(const struct asking *a, struct cof_json *o)
@@ -137,6 +138,8 @@ static int make(struct asking *a, const char *action, char **words, int n, struc
 	cof_json_set_str(args, "author", a->as ? a->as : "");
 	if (a->asked)
 		cof_json_set_bool(args, "asked", true);
+	if (a->expired)
+		cof_json_set_bool(args, "expired", true);
 	if (a->reason)
 		cof_json_set_str(args, "reason", a->reason);
 	if (a->cause)
@@ -339,6 +342,8 @@ static int run_request(const struct verb *self, int argc, char **argv)
 			a.json = true;
 		else if (option == OPT_ASKED)
 			a.asked = true;
+		else if (option == OPT_EXPIRED)
+			a.expired = true;
 		else if (option < OPT_ASKED)
 			*to[option] = optarg;
 		else
@@ -354,6 +359,8 @@ static int run_request(const struct verb *self, int argc, char **argv)
 		return EXIT_USAGE;
 	if (a.asked && strcmp(argv[optind], "remove") != 0)
 		return misuse("--asked goes with remove");
+	if (a.expired && strcmp(argv[optind], "destroy") != 0)
+		return misuse("--expired goes with destroy");
 	if (strcmp(argv[optind], "submit") != 0 && !a.as)
 		return misuse("who requests it? --as NAME, as in the people file");
 	if (*opener_conflict(&a.ask.opener))
@@ -442,6 +449,7 @@ const struct verb verb_request = {
 	    "  profile-set STORE @FILE              another policy of the archive\n"
 	    "  hold-end STORE CASE                  ends a legal hold\n"
 	    "  remove STORE PATH...                 takes away what has expired\n"
+	    "  destroy STORE PATH...                ends the content of such files for good\n"
 	    "  retention-end STORE TIME|now PATH... an earlier end, where the shelf lets it\n"
 	    "  event-declare STORE EVENT TIME|now PATH...\n"
 	    "                                       what a retention waits for happened\n"
@@ -459,7 +467,7 @@ const struct verb verb_request = {
     .more = opener_options,
     .run = run_request,
     .takes_files = true,
-    .actions = "submit shelf-set people-set clock-catch-up hold-end remove retention-end event-declare profile-set escrow-accept escrow-release",
+    .actions = "submit shelf-set people-set clock-catch-up hold-end remove destroy retention-end event-declare profile-set escrow-accept escrow-release",
 };
 
 const struct verb verb_approve = {

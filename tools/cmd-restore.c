@@ -2,6 +2,7 @@
 /* coffer restore: an archive comes back from vaults, all of it or some files; or that is tried. */
 #include "tools/buckets.h"
 #include "tools/restore.h"
+#include "tools/share-read.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -24,6 +25,10 @@ enum {
 	OPT_ENVELOPE,
 	OPT_AUDITOR,
 	OPT_DRILL,
+	OPT_SHARES,
+	OPT_EPOCH,
+	OPT_SHARE_FD,
+	OPT_IDLE,
 };
 enum { EXIT_BEHIND = 3, EXIT_FORK = 4 };
 
@@ -61,14 +66,19 @@ static const struct tool_option options[] = {
     [OPT_DRILL] =
 	{"drill", "STORE",
 	 "tries it: restores to NEWSTORE, opens, compares all files with this live archive, "
-	 "destroys NEWSTORE, and puts on record how long it took; with --identity",
+	 "destroys NEWSTORE, and puts on record how long it took; with --identity or --shares",
 	 true},
+    [OPT_SHARES] = {"shares", NULL, "with --to and --drill, instead of --identity: a quorum types its shares, of the epoch that the envelope is sealed to"},
+    [OPT_EPOCH] = {"epoch", "FILE", "with --shares: that epoch's document; of a drill that of the live archive without it", true},
+    [OPT_SHARE_FD] = {"share-fd", "N", "with --shares: reads one share from the open descriptor N instead of the terminal; several times"},
+    [OPT_IDLE] = {"idle", "SECONDS", "with --shares: ends when nobody typed on the terminal for so long; 0: never (900)"},
     {0},
 };
 
 struct asked {
 	struct restoring r;
 	const char *archive, *drill;
+	bool shares;
 	struct restore_wanted wanted;
 	struct restore_keys keys;
 	struct bucket_args bucket;
@@ -77,7 +87,7 @@ struct asked {
 
 /* ---- what is said ---- */
 
-static void say_fresh(const struct restore_freshness *f, uint64_t size)
+static void say_fresh(const struct restore_freshness *f, uint64_t size, bool bucket)
 {
 	switch (f->verdict) {
 	case RESTORE_PROVEN:
@@ -96,14 +106,13 @@ static void say_fresh(const struct restore_freshness *f, uint64_t size)
 		       f->by, f->newest, size);
 		break;
 	default:
-		printf("Freshness is not proven: these vaults may be behind. Another vault's "
-		       "newest head tells (a further URL, or --head FILE).\n");
+		printf("Freshness is not proven: %s. Another vault's newest head tells (%s--head FILE).\n",
+		       bucket ? "a bucket may be behind, and signs nothing" : "these vaults may be behind", bucket ? "" : "a further URL, or ");
 	}
 }
 
 static void say(const struct asked *a)
 {
-	cof_autofree char *store = shell_word(a->r.dir);
 	struct vault_copy_state s;
 	char size[24];
 
@@ -112,29 +121,10 @@ static void say(const struct asked *a)
 	printf("Restored to %s: %" PRIu64
 	       " frames, %s of log, each verified against the head that the archive signed.\n",
 	       a->r.dir, s.head.size, size);
-	say_fresh(&a->fresh, s.head.size);
+	say_fresh(&a->fresh, s.head.size, a->r.from_bucket);
 	if (a->wanted.to)
 		return;
-	if (cof_io_exists(a->r.io, "seal/recovery.age") == 1)
-		printf("Next: coffer recover %s --identity FILE --new-key-file FILE   # opens the "
-		       "recovery envelope that came along\n",
-		       store ? store : "STORE");
-	else
-		printf("No recovery envelope came along. With a copy of it:\n"
-		       "  coffer recover %s --envelope FILE --identity FILE --new-key-file FILE\n",
-		       store ? store : "STORE");
-}
-
-static int note_source(const struct asked *a, struct cof_diag *diag)
-{
-	struct vault_copy_state s;
-	char text[COF_RESTORED_MAX];
-	int n, err;
-
-	vault_copy_state(a->r.copy, &s);
-	n = snprintf(text, sizeof(text), "%.900s, %" PRIu64 " frames", a->r.source[0].url, s.head.size);
-	err = cof_io_replace(a->r.io, COF_RESTORED, text, (size_t)n);
-	return err < 0 ? cof_fail(diag, err, "where it came from cannot be noted: %s", strerror(-err)) : 0;
+	restore_say_next(a->r.io, a->r.dir);
 }
 
 /* ---- files ---- */
@@ -165,14 +155,17 @@ static int copy_out(struct asked *a, struct cof_diag *diag)
 
 static int act(struct asked *a, struct cof_diag *diag)
 {
+	struct vault_copy_state s;
 	int err = restore_fetch(&a->r, diag), partly;
 
 	if (err < 0)
 		return err;
 	partly = err;
 	err = restore_heads(&a->r, &a->fresh, diag);
-	if (err == 0 && !a->wanted.to)
-		err = note_source(a, diag);
+	if (err == 0 && !a->wanted.to) {
+		vault_copy_state(a->r.copy, &s);
+		err = restore_note_source(a->r.io, a->r.source[0].url, s.head.size, diag);
+	}
 	if (err < 0)
 		return err;
 	say(a);
@@ -272,25 +265,51 @@ static int take_option(struct asked *a, int option)
 	case OPT_AUDITOR:
 		a->keys.auditor = optarg;
 		return EXIT_OK;
+	case OPT_SHARES:
+		a->shares = true;
+		return EXIT_OK;
+	case OPT_EPOCH:
+		a->keys.epoch = optarg;
+		return EXIT_OK;
+	case OPT_SHARE_FD:
+		if (a->keys.n_fds == COF_COUNT(a->keys.fds))
+			return misuse("--share-fd: at most %zu", COF_COUNT(a->keys.fds));
+		return opener_take_fd("--share-fd", &a->keys.fds[a->keys.n_fds++]);
+	case OPT_IDLE:
+		return share_take_idle(&a->keys.idle);
 	default:
 		bucket_take(&a->bucket, option - OPTION_MORE);
 		return EXIT_OK;
 	}
 }
 
+/* With what what came is decrypted, where it is. */
+static int check_keys(const struct asked *a)
+{
+	bool opens = a->wanted.to || a->drill;
+
+	if (opens && !a->keys.identity == !a->shares)
+		return misuse("--to and --drill go with --identity FILE, or --shares: what came is decrypted");
+	if (!opens && (a->keys.identity || a->shares || a->keys.envelope || a->keys.auditor))
+		return misuse("--identity, --shares, --envelope and --auditor-secret go with --to or --drill");
+	if (!a->shares && (a->keys.epoch || a->keys.n_fds))
+		return misuse("--epoch and --share-fd go with --shares");
+	if (a->shares && !a->keys.epoch && !a->drill)
+		return misuse("--shares goes with --epoch FILE, the document of the epoch that they are of");
+	return EXIT_OK;
+}
+
 static int check(const struct asked *a)
 {
 	const struct restore_wanted *w = &a->wanted;
+	int code = check_keys(a);
 
-	if ((w->to || a->drill) && !a->keys.identity)
-		return misuse("--to and --drill go with --identity FILE: what came is decrypted");
+	if (code != EXIT_OK)
+		return code;
 	if (a->drill && (w->to || a->archive || a->r.log_given || a->r.n_heads))
 		return misuse(
 		    "--drill STORE says which archive it is, and what it is compared with; "
 		    "--to, --archive, --log-vkey and --head do not go with it");
-	if (!w->to && !a->drill && (a->keys.identity || a->keys.envelope || a->keys.auditor))
-		return misuse(
-		    "--identity, --envelope and --auditor-secret go with --to or --drill");
 	if (!w->to && (w->n_shelves || w->n_files || w->n_first || w->size != COF_INDEX_NOW))
 		return misuse(
 		    "that goes with --to DIR: parts of an archive are files that are copied out");
@@ -340,7 +359,7 @@ static int take_operands(struct asked *a, const struct verb *self, int argc, cha
 
 static int run(const struct verb *self, int argc, char **argv)
 {
-	struct asked a = {.r = {.progress = PROGRESS_INIT}, .wanted = {.size = COF_INDEX_NOW}};
+	struct asked a = {.r = {.progress = PROGRESS_INIT}, .wanted = {.size = COF_INDEX_NOW}, .keys = {.idle = SHARE_IDLE}};
 	struct cof_diag diag = {""};
 	int option, code = EXIT_OK, err = cof_crypto_init(SECURE_BYTES, &diag);
 
@@ -357,12 +376,13 @@ static int run(const struct verb *self, int argc, char **argv)
 	if (code != EXIT_OK)
 		return code;
 	if (s3_is_url(a.r.source[0].url)) {
-		if (a.r.n_vkeys || a.wanted.to || a.r.n_heads || a.drill)
-			return misuse("--vkey is of a vault; a bucket signs nothing, and all of it "
-				      "is restored: --head, --to are of vaults");
-		err = bucket_restore(a.r.source[0].url, a.r.dir, a.r.id,
-				     a.r.log_given ? &a.r.log : NULL, &a.bucket, &diag);
-	} else {
+		if (a.r.n_vkeys && !a.r.n_heads)
+			return misuse("--vkey is a vault's, whose head is given with --head; a bucket signs nothing");
+		a.r.from_bucket = true;
+		a.r.again = a.wanted.to != NULL;
+		err = bucket_target(&a.bucket, a.r.source[0].url, &a.r.bucket, &diag);
+	}
+	if (err == 0) {
 		signal(SIGINT, stopped);
 		err = a.drill ? restore_try(&a.r, &a.keys, a.drill, &diag) : act(&a, &diag);
 	}

@@ -103,10 +103,7 @@ static int show(struct reviewing *v, struct cof_diag *diag)
 
 static int submit(struct reviewing *v, const char *path, struct cof_diag *diag)
 {
-	cof_autojson struct cof_json *o = NULL;
-	int r = form_submit(&v->form, path, &o, diag);
-
-	return r < 0 ? r : form_say_done(o, v->json);
+	return form_submit(&v->form, path, v->json, diag);
 }
 
 /* The newest head: what it covers is what is looked at. */

@@ -73,6 +73,7 @@ static const struct tool_option options[] = {
     [OPT_KEYS + KEY_APPROVE_ESCROW] = {"approve-escrow", "RULE", "who releases an escrowed key"},
     [OPT_KEYS +
 	KEY_REMOVE] = {"remove", "request|rm", "whether rm of what has expired files a request"},
+    [OPT_KEYS + KEY_RELEASE_DELAY] = {"release-delay", "SPAN", "an escrowed key goes out so long after its approval, unless vetoed"},
     [OPT_JSON] = {"json", NULL, "one JSON object a line instead of text"},
     {0},
 };

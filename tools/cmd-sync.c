@@ -5,6 +5,7 @@
 #include "tools/buckets.h"
 #include "tools/output.h"
 #include "tools/placement.h"
+#include "tools/sync-watch.h"
 #include "tools/vault-record.h"
 #include "tools/witness.h"
 
@@ -15,8 +16,7 @@
 
 #define SECURE_BYTES (4u << 20)
 
-enum { OPT_LIMIT, OPT_JSON, OPT_BUNDLE, OPT_SPLIT, OPT_RECEIPT };
-enum { EXIT_BEHIND = 3, EXIT_FORK = 4, EXIT_ALARM = 5 };
+enum { OPT_LIMIT, OPT_JSON, OPT_BUNDLE, OPT_SPLIT, OPT_RECEIPT, OPT_WATCH, OPT_EVERY };
 
 static const struct tool_option options[] = {
     [OPT_LIMIT] = {"limit", "SIZE", "at most so many bytes a second, such as 20M"},
@@ -24,6 +24,8 @@ static const struct tool_option options[] = {
     [OPT_BUNDLE] = {"bundle", "FILE", "writes what VAULT lacks, to be carried there by hand; nothing is sent", true},
     [OPT_SPLIT] = {"split", "SIZE", "of a bundle: FILE.001 and so on of at most this size, such as 4G"},
     [OPT_RECEIPT] = {"receipt", "FILE", "takes what came back from a vault that a bundle went to", true},
+    [OPT_WATCH] = {"watch", NULL, "goes on until it is ended: each vault again when there is something new, and after a failure"},
+    [OPT_EVERY] = {"every", "SPAN", "of --watch: a vault's rounds are at least so far apart, such as 5m; default 1m, 15m of a bucket"},
     {0},
 };
 
@@ -38,8 +40,11 @@ struct syncing {
 	uint8_t *envelope;
 	size_t envelope_len;
 	struct progress progress;
-	const char *bundle, *receipt;
+	const char *bundle, *receipt, *limit_text;
 	uint64_t split;
+	bool watch;
+	int64_t every;
+	struct cof_diag kept_back; /* why the tree R that waits for this vault was not sent; "": it was, or none waits */
 	struct opener_args opener;
 	struct vault_recording recording;
 };
@@ -67,6 +72,8 @@ static void say(const struct syncing *s, const struct vault_entry *e, const stru
 		cof_json_set_uint(o, "frames", sent->frames);
 		cof_json_set_uint(o, "bytes", sent->bytes);
 		cof_json_set_str(o, "confirmed", when);
+		if (sent->n_receipts)
+			cof_json_set_uint(o, "receipts", sent->n_receipts);
 		if (record)
 			cof_json_set(o, "record", cof_json_ref(record));
 		print_json(o, false);
@@ -122,20 +129,27 @@ static int session(struct syncing *s, struct vault_entry *e, struct vault_sent *
 				  .progress = {progressed, s}};
 	struct vault_source *source = NULL;
 	struct vault_line line = {.pid = 0};
-	int r = vault_source_open(s->store.io, &source, diag);
+	cof_autofree uint8_t *keys = NULL;
+	int r;
 
+	if (vault_entry_keys(&s->store, e, &keys, &p.keys_len, &s->kept_back) == 0)
+		p.keys = keys;
+	r = vault_hello_to(&s->store, VAULT_SENDS, e->url, &line, diag);
 	s->recording.began = cof_now(CLOCK_BOOTTIME);
-	if (r == 0)
-		r = vault_hello_to(&s->store, VAULT_SENDS, e->url, &line, diag);
 	line.wire.limit = s->limit;
+	if (r == 0) /* while ssh says who it is */
+		r = vault_source_open(s->store.io, &source, diag);
 	if (r == 0)
 		r = vault_send_log(&line.wire, source, &p, sent, diag);
 	progress_clear(&s->progress);
-	vault_line_close(&line);
+	vault_line_hang_up(&line);
+	if (r == 0)
+		r = vault_entry_note(&s->store, e, sent->note, diag);
+	if (r == 0 && p.keys && !sent->nothing)
+		r = vault_entry_has_keys(&s->store, e, diag);
 	vault_source_free(source);
-	if (r < 0)
-		return r;
-	return vault_entry_note(&s->store, e, sent->note, diag);
+	vault_line_close(&line);
+	return r;
 }
 
 /* The vault's copy is damaged, and what it lost is here. */
@@ -172,6 +186,39 @@ static void tell(struct syncing *s, const char *type, const struct vault_entry *
 	complain("vault %s: %s", e->name, shown ? shown : "out of memory");
 	if (vault_told(&s->recording, type, e->name, what, &diag) < 0)
 		complain("that could not be recorded: %s", diag.text);
+}
+
+static int ignore(void *user COF_UNUSED, struct cof_json *line COF_UNUSED)
+{
+	return 0;
+}
+
+/* A vault or copy has more of this archive than this store: whatever is written here now is another history. */
+static void stop_writing(struct syncing *s, const char *name, const char *note)
+{
+	cof_autojson struct cof_json *request = cof_json_object();
+	struct cof_diag diag = {""};
+	int r = vault_newer_keep(&s->store, name, note, &diag);
+
+	if (r == 0) {
+		cof_json_set_str(request, "verb", "vault-newer");
+		cof_json_set_str(request, "vault", name);
+		cof_json_set_str(request, "note", note);
+		r = store_ask(&s->store, request, ignore, NULL, &diag);
+	}
+	if (r < 0 && r != -ENOTCONN && r != -EEXIST) /* -EEXIST: another store of this archive is mounted, which has it */
+		complain("%s", diag.text);
+	else
+		complain("nothing more is written to %s until it has what is there", s->store.path);
+}
+
+/* Whether the vault refused since it has more. */
+static bool has_more(const struct syncing *s, const struct vault_sent *sent)
+{
+	struct cof_checkpoint head;
+
+	return (sent->refusal == VAULT_R_STALE || sent->refusal == VAULT_R_FORK) && sent->note &&
+	       cof_checkpoint_open(sent->note, strlen(sent->note), &s->store.conf.vkey, &head) == 0 && head.size > sent->size;
 }
 
 /* Twice where the copy had to be mended first. */
@@ -219,6 +266,23 @@ static int record_transfer(struct syncing *s, const struct vault_entry *e, const
 	return vault_recorded(&s->recording, o, diag);
 }
 
+/* What the vault signed besides; one that is not taken is an alarm, and the others are taken. */
+static int take_receipts(struct syncing *s, const struct vault_entry *e, const struct vault_sent *sent)
+{
+	int code = EXIT_OK;
+
+	s->recording.quiet = s->json;
+	for (size_t i = 0; i < sent->n_receipts; i++) {
+		struct cof_diag diag = {""};
+
+		if (vault_receipt_take(&s->recording, e, sent->receipt[i], &diag) == 0)
+			continue;
+		tell(s, "vault-alarm", e, diag.text);
+		code = SYNC_ALARM;
+	}
+	return code;
+}
+
 /* One that fails does not keep the others from being brought up to date. */
 static int one(void *user, struct vault_entry *e)
 {
@@ -231,6 +295,7 @@ static int one(void *user, struct vault_entry *e)
 	if (!wanted(s, e->name) || (!s->n && *e->retiring))
 		return 0;
 	s->met++;
+	s->kept_back.text[0] = 0;
 	if (!strcmp(e->url, BUNDLE_URL)) {
 		printf("%s is reached by hand: coffer sync %s %s --bundle FILE\n", e->name, s->store.path, e->name);
 		return 0;
@@ -244,13 +309,20 @@ static int one(void *user, struct vault_entry *e)
 	}
 	if (r < 0) {
 		tell(s, sent.about ? "vault-alarm" : "vault-unreachable", e, diag.text);
-		code = sent.refusal == VAULT_R_STALE ? EXIT_BEHIND : sent.refusal == VAULT_R_FORK ? EXIT_FORK : sent.refusal == VAULT_R_RULES ? EXIT_ALARM : EXIT_FAILED;
+		if (has_more(s, &sent))
+			stop_writing(s, e->name, sent.note);
+		code = sent.refusal == VAULT_R_STALE ? SYNC_BEHIND : sent.refusal == VAULT_R_FORK ? SYNC_FORK : sent.refusal == VAULT_R_RULES ? SYNC_ALARM : EXIT_FAILED;
 	} else {
 		say(s, e, &sent, record);
+		code = take_receipts(s, e, &sent);
 		if (sent.notices) {
 			tell(s, "vault-alarm", e, sent.notices);
-			code = EXIT_ALARM;
+			code = SYNC_ALARM;
 		}
+	}
+	if (*s->kept_back.text) { /* the log does not wait for it */
+		tell(s, "vault-alarm", e, s->kept_back.text);
+		code = COF_MAX(code, SYNC_ALARM);
 	}
 	s->code = COF_MAX(s->code, code);
 	vault_sent_done(&sent);
@@ -261,8 +333,9 @@ static int one(void *user, struct vault_entry *e)
 static int one_bucket(void *user, const struct bucket *b)
 {
 	struct syncing *s = user;
+	cof_autobuf struct cof_buf newer = {0};
 	struct bucket_sync p = {.store = &s->store, .limit = s->limit, .json = s->json, .envelope = s->envelope,
-				.envelope_len = s->envelope_len, .progress = &s->progress, .recording = &s->recording};
+				.envelope_len = s->envelope_len, .progress = &s->progress, .recording = &s->recording, .newer = &newer};
 	struct cof_diag diag = {""};
 	int r;
 
@@ -270,17 +343,16 @@ static int one_bucket(void *user, const struct bucket *b)
 		return 0;
 	s->met++;
 	r = bucket_push(&p, b, &diag);
+	if (r == 0)
+		r = vault_newer_drop(&s->store, b->name, &diag);
+	if (r == -ESTALE && newer.len && !newer.failed)
+		stop_writing(s, b->name, (const char *)newer.data);
 	if (r < 0) {
 		cof_autofree char *shown = escaped(diag.text);
 
 		complain("copy %s: %s", b->name, shown ? shown : "out of memory");
-		s->code = COF_MAX(s->code, r == -ESTALE ? EXIT_BEHIND : r == -ENOTUNIQ ? EXIT_FORK : EXIT_FAILED);
+		s->code = COF_MAX(s->code, r == -ESTALE ? SYNC_BEHIND : r == -ENOTUNIQ ? SYNC_FORK : EXIT_FAILED);
 	}
-	return 0;
-}
-
-static int ignore(void *user COF_UNUSED, struct cof_json *line COF_UNUSED)
-{
 	return 0;
 }
 
@@ -316,15 +388,26 @@ static int by_hand(struct syncing *s, struct cof_diag *diag)
 	struct bundling b = {.store = &s->store, .recording = &s->recording, .envelope = s->envelope, .envelope_len = s->envelope_len,
 			     .split = s->split};
 	struct vault_entry e = {.time = 0};
+	bool alarm = false;
 	int r;
 
-	if (s->receipt)
-		return bundles_receipt(&b, s->receipt, diag);
+	if (s->receipt) {
+		r = bundles_receipt(&b, s->receipt, &alarm, diag);
+		s->code = alarm ? SYNC_ALARM : s->code;
+		return r;
+	}
 	r = vault_entry_load(&s->store, s->name[0], &e, diag);
 	if (r == 0)
 		r = bundles_write(&b, &e, s->bundle, diag);
 	vault_entry_done(&e);
 	return r;
+}
+
+static int watch(const struct syncing *s, struct cof_diag *diag)
+{
+	struct sync_watch w = {.store = &s->store, .name = s->name, .n = s->n, .limit = s->limit_text, .json = s->json, .every = s->every};
+
+	return sync_watch(&w, diag);
 }
 
 static int act(struct syncing *s, const char *arg, struct cof_diag *diag)
@@ -341,9 +424,12 @@ static int act(struct syncing *s, const char *arg, struct cof_diag *diag)
 		r = vault_entry_load(&s->store, s->name[i], &e, diag);
 		vault_entry_done(&e);
 	}
-	if (r == 0)
+	if (r == 0 && !s->watch)
 		ask_for_checkpoint(&s->store);
 	if (r == 0) {
+		if (s->watch)
+			return watch(s, diag);
+		vaults_look(&s->store);
 		r = cof_io_load(s->store.io, "seal/recovery.age", VAULT_ENVELOPE_MAX, &s->envelope, &s->envelope_len);
 		if (r < 0 && r != -ENOENT)
 			return cof_fail(diag, r, "%s/seal/recovery.age cannot be read: %s", s->store.path, strerror(-r));
@@ -369,13 +455,26 @@ static int take_option(struct syncing *s, int option)
 		s->bundle = optarg;
 	else if (option == OPT_RECEIPT)
 		s->receipt = optarg;
+	else if (option == OPT_WATCH)
+		s->watch = true;
+	else if (option == OPT_EVERY && (cof_span_parse(optarg, &s->every) < 0 || s->every < COF_NSEC || s->every > SYNC_IDLE))
+		return misuse("--every wants a span from 1s to 1h, such as 5m");
+	else if (option == OPT_EVERY)
+		return EXIT_OK;
 	else if (option == OPT_SPLIT && (cof_size_parse(optarg, &s->split) < 0 || s->split < (1u << 20)))
 		return misuse("--split wants a size of at least 1M");
 	else if (option == OPT_SPLIT)
 		return EXIT_OK;
 	else if (cof_size_parse(optarg, &s->limit) < 0 || !s->limit)
 		return misuse("--limit wants a size, such as 20M");
+	else
+		s->limit_text = optarg;
 	return EXIT_OK;
+}
+
+static bool has_opener(const struct opener_args *a)
+{
+	return a->key_file || a->credential || a->seal || a->tpm || a->passphrase_fd >= 0;
 }
 
 static int run(const struct verb *self, int argc, char **argv)
@@ -401,6 +500,10 @@ static int run(const struct verb *self, int argc, char **argv)
 	s.n = argc - optind - 1;
 	if ((s.bundle && (s.n != 1 || s.receipt)) || (s.receipt && s.n) || (s.split && !s.bundle))
 		return misuse("--bundle FILE goes with one VAULT, --split with --bundle, --receipt with the STORE alone");
+	if (s.every && !s.watch)
+		return misuse("--every goes with --watch");
+	if (s.watch && (s.bundle || s.receipt || has_opener(&s.opener)))
+		return misuse("--watch goes with STORE, VAULT, --limit, --every and --json; what vaults sign goes on record while the archive is mounted");
 	s.recording = (struct vault_recording){.store = &s.store, .opener = &s.opener};
 	r = act(&s, argv[optind], &diag);
 	code = vault_record_done(&s.recording, r < 0 ? NULL : &diag);
@@ -422,7 +525,8 @@ const struct verb verb_sync = {
 	    "counts as archived; and where two vaults that the archive's people name, of two administrations, agree, retention time catches up to them.\n"
 	    "\n"
 	    "A vault that has more than this store (it was put back to an older state), or another history (a fork), refuses; it keeps both "
-	    "heads of a fork.\n"
+	    "heads of a fork. Where it has more, nothing is written to this store any more, mounted or mounted anew: what it has not is taken "
+	    "from the vault first, by coffer restore and coffer recover.\n"
 	    "\n"
 	    "Exit code: 0 all are up to date, 1 failed, 2 wrong usage, 3 this store is behind a vault, 4 fork, "
 	    "5 a vault tells of something that needs somebody.",

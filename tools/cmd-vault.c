@@ -26,7 +26,7 @@ static const struct tool_option options[] = {
 				   "record has it, and a policy may ask for it"},
     [OPT_JSON] = {"json", NULL, "one JSON value instead of text"},
     [OPT_ALL] = {"all", NULL, "of check: all bytes are read back, not a sample"},
-    [OPT_RECEIPT] = {"receipt", "FILE", "of retire: what the vault signed, that it destroyed what it had", true},
+    [OPT_RECEIPT] = {"receipt", "FILE", "of retire: what the vault signed, that it destroyed what it had; of enroll: what came back from a vault that is reached by hand", true},
     {0},
 };
 
@@ -181,6 +181,75 @@ static int add(struct args *a, char **operand, struct cof_diag *diag)
 	return r;
 }
 
+/* ---- enroll ---- */
+
+static int ask_enroll(struct args *a, const struct vault_entry *e, const char *recipient, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *request = cof_json_object(), *answer = NULL;
+	struct cof_json *record = cof_json_object();
+	int r;
+
+	vault_entry_record(&a->store, e, record);
+	cof_json_set_str(request, "verb", "vault-record");
+	cof_json_set_str(request, "recipient", recipient);
+	cof_json_set(request, "record", record);
+	r = store_ask(&a->store, request, store_keep_last, &answer, diag);
+	return r == -ENOTCONN ? cof_fail(diag, r, "%s is not mounted, and vaults are enrolled by its daemon: mount -t coffer %s DIR", a->store.path,
+					 a->store.path)
+			      : r;
+}
+
+/* One that answers says it by itself, with its key; one that is reached by hand has said it in a receipt. */
+static int find_recipient(struct args *a, const struct vault_entry *e, char ret[VAULT_RECIPIENT], struct cof_diag *diag)
+{
+	struct vault_entry is = {.time = 0};
+	int r;
+
+	if (witness_is_url(e->url))
+		return cof_fail(diag, -ENOTSUP, "%s is a witness, which holds no copy", e->name);
+	if (a->receipt)
+		return bundles_recipient(&a->store, e, a->receipt, ret, diag);
+	if (!strcmp(e->url, BUNDLE_URL))
+		return cof_fail(diag, -ENOTSUP, "%s is reached by hand: --receipt FILE, one that came back from there (coffer sync --bundle), says to "
+						"whom its keys are sealed",
+				e->name);
+	snprintf(is.url, sizeof(is.url), "%s", e->url);
+	r = meet(a, &is, diag);
+	if (r == 0 && !cof_equal(is.vkey.public_key, e->vkey.public_key, 32))
+		return cof_fail(diag, -EKEYREJECTED, "another vault answers there than the one that was added: its key is not the same");
+	if (r == 0 && !*is.recipient)
+		return cof_fail(diag, -ENOTSUP, "vault %s takes no keys: its coffer-vault is older than this program", e->name);
+	if (r == 0)
+		memcpy(ret, is.recipient, sizeof(is.recipient));
+	return r;
+}
+
+static int enroll(struct args *a, char **operand, struct cof_diag *diag)
+{
+	struct vault_entry e = {.time = 0};
+	char recipient[VAULT_RECIPIENT];
+	bool by_hand;
+	int r = bucket_exists(&a->store, operand[1])
+		    ? cof_fail(diag, -ENOTSUP, "%s is a copy in a bucket, which holds no key", operand[1])
+		    : vault_entry_load(&a->store, operand[1], &e, diag);
+
+	if (r < 0)
+		return r;
+	by_hand = !strcmp(e.url, BUNDLE_URL);
+	r = find_recipient(a, &e, recipient, diag);
+	if (r == 0)
+		r = ask_enroll(a, &e, recipient, diag);
+	if (r == 0)
+		printf("Vault %s is enrolled: what is written from now on can be read only with what it gets %s, and what the recovery\n"
+		       "envelope holds is no longer enough. Next:\n"
+		       "  coffer sync %s %s%s\n"
+		       "  coffer seal recovery-renew %s --recovery age1...   # the envelope from before holds what vaults have now\n",
+		       e.name, by_hand ? "by the next bundle" : "at the next sync", a->store.path, e.name, by_hand ? " --bundle FILE" : "",
+		       a->store.path);
+	vault_entry_done(&e);
+	return r;
+}
+
 /* ---- place ---- */
 
 static int place(struct args *a, char **operand, struct cof_diag *diag)
@@ -274,23 +343,23 @@ static int run(const struct verb *self, int argc, char **argv)
 		return option_exit(option);
 	operand = argv + optind + 1;
 	what = argc > optind ? argv[optind] : "";
-	wanted = !strcmp(what, "add") ? 4 : !strcmp(what, "check") || !strcmp(what, "retire") || !strcmp(what, "place") ? 3 : !strcmp(what, "list") ? 2 : 0;
+	wanted = !strcmp(what, "add") ? 4 : !strcmp(what, "check") || !strcmp(what, "enroll") || !strcmp(what, "retire") || !strcmp(what, "place") ? 3 : !strcmp(what, "list") ? 2 : 0;
 	if (!wanted)
-		return misuse("add, check, list, place or retire comes first");
+		return misuse("add, check, enroll, list, place or retire comes first");
 	if (argc - optind != wanted)
-		return misuse(wanted == 4 ? "add wants STORE NAME URL" : wanted == 3 ? "check and retire want STORE NAME, place STORE LAT,LON,NAME" : "list wants STORE");
+		return misuse(wanted == 4 ? "add wants STORE NAME URL" : wanted == 3 ? "check, enroll and retire want STORE NAME, place STORE LAT,LON,NAME" : "list wants STORE");
 	r = cof_crypto_init(SECURE_BYTES, &diag);
 	if (r == 0)
 		r = store_open(operand[0], &a.store, &diag);
 	if (r == 0)
-		r = wanted == 4 ? add(&a, operand, &diag) : !strcmp(what, "place") ? place(&a, operand, &diag) : !strcmp(what, "retire") ? retire(&a, operand, &diag) : wanted == 3 ? check(&a, operand, &diag) : list(&a, &diag);
+		r = wanted == 4 ? add(&a, operand, &diag) : !strcmp(what, "place") ? place(&a, operand, &diag) : !strcmp(what, "retire") ? retire(&a, operand, &diag) : !strcmp(what, "enroll") ? enroll(&a, operand, &diag) : wanted == 3 ? check(&a, operand, &diag) : list(&a, &diag);
 	store_close(&a.store);
 	return r < 0 ? failure(&diag) : a.findings ? EXIT_FOUND : EXIT_OK;
 }
 
 const struct verb verb_vault = {
     .name = "vault",
-    .args = "add|check|list|place|retire STORE [NAME [URL]]",
+    .args = "add|check|enroll|list|... STORE [NAME [URL]]",
     .summary = "the vaults far away that keep copies of an archive",
     .text = "A vault is a directory on another host (coffer-vault init) that takes this archive's log, verifies it without any key, keeps "
 	    "what it has seen, and signs with a key of its own what that was and when. URL is ssh://[USER@]HOST[:PORT]/DIR, or dir:/DIR for "
@@ -306,6 +375,11 @@ const struct verb verb_vault = {
 	    "retire says in the archive's chain that the vault is left; from then on nothing goes there unless it is named, and it is an open "
 	    "item of status and due until retire --receipt puts on record what the vault signed (coffer-vault destroy, by its operator).\n"
 	    "\n"
+	    "enroll gives the vault the tree R of the keys, of all files that are made from then on (the archive has to be mounted). A vault reads "
+	    "nothing by it, and the recovery envelope nothing without it: custodians together with any one vault give everything back, and "
+	    "what all vaults have destroyed stays destroyed. A vault that is reached by hand says in each receipt to whom its keys are sealed "
+	    "(enroll --receipt FILE); the next bundle brings them, and the receipt for it that they are there.\n"
+	    "\n"
 	    "  coffer vault add /srv/ledger kaohsiung ssh://vault@vault.example/srv/vault\n"
 	    "\n"
 	    "URL may also be s3://BUCKET[/PREFIX] on a server that --endpoint names, a bucket with Object Lock: a copy that locks what is put "
@@ -320,5 +394,5 @@ const struct verb verb_vault = {
     .more = bucket_options,
     .run = run,
     .takes_files = true,
-    .actions = "add check list place retire",
+    .actions = "add check enroll list place retire",
 };

@@ -5,6 +5,8 @@
 #include "tools/vault-bundle.h"
 #include "tools/vault/vault.h"
 
+#include "crypto/age.h"
+
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -12,14 +14,20 @@
 #include <syslog.h>
 #include <time.h>
 
-#define SECURE_BYTES (1u << 20)
+#define SECURE_BYTES (4u << 20)
 #define IDLE_MS 120000
 
 static const char usage[] =
     "coffer-vault keeps copies of archives for hosts far away, and says with its own key what it has seen and when.\n"
     "\n"
-    "  coffer-vault init DIR --name NAME [--place LAT,LON,NAME] [--jurisdiction XX]\n"
-    "      makes a vault; NAME is its key's, such as vault.example/b\n"
+    "  coffer-vault init DIR --name NAME [--place LAT,LON,NAME] [--jurisdiction XX] \n"
+    "                   [--seal tpm2 [--tpm TPM] [--pcrs LIST] [--recovery AGE]]\n"
+    "      makes a vault; NAME is its key's, such as vault.example/b. With --seal only this machine's TPM gives the key out, while\n"
+    "      these PCRs (7) are as they are now; TPM is the path of a device or socket. No copy of the key is anywhere else, but\n"
+    "      for key.age where --recovery names who can open it: that identity is the vault's key, and belongs far away from it\n"
+    "  coffer-vault reseal DIR [--tpm TPM] [--pcrs LIST] [--next-pcrs FILE] [--identity FILE] [--recovery AGE]\n"
+    "      seals the key anew, under PCRs as they are now: before an update, with the values that will be there (--next-pcrs: lines\n"
+    "      of a number and 64 digits); after one that nobody foresaw, or in a new machine, from key.age by its identity\n"
     "  coffer-vault serve DIR [--archive ID] [--quota SIZE] [--no-new]\n"
     "      one session over standard input and output: the forced command of an ssh key, such as\n"
     "        command=\"coffer-vault serve /srv/vault --archive ID\",restrict ssh-ed25519 AAAA... host\n"
@@ -36,6 +44,13 @@ static const char usage[] =
     "  coffer-vault witness DIR\n"
     "      one HTTP request over standard input and output, behind whatever ends TLS: cosigns checkpoints (c2sp.org/tlog-witness) of the\n"
     "      archives that are here, and of logs whose keys DIR/logs names, a line each\n"
+    "  coffer-vault release DIR --archive ID --author NAME --to AGE --reason TEXT > DOCUMENT\n"
+    "      the document by which people permit that this vault gives out the tree R (coffer vault enroll) to whoever restores:\n"
+    "        ssh-keygen -Y sign -n coffer-request -f KEY DOCUMENT      its author\n"
+    "        ssh-keygen -Y sign -n coffer-approve -f KEY DOCUMENT      the others, each a copy of it\n"
+    "  coffer-vault release DIR --archive ID --request DOCUMENT --signed NAME=SIGNATURE ... > FILE\n"
+    "      judges it by the archive's people and this vault's clock, and gives R sealed to AGE, once; the author's signature first.\n"
+    "      coffer recover STORE --vault-keys FILE takes it\n"
     "  coffer-vault destroy DIR --archive ID [--unasked]\n"
     "      destroys what the vault has of an archive that retired it (coffer vault retire), and prints the receipt that it signs;\n"
     "      --unasked: also where the archive's own log does not say so\n"
@@ -46,7 +61,7 @@ static const char usage[] =
 enum { EXIT_ALARM = 3, EXIT_DAMAGED = 13 };
 
 struct args {
-	const char *name, *place, *jurisdiction, *archive, *quota;
+	const char *name, *place, *jurisdiction, *archive, *quota, *seal, *tpm, *pcrs, *recovery;
 	bool no_new, json, unasked;
 	int64_t silence; /* ns; 0: not said */
 	const char *dir;
@@ -58,7 +73,7 @@ void complain(const char *fmt, ...) /* for what is shared with the coffer comman
 
 	va_start(ap, fmt);
 	fputs("coffer-vault: ", stderr);
-	vfprintf(stderr, fmt, ap);
+	print_disarmed(stderr, fmt, ap);
 	fputc('\n', stderr);
 	va_end(ap);
 }
@@ -94,13 +109,23 @@ static void ssh_text(const uint8_t key[32], char out[80])
 
 static int init(const struct args *a, struct cof_diag *diag)
 {
+	struct vault_sealing sealing = {.tpm = a->tpm, .pcrs = a->pcrs};
 	struct vault_place v;
+	uint8_t recipient[COF_AGE_KEY];
 	char text[COF_VKEY_MAX], ssh[80];
 	int r;
 
 	if (!a->name)
 		return misused("init wants --name NAME, such as vault.example/b");
-	r = vault_place_init(a->dir, a->name, a->place ? a->place : "", a->jurisdiction ? a->jurisdiction : "", diag);
+	if (a->seal && strcmp(a->seal, "tpm2") != 0)
+		return misused("--seal takes tpm2");
+	if (!a->seal && (a->tpm || a->pcrs || a->recovery))
+		return misused("--tpm, --pcrs and --recovery go with --seal tpm2");
+	if (a->recovery && cof_age_recipient_parse(a->recovery, strlen(a->recovery), recipient) < 0)
+		return misused("--recovery takes an age recipient: age1 and 58 characters, as age-keygen -y prints it");
+	sealing.recovery = a->recovery ? recipient : NULL;
+	r = vault_place_init(a->dir, a->name, a->place ? a->place : "", a->jurisdiction ? a->jurisdiction : "", a->seal ? &sealing : NULL,
+			     diag);
 	if (r == 0)
 		r = vault_place_open(a->dir, &v, diag);
 	if (r < 0)
@@ -213,7 +238,8 @@ struct seen {
 	char id[33], origin[COF_NOTE_NAME], when[32], verdict[32], first[512];
 	uint64_t size;
 	unsigned forks;
-	bool silent;
+	bool silent, mended, destroying;
+	char keys[2 * COF_HASH + 1]; /* of the tree R that came last; "": none */
 	struct vault_judged judged;
 	struct vault_damage damage;
 	struct cof_judge_places *places;
@@ -237,18 +263,34 @@ static void on_frame(void *user, const struct cof_frame *f, uint64_t address)
 		cof_judge_places_add(s->places, f, address);
 }
 
+/* The lock is held. What no segment is the reason of is mended here: hashes come from the log. A session that came since the log was
+ * verified brought frames, and what it judged is not written over without them. */
+static int note_scrubbed(const struct looking *l, struct cof_io *io, enum cof_verdict verdict, struct seen *s)
+{
+	int r = vault_damage_save(io, &s->damage);
+
+	if (r < 0)
+		return r;
+	if (verdict > COF_INCOMPLETE) {
+		s->mended = !s->damage.n && vault_copy_mend_hashes(io, NULL) == 0;
+		return 0;
+	}
+	if (s->places)
+		r = cof_judge_places_follow(io, s->places, l->diag);
+	return r < 0 ? r : vault_judge(io, s->places, &s->judged, l->diag);
+}
+
 /* What this vault says of the rules, and which segments the next session is asked for. */
 static int scrubbed(const struct looking *l, struct cof_io *io, enum cof_verdict verdict, struct seen *s)
 {
-	int r = cof_io_lock(io, "coffer-vault scrub", l->diag); /* -EBUSY: a session is on, and mends nothing */
+	int r = cof_io_lock(io, "coffer-vault scrub", l->diag);
 
-	if (r == 0)
-		r = vault_damage_save(io, &s->damage);
-	if (r == 0)
+	if (r == -EBUSY) /* a session is on: it judges by itself, and mends nothing */
+		return 0;
+	if (r == 0) {
+		r = note_scrubbed(l, io, verdict, s);
 		cof_io_unlock(io);
-	if (r < 0 || verdict > COF_INCOMPLETE)
-		return r == -EBUSY ? 0 : r;
-	r = vault_judge(io, s->places, &s->judged, l->diag);
+	}
 	return r;
 }
 
@@ -278,7 +320,10 @@ static int look_at(const struct looking *l, struct cof_io *io, struct seen *s)
 		return r;
 	snprintf(s->origin, sizeof(s->origin), "%s", conf.vkey.name);
 	s->forks = forks_of(io);
+	if (vault_keys_newest(io, s->keys) < 0)
+		s->keys[0] = 0;
 	(void)vault_judged_load(io, &s->judged);
+	s->destroying = cof_io_exists(io, "destroying") > 0;
 	r = cof_io_load(io, "checkpoint", COF_NOTE_MAX, &note, &n);
 	if (r == 0 && cof_checkpoint_open(note, n, &conf.vkey, &head) == 0) {
 		s->size = head.size;
@@ -302,19 +347,28 @@ static int look_at(const struct looking *l, struct cof_io *io, struct seen *s)
 	return found.verdict > COF_INCOMPLETE || (found.verdict == COF_INCOMPLETE && !found.tail);
 }
 
+/* first, judged.first: the host wrote the log that they tell of. */
 static void show(const struct looking *l, const struct seen *s)
 {
+	cof_autofree char *first = escaped(s->first), *not_permitted = escaped(s->judged.first);
 	struct cof_json *row;
 
 	if (!l->all) {
 		printf("%s  %s\n  %" PRIu64 " frames%s%s%s%s%s\n", s->id, s->origin, s->size, *s->when ? ", the last confirmed " : "",
 		       s->when, s->forks ? ", FORKED: see forks/" : "", *s->verdict ? "; " : "", s->verdict);
 		if (*s->first)
-			printf("  %s\n", s->first);
+			printf("  %s\n", first ? first : "?");
+		if (*s->keys)
+			printf("  has the tree R: %s\n", s->keys);
+		if (s->destroying)
+			printf("  UNDONE: what people destroyed is not gone here yet; the next session goes on with it\n");
+		if (s->mended)
+			printf("  its stored hashes were made anew from its log, which holds: another scrub tells\n");
 		if (s->silent)
 			printf("  SILENT: its host has not come for longer than its schedule\n");
 		if (s->judged.not_permitted)
-			printf("  NOT PERMITTED: %s; %" PRIu64 " of that kind\n", s->judged.first, s->judged.not_permitted);
+			printf("  NOT PERMITTED: %s; %" PRIu64 " of that kind\n", not_permitted ? not_permitted : "?",
+			       s->judged.not_permitted);
 		return;
 	}
 	row = cof_json_object();
@@ -324,7 +378,10 @@ static void show(const struct looking *l, const struct seen *s)
 	if (*s->when)
 		cof_json_set_str(row, "confirmed", s->when);
 	cof_json_set_uint(row, "forks", s->forks);
+	if (*s->keys)
+		cof_json_set_str(row, "keys", s->keys);
 	cof_json_set_bool(row, "silent", s->silent);
+	cof_json_set_bool(row, "destroying", s->destroying);
 	cof_json_set_uint(row, "not_permitted", s->judged.not_permitted);
 	if (s->judged.not_permitted)
 		cof_json_set_str(row, "first_not_permitted", s->judged.first);
@@ -332,6 +389,8 @@ static void show(const struct looking *l, const struct seen *s)
 		cof_json_set_str(row, "verdict", s->verdict);
 		if (*s->first)
 			cof_json_set_str(row, "first", s->first);
+		if (s->mended)
+			cof_json_set_bool(row, "hashes_mended", true);
 	}
 	cof_json_append(l->all, row);
 }
@@ -341,12 +400,17 @@ static int one(void *user, const uint8_t id[16])
 	struct looking *l = user;
 	cof_autofree struct seen *s = calloc(1, sizeof(*s));
 	struct cof_io *io = NULL;
-	int r = !s ? -ENOMEM : vault_place_archive(l->v, id, NULL, 0, &io, l->diag);
+	int r = !s ? -ENOMEM : vault_place_archive(l->v, id, &io, l->diag);
 
 	if (s)
 		cof_hex(id, 16, s->id);
 	if (r == 0)
 		r = look_at(l, io, s);
+	if ((r == -ENOENT || r == -ESTALE) && (!io || (cof_io_exists(io, "archive.conf") == 0 && cof_io_exists(io, "checkpoint") == 0))) {
+		l->diag->text[0] = 0; /* a first session makes it just now, or took it away again: nothing of it was ever confirmed */
+		cof_io_free(io);
+		return 0;
+	}
 	cof_io_free(io);
 	if (r < 0)
 		return r;
@@ -394,7 +458,7 @@ static int follow(const struct args *a, struct cof_diag *diag)
 	r = vault_place_open(a->dir, &v, diag);
 	if (r < 0)
 		return fail_with(diag);
-	r = vault_place_archive(&v, id, NULL, 0, &io, diag);
+	r = vault_place_archive(&v, id, &io, diag);
 	if (r == 0)
 		r = cof_io_lock(io, "coffer-vault follow", diag);
 	if (r == 0) {
@@ -415,10 +479,11 @@ static int follow(const struct args *a, struct cof_diag *diag)
 static int take_args(int argc, char **argv, struct args *a)
 {
 	static const struct option options[] = {{"name", 1, NULL, 'n'},	   {"place", 1, NULL, 'p'}, {"jurisdiction", 1, NULL, 'j'},
-						{"silence", 1, NULL, 's'},
+						{"silence", 1, NULL, 's'}, {"seal", 1, NULL, 'S'}, {"tpm", 1, NULL, 't'}, {"pcrs", 1, NULL, 'P'}, {"recovery", 1, NULL, 'r'},
 						{"archive", 1, NULL, 'a'}, {"quota", 1, NULL, 'q'}, {"no-new", 0, NULL, 'N'},
 						{"json", 0, NULL, 'J'},	   {"unasked", 0, NULL, 'U'},	   {"help", 0, NULL, 'h'},  {0}};
-	const char **text[] = {['n'] = &a->name, ['p'] = &a->place, ['j'] = &a->jurisdiction, ['a'] = &a->archive, ['q'] = &a->quota};
+	const char **text[] = {['n'] = &a->name, ['p'] = &a->place, ['j'] = &a->jurisdiction, ['a'] = &a->archive, ['q'] = &a->quota,
+			       ['S'] = &a->seal, ['t'] = &a->tpm, ['P'] = &a->pcrs, ['r'] = &a->recovery};
 	int o;
 
 	while ((o = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
@@ -460,10 +525,14 @@ static int run(int argc, char **argv)
 		return bundle_receive_main(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "give"))
 		return bundle_give_main(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "release"))
+		return vault_release_main(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "reseal"))
+		return vault_reseal_main(argc - 1, argv + 1);
 	while (names[verb] && strcmp(names[verb], argv[1]))
 		verb++;
 	if (!names[verb])
-		return misused("the verb is init, serve, status, scrub, follow, destroy or witness");
+		return misused("the verb is init, serve, receive, give, status, scrub, follow, release, reseal, destroy or witness");
 	code = take_args(argc - 1, argv + 1, &a);
 	if (code >= 0)
 		return code;

@@ -34,13 +34,14 @@ struct verb {
 };
 
 extern const struct verb *const verbs[]; /* NULL-terminated */
-extern const struct verb verb_init, verb_status, verb_verify, verb_log, verb_events, verb_event, verb_review, verb_change, verb_incident, verb_gaps, verb_import_events, verb_coverage, verb_blame, verb_ls,
+extern const struct verb verb_init, verb_status, verb_verify, verb_log, verb_events, verb_event, verb_review, verb_change, verb_incident, verb_evidence, verb_gaps, verb_import_events, verb_coverage, verb_blame, verb_ls,
     verb_find_files, verb_commit, verb_retain, verb_explain, verb_shelf, verb_hold, verb_clock, verb_policy, verb_plan, verb_calendar, verb_due, verb_compliance, verb_people, verb_request, verb_approve, verb_refuse, verb_requests, verb_seal, verb_escrow, verb_ceremony, verb_share, verb_unlock, verb_recover, verb_vault, verb_sync, verb_restore, verb_runbook, verb_handover, verb_self_check, verb_conform, verb_help,
     verb_escrow_epoch, verb_escrow_confirm,
     verb_escrow_init, verb_escrow_accept, verb_escrow_put, verb_escrow_list, verb_escrow_show,
     verb_escrow_recover, verb_escrow_rotate, verb_escrow_reshare, verb_escrow_status, verb_escrow_inventory, verb_escrow_revoke, verb_escrow_enroll, verb_escrow_destroyed,
-    verb_escrow_sheet, verb_escrow_kit, verb_escrow_statement, verb_escrow_drill, verb_escrow_schedule, verb_escrow_due, verb_escrow_medium, verb_escrow_token,
+    verb_escrow_sheet, verb_escrow_kit, verb_escrow_statement, verb_escrow_drill, verb_escrow_schedule, verb_escrow_due, verb_escrow_medium, verb_escrow_token, verb_escrow_tpm_end,
     verb_version, verb_completion;
+extern const struct verb verb_destroy;
 
 const struct verb *verb_find(const char *name);
 /* The verb or option (out of names, NULL-terminated) that was probably meant; NULL: none is near.

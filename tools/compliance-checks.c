@@ -40,12 +40,9 @@ static bool keeps(const struct cof_policy *p, int64_t span)
 /* R29: a key has to be able to end with its backups, so a shelf of escrow has no floor. */
 static bool is_of_keys(const struct facts *f, const struct facts_shelf *s)
 {
-	for (size_t i = 0; i < f->escrow.n_records; i++) {
-		const char *shelf = cof_json_str(f->escrow.record[i], "shelf");
-
-		if (shelf && !strcmp(shelf, s->name))
+	for (size_t i = 0; i < f->escrow.n_records; i++)
+		if (ledger_shelf(f->escrow.record[i]) == (uint64_t)s->ino)
 			return true;
-	}
 	return false;
 }
 
@@ -242,11 +239,6 @@ static void check_offsite(struct looked *l)
 	check_dates(l, "backup_local backup_offsite");
 }
 
-static void check_disclosure(struct looked *l)
-{
-	not_built(l, "evidence bundles");
-}
-
 /* ---- keys ---- */
 
 static void check_owners(struct looked *l)
@@ -364,11 +356,6 @@ static void check_network(struct looked *l)
 		SAY(l, PASS, "ip link", "no network interface but loopback is up");
 }
 
-static void check_destruction(struct looked *l)
-{
-	not_built(l, "destruction");
-}
-
 static void check_alarms(struct looked *l)
 {
 	if (l->f->mounted)
@@ -437,7 +424,7 @@ const struct compliance_row compliance_rows[] = {
     {"R26", "vasp 1.2.1, vasp 1.2.3", "inventory; loss planned for", check_inventory},
     {"R27", "ins 27, gpki 5.7, sec 4.2", "backups tried, recovery drilled", check_restore},
     {"R28", "gpki 6.3", "no key pair for both signing and encryption", check_single_use},
-    {"R29", "gpki 6.2.10", "destroying a key destroys its backups", check_destruction},
+    {"R29", "gpki 6.2.10", "destroying a key destroys its backups", check_destroyed_keys},
     {"R30", "ins 27, sec 37.5, gpki A.2.4", "owners authorised; lockout after three; unlocking an event", check_owners},
     {"R31", "gpki 6.4.1(2), gpki table 6-1", "activation and modules by level", check_activation},
     {"R32", "gpki 5.6.1, gpki 6.3.2, gpki table 4-1", "lifetimes, rekey ahead, CRLs", check_calendar},
@@ -448,7 +435,7 @@ const struct compliance_row compliance_rows[] = {
     {"R44", "sec 35", "messages cannot be replayed", check_replay},
     {"R45", "gpki 6.7, vasp 2.6.6", "no network, no remote access", check_network},
     {"R46", "gpki 5.8", "a successor takes over", check_successor},
-    {"R50", "ins 28, sec 7.2, sec 9.3", "disposal unrecoverable, on record", check_destruction},
+    {"R50", "ins 28, sec 7.2, sec 9.3", "disposal unrecoverable, on record", check_disposal},
     {"R60", "vasp 2.11.3", "alarms in real time", check_alarms},
     {"R61", "cert 3.2.3, cert annex 1, cert annex 2, ins 31, gpki 8.5", "incidents graded and reported", check_incidents},
     {"R62", "cert annex 2, cert annex 4, cert annex 5", "logs preserved and handed over", check_preserved},

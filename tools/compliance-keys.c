@@ -75,12 +75,28 @@ void check_backups_of_keys(struct looked *l)
 		SAY(l, PASS, INVENTORY, "each of %zu CAs whose certificates are archived has a backup of its key on record", cas);
 }
 
+/* A shelf where keys are kept and no epoch is in force any more; NULL: there is none. */
+static const char *without_epoch(const struct facts *f)
+{
+	for (size_t i = 0; i < f->escrow.n_keys; i++) {
+		const struct ledger_key *k = &f->escrow.key[i];
+
+		if (!k->revoked && !cof_json_bool(k->o, "rehearsal") && !escrow_ledger_current_on(&f->escrow, k->shelf, false))
+			return facts_shelf_name(f, k->shelf);
+	}
+	return NULL;
+}
+
 void check_quorum(struct looked *l)
 {
+	const char *shelf = without_epoch(l->f);
+
 	if (nothing_kept(l))
 		return;
 	if (!escrow_ledger_current(&l->f->escrow, false))
 		SAY(l, FAIL, "coffer escrow status STORE", "%zu keys are kept, and no epoch of escrow is in force", l->f->escrow.n_keys);
+	else if (shelf)
+		SAY(l, FAIL, "coffer escrow status STORE", "keys are kept on the shelf %.200s, and no epoch of escrow is in force there", shelf);
 	else
 		SAY(l, PASS, INVENTORY, "%zu keys are kept for an epoch's custodians: a scheme that fewer than two persons meet is refused, and a key "
 					"goes out by an approved release alone",
@@ -103,17 +119,30 @@ void check_ciphertext(struct looked *l)
 
 void check_dispersal(struct looked *l)
 {
+	const char *shelf = without_epoch(l->f);
+
 	if (!escrow_ledger_current(&l->f->escrow, false))
 		SAY(l, FAIL, "coffer escrow accept STORE SHELF EPOCH", "no epoch of escrow is in force: nobody holds shares");
+	else if (shelf)
+		SAY(l, FAIL, "coffer escrow accept STORE SHELF EPOCH", "no epoch of escrow is in force on the shelf %.200s: nobody holds shares of one",
+		    shelf);
 	else
 		SAY(l, MANUAL, "coffer escrow status STORE", "an epoch is in force; its status names what one person, place or medium opens, and "
 							     "which losses it survives: whether the shares lie where it says is for you to look at");
 }
 
-static bool has_ceremony(const struct facts *f, const char *epoch_key)
+/* Of this very document: whoever had the secret could have shared it among others. */
+static bool has_ceremony(const struct facts *f, const struct ledger_epoch *e)
 {
+	const char *document = "";
+	char name[FACTS_MADE];
+
+	for (size_t i = 0; i < f->escrow.n_records; i++)
+		if (ledger_number(f->escrow.record[i], "sequence") == (int64_t)e->valid_at)
+			document = ledger_text(f->escrow.record[i], "sha256");
+	facts_made_name(e->number, e->epoch_key, document, name);
 	for (size_t i = 0; i < cof_json_count(f->ceremonies); i++)
-		if (!strcmp(cof_json_value_str(cof_json_at(f->ceremonies, i)), epoch_key))
+		if (!strcmp(cof_json_value_str(cof_json_at(f->ceremonies, i)), name))
 			return true;
 	return false;
 }
@@ -129,12 +158,18 @@ void check_ceremonies(struct looked *l)
 		if (!one->valid || one->rehearsal || one->revoked)
 			continue;
 		epochs++;
-		if (!has_ceremony(l->f, one->epoch_key)) {
-			SAY(l, FAIL, CEREMONIES, "epoch %u is in force, and no transcript of a ceremony that made it is on record", one->number);
+		if (!has_ceremony(l->f, one)) {
+			char of[96];
+
+			facts_epoch_name(l->f, one, of, sizeof(of));
+			SAY(l, FAIL, CEREMONIES, "%s is in force, and no transcript of a ceremony that made it is on record%s", of,
+			    l->p->escrow_ceremony ? "" : "; the policy does not ask for one either (escrow_ceremony)");
 			return;
 		}
 	}
-	if (!epochs)
+	if (!epochs && !l->p->escrow_ceremony)
+		SAY(l, NOT_APPLICABLE, NULL, "no epoch of escrow is in force, and the policy asks for no ceremonies (escrow_ceremony)");
+	else if (!epochs)
 		SAY(l, FAIL, CEREMONIES, "no epoch of escrow is in force: %zu transcripts of a making are on record", cof_json_count(l->f->ceremonies));
 	else
 		SAY(l, PASS, CEREMONIES, "of each of %zu epochs in force the making is on record: an auditor was present, two confirmed each step, all signed",
@@ -166,23 +201,24 @@ void check_single_use(struct looked *l)
 static bool one_failed(struct looked *l, const struct escrow_drills *d)
 {
 	int64_t promised = d->promised ? d->promised : l->p->escrow_time;
-	char took[32], wanted[32];
+	char took[32], wanted[32], of[96];
 
+	facts_epoch_name(l->f, d->epoch, of, sizeof(of));
 	for (unsigned i = 0; i < d->n; i++)
 		if (d->custodian[i].failed != INT64_MIN) {
-			SAY(l, FAIL, SCHEDULE, "the last answer of %s for epoch %u was refused: %.200s", d->custodian[i].name, d->epoch->number,
+			SAY(l, FAIL, SCHEDULE, "the last answer of %s for %s was refused: %.200s", d->custodian[i].name, of,
 			    d->custodian[i].reason);
 			return true;
 		}
 	if (d->full_failed != INT64_MIN) {
-		SAY(l, FAIL, SCHEDULE, "the last full drill of epoch %u failed: %.200s", d->epoch->number, d->full_reason);
+		SAY(l, FAIL, SCHEDULE, "the last full drill of %s failed: %.200s", of, d->full_reason);
 		return true;
 	}
 	if (d->full == INT64_MIN || !promised || d->took <= promised)
 		return false;
 	cof_duration_text(d->took, took);
 	cof_duration_text(promised, wanted);
-	SAY(l, FAIL, SCHEDULE, "the last full drill of epoch %u took %s; promised are %s", d->epoch->number, took, wanted);
+	SAY(l, FAIL, SCHEDULE, "the last full drill of %s took %s; promised are %s", of, took, wanted);
 	return true;
 }
 

@@ -32,6 +32,7 @@ void compliance_not_built(struct looked *l, const char *what);
 /* compliance-recording.c */
 void check_incidents(struct looked *l); /* compliance-incidents.c */
 void check_preserved(struct looked *l);
+void check_disclosure(struct looked *l);
 void check_compromise(struct looked *l);
 void check_events(struct looked *l);
 void check_coverage(struct looked *l);
@@ -61,5 +62,9 @@ void check_borders(struct looked *l);
 void check_retired(struct looked *l);
 void check_successor(struct looked *l);
 void check_replay(struct looked *l);
+
+/* compliance-destruction.c */
+void check_destroyed_keys(struct looked *l);
+void check_disposal(struct looked *l);
 
 #endif

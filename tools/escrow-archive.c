@@ -95,6 +95,21 @@ int escrow_record_told(struct escrow_shelf *s, struct cof_json *record, struct c
 	return people_ask_one(&s->ask, "escrow-record", args, ret, diag);
 }
 
+int escrow_record_to(struct escrow_shelf *s, struct cof_json *record, const struct cof_buf *der, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *args = args_of(s), *o = NULL;
+	cof_autofree char *text = calloc(1, cof_base64_len(der->len) + 1);
+
+	if (!text)
+		return cof_fail(diag, -ENOMEM, "out of memory");
+	cof_json_set(args, "record", cof_json_ref(record));
+	if (der->len)
+		cof_base64(der->data, der->len, text);
+	if (der->len)
+		cof_json_set_str(args, "certificate", text);
+	return people_ask_one(&s->ask, "escrow-record", args, &o, diag);
+}
+
 int escrow_record(struct escrow_shelf *s, struct cof_json *record, uint64_t *ret_sequence, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *o = NULL;

@@ -31,6 +31,8 @@ int escrow_close(struct escrow_shelf *s, int r, struct cof_diag *diag); /* r, or
 /* One record without a file ("drill", "medium", "sheet", "confirmed" …), durable. record is borrowed; ret_sequence may be
  * NULL. -EPERM: refused, and on record. */
 int escrow_record(struct escrow_shelf *s, struct cof_json *record, uint64_t *ret_sequence, struct cof_diag *diag);
+/* One of a recovery, with the certificate of whom it is for, in DER; empty: for none. */
+int escrow_record_to(struct escrow_shelf *s, struct cof_json *record, const struct cof_buf *der, struct cof_diag *diag);
 /* And what the archive wrote: its public fields. *ret is the caller's. */
 int escrow_record_told(struct escrow_shelf *s, struct cof_json *record, struct cof_json **ret, struct cof_diag *diag);
 /* A file FILE.EXT on the shelf (file NULL: a key, called by its number) and its record. *ret: sequence, ino, path, sha256,

@@ -116,9 +116,8 @@ static int by_shares(struct drill *d, const struct canary *c, struct cof_diag *d
 	cof_autosecret uint8_t(*identity)[COF_AGE_KEY] = cof_secret_alloc(sizeof(*identity));
 	cof_autobuf struct cof_buf file = {0};
 	struct ledger_shut_out revoked = {&d->ledger, d->epoch};
-	const struct share_gathering g = {.epoch = &d->doc, .title = "To recover a canary: a drill", .fds = d->fds, .n_fds = d->n_fds,
-					  .passphrase_fd = d->passphrase_fd, .idle = d->idle, .shut_out = escrow_ledger_shuts_out,
-					  .user = &revoked};
+	const struct share_gathering g = {.epoch = &d->doc, .title = "To recover a canary: a drill", SHARES_OF(&d->shares),
+					  .shut_out = escrow_ledger_shuts_out, .user = &revoked};
 	char digest[2 * COF_HASH + 1] = "";
 	void *plain = NULL;
 	size_t n = 0;

@@ -4,8 +4,7 @@
 #define COFFER_ESCROW_DRILL_H
 
 #include "tools/escrow-drills.h"
-#include "tools/share-gather.h"
-#include "tools/share-read.h"
+#include "tools/share-options.h"
 
 #define EXIT_LATE 3
 
@@ -17,8 +16,7 @@ struct drill {
 	struct cof_epoch doc;
 	int holder; /* the custodian's place in it */
 	const char *custodian, *proof, *recovered, *output;
-	int fds[COF_CUSTODIANS_MAX], passphrase_fd;
-	unsigned n_fds, idle;
+	struct share_sources shares;
 	uint32_t number; /* 0: the epoch in force */
 	bool start, rehearsal, json, late;
 };

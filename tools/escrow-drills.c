@@ -9,7 +9,7 @@
 static void add_custodian(const struct ledger *l, struct escrow_drills *d, const char *name)
 {
 	if (!name || strlen(name) >= sizeof(d->custodian->name) || escrow_ledger_destroyed(l, d->epoch, name) ||
-	    escrow_ledger_revoked(l, name))
+	    escrow_ledger_revoked(l, d->epoch->shelf, name))
 		return;
 	d->custodian[d->n] = (struct drilled_custodian){.last = INT64_MIN, .asked = INT64_MIN, .failed = INT64_MIN};
 	snprintf(d->custodian[d->n++].name, sizeof(d->custodian->name), "%s", name);
@@ -92,7 +92,7 @@ static void take(struct escrow_drills *d, const struct cof_json *o)
 {
 	int64_t time;
 
-	if (strcmp(ledger_what(o), "drill") != 0 || (uint32_t)ledger_number(o, "epoch") != d->epoch->number ||
+	if (strcmp(ledger_what(o), "drill") != 0 || ledger_shelf(o) != d->epoch->shelf || (uint32_t)ledger_number(o, "epoch") != d->epoch->number ||
 	    strcmp(ledger_text(o, "epoch_key"), d->epoch->epoch_key) != 0 || cof_time_parse(ledger_text(o, "time"), &time) < 0)
 		return;
 	if (*ledger_text(o, "name"))

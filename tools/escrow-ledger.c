@@ -2,6 +2,8 @@
 /* The records of escrow, one after the other, into what is so now. */
 #include "tools/escrow-ledger.h"
 
+#include "crypto/crypto.h"
+
 #include <stdio.h>
 
 const char *ledger_text(const struct cof_json *o, const char *key)
@@ -24,6 +26,12 @@ const char *ledger_what(const struct cof_json *o)
 	const char *event = ledger_text(o, "event");
 
 	return strncmp(event, "escrow-", 7) ? ledger_text(o, "what") : event + 7;
+}
+
+/* An event has the shelf's name under that key, where it has a path. */
+uint64_t ledger_shelf(const struct cof_json *o)
+{
+	return (uint64_t)ledger_number(o, cof_json_get(o, "shelf_ino") ? "shelf_ino" : "shelf");
 }
 
 static int64_t time_of(const struct cof_json *o)
@@ -103,26 +111,54 @@ struct ledger_epoch *escrow_ledger_epoch_of(const struct ledger *l, const struct
 
 static struct ledger_epoch *epoch_named(const struct ledger *l, const struct cof_json *o)
 {
-	return epoch_of(l, (uint64_t)ledger_number(o, "shelf"), (uint32_t)ledger_number(o, "epoch"), ledger_text(o, "epoch_key"));
+	return epoch_of(l, ledger_shelf(o), (uint32_t)ledger_number(o, "epoch"), ledger_text(o, "epoch_key"));
 }
 
+/* Of one that is in force the document is what was approved: whoever puts another one here changes nothing. */
 static int begin_epoch(struct ledger *l, struct cof_json *o)
 {
 	struct ledger_epoch *e = epoch_named(l, o), *q;
 
+	if (e && e->valid)
+		return 0;
 	if (!e) {
 		q = realloc(l->epoch, (l->n_epochs + 1) * sizeof(*q));
 		if (!q)
 			return -ENOMEM;
 		l->epoch = q;
 		e = &q[l->n_epochs++];
-		*e = (struct ledger_epoch){.shelf = (uint64_t)ledger_number(o, "shelf"), .number = (uint32_t)ledger_number(o, "epoch"),
-					   .begun = time_of(o), .rehearsal = cof_json_bool(o, "rehearsal")};
+		*e = (struct ledger_epoch){.shelf = ledger_shelf(o), .number = (uint32_t)ledger_number(o, "epoch"), .begun = time_of(o)};
 		snprintf(e->epoch_key, sizeof(e->epoch_key), "%s", ledger_text(o, "epoch_key"));
 	}
+	e->rehearsal = cof_json_bool(o, "rehearsal");
 	e->sequence = (uint64_t)ledger_number(o, "sequence"); /* the document of before lacks what this one has */
 	e->o = o;
 	return 0;
+}
+
+/* What was put here of that epoch, under that number; NULL: nothing was. */
+static struct cof_json *begun_as(const struct ledger *l, const struct ledger_epoch *e, uint64_t sequence)
+{
+	for (size_t i = l->n_records; sequence && i-- > 0;)
+		if ((uint64_t)ledger_number(l->record[i], "sequence") == sequence)
+			return !strcmp(ledger_what(l->record[i]), "epoch") && epoch_named(l, l->record[i]) == e ? l->record[i] : NULL;
+	return NULL;
+}
+
+/* Nobody approves what is to practise with: it takes no document that is not so, and keeps nothing that was approved away. */
+static void in_force(struct ledger *l, struct ledger_epoch *e, const struct cof_json *o)
+{
+	struct cof_json *accepted = begun_as(l, e, (uint64_t)ledger_number(o, "of"));
+	bool rehearsal = cof_json_bool(o, "rehearsal");
+
+	if (!accepted || cof_json_bool(accepted, "rehearsal") != rehearsal || (e->valid && (!e->rehearsal || rehearsal)))
+		return;
+	e->rehearsal = rehearsal;
+	e->sequence = (uint64_t)ledger_number(accepted, "sequence");
+	e->o = accepted;
+	snprintf(e->document, sizeof(e->document), "%s", ledger_text(accepted, "sha256"));
+	e->valid = time_of(o);
+	e->valid_at = (uint64_t)ledger_number(o, "sequence");
 }
 
 /* ---- keys ---- */
@@ -149,12 +185,38 @@ static int add_key(struct ledger *l, struct cof_json *o)
 	if (r < 0 || key_of(l, ledger_text(o, "key")))
 		return r;
 	k = &l->key[l->n_keys];
-	*k = (struct ledger_key){.shelf = (uint64_t)ledger_number(o, "shelf"), .sequence = (uint64_t)ledger_number(o, "sequence"), .o = o,
+	*k = (struct ledger_key){.shelf = ledger_shelf(o), .sequence = (uint64_t)ledger_number(o, "sequence"), .o = o,
 				 .created = time_of(o)};
 	snprintf(k->id, sizeof(k->id), "%s", ledger_text(o, "key"));
 	encrypted_to(l, k, o);
 	place(l, l->n_keys++);
 	return 0;
+}
+
+static int add_release(struct ledger *l, struct ledger_key *k, const struct cof_json *o)
+{
+	struct ledger_release *q = l->release;
+
+	if (!(l->n_releases & (l->n_releases + 1))) {
+		q = realloc(l->release, 2 * (l->n_releases + 1) * sizeof(*q));
+		if (!q)
+			return -ENOMEM;
+		l->release = q;
+	}
+	q[l->n_releases++] =
+	    (struct ledger_release){.sequence = (uint64_t)ledger_number(o, "sequence"), .to = ledger_text(o, "to"), .before = k->released};
+	k->released = l->n_releases;
+	return 0;
+}
+
+/* That one and no other: each is for one recovery. */
+static void use_release(struct ledger *l, struct ledger_key *k, uint64_t sequence)
+{
+	for (size_t *at = &k->released; *at; at = &l->release[*at - 1].before)
+		if (l->release[*at - 1].sequence == sequence) {
+			*at = l->release[*at - 1].before;
+			return;
+		}
 }
 
 static void recovered(struct ledger *l, struct ledger_key *k, const struct cof_json *o)
@@ -163,25 +225,24 @@ static void recovered(struct ledger *l, struct ledger_key *k, const struct cof_j
 
 	k->recoveries++;
 	k->recovered = time_of(o);
-	k->release = 0;
+	use_release(l, k, (uint64_t)ledger_number(o, "of"));
 	if (e && strcmp(ledger_text(o, "detail"), LEDGER_BY_TPM) != 0) { /* the epoch's secret was nowhere */
 		e->recovered = k->recovered;
 		e->recovered_at = (uint64_t)ledger_number(o, "sequence");
 	}
 }
 
-static void about_key(struct ledger *l, const char *what, struct cof_json *o)
+static int about_key(struct ledger *l, const char *what, struct cof_json *o)
 {
 	struct ledger_key *k = key_of(l, ledger_text(o, "key"));
 
 	if (!k)
-		return;
+		return 0;
 	if (!strcmp(what, "rotated")) {
 		encrypted_to(l, k, o);
 		k->rotated = time_of(o);
 	} else if (!strcmp(what, "release")) {
-		k->release = (uint64_t)ledger_number(o, "sequence");
-		k->to = ledger_text(o, "to");
+		return add_release(l, k, o);
 	} else if (!strcmp(what, "attempt")) {
 		k->opened++;
 	} else if (!strcmp(what, "recovered")) {
@@ -193,6 +254,7 @@ static void about_key(struct ledger *l, const char *what, struct cof_json *o)
 		if (e)
 			e->keys--;
 	}
+	return 0;
 }
 
 /* ---- all of them ---- */
@@ -218,14 +280,11 @@ int escrow_ledger_add(struct ledger *l, struct cof_json *record)
 	if (!strcmp(what, "scheme"))
 		l->scheme = (uint64_t)ledger_number(record, "sequence");
 	e = epoch_named(l, record);
-	if (!strcmp(what, "epoch-valid") && e && !e->valid) {
-		e->valid = time_of(record);
-		e->valid_at = (uint64_t)ledger_number(record, "sequence");
-	}
+	if (!strcmp(what, "epoch-valid") && e)
+		in_force(l, e, record);
 	if (!strcmp(what, "revoked") && !cof_json_get(record, "key") && e)
 		e->revoked = true;
-	about_key(l, what, record);
-	return 0;
+	return about_key(l, what, record);
 }
 
 static int add(void *user, struct cof_json *record)
@@ -251,6 +310,7 @@ void escrow_ledger_done(struct ledger *l)
 		cof_json_free(l->record[i]);
 	free(l->record);
 	free(l->key);
+	free(l->release);
 	free(l->epoch);
 	free(l->by_id);
 	*l = (struct ledger){.n_records = 0};
@@ -272,17 +332,46 @@ int escrow_ledger_find(const struct ledger *l, const char *id, struct ledger_key
 	return found > 1 ? cof_fail(diag, -ENOTUNIQ, "%zu keys have numbers that begin with %.40s: give more of it", found, id) : 0;
 }
 
-struct ledger_epoch *escrow_ledger_current(const struct ledger *l, bool rehearsal)
+const struct ledger_release *escrow_ledger_release_before(const struct ledger *l, const struct ledger_release *r)
+{
+	return r->before ? &l->release[r->before - 1] : NULL;
+}
+
+const struct ledger_release *escrow_ledger_release(const struct ledger *l, const struct ledger_key *k, const char *to)
+{
+	const struct ledger_release *r = k->released ? &l->release[k->released - 1] : NULL;
+
+	while (r && to && strcmp(r->to, to) != 0)
+		r = escrow_ledger_release_before(l, r);
+	return r;
+}
+
+struct ledger_epoch *escrow_ledger_current_on(const struct ledger *l, uint64_t shelf, bool rehearsal)
 {
 	struct ledger_epoch *best = NULL;
 
 	for (size_t i = 0; i < l->n_epochs; i++) {
 		struct ledger_epoch *e = &l->epoch[i];
 
-		if (e->valid && !e->revoked && e->rehearsal == rehearsal && (!best || e->valid_at > best->valid_at))
+		if (e->valid && !e->revoked && e->rehearsal == rehearsal && (!shelf || e->shelf == shelf) && (!best || e->valid_at > best->valid_at))
 			best = e;
 	}
 	return best;
+}
+
+struct ledger_epoch *escrow_ledger_current(const struct ledger *l, bool rehearsal)
+{
+	return escrow_ledger_current_on(l, 0, rehearsal);
+}
+
+bool escrow_ledger_is_document(const struct ledger_epoch *e, const void *data, size_t n)
+{
+	uint8_t digest[COF_HASH];
+	char hex[2 * COF_HASH + 1];
+
+	cof_sha256(data, n, digest);
+	cof_hex(digest, sizeof(digest), hex);
+	return !e->valid || !strcmp(hex, e->document);
 }
 
 int escrow_ledger_document_of(struct escrow_shelf *s, const struct ledger_epoch *e, struct cof_epoch *ret, struct cof_diag *diag)
@@ -292,6 +381,8 @@ int escrow_ledger_document_of(struct escrow_shelf *s, const struct ledger_epoch 
 	char hex[2 * COF_AGE_KEY + 1] = "";
 	int r = escrow_read(s, e->sequence, &text, diag);
 
+	if (r == 0 && !escrow_ledger_is_document(e, text.data ? (char *)text.data : "", text.len))
+		r = cof_fail(diag, -EBADMSG, "the document of epoch %u on the shelf is not the one that was put in force", e->number);
 	if (r == 0)
 		r = cof_epoch_parse(text.data ? (char *)text.data : "", text.len, ret, diag);
 	if (r < 0)
@@ -304,12 +395,18 @@ int escrow_ledger_document_of(struct escrow_shelf *s, const struct ledger_epoch 
 	return cof_fail(diag, -EBADMSG, "the document of epoch %u on the shelf is not the one that its record names", e->number);
 }
 
+/* Nobody approves what is to practise with, whatever key it says it is of: what was approved comes before it. */
+static int rank(const struct ledger_epoch *e)
+{
+	return !e->valid ? 0 : e->rehearsal ? 1 : e->revoked ? 2 : 3;
+}
+
 struct ledger_epoch *escrow_ledger_epoch_with(const struct ledger *l, const char *epoch_key)
 {
 	struct ledger_epoch *best = NULL;
 
 	for (size_t i = 0; i < l->n_epochs; i++)
-		if (!strcmp(l->epoch[i].epoch_key, epoch_key) && (!best || !best->valid || (l->epoch[i].valid && !l->epoch[i].revoked)))
+		if (!strcmp(l->epoch[i].epoch_key, epoch_key) && (!best || rank(&l->epoch[i]) >= rank(best)))
 			best = &l->epoch[i];
 	return best;
 }
@@ -334,21 +431,21 @@ unsigned escrow_ledger_keys(const struct ledger *l, const char *epoch_key)
 bool escrow_ledger_destroyed(const struct ledger *l, const struct ledger_epoch *e, const char *custodian)
 {
 	for (size_t i = 0; i < l->n_records; i++)
-		if (!strcmp(ledger_text(l->record[i], "what"), "share-destroyed") && ledger_number(l->record[i], "epoch") == e->number &&
+		if (!strcmp(ledger_what(l->record[i]), "share-destroyed") && epoch_named(l, l->record[i]) == e &&
 		    !strcmp(ledger_text(l->record[i], "name"), custodian))
 			return true;
 	return false;
 }
 
-/* By the records before `end`. */
-static bool revoked_by(const struct ledger *l, const char *custodian, uint64_t end)
+/* By the records before `end`: another shelf has a scheme of its own, and people of its own in it. */
+static bool revoked_by(const struct ledger *l, uint64_t shelf, const char *custodian, uint64_t end)
 {
 	bool revoked = false;
 
 	for (size_t i = 0; i < l->n_records; i++) {
 		const char *what = ledger_what(l->record[i]);
 
-		if (strcmp(ledger_text(l->record[i], "name"), custodian) != 0)
+		if (strcmp(ledger_text(l->record[i], "name"), custodian) != 0 || (shelf && ledger_shelf(l->record[i]) != shelf))
 			continue;
 		if ((uint64_t)ledger_number(l->record[i], "sequence") >= end)
 			break;
@@ -360,14 +457,14 @@ static bool revoked_by(const struct ledger *l, const char *custodian, uint64_t e
 	return revoked;
 }
 
-bool escrow_ledger_revoked(const struct ledger *l, const char *custodian)
+bool escrow_ledger_revoked(const struct ledger *l, uint64_t shelf, const char *custodian)
 {
-	return revoked_by(l, custodian, UINT64_MAX);
+	return revoked_by(l, shelf, custodian, UINT64_MAX);
 }
 
 bool escrow_ledger_shut_out(const struct ledger *l, const struct ledger_epoch *e, const char *custodian)
 {
-	return revoked_by(l, custodian, e->valid_at ? e->valid_at : UINT64_MAX);
+	return revoked_by(l, e->shelf, custodian, e->valid_at ? e->valid_at : UINT64_MAX);
 }
 
 bool escrow_ledger_shuts_out(void *user, const char *custodian)

@@ -53,20 +53,28 @@ static bool is_done(const struct cof_json *e)
 	/* One that does not say what was looked at reviewed nothing. */
 	if (cof_review_find(type, &kind) == 0 && !cof_json_get(e, "reviewed_to"))
 		return false;
-	return strcmp(type, "self-check") != 0 || !outcome || !strcmp(outcome, "success");
+	return (strcmp(type, "self-check") != 0 && strcmp(type, "disclosure-checked") != 0) || !outcome || !strcmp(outcome, "success");
 }
 
-/* Of a making, that came to its end and was none to practise. */
+/* Of a making, that came to its end and was none to practise: of which epoch, and what came of it. */
 static void add_ceremony(struct facts *f, const struct cof_json *e)
 {
-	const char *kind = cof_json_str(e, "ceremony_kind"), *key = cof_json_str(e, "epoch_key"), *source = cof_json_str(e, "source");
+	const char *key = cof_json_str(e, "epoch_key"), *source = cof_json_str(e, "source"), *document = cof_json_str(e, "document");
+	char name[FACTS_MADE];
+	int64_t number = 0;
 
-	if (!kind || !key || !source || strcmp(source, "coffer") != 0 || cof_json_bool(e, "abandoned") || cof_json_bool(e, "rehearsal") ||
-	    (strcmp(kind, "creation") != 0 && strcmp(kind, "resharing") != 0))
+	if (!key || !document || !source || strcmp(source, "coffer") != 0 || cof_json_bool(e, "rehearsal") ||
+	    cof_json_int(e, "epoch", &number) < 0)
 		return;
 	if (!f->ceremonies)
 		f->ceremonies = cof_json_array();
-	cof_json_append(f->ceremonies, cof_json_string(key));
+	facts_made_name((uint32_t)number, key, document, name);
+	cof_json_append(f->ceremonies, cof_json_string(name));
+}
+
+void facts_made_name(uint32_t number, const char *epoch_key, const char *document, char ret[FACTS_MADE])
+{
+	snprintf(ret, FACTS_MADE, "%u %s %s", number, epoch_key, document);
 }
 
 /* Of a vault or copy that is left: open until a receipt comes, for ever if none does. */
@@ -93,6 +101,81 @@ static int take_retirement(struct facts *f, const struct cof_json *e, bool open)
 	return 0;
 }
 
+/* A hold whose case names an incident by the first digits of its id, or a bundle that was made of it (docs/evidence.md 2). */
+static int take_kept(struct facts *f, const struct cof_json *e, bool hold)
+{
+	const char *text = cof_json_str(e, hold ? "case" : "form"), *of = text;
+	cof_autojson struct cof_json *form = NULL;
+	uint8_t *grown = reallocarray(f->kept, f->incidents.n + 1, 1);
+
+	if (!grown)
+		return -ENOMEM;
+	memset(grown + f->n_kept, 0, f->incidents.n + 1 - f->n_kept);
+	f->kept = grown;
+	f->n_kept = f->incidents.n;
+	if (!hold && text && cof_json_parse(text, strlen(text), &form) == 0)
+		of = cof_json_bool(form, "rehearsal") ? NULL : cof_json_str(form, "incident");
+	for (size_t i = 0; of && i < f->n_kept; i++) {
+		char digits[9];
+
+		snprintf(digits, sizeof(digits), "%.8s", f->incidents.incident[i].id);
+		if (strstr(of, hold ? digits : f->incidents.incident[i].id))
+			f->kept[i] |= hold ? KEPT_HOLD : KEPT_BUNDLE;
+	}
+	return 0;
+}
+
+/* A certificate that is made again replaces the one before. */
+static void take_destruction_certificate(struct destroyed *d, const struct cof_json *e)
+{
+	const char *text = cof_json_str(e, "form");
+	cof_autojson struct cof_json *form = NULL;
+	const struct cof_json *open;
+	size_t used = 0;
+
+	if (!text || cof_json_parse(text, strlen(text), &form) < 0)
+		return;
+	d->certified = true;
+	d->agreement = cof_json_bool(form, "agreement");
+	d->keys = d->unknown = d->failed = 0;
+	(void)cof_json_int(form, "escrowed_keys", &d->keys);
+	(void)cof_json_int(form, "unknown", &d->unknown);
+	(void)cof_json_int(form, "failed", &d->failed);
+	open = cof_json_get(form, "open");
+	d->open = cof_json_count(open);
+	d->names[0] = '\0';
+	for (size_t i = 0; i < d->open && used < sizeof(d->names); i++) {
+		const char *name = cof_json_value_str(cof_json_at(open, i));
+		int n = snprintf(d->names + used, sizeof(d->names) - used, "%s%s", i ? ", " : "", name ? name : "?");
+
+		used += n > 0 ? (size_t)n : 0;
+	}
+}
+
+static int take_destroyed(struct facts *f, const struct cof_json *e, bool certificate)
+{
+	const char *request = cof_json_str(e, "request"), *source = cof_json_str(e, "source");
+	struct destroyed *d = NULL, *grown;
+
+	if (!request || strlen(request) != 64 || (source && strcmp(source, "coffer") != 0))
+		return 0;
+	for (size_t i = 0; i < f->n_destructions; i++)
+		if (!strcmp(f->destructions[i].request, request))
+			d = &f->destructions[i];
+	if (!d && !certificate) {
+		grown = reallocarray(f->destructions, f->n_destructions + 1, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		f->destructions = grown;
+		d = &grown[f->n_destructions++];
+		*d = (struct destroyed){.since = time_of(e, "time")};
+		memcpy(d->request, request, 65);
+	}
+	if (d && certificate)
+		take_destruction_certificate(d, e);
+	return 0;
+}
+
 static int take_event(void *user, struct cof_json *e)
 {
 	const char *type = cof_json_str(e, "event");
@@ -109,6 +192,8 @@ static int take_event(void *user, struct cof_json *e)
 		return r;
 	if (type && !strncmp(type, "escrow-", 7))
 		r = escrow_ledger_add(&f->escrow, e);
+	if (r == 0)
+		r = releases_add(&f->releases, e);
 	if (type && !strcmp(type, "ceremony"))
 		add_ceremony(f, e);
 	if (type && !strcmp(type, "vault-drill")) {
@@ -117,10 +202,19 @@ static int take_event(void *user, struct cof_json *e)
 		if (cof_json_int(e, "bytes", &bytes) == 0 && bytes > 0)
 			f->restore_bytes = (uint64_t)bytes;
 	}
+	if (type && !strcmp(type, "vault-enrolled") && !f->first_enrolled) {
+		(void)cof_json_int(e, "sequence", &sequence);
+		f->first_enrolled = (uint64_t)sequence;
+		f->enrolled_at = time_of(e, "time");
+	}
 	if (type && (!strcmp(type, "vault-retiring") || !strcmp(type, "vault-retired")))
 		r = take_retirement(f, e, strcmp(type, "vault-retired") != 0);
+	if (r == 0 && type && (!strcmp(type, "destroyed") || !strcmp(type, "destruction-certificate")))
+		r = take_destroyed(f, e, type[6] == 'c');
 	if (r == 0)
 		r = cof_incidents_add(&f->incidents, e);
+	if (r == 0 && type && (!strcmp(type, "hold-begin") || !strcmp(type, "disclosed")))
+		r = take_kept(f, e, *type == 'h');
 	if (r < 0)
 		return r;
 	if (type && !strcmp(type, "escrow-drill") && f->escrow.n_epochs) /* by proofs of shares (escrow-drills.h), not by anybody's word */
@@ -218,6 +312,8 @@ static int keep_clock(void *user, struct cof_json *entry)
 	f->deviation_limit_ms = 0;
 	(void)cof_json_int(entry, "deviation_limit_ms", &f->deviation_limit_ms);
 	(void)cof_json_int(entry, "deviation_ms", &f->deviation_ms);
+	if (time_of(entry, "retention_time") != INT64_MIN)
+		f->lag = time_of(entry, "wall_clock") - time_of(entry, "retention_time");
 	return 0;
 }
 
@@ -352,7 +448,9 @@ void facts_done(struct facts *f)
 {
 	store_close(&f->store);
 	escrow_ledger_done(&f->escrow);
+	releases_done(&f->releases);
 	cof_json_free(f->ceremonies);
+	free(f->kept);
 	cof_incidents_done(&f->incidents);
 	cof_json_free(f->status);
 	cof_buf_done(&f->measured);
@@ -360,6 +458,7 @@ void facts_done(struct facts *f)
 	cas_done(&f->cas);
 	free(f->done);
 	free(f->retirements);
+	free(f->destructions);
 	changes_done(&f->changes);
 	free(f->shelves);
 	free(f->people);
@@ -378,6 +477,23 @@ uint64_t facts_count(const struct facts *f, const char *type)
 	const struct done *d = facts_last(f, type);
 
 	return d ? d->count : 0;
+}
+
+const char *facts_shelf_name(const struct facts *f, uint64_t ino)
+{
+	for (size_t i = 0; i < f->n_shelves; i++)
+		if (f->shelves[i].ino == (int64_t)ino)
+			return f->shelves[i].name;
+	return "?";
+}
+
+void facts_epoch_name(const struct facts *f, const struct ledger_epoch *e, char *ret, size_t room)
+{
+	bool several = false;
+
+	for (size_t i = 0; i < f->escrow.n_epochs; i++)
+		several |= f->escrow.epoch[i].shelf != e->shelf;
+	(void)snprintf(ret, room, "epoch %u%s%.64s", e->number, several ? " of " : "", several ? facts_shelf_name(f, e->shelf) : "");
 }
 
 bool facts_people(const struct facts *f, struct cof_people *ret)

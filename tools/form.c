@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Forms that people sign: made, written, brought. */
 #include "tools/form.h"
+#include "fs/rules/catalogue.h"
+#include "tools/coffer.h"
 #include "tools/file.h"
 #include "tools/output.h"
+#include "tools/when.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -125,9 +128,22 @@ static int get_signature(const struct forming *f, const char *form, struct cof_b
 	return file_load(f->signature ? f->signature : beside, COF_SIGNATURE_MAX, ret, diag);
 }
 
-int form_submit(struct forming *f, const char *path, struct cof_json **ret, struct cof_diag *diag)
+/* The answer has sequence, event and signer. */
+static int say_done(struct cof_json *answer, bool json)
 {
-	cof_autojson struct cof_json *args = cof_json_object();
+	const char *event = cof_json_str(answer, "event"), *signer = cof_json_str(answer, "signer");
+	int64_t sequence = -1;
+
+	if (json)
+		return print_json(answer, false) == -ENOMEM ? -ENOMEM : 0;
+	(void)cof_json_int(answer, "sequence", &sequence);
+	printf("%s is on record, signed by %s, as frame %" PRId64 "\n", event ? event : "?", signer ? signer : "?", sequence);
+	return 0;
+}
+
+int form_submit(struct forming *f, const char *path, bool json, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *args = cof_json_object(), *answer = NULL;
 	cof_autobuf struct cof_buf text = {0}, sheet = {0}, signature = {0};
 	cof_autofree char *beside = sheet_of(f, path);
 	int r = beside ? file_load(path, FORM_MAX, &text, diag) : -ENOMEM;
@@ -141,17 +157,34 @@ int form_submit(struct forming *f, const char *path, struct cof_json **ret, stru
 	people_set_bytes(args, "document", &text);
 	people_set_bytes(args, "sheet", &sheet);
 	people_set_bytes(args, "signature", &signature);
-	return people_ask_one(&f->ask, "event-put", args, ret, diag);
+	r = people_ask_one(&f->ask, "event-put", args, &answer, diag);
+	return r < 0 ? r : say_done(answer, json);
 }
 
-int form_say_done(struct cof_json *answer, bool json)
+int form_made(struct forming *f, const char *path, bool json, struct cof_diag *diag)
 {
-	const char *event = cof_json_str(answer, "event"), *signer = cof_json_str(answer, "signer");
-	int64_t sequence = -1;
-
-	if (json)
-		return print_json(answer, false) == -ENOMEM ? -ENOMEM : 0;
-	(void)cof_json_int(answer, "sequence", &sequence);
-	printf("%s is on record, signed by %s, as frame %" PRId64 "\n", event ? event : "?", signer ? signer : "?", sequence);
+	if (f->key)
+		return form_submit(f, path, json, diag);
+	form_say_next(f, path);
 	return 0;
+}
+
+/* ---- options ---- */
+
+void form_words(struct forming *f, const char *as, const char *dir, const char *signature, const char *key)
+{
+	f->as = as;
+	f->dir = dir ? dir : ".";
+	f->signature = signature;
+	f->key = key;
+}
+
+int form_take_time(const char *option, const char *text, int64_t *ret)
+{
+	return when_parse(text, ret) < 0 ? misuse("--%s takes a time such as 2031-01-02T03:04:05Z", option) : EXIT_OK;
+}
+
+int form_take_catalogue(const char *id)
+{
+	return cof_catalogue_find(id) ? EXIT_OK : misuse("'%s' is no kind of the catalogue: A.1.1 to A.17.12", id);
 }

@@ -26,8 +26,17 @@ void form_set(struct cof_json *o, const char *key, const char *value); /* NULL: 
 int form_write(const struct forming *f, struct cof_json *form, struct cof_json *sheet, char **ret_path, struct cof_diag *diag);
 /* How it is signed and brought, for people. */
 void form_say_next(const struct forming *f, const char *path);
-/* The form, its sheet and its signature into the chain; the answer, the caller's, has sequence, event and signer. */
-int form_submit(struct forming *f, const char *path, struct cof_json **ret, struct cof_diag *diag);
-int form_say_done(struct cof_json *answer, bool json); /* the answer for people, or as it is. 0 or -ENOMEM */
+/* The form, its sheet and its signature into the chain; the answer is said, as JSON if wanted. */
+int form_submit(struct forming *f, const char *path, bool json, struct cof_diag *diag);
+/* A form that was written: brought at once where a key was given, else said how it goes on. */
+int form_made(struct forming *f, const char *path, bool json, struct cof_diag *diag);
+
+/* ---- what the verbs that make forms have in common ---- */
+
+/* As given, or NULL: --as, --output, --signature, --key. */
+void form_words(struct forming *f, const char *as, const char *dir, const char *signature, const char *key);
+/* Values of options: EXIT_OK, or what misuse gives. */
+int form_take_time(const char *option, const char *text, int64_t *ret);
+int form_take_catalogue(const char *id);
 
 #endif

@@ -180,9 +180,11 @@ static void put_definition(struct incident_stix *s)
 	cof_json_set(o, "extension_types", types);
 }
 
-int incident_stix_end(struct incident_stix *s, int r)
+/* Text where into is not NULL, else printed. */
+static int finish(struct incident_stix *s, int r, struct cof_buf *into)
 {
 	struct cof_json *o;
+	const char *text;
 	char id[80], name[80];
 
 	if (r == 0) {
@@ -193,9 +195,22 @@ int incident_stix_end(struct incident_stix *s, int r)
 		cof_json_set_str(o, "published", s->last);
 		cof_json_set(o, "object_refs", s->refs);
 		s->refs = NULL;
-		r = print_json(s->bundle, true) == -ENOMEM ? -ENOMEM : 0;
+		text = into ? cof_json_text(s->bundle, true) : NULL;
+		if (text)
+			cof_buf_printf(into, "%s\n", text);
+		r = into ? (text && !into->failed ? 0 : -ENOMEM) : print_json(s->bundle, true) == -ENOMEM ? -ENOMEM : 0;
 	}
 	cof_json_free(s->refs);
 	cof_json_free(s->bundle);
 	return r;
+}
+
+int incident_stix_end(struct incident_stix *s, int r)
+{
+	return finish(s, r, NULL);
+}
+
+int incident_stix_text(struct incident_stix *s, int r, struct cof_buf *ret)
+{
+	return finish(s, r, ret);
 }

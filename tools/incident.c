@@ -85,3 +85,21 @@ struct cof_json *incident_json(const struct cof_incident *i, const struct cof_pr
 	cof_json_set(o, "reports", reports);
 	return o;
 }
+
+bool incident_has(const struct cof_incident *i, const struct cof_json *event)
+{
+	const char *text = cof_json_str(event, "form");
+	struct cof_incidents one = {0};
+	cof_autojson struct cof_json *form = NULL;
+	const char *id;
+	bool of;
+
+	if (!text || cof_json_parse(text, strlen(text), &form) < 0)
+		return false;
+	id = cof_json_str(form, "incident");
+	if (id)
+		return !strcmp(id, i->id);
+	of = cof_incidents_add(&one, event) == 0 && one.n && !strcmp(one.incident[0].id, i->id);
+	cof_incidents_done(&one);
+	return of;
+}

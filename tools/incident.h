@@ -7,6 +7,7 @@
 
 /* It is not closed, or somebody is still to be told. */
 bool incident_is_open(const struct cof_incident *i, const struct cof_profile *p);
+bool incident_has(const struct cof_incident *i, const struct cof_json *event); /* it is one of its steps */
 void incident_say(const struct cof_incident *i, const struct cof_profile *p, int64_t now);
 struct cof_json *incident_json(const struct cof_incident *i, const struct cof_profile *p, int64_t now); /* the caller's */
 
@@ -19,5 +20,6 @@ struct incident_stix {
 void incident_stix_begin(struct incident_stix *s, const struct cof_incident *i); /* i outlives it */
 int incident_stix_add(struct incident_stix *s, const struct cof_json *event); /* a step */
 int incident_stix_end(struct incident_stix *s, int r); /* prints it where r is 0; frees */
+int incident_stix_text(struct incident_stix *s, int r, struct cof_buf *ret); /* the same into a buffer */
 
 #endif

@@ -9,10 +9,10 @@ build="gcc libc6-dev meson ninja-build pkg-config scdoc
 	libjson-c-dev libinih-dev libseccomp-dev libcap-ng-dev libgnutls28-dev libtasn1-6-dev libcurl4-openssl-dev libexpat1-dev libpcre2-dev
 	libqrencode-dev libarchive-dev
 	e2fsprogs mount util-linux rsyslog bsdutils"
-tests="check libsubunit-dev clang-19 libclang-rt-19-dev python3 python3-cryptography attr acl
+tests="ccache check libsubunit-dev clang-19 libclang-rt-19-dev python3 python3-cryptography attr acl
 	rsync tar procps strace git openssl auditd logrotate sqlite3 nbdkit libnbd-bin qemu-utils valgrind patch btrfs-progs
 	age swtpm swtpm-tools tpm2-tools gnupg openssh-client ceph-mon ceph-osd radosgw
-	weasyprint fonts-wqy-zenhei fonts-dejavu-core poppler-utils zbar-tools"
+	nodejs weasyprint fonts-wqy-zenhei fonts-dejavu-core poppler-utils zbar-tools"
 
 wanted=$build
 case "${1:-}" in

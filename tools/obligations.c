@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+#define EPOCH_NAME 96
+
 static const struct {
 	const char *name, *rule, *what;
 	size_t each; /* in struct cof_profile */
@@ -107,6 +109,8 @@ static size_t add_backups(const struct facts *f, int64_t now, struct obligation 
 
 static size_t add_epochs(const struct facts *f, struct obligation *ret, size_t n)
 {
+	char of[EPOCH_NAME];
+
 	for (size_t i = 0; i < f->escrow.n_epochs && n < OBLIGATIONS_MAX; i++) {
 		const struct ledger_epoch *e = &f->escrow.epoch[i];
 
@@ -114,7 +118,8 @@ static size_t add_epochs(const struct facts *f, struct obligation *ret, size_t n
 			continue;
 		ret[n] = (struct obligation){.name = "escrow_epoch", .rule = "R24", .what = "a new epoch of escrow, and its keys to it",
 					     .last = INT64_MIN, .due = e->recovered};
-		snprintf(ret[n++].of, sizeof(ret->of), "a key of epoch %u was recovered", e->number);
+		facts_epoch_name(f, e, of, sizeof(of));
+		snprintf(ret[n++].of, sizeof(ret->of), "a key of %s was recovered", of);
 	}
 	return n;
 }
@@ -130,18 +135,19 @@ static bool has_epoch(const struct facts *f)
 
 static size_t add_drill(const struct facts *f, const struct escrow_drills *d, int64_t now, struct obligation *ret, size_t n)
 {
-	char who[sizeof(ret->of) - 24];
+	char who[sizeof(ret->of) - EPOCH_NAME - 8], of[EPOCH_NAME];
 
+	facts_epoch_name(f, d->epoch, of, sizeof(of));
 	if (d->shares_due != INT64_MAX && n < OBLIGATIONS_MAX) {
 		escrow_drills_who(d, now, who, sizeof(who));
 		ret[n] = (struct obligation){.name = "escrow_drill", .rule = "R27", .what = "a custodian's share tried: coffer escrow drill --custodian",
 					     .each = f->policy.escrow_drill, .last = d->shares_last, .due = d->shares_due};
-		snprintf(ret[n++].of, sizeof(ret->of), "%s of epoch %u", who, d->epoch->number);
+		snprintf(ret[n++].of, sizeof(ret->of), "%s of %s", who, of);
 	}
 	if (d->full_due != INT64_MAX && n < OBLIGATIONS_MAX) {
 		ret[n] = (struct obligation){.name = "escrow_full_drill", .rule = "R27", .what = "a key's recovery tried: coffer escrow drill",
 					     .each = f->policy.escrow_full_drill, .last = d->full, .due = d->full_due};
-		snprintf(ret[n++].of, sizeof(ret->of), "epoch %u", d->epoch->number);
+		snprintf(ret[n++].of, sizeof(ret->of), "%s", of);
 	}
 	return n;
 }
@@ -161,6 +167,20 @@ static size_t add_drills(const struct facts *f, int64_t now, struct obligation *
 	return n;
 }
 
+/* Keys that go out unless somebody vetoes it: the date is the end of that time, as it comes while the archive is mounted. */
+static size_t add_releases(const struct facts *f, struct obligation *ret, size_t n)
+{
+	for (size_t i = 0; i < f->releases.n && n < OBLIGATIONS_MAX; i++) {
+		const struct release *one = &f->releases.release[i];
+
+		ret[n] = (struct obligation){.name = "escrow_release", .rule = "R22", .what = "a key goes out then, unless it is vetoed: coffer refuse",
+					     .last = INT64_MIN, .due = one->until};
+		(void)__builtin_add_overflow(one->until, f->lag, &ret[n].due);
+		snprintf(ret[n++].of, sizeof(ret->of), "%s", one->what);
+	}
+	return n;
+}
+
 /* What a vault has that was left, until it signs that it destroyed it. */
 static size_t add_retirements(const struct facts *f, struct obligation *ret, size_t n)
 {
@@ -171,6 +191,36 @@ static size_t add_retirements(const struct facts *f, struct obligation *ret, siz
 											  "retire STORE NAME --receipt FILE",
 					     .last = INT64_MIN, .due = f->retirements[i].since};
 		snprintf(ret[n++].of, sizeof(ret->of), "vault %s", f->retirements[i].name);
+	}
+	return n;
+}
+
+/* The one from before the first vault was enrolled names a tree R that is no more. */
+static size_t add_envelope(const struct facts *f, struct obligation *ret, size_t n)
+{
+	const struct done *renewed = facts_last(f, "envelope-renewed");
+
+	if (!f->first_enrolled || (renewed && renewed->sequence > f->first_enrolled) || n == OBLIGATIONS_MAX ||
+	    cof_io_exists(f->store.io, "seal/recovery.age") <= 0)
+		return n;
+	ret[n++] = (struct obligation){.name = "envelope", .rule = "R29", .what = "a recovery envelope of since vaults were enrolled: coffer seal "
+									   "recovery-renew", .last = INT64_MIN, .due = f->enrolled_at};
+	return n;
+}
+
+/* What a certificate of destruction is wanting: itself, or somebody's answer for a copy. */
+static size_t add_destructions(const struct facts *f, struct obligation *ret, size_t n)
+{
+	for (size_t i = 0; i < f->n_destructions && n < OBLIGATIONS_MAX; i++) {
+		const struct destroyed *d = &f->destructions[i];
+
+		if (d->certified && !d->open && !d->failed)
+			continue;
+		ret[n] = (struct obligation){.name = "destruction", .rule = d->keys ? "R29" : "R50",
+					     .what = d->certified ? "copies of what was destroyed are to be answered for: coffer destroy certificate"
+								  : "a certificate of what was destroyed: coffer destroy certificate",
+					     .last = INT64_MIN, .due = d->since};
+		snprintf(ret[n++].of, sizeof(ret->of), "%.16s%s%.200s", d->request, d->open ? ": " : "", d->names);
 	}
 	return n;
 }
@@ -236,7 +286,10 @@ size_t obligations_of(const struct facts *f, int64_t now, struct obligation ret[
 	n = add_backups(f, now, ret, n);
 	n = add_epochs(f, ret, n);
 	n = add_drills(f, now, ret, n);
+	n = add_releases(f, ret, n);
 	n = add_retirements(f, ret, n);
+	n = add_envelope(f, ret, n);
+	n = add_destructions(f, ret, n);
 	n = add_incidents(f, ret, n);
 	n = add_changes(f, ret, n);
 	qsort(ret, n, sizeof(*ret), by_date);

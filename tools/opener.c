@@ -14,8 +14,7 @@
 
 /* ---- files ---- */
 
-/* The directory that a name lies in, without symbolic links; "a", "./a", "/x/a". */
-static char *parent_of(const char *path)
+char *parent_of(const char *path)
 {
 	cof_autofree char *copy = strdup(path);
 	size_t n = copy ? strlen(copy) : 0;

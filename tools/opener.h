@@ -70,6 +70,8 @@ void opener_unmake(struct opener *o); /* removes the key file that was made: not
 /* What status and seal show say of "lockout"; "": nothing. */
 void opener_lockout_said(const struct cof_json *o, char out[OPENER_LOCKOUT_SAID]);
 
+/* The directory that a name lies in, without symbolic links; "a", "./a", "/x/a". NULL with errno. */
+char *parent_of(const char *path);
 /* Whether path (its last name may be missing) lies in dir: -errno when it cannot be told. */
 int path_inside(const char *path, const char *dir);
 /* A new file with mode 0400, for a secret; never replaces. -EEXIST */

@@ -72,6 +72,42 @@ static char *text_of(struct cof_buf *b)
 	return (char *)b->data;
 }
 
+/* Line ends and backslashes stay: what was escaped before is printed as it is. */
+static void disarm_into(struct cof_buf *b, const char *s)
+{
+	const uint8_t *p = (const uint8_t *)s;
+	uint32_t c = 0;
+
+	while (*p) {
+		size_t len = code_point(p, &c);
+
+		if (!len || (steers(c) && c != '\n' && c != '\t' && c < 0x80))
+			cof_buf_printf(b, "\\x%02x", *p);
+		else if (steers(c) && c >= 0x80)
+			cof_buf_printf(b, "\\u{%x}", c);
+		else
+			cof_buf_add(b, p, len);
+		p += COF_MAX(len, (size_t)1);
+	}
+}
+
+void print_disarmed(FILE *to, const char *fmt, va_list ap)
+{
+	cof_autobuf struct cof_buf b = {0};
+	char *text = NULL;
+
+	if (vasprintf(&text, fmt, ap) < 0) {
+		fputs("out of memory", to);
+		return;
+	}
+	disarm_into(&b, text);
+	free(text);
+	if (b.failed)
+		fputs("out of memory", to);
+	else
+		fwrite(b.data, 1, b.len, to);
+}
+
 char *escaped(const char *s)
 {
 	struct cof_buf b = {0};

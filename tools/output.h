@@ -6,10 +6,14 @@
 #include "base/json.h"
 
 #include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
 
 /* A copy in which nothing can steer a terminal: control characters, C1 controls, direction marks
  * and bytes that are no UTF-8 are escaped, backslashes doubled. NULL when out of memory. */
 char *escaped(const char *s);
+/* A message of which parts may be a peer's: what steers a terminal is shown as \xNN or \u{N}, all else stays, line ends too. */
+void print_disarmed(FILE *to, const char *fmt, va_list ap);
 /* As escaped, in quotes where it is empty or holds a blank or a quote: one word of a line. */
 char *escaped_word(const char *s);
 /* A path as a shell takes it, and as fstab does. NULL when out of memory. */

@@ -229,6 +229,8 @@ void recovery_said(const struct cof_json *o, char out[RECOVERY_SAID])
 		snprintf(out, RECOVERY_SAID, "none: with every opener lost, all is lost");
 	else if (cof_json_str(o, "error") || cof_json_int(o, "recipients", &n) < 0 || n < 1)
 		snprintf(out, RECOVERY_SAID, "seal/recovery.age is damaged: coffer seal recovery-renew");
+	else if (cof_json_bool(o, "before_vaults"))
+		snprintf(out, RECOVERY_SAID, "the envelope is of before the first vault was enrolled: coffer seal recovery-renew");
 	else if (shares && n == 1 && cof_json_int(shares, "persons", &persons) == 0 && cof_json_int(shares, "epoch", &epoch) == 0)
 		snprintf(out, RECOVERY_SAID, "%lld persons at the fewest open the envelope, with shares of epoch %lld%s (coffer recover --shares)",
 			 (long long)persons, (long long)epoch, cof_json_bool(shares, "rehearsal") ? ", a REHEARSAL" : "");

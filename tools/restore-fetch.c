@@ -9,7 +9,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 static void progressed(void *user, uint64_t done, uint64_t total)
 {
@@ -20,17 +19,7 @@ static void progressed(void *user, uint64_t done, uint64_t total)
 
 static int keep_envelope(void *user, const void *p, size_t n, struct cof_diag *diag)
 {
-	struct restoring *r = user;
-	int err = cof_io_mkdir(r->io, "seal");
-
-	if (err == 0)
-		err = cof_io_sync_dir(r->io, "");
-	if (err == 0 || err == -EEXIST)
-		err = cof_io_replace(r->io, "seal/recovery.age", p, n);
-	r->envelope = err == 0;
-	return err < 0
-		   ? cof_fail(diag, err, "seal/recovery.age cannot be written: %s", strerror(-err))
-		   : 0;
+	return restore_keep_envelope(((struct restoring *)user)->io, p, n, diag);
 }
 
 static int signers_of(const struct restoring *r, struct restore_source *s)
@@ -89,23 +78,22 @@ static int take_conf(struct restoring *r, char *conf, struct cof_diag *diag)
 
 static int ask(struct restoring *r, struct restore_source *s, struct cof_diag *diag)
 {
-	struct vault_line line = {.pid = 0};
 	char *conf = NULL;
-	int err = vault_line_open(s->url, &line, diag);
+	int err = vault_line_open(s->url, &s->line, diag);
 
 	if (err == 0)
-		err = vault_ask_identity(&line.wire, r->id, &conf, diag);
+		err = vault_ask_identity(&s->line.wire, r->id, &conf, diag);
 	if (err == 0)
 		err = take_conf(r, conf, diag);
 	if (err == 0)
-		err = vault_ask_head(&line.wire, &s->note, diag);
-	vault_line_close(&line);
+		err = vault_ask_head(&s->line.wire, &s->said, &s->note, diag);
 	if (err == 0 && cof_checkpoint_open(s->note, strlen(s->note), &r->log, &s->head) < 0)
 		err = cof_fail(diag, -EBADMSG,
 			       "the newest head there is not signed with the archive's key");
 	if (err == 0 && signers_of(r, s) < 0)
 		err = not_signed(diag);
 	if (err < 0) {
+		vault_line_close(&s->line);
 		free(s->note);
 		s->note = NULL;
 	}
@@ -147,30 +135,51 @@ static int ask_all(struct restoring *r, struct cof_diag *diag)
 	if (!answered)
 		return err;
 	qsort(r->source, r->n_sources, sizeof(r->source[0]), by_size);
+	for (unsigned i = 1; i < r->n_sources; i++) /* nobody waits for whom nothing is asked */
+		vault_line_close(&r->source[i].line);
 	return 0;
 }
 
 /* ---- one session ---- */
 
-static int fetch_from(struct restoring *r, const struct restore_source *s, struct cof_diag *diag)
+/* Where nothing is here yet it goes on where the vault was asked for its head. */
+static bool goes_on(const struct restoring *r, const struct restore_source *s)
+{
+	struct vault_copy_state has;
+
+	vault_copy_state(r->copy, &has);
+	return s->line.pid > 0 && !has.head.size && !has.address;
+}
+
+static int begin_anew(struct restoring *r, struct restore_source *s, struct cof_diag *diag)
+{
+	char *conf = NULL;
+	int err;
+
+	vault_line_close(&s->line);
+	err = vault_line_open(s->url, &s->line, diag);
+	if (err == 0)
+		err = vault_ask_identity(&s->line.wire, r->id, &conf, diag);
+	return err == 0 ? take_conf(r, conf, diag) : err;
+}
+
+static int fetch_from(struct restoring *r, struct restore_source *s, struct cof_diag *diag)
 {
 	struct vault_taking t = {.io = r->io,
 				 .sign = judge_note,
 				 .envelope = keep_envelope,
 				 .user = r,
 				 .progress = {progressed, r}};
-	struct vault_line line = {.pid = 0};
-	char *conf = NULL;
-	int err = vault_line_open(s->url, &line, diag);
+	int err = 0;
 
+	if (goes_on(r, s))
+		t.head = &s->said;
+	else
+		err = begin_anew(r, s, diag);
 	if (err == 0)
-		err = vault_ask_identity(&line.wire, r->id, &conf, diag);
-	if (err == 0)
-		err = take_conf(r, conf, diag);
-	if (err == 0)
-		err = vault_take_log(&line.wire, r->copy, &t, diag);
+		err = vault_take_log(&s->line.wire, r->copy, &t, diag);
 	progress_clear(&r->progress);
-	vault_line_close(&line);
+	vault_line_close(&s->line);
 	return err;
 }
 
@@ -180,7 +189,12 @@ static bool ours(int err)
 	return err == -ENOSPC || err == -EDQUOT || err == -ENOMEM || err == -EROFS || err == -EFBIG;
 }
 
-/* *ret_more: something came. */
+static bool further(const struct vault_copy_state *s, const struct vault_copy_state *than)
+{
+	return s->head.size > than->head.size || s->size > than->size || s->address > than->address;
+}
+
+/* *ret_more: something came, or went that was wrong. */
 static int one_round(struct restoring *r, bool *ret_more, struct cof_diag *diag)
 {
 	struct vault_copy_state before, s;
@@ -188,7 +202,7 @@ static int one_round(struct restoring *r, bool *ret_more, struct cof_diag *diag)
 
 	*ret_more = false;
 	for (unsigned i = 0; i < r->n_sources; i++) {
-		const struct restore_source *from = &r->source[i];
+		struct restore_source *from = &r->source[i];
 
 		vault_copy_state(r->copy, &before);
 		if (before.head.size >= r->source[0].head.size)
@@ -200,8 +214,7 @@ static int one_round(struct restoring *r, bool *ret_more, struct cof_diag *diag)
 		diag->text[0] = 0;
 		err = fetch_from(r, from, diag);
 		vault_copy_state(r->copy, &s);
-		*ret_more |= s.head.size > before.head.size || s.size > before.size ||
-			     s.address > before.address;
+		*ret_more |= further(&s, &before) || further(&before, &s);
 		if (err < 0 && r->n_sources > 1)
 			told(from, diag);
 		if (ours(err))
@@ -210,17 +223,22 @@ static int one_round(struct restoring *r, bool *ret_more, struct cof_diag *diag)
 	return err;
 }
 
+/* What is wrong and could not be known as it came is dropped at the end, and asked of the next one; where that leads no
+ * further so often as there are sources, nobody has it. */
 static int rounds(struct restoring *r, struct cof_diag *diag)
 {
-	struct vault_copy_state s;
+	struct vault_copy_state began, s;
+	unsigned in_vain = 0;
 	bool more = true;
 	int err = 0;
 
 	while (more && !ours(err)) {
+		vault_copy_state(r->copy, &began);
 		err = one_round(r, &more, diag);
 		vault_copy_state(r->copy, &s);
 		if (s.head.size >= r->source[0].head.size)
 			return 0;
+		more &= further(&s, &began) || ++in_vain <= r->n_sources;
 	}
 	if (ours(err) || (err < 0 && !s.head.size && r->n_sources == 1))
 		return err;
@@ -238,38 +256,16 @@ static int rounds(struct restoring *r, struct cof_diag *diag)
 	return 1;
 }
 
-/* ---- the place ---- */
-
-/* Empty, or where this very restoring was cut off: a log without keys, of this archive. */
-static int is_ours(struct restoring *r, struct cof_diag *diag)
-{
-	struct cof_conf conf;
-	int err = cof_io_exists(r->io, "archive.conf");
-
-	if (err != 1)
-		return err;
-	err = cof_conf_load(r->io, &conf, diag);
-	if (err < 0)
-		return err;
-	if (memcmp(conf.id, r->id, 16) != 0 || cof_io_exists(r->io, "keys") != 0)
-		return cof_fail(diag, -EEXIST,
-				"%s is an archive already, and not one whose restoring was cut off",
-				r->dir);
-	return 1;
-}
-
 int restore_fetch(struct restoring *r, struct cof_diag *diag)
 {
-	int err = ask_all(r, diag), there;
+	int err, there;
 
+	if (r->from_bucket)
+		return restore_fetch_bucket(r, diag);
+	err = ask_all(r, diag);
 	if (err < 0)
 		return err;
-	if (mkdir(r->dir, 0700) < 0 && errno != EEXIST)
-		return cof_fail(diag, -errno, "cannot make %s: %s", r->dir, strerror(errno));
-	err = cof_io_plain(r->dir, &r->io, diag);
-	if (err < 0)
-		return err;
-	there = is_ours(r, diag);
+	there = restore_place(r->dir, r->id, &r->io, diag);
 	err = there == 0 ? vault_copy_create(r->io, r->conf, strlen(r->conf), diag)
 			 : COF_MIN(there, 0);
 	if (err == 0)
@@ -282,8 +278,11 @@ void restore_done(struct restoring *r)
 	vault_copy_free(r->copy);
 	cof_io_free(r->io);
 	free(r->conf);
-	for (unsigned i = 0; i < r->n_sources; i++)
+	for (unsigned i = 0; i < r->n_sources; i++) {
+		vault_line_close(&r->source[i].line);
+		cof_buf_done(&r->source[i].said);
 		free(r->source[i].note);
+	}
 	for (unsigned i = 0; i < r->n_heads; i++)
 		free(r->head[i].note);
 }

@@ -8,6 +8,7 @@
 #include "tools/restore.h"
 #include "tools/file.h"
 #include "tools/recovery.h"
+#include "tools/share-gather.h"
 
 #include "crypto/age.h"
 #include "fs/sshsig/sshsig.h"
@@ -219,6 +220,38 @@ static int make_scratch(struct restoring *r, struct restored *s, struct cof_diag
 
 /* ---- keys ---- */
 
+static int find_epoch(const struct restore_keys *k, struct cof_epoch *ret, struct cof_diag *diag)
+{
+	cof_autobuf struct cof_buf text = {0};
+	int err;
+
+	if (!k->epoch)
+		return recovery_find_epoch(k->epoch_of, ret, diag);
+	err = file_load(k->epoch, COF_EPOCH_MAX, &text, diag);
+	return err == 0 ? cof_epoch_parse(text.data ? (char *)text.data : "", text.len, ret, diag) : err;
+}
+
+/* One identity, of a quorum's shares. */
+static int gather(const struct restored *s, const struct restore_keys *k, uint8_t (**ret)[COF_AGE_KEY], size_t *ret_n,
+		  struct cof_diag *diag)
+{
+	cof_autofree char *place = escaped(s->path);
+	struct cof_epoch epoch = {0};
+	char title[300];
+	struct share_gathering g = {.epoch = &epoch, .title = title, .fds = k->fds, .n_fds = k->n_fds, .passphrase_fd = -1, .idle = k->idle};
+	int err = find_epoch(k, &epoch, diag);
+
+	snprintf(title, sizeof(title), "To read what was restored, in %.240s", place ? place : "?");
+	*ret = cof_secret_alloc(COF_AGE_KEY);
+	if (err == 0 && !*ret)
+		err = cof_fail(diag, -ENOMEM, "no secure memory is left");
+	if (err == 0)
+		err = share_gather(&g, (*ret)[0], diag);
+	cof_epoch_done(&epoch);
+	*ret_n = 1;
+	return err;
+}
+
 static int recover(struct restored *s, const struct restore_keys *k,
 		   const struct cof_opener_secret *secret, struct cof_diag *diag)
 {
@@ -234,7 +267,8 @@ static int recover(struct restored *s, const struct restore_keys *k,
 		p.envelope_name = k->envelope;
 	}
 	if (err == 0)
-		err = identities_load(k->identity, s->path, &identities, &p.n_identities, diag);
+		err = k->identity ? identities_load(k->identity, s->path, &identities, &p.n_identities, diag)
+				  : gather(s, k, &identities, &p.n_identities, diag);
 	p.identities = (const uint8_t(*)[COF_AGE_KEY])identities;
 	if (err == 0)
 		err = cof_store_recover(s->io, &p, &s->keys, diag);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A drill, from the first byte to the record of it: how long it took, and what was promised. */
+#include "tools/buckets.h"
+#include "tools/output.h"
 #include "tools/restore.h"
 #include "tools/vault-record.h"
 
@@ -37,6 +39,26 @@ static int find_mount(struct trying *t, struct cof_diag *diag)
 	return err < 0 ? err : t->mount ? 0 : cof_fail(diag, -ENOMEM, "out of memory");
 }
 
+/* A name of one of its copies stands for the way to it, too. */
+static int name_bucket(struct trying *t, char url[512], struct cof_diag *diag)
+{
+	struct restoring *r = t->r;
+	struct bucket b;
+	int err;
+
+	if (r->n_sources > 1)
+		return cof_fail(diag, -EINVAL, "a bucket is tried by itself: it signs nothing, and gives what it has");
+	err = bucket_load(&t->live, r->source[0].url, &b, diag);
+	if (err < 0)
+		return err;
+	snprintf(t->from, sizeof(t->from), "%s", b.name);
+	memcpy(url, b.url, sizeof(b.url));
+	r->source[0].url = url;
+	r->bucket = b.target;
+	r->from_bucket = true;
+	return 0;
+}
+
 /* A name of one of its vaults stands for the way to it and its key. */
 static int name_sources(struct trying *t, char urls[][512], struct cof_diag *diag)
 {
@@ -48,6 +70,10 @@ static int name_sources(struct trying *t, char urls[][512], struct cof_diag *dia
 
 		if (!vault_name_ok(r->source[i].url))
 			continue;
+		if (bucket_exists(&t->live, r->source[i].url)) {
+			err = name_bucket(t, urls[i], diag);
+			continue;
+		}
 		err = vault_entry_load(&t->live, r->source[i].url, &e, diag);
 		if (err == 0) {
 			memcpy(urls[i], e.url, sizeof(e.url));
@@ -127,6 +153,7 @@ static int record(struct trying *t, bool failed, struct cof_diag *diag)
 	struct opener_args none = OPENER_ARGS_INIT;
 	struct vault_recording to = {.store = &t->live, .opener = &none};
 	char detail[900], size[32], took[32], promised[32] = "no time";
+	cof_autofree char *shown = NULL;
 
 	cof_size_text(t->d.bytes, size);
 	cof_duration_text(t->took, took);
@@ -143,14 +170,15 @@ static int record(struct trying *t, bool failed, struct cof_diag *diag)
 		    " were moved or removed since; took %s, %s was promised; the scratch place "
 		    "is destroyed",
 		    t->came.head.size, t->d.files, size, t->d.elsewhere, took, promised);
-	printf("Drill with %s: %s.\n", t->from, detail);
+	shown = escaped(detail); /* a vault that refused says why in its own words */
+	printf("Drill with %s: %s.\n", t->from, shown ? shown : "?");
 	if (record_vault(t, &to, failed, detail, diag) < 0)
 		return -EIO;
 	return vault_told(&to, failed ? "restore-drill-failed" : "restore-drill", t->from, detail,
 			  diag);
 }
 
-int restore_try(struct restoring *r, const struct restore_keys *k, const char *live,
+int restore_try(struct restoring *r, struct restore_keys *k, const char *live,
 		struct cof_diag *diag)
 {
 	char urls[RESTORE_SOURCES][512];
@@ -166,6 +194,7 @@ int restore_try(struct restoring *r, const struct restore_keys *k, const char *l
 		    r->dir);
 	if (err < 0)
 		goto end;
+	k->epoch_of = t.live.io;
 	err = try_it(&t, k, &t.why);
 	vault_copy_free(r->copy);
 	r->copy = NULL;

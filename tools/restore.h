@@ -11,7 +11,10 @@
 #include "tools/coffer.h"
 #include "tools/opener.h"
 #include "tools/output.h"
+#include "tools/s3/s3.h"
 #include "tools/vault/vault.h"
+
+#include "escrow/epoch.h"
 
 #define RESTORE_SOURCES 8u
 #define RESTORE_KEYS 16u
@@ -24,6 +27,8 @@ struct restore_source {
 	struct cof_checkpoint head;
 	uint32_t signers; /* which of the given keys signed it, as bits */
 	uint64_t time;    /* the latest of those signatures, s */
+	struct vault_line line; /* on which it said so: a log that is not begun yet comes by the same */
+	struct cof_buf said;	/* HEAD */
 };
 
 struct restoring {
@@ -36,13 +41,25 @@ struct restoring {
 	struct restore_source source[RESTORE_SOURCES],
 	    head[RESTORE_HEADS]; /* head: url is the file */
 	unsigned n_sources, n_heads;
+	bool from_bucket; /* source[0] is one, alone: it signs nothing */
+	struct s3_target bucket;
+	bool again; /* of a bucket: what is whole in dir already is taken as it is */
 	/* come */
 	struct cof_io *io;
 	struct vault_copy *copy;
 	char *conf;
-	bool envelope;
 	struct progress progress;
 };
+
+/* ---- the place, of vaults and of buckets (restore-place.c) ---- */
+
+/* Made where it is not there. 0: it is empty · 1: this very restoring was cut off there, a log without keys, of this archive ·
+ * -EEXIST: it is another archive. *ret is to be freed by then also where it fails. */
+int restore_place(const char *dir, const uint8_t id[16], struct cof_io **ret, struct cof_diag *diag);
+int restore_keep_envelope(struct cof_io *io, const void *p, size_t n, struct cof_diag *diag);
+/* Where it came from, for the first mount. */
+int restore_note_source(struct cof_io *io, const char *url, uint64_t size, struct cof_diag *diag);
+void restore_say_next(struct cof_io *io, const char *dir);
 
 /* ---- fetching (restore-fetch.c) ---- */
 
@@ -50,6 +67,8 @@ struct restoring {
  * whole in dir; goes on where one before was cut off. 0: that head · 1: only an older one, which is
  * whole. */
 int restore_fetch(struct restoring *r, struct cof_diag *diag);
+/* The same out of a bucket (bucket-restore.c): all of its newest head, or nothing counts. Says what lay over it. */
+int restore_fetch_bucket(struct restoring *r, struct cof_diag *diag);
 void restore_done(struct restoring *r);
 
 /* ---- freshness (restore-heads.c) ---- */
@@ -81,7 +100,11 @@ struct restored { /* an archive with keys, open to be read, in a scratch place w
 	uint64_t cosignatures;
 };
 struct restore_keys {
-	const char *identity; /* file of age identities */
+	const char *identity; /* file of age identities; NULL: shares of a quorum open the envelope */
+	const char *epoch;    /* the document of their epoch; NULL: that of epoch_of, a store that notes it */
+	struct cof_io *epoch_of;
+	int fds[COF_CUSTODIANS_MAX]; /* n_fds of them, a share from each; none: the terminal */
+	unsigned n_fds, idle;
 	const char *envelope; /* a copy of the envelope, or NULL */
 	const char *auditor;  /* file of auditor secrets, or NULL: seals are not looked at */
 };
@@ -126,7 +149,7 @@ int restore_compare(struct restoring *r, struct restored *s, struct cof_io *live
 /* A whole drill (restore-try.c): id and key are the live archive's, names of its vaults may stand for URLs; NEWSTORE is made,
  * and destroyed whatever came of it; the live archive, which has to be mounted, has it on record. 0: all is the same · 1: and it
  * took longer than the policy promises. */
-int restore_try(struct restoring *r, const struct restore_keys *k, const char *live,
+int restore_try(struct restoring *r, struct restore_keys *k, const char *live,
 		struct cof_diag *diag);
 
 #endif

@@ -7,12 +7,16 @@
 int share_deliver(const struct share_delivery *d, const uint8_t (*identity)[COF_AGE_KEY], bool *ret_canary, struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf file = {0}, again = {0};
+	uint8_t digest[COF_HASH];
 	void *plain = NULL;
 	size_t n = 0;
 	int r = file_load(d->input, COF_AGE_FILE_MAX, &file, diag);
 
 	if (r < 0)
 		return r;
+	cof_sha256(file.data, file.len, digest);
+	if (d->digest && !cof_equal(digest, d->digest, COF_HASH)) /* it may have been exchanged while custodians typed */
+		return cof_fail(diag, -EPERM, "%s is not the file that was agreed to", d->input);
 	r = cof_age_decrypt(identity, 1, file.data, file.len, &plain, &n);
 	if (r < 0)
 		return cof_fail(diag, r, "%s: %s", d->input,

@@ -27,6 +27,7 @@ struct share_delivery {
 	const char *input, *output; /* an age file to the epoch; a new file, mode 0400 */
 	const uint8_t (*to)[COF_AGE_KEY]; /* encrypted to these n_to again; 0: in clear */
 	size_t n_to;
+	const uint8_t *digest; /* SHA-256 that the age file has to have; NULL: any */
 };
 /* The file opened by the epoch's secret, and written; durable, or not there. *ret_canary: it was a drill's. */
 int share_deliver(const struct share_delivery *d, const uint8_t (*identity)[COF_AGE_KEY], bool *ret_canary, struct cof_diag *diag);

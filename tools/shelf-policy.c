@@ -34,6 +34,7 @@ const char *const policy_keys[KEY_COUNT] = {
     [KEY_APPROVE_POLICY] = "approve_policy",
     [KEY_APPROVE_ESCROW] = "approve_escrow",
     [KEY_REMOVE] = "remove",
+    [KEY_RELEASE_DELAY] = "release_delay",
 };
 
 int policy_load(const char *file, struct cof_buf *ret, struct cof_diag *diag)

@@ -32,6 +32,7 @@ enum policy_key { /* in the order of policy_keys */
 		  KEY_APPROVE_POLICY,
 		  KEY_APPROVE_ESCROW,
 		  KEY_REMOVE,
+		  KEY_RELEASE_DELAY,
 		  KEY_COUNT,
 };
 extern const char *const policy_keys[KEY_COUNT];

@@ -5,6 +5,7 @@
  */
 #include "tools/tpm-road.h"
 #include "tools/coffer.h"
+#include "tools/escrow-tpm.h"
 #include "tools/file.h"
 #include "tools/output.h"
 
@@ -84,7 +85,9 @@ static void take_signatures(const struct session *s, struct cof_quorum_call *c)
 
 		if (c->has[i] || asprintf(&path, "%s/%s.sig", s->ask->dir, q->person[i].name) < 0 || access(path, F_OK) < 0)
 			continue;
-		if (file_load(path, 128, &der, NULL) < 0 || cof_p256_signature(der.data, der.len, sig) < 0)
+		if (!escrow_tpm_counts(s->ask->ledger, &q->person[i]))
+			complain("%s does not count: the key of %s for a TPM is not enrolled, or was revoked", path, q->person[i].name);
+		else if (file_load(path, 128, &der, NULL) < 0 || cof_p256_signature(der.data, der.len, sig) < 0)
 			complain("%s is no signature as openssl dgst -sha256 -sign makes it", path);
 		else if (cof_quorum_take(c, i, sig) < 0)
 			complain("%s is not a signature of %s over this session's message", path, q->person[i].name);

@@ -2,6 +2,7 @@
 /* The file of a key on the TPM road: who may open it, made, read. */
 #include "tools/tpm-road.h"
 #include "tools/file.h"
+#include "tools/escrow-tpm.h"
 #include "tools/opener.h"
 
 #include "base/json.h"
@@ -29,32 +30,48 @@ static void reference(const char *key, const char *recipient, uint8_t ret[COF_HA
 
 struct reading {
 	struct cof_quorum *q;
+	const struct ledger *l;
 	const char *path;
 	char sets[1024];
 	struct cof_diag *diag;
 };
 
-static int load_key(struct reading *r, const char *name, const char *file)
+/* By its approved enrolment. */
+static int add_person(struct reading *r, const char *name)
 {
 	struct cof_quorum *q = r->q;
+
+	if (q->n_persons == COF_QUORUM_KEYS || strlen(name) >= COF_QUORUM_NAME)
+		return cof_fail(r->diag, -EINVAL, "%s: more than %d persons, or a name that is too long: %.40s", r->path, COF_QUORUM_KEYS, name);
+	if (!escrow_tpm_key(r->l, name, q->person[q->n_persons].point))
+		return cof_fail(r->diag, -EPERM, "%.40s has no key for a TPM that was enrolled on this shelf and is not revoked: coffer escrow enroll "
+						 "--p256, and its approvals, come first", name);
+	strcpy(q->person[q->n_persons++].name, name);
+	return 0;
+}
+
+static int load_key(struct reading *r, const char *name, const char *file)
+{
 	const char *slash = strrchr(r->path, '/');
 	cof_autobuf struct cof_buf pem = {0};
 	cof_autofree char *path = NULL;
 	struct cof_diag why = {""};
-	int e = q->n_persons == COF_QUORUM_KEYS || strlen(name) >= COF_QUORUM_NAME ? -EINVAL : 0;
+	uint8_t point[COF_P256_POINT];
+	int e = add_person(r, name);
 
 	if (e < 0)
-		return cof_fail(r->diag, e, "%s: more than %d persons, or a name that is too long: %.40s", r->path, COF_QUORUM_KEYS, name);
+		return e;
 	if (asprintf(&path, "%.*s%s", *file == '/' || !slash ? 0 : (int)(slash - r->path + 1), r->path, file) < 0)
 		return -ENOMEM;
 	e = file_load(path, 8192, &pem, r->diag);
 	if (e < 0)
 		return e;
-	e = cof_p256_public(pem.data ? (void *)pem.data : "", pem.len, q->person[q->n_persons].point, &why);
+	e = cof_p256_public(pem.data ? (void *)pem.data : "", pem.len, point, &why);
 	if (e < 0)
 		return cof_fail(r->diag, e, "%s: %s", path, why.text);
-	strcpy(q->person[q->n_persons++].name, name);
-	return 0;
+	return memcmp(point, r->q->person[r->q->n_persons - 1].point, sizeof(point))
+		       ? cof_fail(r->diag, -EPERM, "%s: another key is enrolled for %.40s", path, name)
+		       : 0;
 }
 
 static int one_key(void *user, const char *section, const char *key, const char *value, int line)
@@ -81,18 +98,22 @@ static int add_set(struct reading *r, char *text)
 
 		while (i < q->n_persons && strcmp(q->person[i].name, name) != 0)
 			i++;
-		if (i == q->n_persons)
-			return cof_fail(r->diag, -EINVAL, "%s: a set has %.40s, and there is no [person %.40s]", r->path, name, name);
+		if (i == q->n_persons) {
+			int e = add_person(r, name);
+
+			if (e < 0)
+				return e;
+		}
 		q->set[q->n_sets] |= 1u << i;
 	}
 	q->n_sets++;
 	return 0;
 }
 
-int tpm_road_quorum(const char *path, struct cof_quorum *ret, struct cof_diag *diag)
+int tpm_road_quorum(const char *path, const struct ledger *l, struct cof_quorum *ret, struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf text = {0};
-	struct reading r = {.q = ret, .path = path, .diag = diag};
+	struct reading r = {.q = ret, .l = l, .path = path, .diag = diag};
 	int e = file_load(path, 65536, &text, diag);
 
 	*ret = (struct cof_quorum){.n_persons = 0};

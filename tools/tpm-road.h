@@ -8,6 +8,7 @@
 
 #include "crypto/age.h"
 #include "crypto/quorum.h"
+#include "tools/escrow-ledger.h"
 #include "tools/escrow-take.h"
 
 #define TPM_ROAD_ID 33
@@ -20,8 +21,9 @@ struct tpm_road { /* one file */
 void tpm_road_done(struct tpm_road *r);
 int tpm_road_load(const char *path, struct tpm_road *ret, struct cof_diag *diag);
 
-/* Who may open: [quorum] sets = alice bob, alice carol, …; [person alice] key = FILE (a public key, PEM), beside the INI. */
-int tpm_road_quorum(const char *path, struct cof_quorum *ret, struct cof_diag *diag);
+/* Who may open: [quorum] sets = alice bob, alice carol, … Their keys are those that the ledger's shelf has enrolled; where the INI
+ * has [person alice] key = FILE (a public key, PEM, beside the INI), that has to be the same. */
+int tpm_road_quorum(const char *path, const struct ledger *l, struct cof_quorum *ret, struct cof_diag *diag);
 /* The key that was taken in, sealed to that quorum in the TPM at `where` (NULL: the device), as a new file. */
 int tpm_road_make(const char *where, struct cof_quorum *q, const struct taking *take, const char *key, const char *path,
 		  struct cof_diag *diag);
@@ -34,6 +36,7 @@ struct tpm_road_asking {
 	const char *where, *dir, *to;
 	uint64_t release;
 	uint32_t seconds;
+	const struct ledger *ledger; /* whose keys count */
 };
 int tpm_road_open(const struct tpm_road *r, const struct tpm_road_asking *a, uint8_t identity[COF_AGE_KEY], struct cof_diag *diag);
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <syslog.h>
 
-#define SECURE_BYTES (1u << 20)
+#define SECURE_BYTES (4u << 20)
 
 static int fail_with(const struct cof_diag *diag)
 {
@@ -24,8 +24,24 @@ static void told(void *user COF_UNUSED, const char *line)
 	syslog(strstr(line, "FORK") ? LOG_ALERT : LOG_WARNING, "%s", line);
 }
 
+/* To whom the host may seal the tree R, and which one is here: each signed by itself. */
+static void say_keys(const struct vault_place *v, const struct bundle_about *a, struct cof_json *into)
+{
+	cof_autobuf struct cof_buf recipient = {0}, keys = {0};
+	struct cof_io *io = NULL;
+
+	if (vault_recipient_line(v, &recipient) == 0 && recipient.len) {
+		recipient.data[recipient.len - 1] = 0; /* for the line's end */
+		cof_json_set_str(into, "recipient", (const char *)recipient.data);
+	}
+	if (vault_place_archive(v, a->archive, &io, NULL) == 0 && vault_keys_line(v, io, a->archive, &keys) == 0)
+		cof_json_set_str(into, "keys", (const char *)keys.data);
+	cof_io_free(io);
+}
+
 /* Never over one that is there, which may not have been carried back yet. */
-static int write_receipt(const char *path, const struct bundle_about *a, const char *note, const char *notices, struct cof_diag *diag)
+static int write_receipt(const char *path, const struct vault_place *v, const struct bundle_about *a, const char *note, const char *notices,
+			 struct cof_json *receipts, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *o = cof_json_object();
 	char id[33];
@@ -38,6 +54,9 @@ static int write_receipt(const char *path, const struct bundle_about *a, const c
 	cof_json_set_str(o, "note", note);
 	if (notices)
 		cof_json_set_str(o, "notices", notices);
+	if (cof_json_count(receipts))
+		cof_json_set(o, "receipts", cof_json_ref(receipts));
+	say_keys(v, a, o);
 	text = cof_json_text(o, true);
 	if (!text)
 		return cof_fail(diag, -ENOMEM, "out of memory");
@@ -53,6 +72,7 @@ static int write_receipt(const char *path, const struct bundle_about *a, const c
 static int receive(const char *dir, const char *const *files, unsigned n, const char *receipt, const struct vault_serve *p,
 		   struct cof_diag *diag)
 {
+	cof_autojson struct cof_json *receipts = cof_json_array();
 	cof_autofree char *note = NULL, *notices = NULL;
 	struct bundle_in *b = NULL;
 	struct vault_place v;
@@ -65,9 +85,9 @@ static int receive(const char *dir, const char *const *files, unsigned n, const 
 	if (r == 0)
 		r = bundle_open(files, n, &b, diag);
 	if (r == 0)
-		r = bundle_receive(&v, p, b, &note, &notices, diag);
+		r = bundle_receive(&v, p, b, &note, &notices, receipts, diag);
 	if (r == 0)
-		r = write_receipt(receipt, bundle_about(b), note, notices, diag);
+		r = write_receipt(receipt, &v, bundle_about(b), note, notices, receipts, diag);
 	if (r == 0)
 		printf("Taken: frames %llu to %llu. The receipt, for the host: %s\n", (unsigned long long)bundle_about(b)->from,
 		       (unsigned long long)bundle_about(b)->to, receipt);

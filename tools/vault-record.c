@@ -5,11 +5,11 @@
  */
 #include "tools/vault-record.h"
 #include "tools/output.h"
+#include "tools/vault-pending.h"
 
 #include <time.h>
 
 #define PENDING "vaults/pending"
-#define PENDING_MAX (1u << 20)
 
 static int by_daemon(const struct vault_recording *r, const struct vault_entry *e, struct cof_json **ret, struct cof_diag *diag)
 {
@@ -18,7 +18,8 @@ static int by_daemon(const struct vault_recording *r, const struct vault_entry *
 	cof_json_set_str(request, "verb", "cosign");
 	cof_json_set_str(request, "vault", e->name);
 	cof_json_set_str(request, "note", e->note);
-	cof_json_set_int(request, "began", r->began);
+	if (r->began >= 0) /* of what was carried by hand it is not known */
+		cof_json_set_int(request, "began", r->began);
 	return store_ask(r->store, request, store_keep_last, ret, diag);
 }
 
@@ -97,21 +98,25 @@ static int leave_pending(const struct vault_recording *r, struct cof_json *recor
 	cof_autobuf struct cof_buf all = {0};
 	size_t n = 0;
 	int err = cof_io_load(r->store->io, PENDING, PENDING_MAX, &there, &n);
-	const char *line;
 
 	if (err < 0 && err != -ENOENT)
 		return cof_fail(diag, err, "%s/" PENDING " cannot be read: %s", r->store->path, strerror(-err));
 	cof_json_set_time(record, "claimed_time", cof_now(CLOCK_REALTIME));
-	line = cof_json_text(record, false);
-	if (n)
-		cof_buf_add(&all, there, n);
-	cof_buf_printf(&all, "%s\n", line ? line : "");
-	if (!line || all.failed)
-		return cof_fail(diag, -ENOMEM, "out of memory");
-	if (all.len > PENDING_MAX)
-		return cof_fail(diag, -EDQUOT, "too much that happened with vaults waits in %s/" PENDING " to be put on record: mount the archive",
+	err = pending_join(there, n, record, &all);
+	switch (err) {
+	case 0:
+		return vaults_write(r->store, PENDING, all.data, all.len, diag);
+	case 1: /* sent once more, since it is not on record yet */
+		return 0;
+	case -ENOBUFS:
+		return cof_fail(diag, err, "no more of what vaults signed is kept in %s/" PENDING ": it comes again once the archive was mounted",
 				r->store->path);
-	return vaults_write(r->store, PENDING, all.data, all.len, diag);
+	case -EDQUOT:
+		return cof_fail(diag, err, "too much that happened with vaults waits in %s/" PENDING " to be put on record: mount the archive",
+				r->store->path);
+	default:
+		return cof_fail(diag, err, "out of memory");
+	}
 }
 
 int vault_recorded(struct vault_recording *r, struct cof_json *record, struct cof_diag *diag)

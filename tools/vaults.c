@@ -35,9 +35,15 @@ int vault_about_read(const char *about, struct vault_entry *ret)
 {
 	char vkey[COF_VKEY_MAX];
 
+	char recipient[256];
+
 	if (piece(&about, vkey, sizeof(vkey)) < 0 || piece(&about, ret->place, sizeof(ret->place)) < 0 ||
-	    piece(&about, ret->jurisdiction, sizeof(ret->jurisdiction)) < 0 || *about ||
-	    cof_vkey_parse(vkey, &ret->vkey) < 0 || ret->vkey.algorithm != COF_NOTE_COSIG)
+	    piece(&about, ret->jurisdiction, sizeof(ret->jurisdiction)) < 0 ||
+	    cof_jurisdiction_check(ret->jurisdiction, NULL) < 0 || cof_vkey_parse(vkey, &ret->vkey) < 0 || ret->vkey.algorithm != COF_NOTE_COSIG)
+		return -EUCLEAN;
+	ret->recipient[0] = 0;
+	if (*about && (piece(&about, recipient, sizeof(recipient)) < 0 || *about ||
+		       vault_recipient_read(recipient, &ret->vkey, ret->recipient) < 0))
 		return -EUCLEAN;
 	return vault_place_check(ret->place, NULL);
 }
@@ -155,6 +161,35 @@ int vault_entry_save(const struct store *s, const struct vault_entry *e, struct 
 	return b.failed ? cof_fail(diag, -ENOMEM, "out of memory") : vaults_write(s, path, b.data, b.len, diag);
 }
 
+/* The tree R that waited there: its name goes, durably, then its bytes are overwritten. Cut off in between, they stay where they lay, as
+ * those of a file that was replaced (docs/vault-protocol.md 9). -ENOENT: none waits. */
+static int drop_keys(const struct store *s, const char *name, struct cof_diag *diag)
+{
+	cof_autofile struct cof_file *f = NULL;
+	cof_autofree uint8_t *zeros = NULL;
+	uint64_t size = 0;
+	char path[80];
+	int r;
+
+	path_of(name, "keys", path);
+	r = cof_io_open(s->io, path, COF_IO_RDWR, &f);
+	if (r == 0)
+		r = cof_io_size(f, &size);
+	if (r == 0)
+		r = cof_io_unlink(s->io, path);
+	if (r == 0)
+		r = cof_io_sync_dir(s->io, "vaults");
+	size = COF_MIN(size, (uint64_t)4 * VAULT_ENVELOPE_MAX); /* what is larger is none, and was never sent */
+	zeros = calloc(1, size ? size : 1);
+	if (r == 0 && !zeros)
+		r = -ENOMEM;
+	if (r == 0 && size)
+		r = cof_io_write(f, zeros, size, 0);
+	if (r == 0)
+		r = cof_io_sync(f);
+	return r < 0 && r != -ENOENT ? cof_fail(diag, r, "%s/%s cannot be removed and overwritten: %s", s->path, path, strerror(-r)) : r;
+}
+
 int vault_entry_remove(const struct store *s, const char *name, struct cof_diag *diag)
 {
 	char path[80];
@@ -162,11 +197,72 @@ int vault_entry_remove(const struct store *s, const char *name, struct cof_diag 
 
 	if (r < 0)
 		return r;
-	path_of(name, "note", path);
-	r = cof_io_unlink(s->io, path);
-	path_of(name, "conf", path);
-	if (r == 0 || r == -ENOENT)
+	r = drop_keys(s, name, diag); /* for a vault that is none any more */
+	if (r == 0 || r == -ENOENT) {
+		path_of(name, "note", path);
 		r = cof_io_unlink(s->io, path);
+		path_of(name, "conf", path);
+		if (r == 0 || r == -ENOENT)
+			r = cof_io_unlink(s->io, path);
+		if (r == 0)
+			r = cof_io_sync_dir(s->io, "vaults");
+		if (r < 0)
+			cof_fail(diag, r, "%s/%s cannot be removed: %s", s->path, path, strerror(-r));
+	}
+	if (owner_leave() < 0 && r == 0)
+		r = cof_fail(diag, -EPERM, "this is no longer root's process");
+	return r;
+}
+
+int vault_entry_keys(const struct store *s, const struct vault_entry *e, uint8_t **ret, size_t *ret_n, struct cof_diag *diag)
+{
+	char path[80];
+	int r;
+
+	path_of(e->name, "keys", path);
+	r = cof_io_load(s->io, path, VAULT_ENVELOPE_MAX, ret, ret_n);
+	if (r == -EFBIG)
+		return cof_fail(diag, r, "the tree R that waits in %s/%s is larger than a vault takes (%u bytes): it was not given", s->path, path,
+				VAULT_ENVELOPE_MAX);
+	return r < 0 && r != -ENOENT ? cof_fail(diag, r, "the tree R that waits in %s/%s cannot be read, and was not given: %s", s->path, path,
+						strerror(-r))
+				     : r;
+}
+
+int vault_entry_has_keys(const struct store *s, const struct vault_entry *e, struct cof_diag *diag)
+{
+	int r = owner_take(s->path, diag);
+
+	if (r < 0)
+		return r;
+	r = drop_keys(s, e->name, diag);
+	if (r == -ENOENT) /* enrolled again, and brought by another sync meanwhile */
+		r = 0;
+	if (owner_leave() < 0 && r == 0)
+		r = cof_fail(diag, -EPERM, "this is no longer root's process");
+	return r;
+}
+
+int vault_newer_keep(const struct store *s, const char *name, const char *note, struct cof_diag *diag)
+{
+	char path[80];
+
+	path_of(name, "newer", path);
+	return vaults_write(s, path, note, strlen(note), diag);
+}
+
+int vault_newer_drop(const struct store *s, const char *name, struct cof_diag *diag)
+{
+	char path[80];
+	int r;
+
+	path_of(name, "newer", path);
+	if (cof_io_exists(s->io, path) == 0)
+		return 0;
+	r = owner_take(s->path, diag);
+	if (r < 0)
+		return r;
+	r = cof_io_unlink(s->io, path);
 	if (r == 0)
 		r = cof_io_sync_dir(s->io, "vaults");
 	if (r < 0)
@@ -247,6 +343,7 @@ int vault_host_save(const struct store *s, const struct vault_host *h, struct co
 int vault_entry_note(const struct store *s, struct vault_entry *e, const char *note, struct cof_diag *diag)
 {
 	char path[80];
+	int r;
 
 	free(e->note);
 	e->note = strdup(note);
@@ -257,7 +354,8 @@ int vault_entry_note(const struct store *s, struct vault_entry *e, const char *n
 						"added: is it another vault?",
 				e->name);
 	path_of(e->name, "note", path);
-	return vaults_write(s, path, note, strlen(note), diag);
+	r = vaults_write(s, path, note, strlen(note), diag);
+	return r < 0 ? r : vault_newer_drop(s, e->name, diag); /* it has what is here, and no more */
 }
 
 struct names {
@@ -343,6 +441,23 @@ int vault_entries_json(const struct store *s, struct cof_json *array, struct cof
 	    cof_checkpoint_open(note, n, &s->conf.vkey, &head) == 0)
 		a.newest = head.size;
 	return vault_entries(s, add_json, &a, diag);
+}
+
+void vaults_look(const struct store *s)
+{
+	cof_autofree uint8_t *note = NULL;
+	struct cof_known known = {.size = 0};
+	struct cof_checkpoint head;
+	size_t n = 0;
+
+	if (cof_io_load(s->io, "checkpoint", COF_NOTE_MAX, &note, &n) < 0 ||
+	    cof_checkpoint_open(note, n, &s->conf.vkey, &head) < 0 ||
+	    (cof_known_load(s->io, &s->conf, &known) == 0 && known.size == head.size) ||
+	    cof_known_up_to(s->io, &s->conf, head.size, &known) < 0)
+		return;
+	if (owner_take(s->path, NULL) == 0)
+		(void)cof_known_save(s->io, &known);
+	(void)owner_leave(); /* who cannot come back fails at the next file that is root's */
 }
 
 int vault_hello_to(const struct store *s, enum vault_role role, const char *url, struct vault_line *line, struct cof_diag *diag)

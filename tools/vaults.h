@@ -14,6 +14,7 @@ struct vault_entry {
 	char ca[256];		 /* of a witness: certificates that its server's has to lead to; "": the system's */
 	char retiring[32];	 /* since when nothing more shall go there; "" */
 	struct cof_vkey vkey;
+	char recipient[VAULT_RECIPIENT]; /* to which R is sealed for it, as it signed; "": it said none */
 	char *note;	/* what it said last, or NULL */
 	uint64_t size;	/* of that */
 	uint64_t time;	/* seconds; 0: it said nothing yet */
@@ -28,6 +29,10 @@ int vault_entry_save(const struct store *s, const struct vault_entry *e, struct 
 int vaults_write(const struct store *s, const char *path, const void *p, size_t n, struct cof_diag *diag);
 /* Judges and keeps a note that came back: signed by archive and vault, of this head or a later one. */
 int vault_entry_note(const struct store *s, struct vault_entry *e, const char *note, struct cof_diag *diag);
+/* Keeps a head that a vault or copy shows and this store has not: as long as it is there, nothing is appended. It goes with what
+ * the vault signs next. */
+int vault_newer_keep(const struct store *s, const char *name, const char *note, struct cof_diag *diag);
+int vault_newer_drop(const struct store *s, const char *name, struct cof_diag *diag);
 bool vault_administration_ok(const char *name);
 bool vault_basis_ok(const char *text);
 /* Fields of a record (docs/format.md 4.2) that say which vault it is about. */
@@ -38,11 +43,17 @@ struct vault_host {
 };
 int vault_host_load(const struct store *s, struct vault_host *ret, struct cof_diag *diag);
 int vault_host_save(const struct store *s, const struct vault_host *h, struct cof_diag *diag);
+/* The tree R that waits to be brought there, sealed to the vault. -ENOENT: none does, and diag says nothing. */
+int vault_entry_keys(const struct store *s, const struct vault_entry *e, uint8_t **ret, size_t *ret_n, struct cof_diag *diag);
+/* The tree R came there: what waited for it in vaults/NAME.keys goes, and its bytes are overwritten. */
+int vault_entry_has_keys(const struct store *s, const struct vault_entry *e, struct cof_diag *diag);
 void vault_entry_done(struct vault_entry *e);
 /* In the order of their names. */
 int vault_entries(const struct store *s, int (*fn)(void *user, struct vault_entry *e), void *user, struct cof_diag *diag);
 /* Appends an object for each: vault, url, place, jurisdiction, size, behind (frames), confirmed (when; missing: never). */
 int vault_entries_json(const struct store *s, struct cof_json *array, struct cof_diag *diag);
+/* Goes once over what came to the log, so that nobody reads all of it to know its policy and its end: STORE/known. */
+void vaults_look(const struct store *s);
 /* The session's first messages, up to what the vault says of itself. */
 int vault_hello_to(const struct store *s, enum vault_role role, const char *url, struct vault_line *line, struct cof_diag *diag);
 

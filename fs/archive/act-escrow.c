@@ -48,7 +48,7 @@ static void tell(const struct cof_escrow_record *r, struct cof_buf *sheet)
 		size_t off = 0;
 
 		while (cof_field_next(parts[i]->data, parts[i]->len, &off, &f) > 0)
-			if (f.tag >= COF_T_ESCROW && f.tag <= COF_T_ESCROW_PROOF)
+			if (cof_escrow_tag(f.tag))
 				(void)cof_escrow_show(o, &f);
 	}
 	cof_json_each(o, put_line, sheet);
@@ -76,6 +76,15 @@ static int is_done(void *user, const struct cof_escrow_record *r)
 	d->found = cof_field_bytes(r->public_part.data, r->public_part.len, COF_T_REQUEST, id, sizeof(id)) == 0 &&
 		   !memcmp(id, d->request, sizeof(id));
 	return d->found;
+}
+
+/* What the judge says of it once it is asked about the frame, said before anybody signs. */
+static int check_made(struct cof_archive *a, const struct cof_escrow_facts *f, const uint8_t *document, struct cof_diag *diag)
+{
+	struct cof_judgement w;
+	int r = f->has_epoch && !f->rehearsal ? cof_judge_made(cof_people_judge(a), f->epoch, f->epoch_key, document, &w) : 0;
+
+	return r == -EPERM ? cof_fail(diag, r, "%s", w.reason) : r;
 }
 
 /* ---- escrow-accept ---- */
@@ -147,15 +156,19 @@ static int check_accept(struct cof_archive *a, const struct cof_json *doc, struc
 {
 	struct cof_escrow_record record = {.sequence = 0};
 	struct accepted w = {.found = false};
-	uint8_t outcome = 0;
+	struct cof_escrow_facts facts;
+	uint8_t document[32] = {0};
 	int r = get_record(a, doc, &record, diag);
 
 	if (r < 0)
 		return r;
 	w.of = record.sequence;
-	(void)cof_field_u8(record.public_part.data, record.public_part.len, COF_T_ESCROW_OUTCOME, &outcome);
-	if (cof_escrow_what(&record) == COF_ESC_EPOCH && outcome != 1)
+	cof_escrow_facts(record.public_part.data, record.public_part.len, &facts);
+	(void)cof_field_bytes(record.public_part.data, record.public_part.len, COF_T_ESCROW_SHA256, document, sizeof(document));
+	if (facts.what == COF_ESC_EPOCH && facts.outcome != 1)
 		r = cof_fail(diag, -EPERM, "the epoch's document is not valid yet: not every custodian had confirmed when it was put here");
+	if (r == 0 && facts.what == COF_ESC_EPOCH)
+		r = check_made(a, &facts, document, diag);
 	if (r == 0)
 		r = cof_escrow_each(a, cof_escrow_list(COF_ESCROW_ALL, NULL, 0), 0, is_accepted, &w);
 	cof_escrow_record_done(&record);
@@ -205,7 +218,22 @@ struct finding {
 	uint8_t key[16];
 	struct cof_buf *sheet; /* NULL: not told */
 	bool found, revoked;
+	struct cof_escrow_facts file; /* of the newest one that counts: to which epoch it is encrypted */
 };
+
+/* As the judge of a whole chain has it: a key is taken in once, and stays of a rehearsal, or of none. */
+static void meet_file(struct finding *w, const struct cof_escrow_record *r)
+{
+	struct cof_escrow_facts f;
+
+	cof_escrow_facts(r->public_part.data, r->public_part.len, &f);
+	if (f.what == COF_ESC_KEY ? w->found : f.what != COF_ESC_ROTATED || !w->found || f.rehearsal != w->file.rehearsal)
+		return;
+	w->file = f;
+	w->found = true;
+	if (f.what == COF_ESC_KEY && w->sheet)
+		tell(r, w->sheet);
+}
 
 static int find_key(void *user, const struct cof_escrow_record *r)
 {
@@ -216,11 +244,25 @@ static int find_key(void *user, const struct cof_escrow_record *r)
 	    cof_field_bytes(r->public_part.data, r->public_part.len, COF_T_ESCROW_KEY, key, sizeof(key)) < 0 ||
 	    memcmp(key, w->key, sizeof(key)) != 0)
 		return 0;
-	if (cof_escrow_what(r) == COF_ESC_KEY && w->sheet)
-		tell(r, w->sheet);
-	w->found |= cof_escrow_what(r) == COF_ESC_KEY;
+	meet_file(w, r);
 	w->revoked |= cof_escrow_what(r) == COF_ESC_REVOKED;
 	return 0;
+}
+
+static bool is_age(const char *to)
+{
+	uint8_t recipient[COF_AGE_KEY];
+
+	return to && cof_age_recipient_parse(to, strlen(to), recipient) == 0;
+}
+
+/* Documents are made elsewhere, too: what is no recipient would be approved, and nobody could have the key. */
+static int check_form(const char *to, struct cof_diag *diag)
+{
+	if (to && (is_age(to) || cof_cms_name_ok(to)))
+		return 0;
+	return cof_fail(diag, -EINVAL, "to whom? An age recipient (age1...), behind the key's number; or by coffer escrow recover "
+				       "--to FILE a certificate");
 }
 
 static int look_for(struct cof_archive *a, const struct cof_json *doc, struct finding *w, struct cof_diag *diag)
@@ -234,7 +276,11 @@ static int look_for(struct cof_archive *a, const struct cof_json *doc, struct fi
 		r = -EINVAL;
 	if (r == -EINVAL)
 		return cof_fail(diag, r, "which key? \"%.64s\" is none on this shelf: coffer escrow list has them", key ? key : "");
-	return r == 0 && w->revoked ? cof_fail(diag, -EPERM, "this key was revoked: nobody recovers it") : r;
+	if (r == 0 && w->revoked)
+		return cof_fail(diag, -EPERM, "this key was revoked: nobody recovers it");
+	if (r == 0)
+		r = check_form(cof_json_str(doc, "recipient"), diag);
+	return r == 0 ? check_made(a, &w->file, NULL, diag) : r;
 }
 
 static void tell_certificate(const struct cof_cms_recipient *c, struct cof_buf *sheet)
@@ -249,20 +295,29 @@ static void tell_certificate(const struct cof_cms_recipient *c, struct cof_buf *
 	put_line(sheet, "valid until", end);
 }
 
-/* To whom: an age recipient, or the name of a certificate, with the certificate, so that those who sign see whose it is. */
-static int check_recipient(const struct cof_json *args, const char *to, struct cof_buf *sheet, struct cof_diag *diag)
+/* R15: as the policy has it, where that is more than the least of this version. */
+static int check_strength(struct cof_archive *a, const struct cof_cms_recipient *c, struct cof_diag *diag)
 {
-	const char *text = cof_action_word(args, 3);
-	struct cof_cms_recipient c = {.bits = 0};
-	uint8_t recipient[COF_AGE_KEY], der[COF_CERTIFICATE_MAX];
-	size_t n = text ? strlen(text) : 0, len = 0;
-	int r;
+	struct cof_profile p;
+	uint32_t least;
+	int r = cof_archive_policy(a, &p);
 
-	if (to && cof_age_recipient_parse(to, strlen(to), recipient) == 0)
-		return 0;
-	if (!to || !cof_cms_name_ok(to))
-		return cof_fail(diag, -EINVAL, "to whom? An age recipient (age1...), behind the key's number; or by coffer escrow recover "
-					       "--to FILE a certificate");
+	least = c->curve ? p.ecc_bits : p.rsa_bits;
+	return r == 0 && c->bits < least ? cof_fail(diag, -EPERM, "the certificate's key has %u bits; the policy asks for %u (%s)", c->bits, least,
+						    c->curve ? "ecc_bits" : "rsa_bits")
+					 : r;
+}
+
+/* An age recipient, or the name of a certificate, with the certificate, so that those who sign see whose it is. */
+int cof_escrow_recipient(struct cof_archive *a, const char *to, const char *text, struct cof_buf *sheet, struct cof_diag *diag)
+{
+	struct cof_cms_recipient c = {.bits = 0};
+	size_t n = text ? strlen(text) : 0, len = 0;
+	uint8_t der[COF_CERTIFICATE_MAX];
+	int r = check_form(to, diag);
+
+	if (r < 0 || !to || is_age(to)) /* none is of no form */
+		return r;
 	if (!n || n > cof_base64_len(sizeof(der)) || cof_unbase64(text, n, der, sizeof(der), &len) < 0)
 		return cof_fail(diag, -EINVAL, "the certificate that %s names has to be given with it, at most %zu bytes: coffer escrow recover "
 					       "--to FILE does", to, sizeof(der));
@@ -270,6 +325,8 @@ static int check_recipient(const struct cof_json *args, const char *to, struct c
 	if (r == 0 && strcmp(c.name, to) != 0)
 		r = cof_fail(diag, -EINVAL, "the certificate that was given is %s, not %s", c.name, to);
 	if (r == 0)
+		r = check_strength(a, &c, diag);
+	if (r == 0 && sheet)
 		tell_certificate(&c, sheet);
 	cof_cms_recipient_done(&c);
 	return r;
@@ -286,7 +343,7 @@ static int fill_release(struct cof_archive *a, const struct cof_json *args, stru
 	if (r < 0)
 		return r;
 	cof_buf_printf(sheet, "This key is released to %s, once:\n", to ? to : "");
-	r = check_recipient(args, to, sheet, diag);
+	r = cof_escrow_recipient(a, to, cof_action_word(args, 3), sheet, diag);
 	if (r < 0)
 		return r;
 	if (!cof_json_str(args, "reason"))

@@ -140,6 +140,14 @@ static int check(struct cof_archive *a, const struct cof_json *doc, struct cof_d
 	return r;
 }
 
+static void told(struct cof_archive *a, const struct cof_grant *g, const struct cof_hold_frame *f, uint64_t sequence)
+{
+	char text[48];
+
+	snprintf(text, sizeof(text), "hold %llu", (unsigned long long)f->id);
+	cof_event_told(a, &(struct cof_event){.type = COF_EV_HOLD_END, .who = g->who, .detail = text}, sequence);
+}
+
 static int apply(struct cof_archive *a, const struct cof_json *doc, const struct cof_grant *g, struct cof_diag *diag)
 {
 	struct cof_hold_frame f = {.what = COF_HOLD_END, .request = g->request};
@@ -154,6 +162,8 @@ static int apply(struct cof_archive *a, const struct cof_json *doc, const struct
 		return 0;
 	if (r == 0)
 		COF_GATED(a, r, cof_hold_put(a, g->who, &f, NULL, 0, &sequence));
+	if (r == 0)
+		told(a, g, &f, sequence);
 	return r < 0 ? cof_fail(diag, r, "the end of the hold could not be written: %s", strerror(-r)) : 0;
 }
 

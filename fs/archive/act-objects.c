@@ -2,6 +2,7 @@
 /* Objects in request documents: which they are, in which shelves they lie, and the digest of how they are. */
 #include "fs/archive/people.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #define OBJECTS_MAX 100000 /* of one request */
@@ -185,6 +186,7 @@ struct naming {
 	size_t n_dirs;
 	struct cof_buf *sheet;
 	const char *event; /* only committed files that wait for it; NULL: any */
+	bool expired;	   /* only those whose retention is over */
 	uint64_t skipped;
 };
 
@@ -211,9 +213,13 @@ static int is_wanted(struct naming *w, uint64_t ino, bool *ret)
 	int r;
 
 	*ret = true;
-	if (!w->event)
+	if (!w->event && !w->expired)
 		return 0;
 	r = look(w->a, ino, &view, &node);
+	if (w->expired) { /* a shelf's policy only tells what is committed for being idle, which has not expired */
+		*ret = r == 0 && cof_state_now(NULL, &view, cof_clock_retention(&w->a->clock)) == COF_STATE_EXPIRED;
+		return r;
+	}
 	*ret = r == 0 && view.event_due && !strcmp(view.event, w->event);
 	w->skipped += r == 0 && !*ret;
 	return r;
@@ -228,6 +234,10 @@ static int add_file(struct naming *w, uint64_t ino)
 	if (r < 0 || !wanted)
 		return r;
 	r = cof_archive_path(w->a, ino, &path);
+	if (r == -ENOENT) { /* removed: its number is all that is left */
+		cof_buf_printf(w->sheet, "inode %llu  (removed)\n", (unsigned long long)ino);
+		return add(&w->ino, &w->n, ino);
+	}
 	if (r == 0)
 		cof_buf_printf(w->sheet, "inode %llu  %s\n", (unsigned long long)ino, path.data ? (const char *)path.data : "");
 	return r == 0 ? add(&w->ino, &w->n, ino) : r;
@@ -245,8 +255,13 @@ static int add_path(struct naming *w, const char *path, struct cof_diag *diag)
 {
 	struct cof_attr attr;
 	uint64_t ino;
-	int r = cof_archive_resolve(w->a, path, &ino);
+	int r, end = 0;
 
+	if (sscanf(path, "inode:%" SCNu64 "%n", &ino, &end) == 1 && !path[end]) {
+		r = add_file(w, ino);
+		return r < 0 ? cof_fail(diag, r, "%s: %s", path, strerror(-r)) : 0;
+	}
+	r = cof_archive_resolve(w->a, path, &ino);
 	if (r == 0)
 		r = cof_archive_getattr(w->a, COF_INDEX_NOW, ino, &attr);
 	if (r == 0)
@@ -265,8 +280,9 @@ static int add_all(struct naming *w, const struct cof_json *args, size_t first_w
 	for (size_t i = first_word; r == 0 && (path = cof_action_word(args, i)) != NULL; i++)
 		r = add_path(w, path, diag);
 	if (r == 0 && !w->n)
-		r = w->event ? cof_fail(diag, -EINVAL, "none of these waits for the event %s", w->event)
-			     : cof_fail(diag, -EINVAL, "no file is named");
+		r = w->event	 ? cof_fail(diag, -EINVAL, "none of these waits for the event %s", w->event)
+		    : w->expired ? cof_fail(diag, -EINVAL, "of none of these the retention is over")
+				 : cof_fail(diag, -EINVAL, "no file is named");
 	if (r == 0)
 		r = cof_action_set_objects(w->a, w->ino, w->n, doc, diag);
 	free(w->ino);
@@ -293,4 +309,12 @@ int cof_action_add_waiting(struct cof_archive *a, const struct cof_json *args, s
 		cof_buf_printf(sheet, "files beside these that do not wait for it: %llu\n", (unsigned long long)w.skipped);
 	}
 	return r == 0 && sheet->failed ? -ENOMEM : r;
+}
+
+int cof_action_add_expired(struct cof_archive *a, const struct cof_json *args, struct cof_json *doc, struct cof_buf *sheet,
+			   struct cof_diag *diag)
+{
+	struct naming w = {.a = a, .sheet = sheet, .expired = true};
+
+	return add_all(&w, args, 0, doc, diag);
 }

@@ -14,6 +14,8 @@ struct acting { /* one request over its objects */
 	struct cof_op op;
 	struct cof_diag *diag;
 	int err; /* of the first that was refused */
+	size_t n; /* files for which it was done */
+	uint64_t last; /* of these */
 };
 
 static int refused(struct acting *w, uint64_t ino, int err, const struct cof_ruling *rl)
@@ -66,6 +68,10 @@ static int retain_one(void *user, uint64_t ino)
 		w->a->p.changed(w->a->p.user, ino);
 	if (r == -ENOSPC || r == -EIO || r == -ENOMEM || (r == -EROFS && !rl.error))
 		return r; /* another try may mend it */
+	if (r == 0) {
+		w->n++;
+		w->last = ino;
+	}
 	return r < 0 ? refused(w, ino, r, &rl) : 0;
 }
 
@@ -90,6 +96,29 @@ static int remove_one(void *user, uint64_t ino)
 	return r < 0 ? refused(w, ino, r, &rl) : 0;
 }
 
+/* One event for all of them; each has a frame of its own. */
+static void tell(const struct acting *w)
+{
+	bool ends = w->op.kind == COF_OP_RETENTION_END;
+	cof_autobuf struct cof_buf path = {0};
+	char text[128], when[32];
+	const struct cof_event e = {.type = ends ? COF_EV_RETENTION_ENDED : COF_EV_EVENT_DECLARED,
+				    .who = w->g->who,
+				    .object = w->n == 1 ? w->last : 0,
+				    .path = w->n == 1 && cof_archive_path(w->a, w->last, &path) == 0
+						? (const char *)path.data
+						: NULL,
+				    .detail = text,
+				    .request = w->g->request};
+
+	cof_time_text(w->op.retain, when);
+	snprintf(text, sizeof(text), "%s%.31s%s at %s, of %zu file%s", ends ? "it ends" : "", ends ? "" : w->op.name,
+		 ends ? "" : " happened", when, w->n, w->n == 1 ? "" : "s");
+	cof_gate_enter(w->a);
+	(void)cof_event_emit(w->a, &e, NULL); /* the frames themselves are on record */
+	cof_gate_leave(w->a);
+}
+
 static int act(struct cof_archive *a, const struct cof_json *doc, const struct cof_op *op, const struct cof_grant *g,
 	       cof_action_object_fn fn, struct cof_diag *diag)
 {
@@ -98,6 +127,8 @@ static int act(struct cof_archive *a, const struct cof_json *doc, const struct c
 
 	cof_clock_look(&a->clock);
 	r = cof_action_each_object(doc, fn, &w);
+	if (w.n)
+		tell(&w);
 	if (r < 0)
 		return cof_fail(diag, r, "a frame could not be written: %s", strerror(-r));
 	return w.err == -EROFS ? -EPERM : w.err; /* for good, whatever the shelf calls it */

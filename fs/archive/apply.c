@@ -6,6 +6,7 @@
  */
 #include "fs/archive/asked.h"
 #include "fs/archive/certs.h"
+#include "fs/archive/destroy.h"
 #include "fs/archive/escrow.h"
 #include "fs/archive/people.h"
 
@@ -351,6 +352,27 @@ static int apply_remove(const struct cof_parts *p, const struct cof_applied *on)
 	return r < 0 ? r : touch_dir(p, on->dir);
 }
 
+/* Of what was removed nothing else changes; else the name stays, with nothing behind it. */
+static int apply_destroy(const struct cof_parts *p, const struct cof_applied *on)
+{
+	struct cof_obj *o = on->o;
+	uint8_t request[32];
+	int r = cof_field_bytes(p->public_part, p->public_len, COF_T_REQUEST, request, sizeof(request));
+
+	if (r < 0 || o->node.kind != COF_KIND_FILE || o->node.state == COF_STATE_OPEN)
+		return -EUCLEAN;
+	r = cof_index_put_value(p->a->ix, p->f->sequence, o->node.ino, COF_VALUE_DESTROYED, request, sizeof(request));
+	if (r < 0)
+		return r;
+	if (o->node.state != COF_STATE_REMOVED && o->node.state != COF_STATE_DESTROYED) {
+		cof_shelf_count(o->shelf, p->f->sequence, -(int64_t)file_size(o), 0, 0);
+		o->node.state = COF_STATE_DESTROYED;
+	}
+	o->node.ctime = o->ctime = p->f->record_time;
+	touched(p, o);
+	return put_row(p, o);
+}
+
 /* What stood at the new name, an empty file or directory, is gone with the same frame. */
 static int apply_rename(const struct cof_parts *p, const struct cof_applied *on)
 {
@@ -452,6 +474,7 @@ int cof_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address
 	case COF_REQUEST:
 	case COF_APPROVAL:
 	case COF_CEREMONY:
+	case COF_RECEIPT:
 		return cof_people_apply(a, f, address, public_part, public_len);
 	case COF_POLICY: {
 		int r = cof_profile_apply(a, f, public_part, public_len);
@@ -469,6 +492,8 @@ int cof_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address
 		return apply_attr(&p, on);
 	case COF_REMOVE:
 		return apply_remove(&p, on);
+	case COF_DESTROY:
+		return apply_destroy(&p, on);
 	case COF_RENAME:
 		return apply_rename(&p, on);
 	case COF_STAMP:

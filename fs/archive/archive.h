@@ -16,6 +16,7 @@
 #include "fs/log/log.h"
 #include "fs/rules/profile.h"
 #include "fs/rules/approve.h"
+#include "fs/rules/inodes.h"
 #include "fs/rules/rules.h"
 
 #define COF_ROOT_INO 1
@@ -133,7 +134,7 @@ int cof_archive_open(const struct cof_archive_params *p, struct cof_archive **re
 /* Events flushed, UNMOUNT, last checkpoint, index fed, everything on disk, lock released. */
 int cof_archive_close(struct cof_archive *a, struct cof_diag *diag);
 void cof_archive_abandon(struct cof_archive *a); /* as if killed (tests) */
-void cof_archive_tick(struct cof_archive *a);	 /* what the keeper does each second: flush events, feed, checkpoint */
+void cof_archive_tick(struct cof_archive *a);	 /* what the keeper does twice a second: flush events, feed, checkpoint */
 
 /* ---- acting: each mutating request is one call ---- */
 
@@ -178,8 +179,36 @@ int cof_archive_checkpoint(struct cof_archive *a);
 /* The policy of the whole archive that is in force: that of the newest POLICY frame, or the defaults. */
 int cof_archive_policy(struct cof_archive *a, struct cof_profile *ret);
 
-/* The same of a store that nobody has open: read from its log's end, without keys and unverified. */
+/* What was found in a store's log up to a size (known.c): STORE/known, derived, looked at without keys and unverified. */
+#define COF_KNOWN_NONE UINT64_MAX
+struct cof_known {
+	uint64_t size;		  /* frames; 0: nothing is known */
+	uint64_t last;		  /* where the last of them begins */
+	uint64_t policy;	  /* where the newest POLICY frame of them does, or COF_KNOWN_NONE */
+	uint8_t header[COF_HASH]; /* SHA-256 of the last one's header */
+};
+int cof_known_load(struct cof_io *io, const struct cof_conf *conf, struct cof_known *ret); /* -ENOENT: nothing that fits */
+/* From what is kept on, or from the first frame, to a size. -ENODATA: the log does not go so far. */
+int cof_known_up_to(struct cof_io *io, const struct cof_conf *conf, uint64_t size, struct cof_known *ret);
+int cof_known_save(struct cof_io *io, const struct cof_known *k);
+/* By who meets frames anyway: the one behind those that are known, and in the end the header of the last of them. */
+void cof_known_add(struct cof_known *k, const struct cof_frame *f, uint64_t address);
+void cof_known_end(struct cof_known *k, const uint8_t raw[COF_FRAME_HEADER]);
+
+/* The same of a store that nobody has open: read from its log's end, without keys and unverified; not beyond what is known. */
 int cof_store_policy(struct cof_io *io, const struct cof_conf *conf, struct cof_profile *ret);
+
+/* What each policy of a store became, frame by frame, without keys and unverified: texts, in clear. */
+struct cof_policy_then {
+	uint64_t sequence, ino; /* ino: of a shelf; 0: of the archive itself */
+	int64_t record_time;
+	const uint8_t *request; /* 32 bytes: what permitted it; NULL: it names none */
+	const char *before;	/* NULL: there was none */
+	const char *after;
+	bool made; /* by coffer init, with the archive */
+};
+typedef int cof_policy_then_fn(void *user, const struct cof_policy_then *then); /* a result of its own that is not 0 ends it */
+int cof_store_policies(struct cof_io *io, cof_policy_then_fn *fn, void *user, struct cof_diag *diag);
 
 /* ---- reading; at: a tree size or COF_INDEX_NOW ---- */
 
@@ -261,6 +290,9 @@ struct cof_cosigned {
  * log's · -ESTALE the vault said something newer before. */
 int cof_archive_cosign(struct cof_archive *a, const char *vault, const void *note, size_t n,
 		       int64_t began, struct cof_cosigned *ret, struct cof_diag *diag);
+/* A vault shows a head that this archive's key signed and that is not in this log: nothing is appended any more, and an alarm
+ * says why. -EKEYREJECTED: not signed so · -EEXIST: the log has it. */
+int cof_archive_newer(struct cof_archive *a, const char *vault, const void *note, size_t n, struct cof_diag *diag);
 /* What whoever syncs or restores has to say of a vault goes on record: type vault-mended, vault-alarm, vault-unreachable,
  * restore-drill or restore-drill-failed. -EINVAL */
 int cof_archive_vault_told(struct cof_archive *a, const struct cof_who *who, const char *type, const char *vault, const char *detail,
@@ -269,6 +301,19 @@ int cof_archive_vault_told(struct cof_archive *a, const struct cof_who *who, con
  * when it returns 0. who NULL: the daemon. ret_sequence may be NULL. -EINVAL */
 int cof_archive_vault_record(struct cof_archive *a, const struct cof_who *who, const struct cof_json *record,
 			     uint64_t *ret_sequence, struct cof_diag *diag);
+/* A vault gets the tree R from the next file on (docs/format.md 7.12): what it gets lies in STORE/vaults/NAME.keys, sealed to
+ * recipient, an age key of the vault, until a sync has brought it there. about: name, vault, place… of the record that
+ * is made of it. Once more, for the same or another vault: what there is of R by then. */
+int cof_archive_vault_enroll(struct cof_archive *a, const struct cof_who *who, const struct cof_json *about, const char *recipient,
+			     struct cof_diag *diag);
+/* Whether it is that, opened, of this archive, and from which inode number on. -EUCLEAN · -EXDEV */
+int cof_keys_vault_check(const uint8_t archive_id[16], const void *plain, size_t n, uint64_t *ret_from);
+/* The same without what leads to the keys of these inodes. Secure memory, for cof_secret_free. */
+int cof_keys_vault_puncture(const uint8_t archive_id[16], const void *plain, size_t n, const struct cof_inode_range *range, size_t n_ranges,
+			    void **ret, size_t *ret_n);
+/* To how many of them it leads. */
+int cof_keys_vault_leads(const uint8_t archive_id[16], const void *plain, size_t n, const struct cof_inode_range *range, size_t n_ranges,
+			 uint64_t *ret);
 void cof_cosigned_json(const struct cof_cosigned *c, struct cof_json *into);
 
 void cof_stamped_json(const struct cof_stamped *s, struct cof_json *into);
@@ -449,10 +494,14 @@ struct cof_judge_store {
 	int64_t now;
 	void (*finding)(void *user, uint64_t sequence, const char *type, const char *rule, const char *reason);
 	void *user;
+	/* Once everything was judged: the judge may be asked what would be if other frames followed. May be NULL. */
+	int (*behind)(void *user, struct cof_judge *j);
 };
 struct cof_judged {
 	int64_t last_retention; /* of the last frame that was judged; INT64_MIN: none */
 	uint64_t frames, not_permitted, requests; /* frames: that rules are about */
+	uint64_t unreadable; /* frames of that kind whose place is known and that are damaged: judged without them */
+	uint64_t end;	     /* behind the last frame that was met; damage ends the walk where the next header cannot be found */
 	bool people;
 };
 /* Judges every frame of a store that people's rules are about, from public parts alone: no key, no lock. */
@@ -468,6 +517,7 @@ struct cof_renewal {
 	const char *tpm;		 /* where the TPM is; NULL: the device */
 	uint32_t pcrs;			 /* other PCRs than before; 0: the same */
 	const struct cof_tpm_pcrs *also; /* values after an update, which open too; NULL: none */
+	struct cof_tpm *open;		 /* a connection that there is already; NULL: one is made */
 };
 /* A new root key: with a TPM's opener, every older copy of seal/ and keys/ is dead on it afterwards. Safe
  * against power cuts at any step. */
@@ -515,11 +565,18 @@ struct cof_recover_params {
 	uint32_t pcrs;				/* of tpm2 */
 	const uint8_t (*auditors)[32];		/* as at init, for the new lineage */
 	size_t n_auditors;
+	/* Of an archive that has given R to vaults: what one of them released, an age file for `identities` or these. */
+	const void *vault_keys;
+	size_t vault_keys_len;
+	const uint8_t (*vault_identities)[32];
+	size_t n_vault_identities;
+	bool without_vaults; /* instead: what was written since the first vault was enrolled stays unreadable for ever */
 };
 struct cof_recovered_keys {
 	uint32_t mounts;	/* MOUNT frames of the log, all of them written under these keys */
 	uint64_t files, unlike; /* first writes to files that were, and that were not (damage) */
 	uint32_t lineage;	/* of the seal from the next mount on */
+	uint64_t lost_from;	/* without_vaults: from this inode number on; 0: nothing is lost */
 };
 /* keys/ and seal/ anew from the recovery envelope, with one opener; the log stays as it is. Safe against
  * power cuts: what is there is as before, or the next opening finishes it. May be repeated. */

@@ -21,6 +21,8 @@ static bool show_transcript(struct cof_json *o, const struct cof_field *f)
 		cof_json_set_uint(o, "epoch", c.epoch);
 		cof_hex(c.epoch_key, sizeof(c.epoch_key), hex);
 		cof_json_set_str(o, "epoch_key", hex);
+		if (cof_ceremony_made(&c))
+			cof_json_set_str(o, "document", cof_ceremony_made(&c));
 	}
 	cof_ceremony_done(&c);
 	return r == 0;
@@ -131,6 +133,8 @@ static int list_one(void *user, const struct cof_frame *f, const struct cof_buf 
 		cof_json_set_uint(o, "epoch", c.epoch);
 		cof_hex(c.epoch_key, sizeof(c.epoch_key), hex);
 		cof_json_set_str(o, "epoch_key", hex);
+		if (cof_ceremony_made(&c))
+			cof_json_set_str(o, "document", cof_ceremony_made(&c));
 		cof_json_set_time(o, "held", c.line[0].time);
 		cof_json_set_time(o, "ended", c.line[c.n_lines - 1].time);
 		cof_json_set_uint(o, "sequence", f->sequence);

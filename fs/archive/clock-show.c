@@ -63,11 +63,7 @@ int cof_archive_clock(struct cof_archive *a, struct cof_json *into)
 {
 	int64_t wall = cof_now(CLOCK_REALTIME), retention = cof_clock_retention(&a->clock);
 	int64_t limit = cof_policy_deviation(a);
-	bool proven;
 
-	pthread_mutex_lock(&a->clock.lock);
-	proven = a->clock.proven || a->clock.floor != INT64_MIN;
-	pthread_mutex_unlock(&a->clock.lock);
 	cof_json_set_bool(into, "mounted", true);
 	cof_json_set_time(into, "wall_clock", wall);
 	cof_json_set_int(into, "boot_time_ms", cof_now(CLOCK_BOOTTIME) / MSEC);
@@ -76,7 +72,7 @@ int cof_archive_clock(struct cof_archive *a, struct cof_json *into)
 	cof_json_set_int(into, "lag_ms", wall / MSEC - retention / MSEC);
 	cof_json_set_int(into, "deviation_ms", cof_clock_deviation(&a->clock) / MSEC);
 	cof_json_set_int(into, "deviation_limit_ms", limit / MSEC);
-	cof_json_set_str(into, "deviation_by", proven ? "proof" : "boot-time clock");
+	cof_json_set_str(into, "deviation_by", cof_clock_by_proof(&a->clock) ? "proof" : "boot-time clock");
 	set_proofs(a, into);
 	set_tpm(a, into);
 	return 0;

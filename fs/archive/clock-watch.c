@@ -3,6 +3,7 @@
  * The clocks looked at once a second: the TPM's bound of retention time, steps of the wall clock, which
  * go on record, and what somebody has to look after.
  */
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "fs/archive/internal.h"
@@ -90,45 +91,55 @@ int cof_clock_tpm(struct cof_archive *a, struct cof_tpm_clock *ret, struct cof_d
 	return read_clock(a, ret, &other, diag);
 }
 
+/* On record, told to people, and shown by status until somebody has looked. Inside the gate. */
+static void say(struct cof_archive *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void say(struct cof_archive *a, const char *fmt, ...)
+{
+	char text[800];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	(void)cof_event_emit(a, &(struct cof_event){.type = "clock", .detail = text}, NULL);
+	cof_fault_note(a, text);
+}
+
 static void tell(struct cof_archive *a, enum cof_pace_event event)
 {
+	if (event == COF_PACE_GOES_ON)
+		return;
+	cof_gate_enter(a);
 	switch (event) {
 	case COF_PACE_RESET:
-		cof_fault(a, "The TPM was reset while this host ran on: retention time did not count what "
+		say(a, "The TPM was reset while this host ran on: retention time did not count what "
 			     "passed since the reading before. If nobody knows why, look at who can reset "
 			     "it.");
 		break;
 	case COF_PACE_ANEW:
-		cof_fault(a, "The TPM's clock went back, though it is the archive's TPM: it lost its power, or an "
+		say(a, "The TPM's clock went back, though it is the archive's TPM: it lost its power, or an "
 			     "old state of a virtual TPM was put back. Retention time goes on from where it was, "
 			     "with that clock. Find out who did it (coffer clock, coffer seal show).");
 		break;
 	case COF_PACE_FORWARD:
-		cof_fault(a, "The TPM's clock was set forward, which ends no retention: retention time "
+		say(a, "The TPM's clock was set forward, which ends no retention: retention time "
 			     "goes by the slower clock. Find out who sets clocks here.");
 		break;
 	case COF_PACE_GOES_ON:
 		break;
 	}
+	cof_gate_leave(a);
 }
 
 /* Another TPM, or a cleared one: once for each time that it happens. */
 static void tell_other(struct cof_archive *a, const struct cof_diag *why)
 {
-	static const char said[] = "The TPM that answers is not the archive's, or was cleared: retention time stands "
-				   "still until the archive's own is back";
-	cof_autobuf struct cof_buf detail = {0};
-	struct cof_event e = {.type = "clock", .quiet = true}; /* the fault tells people */
-	uint64_t sequence = 0;
-	int r;
-
-	cof_buf_printf(&detail, "%s. %.400s", said, why->text);
-	e.detail = detail.failed ? said : (const char *)detail.data;
 	cof_gate_enter(a);
-	r = cof_event_emit(a, &e, &sequence);
+	say(a,
+	    "The TPM that answers is not the archive's, or was cleared: retention time stands still until the archive's own "
+	    "is back, so nothing expires meanwhile (%.400s).",
+	    why->text);
 	cof_gate_leave(a);
-	cof_fault(a, "%s, so nothing expires meanwhile (%.400s)%s%s.", said, why->text,
-		  r < 0 ? "; this could not be recorded: " : "", r < 0 ? strerror(-r) : "");
 }
 
 void cof_clock_watch_tpm(struct cof_archive *a)
@@ -152,12 +163,15 @@ void cof_clock_watch_tpm(struct cof_archive *a)
 	if (other && !was_other)
 		tell_other(a, &why);
 	c->other |= other;
-	if (silent + 1 == SILENT && !c->other)
-		cof_fault(a,
-			  "The TPM's clock cannot be read (%.300s): retention time stands still until it "
-			  "can, so nothing expires meanwhile. If that TPM is gone for good: unmount, take "
-			  "its opener away (coffer seal remove), mount again.",
-			  why.text[0] ? why.text : "no answer");
+	if (silent + 1 != SILENT || c->other)
+		return;
+	cof_gate_enter(a);
+	say(a,
+	    "The TPM's clock cannot be read (%.300s): retention time stands still until it "
+	    "can, so nothing expires meanwhile. If that TPM is gone for good: unmount, take "
+	    "its opener away (coffer seal remove), mount again.",
+	    why.text[0] ? why.text : "no answer");
+	cof_gate_leave(a);
 }
 
 /* ---- the wall clock ---- */
@@ -192,15 +206,17 @@ static void judge_deviation(struct cof_archive *a)
 	int64_t limit = cof_policy_deviation(a);
 	int64_t off = cof_clock_deviation(&a->clock);
 	int side = off > limit ? 1 : off < -limit ? -1 : 0;
+	bool proven = cof_clock_by_proof(&a->clock);
 	char text[32];
 
 	if (side && side != a->clock.deviates) {
 		cof_duration_text(off < 0 ? -off : off, text);
-		cof_fault(a,
-			  "The wall clock is %s %s of where it should be by the time since the mount: it "
-			  "was set, or was wrong before. Records carry what it says; coffer clock shows "
-			  "what bounds them.",
-			  text, off < 0 ? "behind" : "ahead");
+		say(a,
+		    "The wall clock is %s %s of where it should be by %s. Records carry what it says; coffer clock shows "
+		    "what bounds them.",
+		    text, off < 0 ? "behind" : "ahead",
+		    proven ? "what vaults and time stamps have said: it is wrong, or one of theirs is"
+			   : "the time since the mount: it was set, or was wrong before");
 	}
 	a->clock.deviates = side;
 }

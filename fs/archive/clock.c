@@ -239,6 +239,16 @@ void cof_clock_proven(struct cof_clock *c, int64_t from, int64_t to, int64_t beg
 	pthread_mutex_unlock(&c->lock);
 }
 
+bool cof_clock_by_proof(struct cof_clock *c)
+{
+	bool yes;
+
+	pthread_mutex_lock(&c->lock);
+	yes = c->proven || c->floor != INT64_MIN;
+	pthread_mutex_unlock(&c->lock);
+	return yes;
+}
+
 int64_t cof_clock_deviation(struct cof_clock *c)
 {
 	int64_t offset = wall_offset(), wall = cof_now(CLOCK_REALTIME), off;

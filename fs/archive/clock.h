@@ -105,10 +105,11 @@ void cof_clock_proven(struct cof_clock *c, int64_t from, int64_t to, int64_t beg
 /* By how much the wall clock is ahead (or, below 0, behind) of what is known, by the newest proof and
  * the boot-time clock, or by that clock alone since the mount. */
 int64_t cof_clock_deviation(struct cof_clock *c);
+bool cof_clock_by_proof(struct cof_clock *c); /* what it deviates from */
 
 #define COF_DEVIATION (5 * COF_NSEC) /* cof_archive_params.deviation, unless it says otherwise */
 
-/* Reads the TPM's clock, records steps of the wall clock, raises faults (clock-watch.c): each second. */
+/* Reads the TPM's clock, records steps of the wall clock, raises faults (clock-watch.c): with each tick. */
 int cof_clock_tpm(struct cof_archive *a, struct cof_tpm_clock *ret, struct cof_diag *diag);
 void cof_clock_watch_tpm(struct cof_archive *a); /* without any lock: a TPM takes its time */
 void cof_clock_watch(struct cof_archive *a);	 /* inside the gate */

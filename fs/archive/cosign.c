@@ -50,7 +50,7 @@ static int open_note(struct cof_archive *a, struct cosigning *w, struct cof_diag
 static int check_root(struct cof_archive *a, const struct cof_cosign *c, struct cof_diag *diag)
 {
 	uint8_t root[COF_HASH];
-	int r = c->size > atomic_load(&a->size) ? -EXDEV : cof_tree_head(a->io, c->size, root);
+	int r = c->size > cof_archive_frames(a) ? -EXDEV : cof_tree_head(a->io, c->size, root);
 
 	if (r == -ENOENT) {
 		r = cof_archive_checkpoint(a);
@@ -291,6 +291,17 @@ static int load_one(void *user, const struct cof_proof *p)
 int cof_cosigners_load(struct cof_archive *a)
 {
 	return cof_proofs_newest(a, load_one, a);
+}
+
+bool cof_cosigner_is(struct cof_archive *a, const uint8_t key[32])
+{
+	bool is = false;
+
+	pthread_mutex_lock(&a->stamp_lock);
+	for (unsigned i = 0; i < a->cosigners.n && !is; i++)
+		is = cof_equal(a->cosigners.of[i].key, key, 32);
+	pthread_mutex_unlock(&a->stamp_lock);
+	return is;
 }
 
 static void chain_pending(struct cof_archive *a, const char *vault)

@@ -6,7 +6,8 @@
  *    8  1  version 1, then 3 zero bytes
  *   12  4  length of the fields
  *   16 16  archive id
- *   32     fields as in keys/top: entries of H and R at any depth (1, 2), log signing key (6)
+ *   32     fields as in keys/top: entries of H and R at any depth (1, 2), log signing key (6), from which inode number
+ *          on R is at vaults and not here (13), if so
  *
  * Nothing follows. Plaintext is in secure memory only.
  */
@@ -19,13 +20,14 @@
 #define HEAD 32
 #define FIELD 3
 #define ENTRY_LEN (1 + 8 + COF_KEY)
-enum { TAG_ENTRY_H = 1, TAG_ENTRY_R = 2, TAG_SIGNING = 6 };
+enum { TAG_ENTRY_H = 1, TAG_ENTRY_R = 2, TAG_SIGNING = 6, TAG_ENROLLED = 13 };
 
 /* ---- the plaintext ---- */
 
 struct writer {
 	uint8_t *at;
 	uint8_t tag;
+	uint64_t end; /* entries that begin here or behind are left out: vaults have them */
 };
 
 static uint8_t *put_field(struct writer *w, uint8_t tag, uint16_t len)
@@ -41,8 +43,11 @@ static uint8_t *put_field(struct writer *w, uint8_t tag, uint16_t len)
 static int put_entry(void *user, const struct cof_keytree_entry *e)
 {
 	struct writer *w = user;
-	uint8_t *value = put_field(w, w->tag, ENTRY_LEN);
+	uint8_t *value;
 
+	if (e->prefix << (COF_KEYTREE_BITS - 4 * e->depth) >= w->end)
+		return 0;
+	value = put_field(w, w->tag, ENTRY_LEN);
 	value[0] = e->depth;
 	cof_put_le64(value + 1, e->prefix);
 	memcpy(value + 9, e->seed, COF_KEY);
@@ -52,7 +57,7 @@ static int put_entry(void *user, const struct cof_keytree_entry *e)
 int cof_envelope_plain(const struct cof_keys *k, void **ret, size_t *ret_n)
 {
 	size_t entries = cof_keytree_count(k->tree[0]) + cof_keytree_count(k->tree[1]);
-	size_t n = HEAD + entries * (FIELD + ENTRY_LEN) + FIELD + COF_KEY;
+	size_t n = HEAD + entries * (FIELD + ENTRY_LEN) + FIELD + COF_KEY + FIELD + 8;
 	cof_autosecret uint8_t *plain = NULL;
 	struct writer w;
 	int r = 0;
@@ -64,18 +69,21 @@ int cof_envelope_plain(const struct cof_keys *k, void **ret, size_t *ret_n)
 		return -ENOMEM;
 	memcpy(plain, MAGIC, 8);
 	plain[8] = 1;
-	cof_put_le32(plain + 12, (uint32_t)(n - HEAD));
 	memcpy(plain + 16, k->archive_id, 16);
 	w.at = plain + HEAD;
 	for (int t = 0; t < 2 && r == 0; t++) {
 		w.tag = (uint8_t)(TAG_ENTRY_H + t);
+		w.end = t && k->enrolled ? k->enrolled : UINT64_MAX;
 		r = cof_keytree_each(k->tree[t], put_entry, &w);
 	}
 	if (r < 0)
 		return r;
 	memcpy(put_field(&w, TAG_SIGNING, COF_KEY), k->signing, COF_KEY);
+	if (k->enrolled)
+		cof_put_le64(put_field(&w, TAG_ENROLLED, 8), k->enrolled);
+	cof_put_le32(plain + 12, (uint32_t)(w.at - plain - HEAD));
 	*ret = plain;
-	*ret_n = n;
+	*ret_n = (size_t)(w.at - plain);
 	plain = NULL;
 	return 0;
 }
@@ -96,6 +104,14 @@ static int take_entry(struct cof_keytree *tree, const struct cof_field *f)
 	return r == -EEXIST ? -EUCLEAN : r;
 }
 
+static int take_enrolled(struct cof_keys *k, const struct cof_field *f)
+{
+	if (f->len != 8)
+		return -EUCLEAN;
+	k->enrolled = k->enveloped = cof_get_le64(f->value);
+	return k->enrolled && k->enrolled < UINT64_C(1) << COF_KEYTREE_BITS && k->enrolled % COF_KEYTREE_CUT == 0 ? 0 : -EUCLEAN;
+}
+
 static int take_fields(struct cof_keys *k, const uint8_t *fields, size_t n)
 {
 	struct cof_field f;
@@ -109,6 +125,8 @@ static int take_fields(struct cof_keys *k, const uint8_t *fields, size_t n)
 			r = -EUCLEAN;
 		else if (f.tag == TAG_ENTRY_H || f.tag == TAG_ENTRY_R)
 			r = take_entry(k->tree[f.tag - TAG_ENTRY_H], &f);
+		else if (f.tag == TAG_ENROLLED)
+			r = take_enrolled(k, &f);
 	}
 	return r;
 }

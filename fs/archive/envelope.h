@@ -37,8 +37,11 @@ int cof_envelope_status(struct cof_io *io, struct cof_json *into);
 struct cof_keys_checked {
 	uint32_t mounts;    /* of MOUNT frames, all of them written under these keys */
 	uint64_t files, unlike; /* first writes to a file that were, and were not (which may be damage) */
+	uint64_t last_inode; /* that a frame names */
 	uint64_t epoch;	    /* of the last MOUNT frame */
 	uint32_t lineage;
+	uint64_t *destroyed; /* inodes of DESTROY frames, ascending; the caller's to free */
+	size_t n_destroyed;
 };
 
 /* The signing key is that of archive.conf, and the commitments of the log's frames are of these keys.

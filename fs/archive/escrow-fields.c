@@ -10,33 +10,48 @@
 enum form { WHAT = 1, U32, U64, HEX16, HEX32, FACTS, OUTCOME, TEXT, DETAIL };
 
 struct known {
+	uint8_t tag;
 	const char *name;
 	enum form form;
 	bool is_private;
 };
 
-static const struct known known[] = { /* from COF_T_ESCROW on */
-    [COF_T_ESCROW - COF_T_ESCROW] = {"what", WHAT, false},
-    [COF_T_ESCROW_SHELF - COF_T_ESCROW] = {"shelf", U64, false},
-    [COF_T_ESCROW_EPOCH - COF_T_ESCROW] = {"epoch", U32, false},
-    [COF_T_ESCROW_EPOCH_KEY - COF_T_ESCROW] = {"epoch_key", HEX32, false},
-    [COF_T_ESCROW_KEY - COF_T_ESCROW] = {"key", HEX16, false},
-    [COF_T_ESCROW_SHA256 - COF_T_ESCROW] = {"sha256", HEX32, false},
-    [COF_T_ESCROW_PUBLIC_KEY - COF_T_ESCROW] = {"public_key", HEX32, false},
-    [COF_T_ESCROW_FACTS - COF_T_ESCROW] = {"facts", FACTS, false},
-    [COF_T_ESCROW_CERTIFICATE - COF_T_ESCROW] = {"certificate", HEX32, false},
-    [COF_T_ESCROW_OF - COF_T_ESCROW] = {"of", U64, false},
-    [COF_T_ESCROW_OUTCOME - COF_T_ESCROW] = {"outcome", OUTCOME, false},
-    [COF_T_ESCROW_NAME - COF_T_ESCROW] = {"name", TEXT, true},
-    [COF_T_ESCROW_REASON - COF_T_ESCROW] = {"reason", TEXT, true},
-    [COF_T_ESCROW_DETAIL - COF_T_ESCROW] = {"detail", DETAIL, true},
-    [COF_T_ESCROW_TO - COF_T_ESCROW] = {"to", TEXT, false},
-    [COF_T_ESCROW_PROPOSES - COF_T_ESCROW] = {"proposes", WHAT, false},
-    [COF_T_ESCROW_PROMISED - COF_T_ESCROW] = {"promised_ns", U64, false},
-    [COF_T_ESCROW_TOOK - COF_T_ESCROW] = {"took_ns", U64, false},
-    [COF_T_ESCROW_CHALLENGE - COF_T_ESCROW] = {"challenge", TEXT, true},
-    [COF_T_ESCROW_PROOF - COF_T_ESCROW] = {"proof", TEXT, true},
+static const struct known known[] = {
+    {COF_T_ESCROW, "what", WHAT, false},
+    {COF_T_ESCROW_SHELF, "shelf", U64, false},
+    {COF_T_ESCROW_EPOCH, "epoch", U32, false},
+    {COF_T_ESCROW_EPOCH_KEY, "epoch_key", HEX32, false},
+    {COF_T_ESCROW_KEY, "key", HEX16, false},
+    {COF_T_ESCROW_SHA256, "sha256", HEX32, false},
+    {COF_T_ESCROW_PUBLIC_KEY, "public_key", HEX32, false},
+    {COF_T_ESCROW_FACTS, "facts", FACTS, false},
+    {COF_T_ESCROW_CERTIFICATE, "certificate", HEX32, false},
+    {COF_T_ESCROW_OF, "of", U64, false},
+    {COF_T_ESCROW_OUTCOME, "outcome", OUTCOME, false},
+    {COF_T_ESCROW_NAME, "name", TEXT, true},
+    {COF_T_ESCROW_REASON, "reason", TEXT, true},
+    {COF_T_ESCROW_DETAIL, "detail", DETAIL, true},
+    {COF_T_ESCROW_TO, "to", TEXT, false},
+    {COF_T_ESCROW_PROPOSES, "proposes", WHAT, false},
+    {COF_T_ESCROW_PROMISED, "promised_ns", U64, false},
+    {COF_T_ESCROW_TOOK, "took_ns", U64, false},
+    {COF_T_ESCROW_CHALLENGE, "challenge", TEXT, true},
+    {COF_T_ESCROW_PROOF, "proof", TEXT, true},
+    {COF_T_ESCROW_TPM, "tpm_epoch", HEX32, false},
 };
+
+static const struct known *known_of(uint8_t tag)
+{
+	for (size_t i = 0; i < COF_COUNT(known); i++)
+		if (known[i].tag == tag)
+			return &known[i];
+	return NULL;
+}
+
+bool cof_escrow_tag(uint8_t tag)
+{
+	return known_of(tag) != NULL;
+}
 
 static const char *const whats[] = {
     [COF_ESC_SCHEME] = "scheme",
@@ -58,6 +73,10 @@ static const char *const whats[] = {
     [COF_ESC_CONFIRMED] = "confirmed",
     [COF_ESC_PROPOSED] = "proposed",
     [COF_ESC_TOKEN] = "token",
+    [COF_ESC_TPM_KEY] = "tpm-key",
+    [COF_ESC_TPM_KEY_REVOKED] = "tpm-key-revoked",
+    [COF_ESC_TPM_ENDED] = "tpm-ended",
+    [COF_ESC_TPM_RAISED] = "tpm-raised",
 };
 
 const char *cof_escrow_name(uint8_t what)
@@ -76,7 +95,8 @@ static uint8_t what_of(const char *text)
 bool cof_escrow_needs_request(uint8_t what)
 {
 	return what == COF_ESC_EPOCH_VALID || what == COF_ESC_CUSTODIAN || what == COF_ESC_CUSTODIAN_REVOKED ||
-	       what == COF_ESC_RELEASE || what == COF_ESC_REVOKED;
+	       what == COF_ESC_RELEASE || what == COF_ESC_REVOKED || what == COF_ESC_TPM_KEY || what == COF_ESC_TPM_KEY_REVOKED ||
+	       what == COF_ESC_TPM_ENDED;
 }
 
 /* ---- facts: owner, purpose, level, usage, flags, persons, u8 each; bits u16 ---- */
@@ -170,10 +190,10 @@ static void show_hex(struct cof_json *o, const char *name, const struct cof_fiel
 
 bool cof_escrow_show(struct cof_json *o, const struct cof_field *f)
 {
-	const struct known *k = &known[f->tag - COF_T_ESCROW];
+	const struct known *k = known_of(f->tag);
 	static const uint16_t sizes[] = {[WHAT] = 1, [U32] = 4, [U64] = 8, [HEX16] = 16, [HEX32] = 32, [FACTS] = FACTS_SIZE, [OUTCOME] = 1};
 
-	if (k->form < TEXT && f->len != sizes[k->form])
+	if (!k || (k->form < TEXT && f->len != sizes[k->form]))
 		return false;
 	switch (k->form) {
 	case WHAT:
@@ -203,30 +223,29 @@ bool cof_escrow_show(struct cof_json *o, const struct cof_field *f)
 
 /* ---- taking ---- */
 
-static int take_hex(const char *text, const struct known *k, uint8_t tag, struct cof_buf *b, struct cof_diag *diag)
+static int take_hex(const char *text, const struct known *k, struct cof_buf *b, struct cof_diag *diag)
 {
 	size_t n = k->form == HEX16 ? 16 : 32;
 	uint8_t bytes[32];
 
 	if (!text || strlen(text) != 2 * n || cof_unhex(text, 2 * n, bytes) < 0)
 		return cof_fail(diag, -EINVAL, "\"%s\" is %zu hexadecimal digits", k->name, 2 * n);
-	cof_field_put(b, tag, bytes, n);
+	cof_field_put(b, k->tag, bytes, n);
 	return 0;
 }
 
-static int take_text(const char *text, const struct known *k, uint8_t tag, struct cof_buf *b, struct cof_diag *diag)
+static int take_text(const char *text, const struct known *k, struct cof_buf *b, struct cof_diag *diag)
 {
 	size_t max = k->form == DETAIL ? DETAIL_MAX : TEXT_MAX;
 
 	if (!text || !*text || strlen(text) > max)
 		return cof_fail(diag, -EINVAL, "\"%s\" is a text of at most %zu bytes", k->name, max);
-	cof_field_put_str(b, tag, text);
+	cof_field_put_str(b, k->tag, text);
 	return 0;
 }
 
-static int take_one(const struct cof_json *record, uint8_t tag, struct cof_buf *b, struct cof_diag *diag)
+static int take_one(const struct cof_json *record, const struct known *k, struct cof_buf *b, struct cof_diag *diag)
 {
-	const struct known *k = &known[tag - COF_T_ESCROW];
 	const char *text = cof_json_str(record, k->name);
 	int64_t v = -1;
 
@@ -234,27 +253,27 @@ static int take_one(const struct cof_json *record, uint8_t tag, struct cof_buf *
 	case WHAT:
 		if (!what_of(text))
 			return cof_fail(diag, -EINVAL, "\"%s\" is no kind of record", k->name);
-		cof_field_put_u8(b, tag, what_of(text));
+		cof_field_put_u8(b, k->tag, what_of(text));
 		return 0;
 	case U32:
 	case U64:
 		if (cof_json_int(record, k->name, &v) < 0 || v < 0 || (k->form == U32 && v > INT32_MAX))
 			return cof_fail(diag, -EINVAL, "\"%s\" is a number", k->name);
 		if (k->form == U32)
-			cof_field_put_u32(b, tag, (uint32_t)v);
+			cof_field_put_u32(b, k->tag, (uint32_t)v);
 		else
-			cof_field_put_u64(b, tag, (uint64_t)v);
+			cof_field_put_u64(b, k->tag, (uint64_t)v);
 		return 0;
 	case HEX16:
 	case HEX32:
-		return take_hex(text, k, tag, b, diag);
+		return take_hex(text, k, b, diag);
 	case OUTCOME:
 		if (!text || (strcmp(text, "success") != 0 && strcmp(text, "failure") != 0))
 			return cof_fail(diag, -EINVAL, "\"%s\" is success or failure", k->name);
-		cof_field_put_u8(b, tag, strcmp(text, "success") != 0 ? 2 : 1);
+		cof_field_put_u8(b, k->tag, strcmp(text, "success") != 0 ? 2 : 1);
 		return 0;
 	default:
-		return take_text(text, k, tag, b, diag);
+		return take_text(text, k, b, diag);
 	}
 }
 
@@ -293,7 +312,7 @@ int cof_escrow_fields(const struct cof_json *record, struct cof_buf *public_part
 		if (known[i].form == FACTS)
 			r = take_facts(record, public_part, diag);
 		else if (cof_json_get(record, known[i].name))
-			r = take_one(record, (uint8_t)(COF_T_ESCROW + i), known[i].is_private ? private_part : public_part, diag);
+			r = take_one(record, &known[i], known[i].is_private ? private_part : public_part, diag);
 	}
 	return r < 0 ? r : public_part->failed || private_part->failed ? -ENOMEM : 0;
 }

@@ -97,12 +97,32 @@ static void tell_fields(struct cof_json *o, const struct cof_buf *part)
 	size_t off = 0;
 
 	while (cof_field_next(part->data, part->len, &off, &f) > 0)
-		if (f.tag >= COF_T_ESCROW && f.tag <= COF_T_ESCROW_PROOF)
+		if (cof_escrow_tag(f.tag))
 			(void)cof_escrow_show(o, &f);
 	if (cof_field_bytes(part->data, part->len, COF_T_REQUEST, request, sizeof(request)) == 0) {
 		cof_hex(request, sizeof(request), hex);
 		cof_json_set_str(o, "request", hex);
 	}
+}
+
+/* Of the certificate the request has its name only, and not each request was made here: who delivers brings it once more. */
+static int may_have(struct cof_archive *a, const struct cof_json *args, const struct cof_buf *public_part, struct cof_diag *diag)
+{
+	cof_autofree char *to = NULL;
+	struct cof_escrow_record release;
+	struct cof_escrow_facts facts;
+	struct cof_field f;
+	int r;
+
+	cof_escrow_facts(public_part->data, public_part->len, &facts);
+	if (facts.what != COF_ESC_ATTEMPT && facts.what != COF_ESC_RECOVERED)
+		return 0;
+	r = cof_escrow_get(a, facts.of, &release);
+	if (r == 0 && cof_field_find(release.public_part.data, release.public_part.len, COF_T_ESCROW_TO, &f) == 0)
+		to = strndup((const char *)f.value, f.len);
+	cof_escrow_record_done(&release);
+	return r < 0 ? cof_fail(diag, r, "the release cannot be read: %s", strerror(-r))
+		     : cof_escrow_recipient(a, to, cof_json_str(args, "certificate"), NULL, diag);
 }
 
 static int put_record(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
@@ -116,6 +136,8 @@ static int put_record(struct cof_archive *a, const struct cof_who *who, const st
 		r = record_fields(args, shelf, &public_part, &private_part, NULL, diag);
 	if (r == 0)
 		r = cof_escrow_fit(a, &public_part, &private_part, false, diag);
+	if (r == 0)
+		r = may_have(a, args, &public_part, diag);
 	if (r == -EPERM)
 		return refused(a, who, diag);
 	if (r == 0)
@@ -355,6 +377,7 @@ int cof_escrow_act(struct cof_archive *a, const struct cof_who *who, const char 
 	r = cof_people_writable(a, diag);
 	if (r < 0)
 		return r;
+	cof_release_due(a);
 	r = !strcmp(verb, "escrow-init")     ? make_shelf(a, who, args, o, diag)
 	    : !strcmp(verb, "escrow-put")    ? put(a, who, args, o, diag)
 	    : !strcmp(verb, "escrow-record") ? put_record(a, who, args, o, diag)

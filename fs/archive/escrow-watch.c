@@ -122,7 +122,7 @@ static void about_share(struct watching *w, const struct cof_escrow_facts *f, co
 		if (strcmp(s->name, name) != 0)
 			continue;
 		if (f->what == COF_ESC_CUSTODIAN_REVOKED || f->what == COF_ESC_CUSTODIAN)
-			s->gone = f->what == COF_ESC_CUSTODIAN_REVOKED;
+			s->gone = w->epoch[s->epoch].shelf == f->shelf ? f->what == COF_ESC_CUSTODIAN_REVOKED : s->gone;
 		else if (e == &w->epoch[s->epoch] && f->what == COF_ESC_SHARE_DESTROYED)
 			s->gone = true;
 		else if (e == &w->epoch[s->epoch] && f->what == COF_ESC_DRILL && f->has_of && f->outcome == 1)
@@ -201,9 +201,18 @@ static bool over(int64_t last, int64_t each, int64_t now)
 	return each && now - last > each;
 }
 
-static void say(struct cof_buf *b, uint32_t epoch, const char *who, const char *what)
+/* Of several shelves with epochs, also which. */
+static void say(const struct watching *w, struct cof_buf *b, const struct watched_epoch *e, const char *who, const char *what)
 {
-	cof_buf_printf(b, "%sepoch %u: %s%s", b->len ? "; " : "", epoch, who, what);
+	cof_autobuf struct cof_buf shelf = {0};
+	bool several = false;
+
+	for (size_t i = 0; i < w->n_epochs; i++)
+		several |= w->epoch[i].shelf != e->shelf;
+	if (several)
+		(void)cof_archive_path(w->archive, e->shelf, &shelf);
+	cof_buf_printf(b, "%sepoch %u%s%.*s: %s%s", b->len ? "; " : "", e->number, shelf.len ? " of " : "", (int)shelf.len,
+		       shelf.len ? (const char *)shelf.data : "", who, what);
 }
 
 static void judge(const struct watching *w, const struct cof_profile *p, int64_t now, struct cof_buf *ret)
@@ -212,14 +221,14 @@ static void judge(const struct watching *w, const struct cof_profile *p, int64_t
 		const struct watched_epoch *e = &w->epoch[i];
 
 		if (e->recovered && has_key(w->archive, e))
-			say(ret, e->number, "", "a key was recovered, and its keys are to go to a new one");
+			say(w, ret, e, "", "a key was recovered, and its keys are to go to a new one");
 		if (e->revoked || (e->old && !has_key(w->archive, e)))
 			continue;
 		for (size_t s = 0; s < w->n_shares; s++)
 			if (w->share[s].epoch == i && !w->share[s].gone && over(COF_MAX(w->share[s].last, e->valid), p->escrow_drill, now))
-				say(ret, e->number, w->share[s].name, " is to show the share");
+				say(w, ret, e, w->share[s].name, " is to show the share");
 		if (over(COF_MAX(e->full, e->valid), p->escrow_full_drill, now))
-			say(ret, e->number, "", "a recovery is to be tried");
+			say(w, ret, e, "", "a recovery is to be tried");
 	}
 }
 

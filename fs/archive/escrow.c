@@ -2,6 +2,8 @@
 /* The records of key escrow: written, found by the index, and read back. */
 #include "fs/archive/escrow.h"
 
+#include <stdio.h>
+
 #define ESCROW_FRAMES ((UINT64_C(1) << 63) + 190) /* above all inode numbers */
 #define LISTS (UINT64_C(3) << 62)
 #define AT_ONCE 64
@@ -48,17 +50,20 @@ static int add_to(struct cof_archive *a, uint64_t list, const struct cof_frame *
 
 int cof_escrow_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address, const void *public_part, size_t public_len)
 {
-	uint8_t key[16], public_key[32], what = 0;
+	uint8_t key[16], digest[COF_HASH], what = 0;
 	int r = add_to(a, ESCROW_FRAMES, f, address);
 
 	if (r == 0 && cof_field_bytes(public_part, public_len, COF_T_ESCROW_KEY, key, sizeof(key)) == 0)
 		r = add_to(a, cof_escrow_list(COF_ESCROW_OF_KEY, key, sizeof(key)), f, address);
 	else if (r == 0)
 		r = add_to(a, cof_escrow_list(COF_ESCROW_NO_KEY, NULL, 0), f, address);
-	if (r < 0 || cof_field_u8(public_part, public_len, COF_T_ESCROW, &what) < 0 || what != COF_ESC_KEY ||
-	    cof_field_bytes(public_part, public_len, COF_T_ESCROW_PUBLIC_KEY, public_key, sizeof(public_key)) < 0)
-		return r;
-	return add_to(a, cof_escrow_list(COF_ESCROW_OF_PUBLIC_KEY, public_key, sizeof(public_key)), f, address);
+	(void)cof_field_u8(public_part, public_len, COF_T_ESCROW, &what);
+	if (r == 0 && what == COF_ESC_KEY && cof_field_bytes(public_part, public_len, COF_T_ESCROW_PUBLIC_KEY, digest, sizeof(digest)) == 0)
+		r = add_to(a, cof_escrow_list(COF_ESCROW_OF_PUBLIC_KEY, digest, sizeof(digest)), f, address);
+	if (r == 0 && (what == COF_ESC_KEY || what == COF_ESC_ROTATED) &&
+	    cof_field_bytes(public_part, public_len, COF_T_ESCROW_SHA256, digest, sizeof(digest)) == 0)
+		r = add_to(a, cof_escrow_list(COF_ESCROW_OF_FILE, digest, sizeof(digest)), f, address);
+	return r;
 }
 
 /* ---- reading ---- */
@@ -76,6 +81,7 @@ static int read_record(struct cof_archive *a, const struct cof_stretch *s, struc
 	ret->sequence = f.sequence;
 	ret->object = f.object;
 	ret->time = f.record_time;
+	ret->retention = f.retention_time;
 	return cof_frame_read(a->reader, a->ring, a->conf.id, s->address, &f, &ret->public_part, &ret->private_part);
 }
 
@@ -135,6 +141,17 @@ static int write_frame(struct cof_archive *a, const struct cof_who *who, struct 
 	return r == 0 ? cof_archive_put(a, d, &nothing, done) : r;
 }
 
+/* As `coffer events` names it: "escrow-recovered". */
+static void told(struct cof_archive *a, const struct cof_who *who, const struct cof_buf *public_part, uint64_t sequence)
+{
+	uint8_t what = 0;
+	char type[40];
+
+	(void)cof_field_u8(public_part->data, public_part->len, COF_T_ESCROW, &what);
+	snprintf(type, sizeof(type), "escrow-%.24s", cof_escrow_name(what));
+	cof_event_told(a, &(struct cof_event){.type = type, .who = who}, sequence);
+}
+
 int cof_escrow_put(struct cof_archive *a, const struct cof_who *who, uint64_t object, struct cof_buf *public_part,
 		   const struct cof_buf *private_part, const uint8_t *request, uint64_t *ret_sequence,
 		   struct cof_diag *diag)
@@ -163,5 +180,6 @@ int cof_escrow_put(struct cof_archive *a, const struct cof_who *who, uint64_t ob
 	if (r < 0)
 		return cof_fail(diag, r, "the record of escrow cannot be written: %s", strerror(-r));
 	*ret_sequence = done.ret_sequence;
+	told(a, who, public_part, done.ret_sequence);
 	return 0;
 }

@@ -33,6 +33,10 @@ enum cof_escrow_what {
 	COF_ESC_CONFIRMED,	  /* a custodian has shown to have a share */
 	COF_ESC_PROPOSED,	  /* field 205: what it would be once it was approved */
 	COF_ESC_TOKEN,		  /* a hardware module of the inventory */
+	COF_ESC_TPM_KEY,	  /* request: the key with which a custodian signs for a TPM; field 196: which */
+	COF_ESC_TPM_KEY_REVOKED,  /* request */
+	COF_ESC_TPM_ENDED,	  /* request: what a TPM opened at one value of its counter is to end (field 254) */
+	COF_ESC_TPM_RAISED,	  /* `of` that: the counter was raised, or could not be */
 	COF_ESC_COUNT_
 };
 const char *cof_escrow_name(uint8_t what); /* "epoch-valid"; "unknown" */
@@ -41,6 +45,7 @@ bool cof_escrow_needs_request(uint8_t what);
 
 /* ---- escrow-fields.c ---- */
 
+bool cof_escrow_tag(uint8_t tag); /* a field of ESCROW frames */
 /* A field of an ESCROW frame into the object. False: its length is not the field's. */
 bool cof_escrow_show(struct cof_json *o, const struct cof_field *f);
 /* From JSON with the names of docs/format.md 10.1: -EINVAL with a sentence; what is not known is refused. */
@@ -51,7 +56,7 @@ int cof_escrow_fields(const struct cof_json *record, struct cof_buf *public_part
 
 struct cof_escrow_record {
 	uint64_t sequence, object;
-	int64_t time; /* record time */
+	int64_t time, retention; /* record time; retention time */
 	struct cof_buf public_part, private_part;
 };
 void cof_escrow_record_done(struct cof_escrow_record *r);
@@ -61,7 +66,7 @@ uint8_t cof_escrow_what(const struct cof_escrow_record *r); /* 0: malformed */
  * The lists that the index keeps: all records; those that are about no key, of epochs, custodians and drills, which do not
  * grow with the keys; those about one key, by its number; and the KEY records of one public key, by its digest.
  */
-enum cof_escrow_list_of { COF_ESCROW_ALL, COF_ESCROW_NO_KEY, COF_ESCROW_OF_KEY, COF_ESCROW_OF_PUBLIC_KEY };
+enum cof_escrow_list_of { COF_ESCROW_ALL, COF_ESCROW_NO_KEY, COF_ESCROW_OF_KEY, COF_ESCROW_OF_PUBLIC_KEY, COF_ESCROW_OF_FILE };
 uint64_t cof_escrow_list(enum cof_escrow_list_of what, const void *value, size_t n);
 /* The frame is one: remembered by the index. */
 int cof_escrow_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address, const void *public_part, size_t public_len);
@@ -89,9 +94,20 @@ void cof_escrow_facts(const void *public_part, size_t n, struct cof_escrow_facts
  * -EEXIST: it is kept already. */
 int cof_escrow_fit(struct cof_archive *a, struct cof_buf *public_part, const struct cof_buf *private_part, bool with_file,
 		   struct cof_diag *diag);
+/* escrow-file.c: of it, that the file is of no key yet. */
+int cof_escrow_fit_file(struct cof_archive *a, const struct cof_escrow_facts *want, const struct cof_buf *public_part, bool with_file,
+			struct cof_diag *diag);
 /* escrow-drill.c: of it, what drills need. */
 int cof_escrow_fit_drill(struct cof_archive *a, const struct cof_escrow_facts *want, struct cof_buf *public_part,
 			 const struct cof_buf *private_part, bool with_file, struct cof_diag *diag);
+
+/* escrow-tpm.c: of records of the TPM road, or that propose one. */
+int cof_escrow_fit_tpm(struct cof_archive *a, const struct cof_escrow_facts *want, const struct cof_buf *public_part,
+		       const struct cof_buf *private_part, struct cof_diag *diag);
+
+/* act-escrow.c: whether a key may go to it as the policy is. certificate: base64 of DER, where it is the name of one; sheet: told
+ * whose it is, or NULL. */
+int cof_escrow_recipient(struct cof_archive *a, const char *to, const char *certificate, struct cof_buf *sheet, struct cof_diag *diag);
 
 /* escrow-watch.c: a tick of the keeper, outside the gate; now: boot time. */
 void cof_escrow_watch(struct cof_archive *a, int64_t now);

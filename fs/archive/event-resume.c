@@ -5,6 +5,8 @@
  * before get frames in this one. Where there is no room for the frames the counts go on in memory
  * and ledger, as they were.
  */
+#include <stdio.h>
+
 #include "fs/archive/event.h"
 #include "fs/archive/note.h"
 #include "fs/archive/show.h"
@@ -156,15 +158,14 @@ static int resume(struct cof_archive *a)
 	if (r == 0)
 		r = settle_flights(a);
 	if (damaged || r < 0) {
-		const struct cof_event lost = {
-		    .type = "refusals-damaged",
-		    .detail = "the counts that were kept for a kill are damaged",
-		    .quiet = true};
+		char text[256];
 
-		(void)cof_event_emit(a, &lost, NULL);
-		cof_fault(
-		    a, "%s/refusals is damaged (%s): refusals before the last kill may be missing.",
-		    cof_io_where(a->io), r < 0 ? strerror(-r) : "a check does not fit");
+		snprintf(text, sizeof(text),
+			 "%.150s/refusals is damaged (%s): refusals before the last kill may be missing.",
+			 cof_io_where(a->io), r < 0 ? strerror(-r) : "a check does not fit");
+		(void)cof_event_emit(
+		    a, &(struct cof_event){.type = "refusals-damaged", .detail = text}, NULL);
+		cof_fault_note(a, text);
 	}
 	sum = carried_over(e, &kinds);
 	if (!kinds) { /* it ended as it should */

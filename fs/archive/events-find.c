@@ -26,6 +26,7 @@ bool cof_event_frame(unsigned type)
 	case COF_ESCROW:
 	case COF_CEREMONY:
 	case COF_VAULT_RECORD:
+	case COF_RECEIPT:
 		return true;
 	default:
 		return false;

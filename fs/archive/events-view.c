@@ -12,8 +12,8 @@
 /* What is taken over as it is. */
 static const char *const kept[] = {"sequence", "mount", "object", "path", "operation", "errno", "reason", "detail",
 				   "count", "first_time", "last_time", "names", "signer", "place", "claimed_time",
-				   "signature", "form", "about", "read", "counts", "due", "reviewed_to", "change", "request", "case", "hold", "what", "shelf", "key", "epoch",
-				   "epoch_key", "name", "vault", "from", "bytes", "basis", "counted", "document", "sha256", "took_ns", "promised_ns",
+				   "signature", "form", "about", "read", "counts", "due", "reviewed_to", "change", "request", "case", "hold", "what", "key", "epoch",
+				   "epoch_key", "name", "vault", "from", "bytes", "basis", "counted", "document", "sha256", "release_at", "took_ns", "promised_ns",
 				   "vault_place", "jurisdiction", "administration", "distance_km", "purpose", "certificate", "rehearsal", "ceremony", "ceremony_kind", "abandoned", "of", "to", "actor", "opaque",
 				   "damaged", "malformed"};
 
@@ -66,7 +66,7 @@ static const char *type_of(const struct cof_json *entry)
 	static const struct {
 		const char *frame, *event;
 	} same[] = {{"mount", "mount"},	      {"unmount", "unmount"}, {"recovery", "recovery"}, {"clock", "clock-reset"},
-		    {"stamp", "stamp"},	      {"shelf", "shelf"},     {"people", "people-set"}, {"request", "requested"}};
+		    {"stamp", "stamp"},	      {"receipt", "vault-punctured"}, {"shelf", "shelf"},     {"people", "people-set"}, {"request", "requested"}};
 	const char *type = cof_json_str(entry, "type"), *event = cof_json_str(entry, "event");
 
 	if (!type)
@@ -153,11 +153,14 @@ static void set_meaning(const struct cof_json *entry, const char *type, struct c
 	cof_json_set_str(o, "source", source ? source : "coffer");
 }
 
-/* Of records of escrow: who is meant, and times of drills. */
+/* Of records of escrow: who is meant, and times of drills. The shelf by its number, which each of them has; its name, as of
+ * other events, only those have that are about a file. */
 static void set_escrow(const struct cof_json *entry, struct cof_json *o)
 {
 	static const char *const keys[] = {"name", "took_ns", "promised_ns"};
 
+	if (cof_json_get(entry, "shelf"))
+		cof_json_set(o, "shelf_ino", cof_json_ref(cof_json_get(entry, "shelf")));
 	for (size_t i = 0; i < COF_COUNT(keys); i++)
 		if (cof_json_get(entry, keys[i]))
 			cof_json_set(o, keys[i], cof_json_ref(cof_json_get(entry, keys[i])));

@@ -4,6 +4,8 @@
  * event.
  */
 #include "fs/archive/certs.h"
+#include "fs/archive/destroy.h"
+#include "fs/archive/escrow.h"
 #include "fs/archive/show.h"
 
 /* ---- explaining ---- */
@@ -14,6 +16,7 @@ struct asking {
 	struct cof_op op; /* with what a name stands for filled in */
 	struct cof_object view;
 	struct cof_ruling rl;
+	bool escrow; /* DESTROY: a record of escrow is about it */
 };
 
 static bool names_entry(enum cof_op_kind kind)
@@ -76,6 +79,7 @@ static int ask_about(struct asking *q)
 {
 	struct cof_archive *a = q->a;
 	struct cof_obj *o;
+	uint8_t by[32];
 	int r = cof_obj_get(a, q->op.kind == COF_OP_CREATE || q->op.kind == COF_OP_MKNOD
 				   ? q->op.parent
 				   : q->op.ino,
@@ -84,6 +88,10 @@ static int ask_about(struct asking *q)
 	if (r < 0)
 		return r;
 	cof_obj_rule_view(a, o, &q->view);
+	if (q->op.kind == COF_OP_DESTROY) {
+		q->view.escrow = q->escrow;
+		q->view.destroyed = o->node.state == COF_STATE_REMOVED && cof_destroyed_by(a, q->op.ino, by) == 0;
+	}
 	r = cof_obj_is_empty(a, o, &q->view.empty_dir);
 	if (names_entry(q->op.kind) && !q->op.parent)
 		q->op.parent = o->node.parent;
@@ -129,6 +137,14 @@ static int explain(struct asking *q)
 	return r;
 }
 
+static int one_record(void *user, const struct cof_escrow_record *r)
+{
+	struct asking *q = user;
+
+	q->escrow |= r->object == q->op.ino;
+	return q->escrow;
+}
+
 int cof_archive_explain(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
 			struct cof_ruling *ret, struct cof_object *ret_view)
 {
@@ -137,7 +153,9 @@ int cof_archive_explain(struct cof_archive *a, const struct cof_who *who, const 
 
 	cof_clock_look(&a->clock);
 	q.op = *op;
-	COF_GATED(a, r, explain(&q));
+	r = op->kind == COF_OP_DESTROY ? cof_escrow_each(a, cof_escrow_list(COF_ESCROW_ALL, NULL, 0), 0, one_record, &q) : 0;
+	if (r == 0)
+		COF_GATED(a, r, explain(&q));
 	if (r < 0)
 		return r;
 	*ret = q.rl;

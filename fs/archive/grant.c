@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 extern const struct cof_action cof_act_shelf_set, cof_act_people_set, cof_act_clock_catch_up, cof_act_profile_set,
-    cof_act_hold_end, cof_act_retention_end, cof_act_event_declare, cof_act_remove, cof_act_escrow_accept, cof_act_escrow_release;
+    cof_act_hold_end, cof_act_retention_end, cof_act_event_declare, cof_act_remove, cof_act_destroy, cof_act_escrow_accept, cof_act_escrow_release;
 
 const struct cof_action *const cof_actions[] = {
     &cof_act_shelf_set,
@@ -21,6 +21,7 @@ const struct cof_action *const cof_actions[] = {
     &cof_act_retention_end,
     &cof_act_event_declare,
     &cof_act_remove,
+    &cof_act_destroy,
     &cof_act_escrow_accept,
     &cof_act_escrow_release,
     NULL,
@@ -160,6 +161,10 @@ int cof_grant_run(struct cof_archive *a, const struct cof_who *who, const uint8_
 
 	if (r < 0 || v.state != COF_REQUEST_MET)
 		return r < 0 ? r : cof_fail(diag, -EINVAL, "the request is %s", cof_request_state_name(v.state));
+	if (v.until != COF_RETAIN_NONE && cof_clock_retention(&a->clock) < v.until) {
+		cof_release_wait(a, who, &v, resumed && a->p.no_threads); /* a daemon tells it at each mount */
+		return 0;
+	}
 	/* Of its own: the judge moves on with the act's frames. */
 	r = cof_request_parse(v.document, v.document_len, &q, diag);
 	if (r < 0)

@@ -47,7 +47,7 @@ struct cof_action {
 extern const struct cof_action *const cof_actions[]; /* NULL behind the last */
 const struct cof_action *cof_action_find(const char *name);
 
-/* For fill: the paths among the words, resolved: objects (committed files; of a directory its whole tree where
+/* For fill: the paths among the words ("inode:N" names what has no path any more), resolved: objects (committed files; of a directory its whole tree where
  * trees is set), their shelves and their state, and a line each in the sheet. */
 int cof_action_add_paths(struct cof_archive *a, const struct cof_json *args, size_t first_word,
 			 struct cof_json *doc, struct cof_buf *sheet, struct cof_diag *diag);
@@ -58,6 +58,9 @@ int cof_action_add_waiting(struct cof_archive *a, const struct cof_json *args, s
 /* What rm asked to be removed (asked.c), as far as it has expired, is held by nothing and fits into one request. */
 int cof_action_add_asked(struct cof_archive *a, const struct cof_json *args, struct cof_json *doc, struct cof_buf *sheet,
 			 struct cof_diag *diag);
+/* As cof_action_add_paths, of files only those whose retention is over and that nothing holds. */
+int cof_action_add_expired(struct cof_archive *a, const struct cof_json *args, struct cof_json *doc, struct cof_buf *sheet,
+			   struct cof_diag *diag);
 /* Sets objects (in ascending order, ranges made), shelves and before from inode numbers. */
 int cof_action_set_objects(struct cof_archive *a, const uint64_t *ino, size_t n, struct cof_json *doc,
 			   struct cof_diag *diag);

@@ -61,7 +61,7 @@ static void listen_to_all(struct cof_archive *a, int64_t now)
 
 /* ---- the recorder itself ---- */
 
-/* It looks each second: who was away for two periods may have missed anything. */
+/* It looks twice a second: who was away for two periods may have missed anything. */
 static void tell_gap(struct cof_archive *a, int64_t now, int64_t period)
 {
 	int64_t away = a->beat.ticked ? now - a->beat.ticked : 0, wall = cof_now(CLOCK_REALTIME);

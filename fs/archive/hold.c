@@ -203,7 +203,7 @@ int cof_holds_of(struct cof_archive *a, struct cof_obj *o, struct cof_hold_set *
 	pthread_mutex_unlock(&a->holds.lock);
 	if (any && o->node.held)
 		r = take_list(a, o->node.ino, false, ret);
-	if (r == 0 && laying)
+	if (r == 0 && laying && o->node.state != COF_STATE_REMOVED) /* one that was removed lies nowhere any more, and is not listed */
 		r = take_above(a, o, ret);
 	return r;
 }

@@ -230,7 +230,8 @@ static int check(struct cof_archive *a, struct form *f, const struct cof_buf *te
 /* What of a form does not do, in a word. */
 static const char *refusal(const struct form *f, int r)
 {
-	static const char *const more[] = {"range", "role", "wrong-head", "step", "same-person", "unknown-change", "repeated"};
+	static const char *const more[] = {"range", "role", "wrong-head", "step", "same-person", "unknown-change", "no-people",
+					    "repeated"};
 
 	for (size_t i = 0; r == -EPERM && f->said.rule && i < COF_COUNT(more); i++)
 		if (!strcmp(f->said.rule, more[i]))

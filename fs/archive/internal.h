@@ -44,6 +44,7 @@ void cof_ring_free(struct cof_ring *r);
 /* Waits while all are in use. -ENOKEY: punctured. Never take a second one while holding one. */
 int cof_ring_take(struct cof_ring *r, uint64_t object, uint32_t mount, struct cof_ring_key **ret);
 void cof_ring_give(struct cof_ring *r, struct cof_ring_key *k);
+void cof_ring_forget(struct cof_ring *r, uint64_t object); /* its keys are wiped, those in use when they are given back */
 
 /* Reads a whole frame's payload, checks it against the header's payload hash and opens it. public_part and
  * private_part are emptied first; either may be NULL. -EBADMSG, -EUCLEAN, -EIO, -ENOKEY. */
@@ -142,6 +143,7 @@ int cof_vault_load(struct cof_io *io, const char *name, struct cof_vault_known *
  * known, else by the way to it. least: km that the policy asks for. */
 bool cof_vault_elsewhere(struct cof_io *io, const struct cof_vault_known *v, uint32_t least, int64_t *ret_distance);
 int cof_cosigners_load(struct cof_archive *a); /* behind cof_proofs_load */
+bool cof_cosigner_is(struct cof_archive *a, const uint8_t key[32]); /* a cosignature by that key is chained, of the newest ones */
 void cof_cosign_tick(struct cof_archive *a); /* the keeper, inside the gate */
 void cof_cosign_status(struct cof_archive *a, struct cof_json *into);
 /* What vaults sent while nobody had the archive open: chained once it is. Not inside the gate. */
@@ -173,7 +175,7 @@ void cof_shelves_listen(struct cof_archive *a, int64_t now);
 /* heartbeat.c: an EVENT that this shelf has been silent for so long, or was until now. */
 void cof_silence(struct cof_archive *a, uint64_t ino, bool ended, int64_t span, int64_t length);
 /* That it records, each period in which nothing else does; that it could not; and shelves that are silent.
- * Inside the gate, each second. */
+ * Inside the gate, with each tick. */
 void cof_heartbeat_tick(struct cof_archive *a, int64_t now);
 int64_t cof_heartbeat_period(const struct cof_archive *a); /* ns; 0: none */
 /* Told after the frame: what was and is of the two texts (shelf-change.c). */
@@ -348,6 +350,9 @@ int cof_replay(struct cof_archive *a);
 int cof_archive_repair(struct cof_archive *a);
 int cof_archive_feed(struct cof_archive *a);
 uint64_t cof_archive_size(void *archive); /* for cof_index_feed: what we wrote is below it */
+/* All that can be read. The log makes frames of its own, checkpoints, which a->size comes to know with the next frame that
+ * we write: what others say of the log's size is compared with this. */
+uint64_t cof_archive_frames(struct cof_archive *a);
 
 /* Runs expr under the gate; repairs the index and repeats once when it is the index's fault. */
 void cof_gate_enter(struct cof_archive *a);
@@ -374,6 +379,8 @@ void cof_stale(struct cof_archive *a, uint64_t sequence); /* the index missed th
 
 int cof_incomplete_mark(struct cof_archive *a); /* the index is built over gaps: lasts with it */
 bool cof_incomplete_marked(struct cof_archive *a);
+/* Whether STORE/vaults has a head that is not in this log: why nothing may be appended. The log was recovered. */
+bool cof_newer_found(struct cof_archive *a, struct cof_diag *why);
 uint64_t cof_signed_size(struct cof_archive *a); /* of the newest checkpoint whose signature holds; or 0 */
 void cof_incomplete_settle(struct cof_archive *a); /* once the index is filled */
 
@@ -666,6 +673,7 @@ struct cof_archive {
 		int64_t next, told; /* boot time: when its records are read again; when it was told; keeper only */
 		int64_t span;	    /* by which it reads them */
 	} escrow;
+	atomic_int_fast64_t release_at; /* retention time: a release that waits may be carried out; 0: none waits (release.c) */
 	int64_t flushed_at; /* keeper only, as the next one */
 	int feed_error;
 	atomic_int alarmed_read;

@@ -15,6 +15,7 @@ static bool is_judged(unsigned type)
 	case COF_COMMIT:
 	case COF_EXTEND:
 	case COF_REMOVE:
+	case COF_DESTROY:
 	case COF_POLICY:
 	case COF_PEOPLE:
 	case COF_REQUEST:
@@ -23,6 +24,7 @@ static bool is_judged(unsigned type)
 	case COF_ESCROW:
 	case COF_CEREMONY:
 	case COF_VAULT_RECORD:
+	case COF_RECEIPT:
 	case COF_CLOCK:
 	case COF_SHELF:
 	case COF_EVENT:
@@ -40,6 +42,7 @@ int cof_judge_places_new(struct cof_judge_places **ret)
 
 	if (!p)
 		return -ENOMEM;
+	p->complete = true;
 	*ret = p;
 	return 0;
 }
@@ -49,13 +52,29 @@ void cof_judge_places_free(struct cof_judge_places *p)
 	if (!p)
 		return;
 	cof_buf_done(&p->steps);
+	cof_inodes_done(&p->committed);
 	free(p);
 }
 
 bool cof_judge_matters(const struct cof_frame *f)
 {
-	/* A removal that names no request has nothing in clear, and is the one that needs looking at. */
-	return (is_judged(f->type) || f->type == COF_STAMP || f->type == COF_COSIGN) && (f->public_length || f->type == COF_REMOVE);
+	/* A removal or destruction that names no request has nothing in clear, and is the one that needs looking at. */
+	bool plain = f->type == COF_REMOVE || f->type == COF_DESTROY;
+
+	return (is_judged(f->type) || f->type == COF_STAMP || f->type == COF_COSIGN) && (f->public_length || plain);
+}
+
+bool cof_judge_grows(const struct cof_frame *f)
+{
+	return f->type == COF_APPEND || f->type == COF_HOLE;
+}
+
+/* Whether the frame is to be found again. */
+static bool is_wanted(struct cof_judge_places *p, const struct cof_frame *f)
+{
+	if (f->type == COF_COMMIT && cof_inodes_add(&p->committed, f->object, SIZE_MAX) < 0)
+		p->too_many = true;
+	return cof_judge_matters(f) || (cof_judge_grows(f) && cof_inodes_has(&p->committed, f->object));
 }
 
 void cof_judge_places_add(struct cof_judge_places *p, const struct cof_frame *f, uint64_t address)
@@ -65,7 +84,7 @@ void cof_judge_places_add(struct cof_judge_places *p, const struct cof_frame *f,
 	p->any = true;
 	p->end = address;
 	p->last.stored = f->stored;
-	if (!cof_judge_matters(f) || p->too_many)
+	if (p->too_many || !is_wanted(p, f) || p->too_many)
 		return;
 	if (address < p->at || p->steps.failed || p->steps.len > PLACES_MAX) {
 		p->too_many = true;
@@ -83,12 +102,34 @@ bool cof_judge_places_all(const struct cof_judge_places *p)
 
 /* ---- from one judging to the next ---- */
 
+/* Which inodes are committed, by the frames that are known. */
+static int meet_again(struct cof_judge_places *p, struct cof_reader *reader)
+{
+	uint64_t at = 0, step;
+	struct cof_frame f;
+	int r = 0, n;
+
+	for (size_t i = 0; r == 0 && i < p->steps.len; i += (size_t)n) {
+		n = cof_varint_get(p->steps.data + i, p->steps.len - i, &step);
+		if (n <= 0)
+			return -EUCLEAN;
+		at += step;
+		r = cof_reader_header(reader, at, &f, NULL, NULL);
+		if (r == 0 && f.type == COF_COMMIT)
+			r = cof_inodes_add(&p->committed, f.object, SIZE_MAX);
+		else if (r != -ENOMEM)
+			r = 0; /* damaged since: not for us to say */
+	}
+	p->complete = r == 0;
+	return r;
+}
+
 int cof_judge_places_follow(struct cof_io *io, struct cof_judge_places *p, struct cof_diag *diag)
 {
 	struct cof_reader *reader = NULL;
 	struct cof_conf conf;
 	struct cof_frame f;
-	uint64_t at = 0;
+	uint64_t at = 0, next = 0;
 	int r = cof_conf_load(io, &conf, diag);
 
 	if (r == 0)
@@ -96,10 +137,17 @@ int cof_judge_places_follow(struct cof_io *io, struct cof_judge_places *p, struc
 	if (r < 0)
 		return r;
 	cof_reader_walk(reader, true);
-	if (p->any)
+	if (!p->complete && !p->too_many)
+		r = meet_again(p, reader);
+	if (r == 0 && p->any && cof_reader_header(reader, p->end, &f, NULL, NULL) == 0)
+		next = f.sequence + 1;
+	if (r == 0 && p->any)
 		r = cof_reader_next(reader, p->end, &p->last, &at);
 	while (r == 0 && (r = cof_reader_header(reader, at, &f, NULL, NULL)) == 0) {
-		cof_judge_places_add(p, &f, at);
+		if (f.sequence >= next) { /* else it stands where another belongs */
+			cof_judge_places_add(p, &f, at);
+			next = f.sequence + 1;
+		}
 		r = cof_reader_next(reader, at, &f, &at);
 	}
 	cof_reader_free(reader);
@@ -135,6 +183,7 @@ int cof_judge_places_unpack(const void *data, size_t n, struct cof_judge_places 
 	p->at = cof_get_le64(raw);
 	p->end = cof_get_le64(raw + 8);
 	p->last.stored = (uint32_t)cof_get_le64(raw + 16);
+	p->complete = false;
 	p->any = raw[32] & 1;
 	p->too_many = raw[32] & 2;
 	if (n > PACKED)

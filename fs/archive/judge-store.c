@@ -117,6 +117,24 @@ static bool take_cosign(struct judging *w, const struct cof_frame *f, const stru
 	return true;
 }
 
+static int judged(struct judging *w, const struct cof_frame *f, const struct cof_judge_frame *jf)
+{
+	struct cof_judgement said;
+	int r = cof_judge_take(w->judge, jf, &said);
+
+	if (r == -EPERM && !strcmp(said.rule, "wrong-head")) {
+		/* After an unclean end the stored hashes may be less than the frames, until the next mount. */
+		w->by_frames = true;
+		r = cof_judge_take(w->judge, jf, &said);
+		w->by_frames = false;
+	}
+	if (r != -EPERM)
+		return r;
+	w->ret->not_permitted++;
+	w->p->finding(w->p->user, f->sequence, cof_frame_type_name(f->type), said.rule, said.reason);
+	return 0;
+}
+
 static int one(struct judging *w, const struct cof_frame *f, uint64_t address)
 {
 	cof_autobuf struct cof_buf fields = {0};
@@ -129,16 +147,19 @@ static int one(struct judging *w, const struct cof_frame *f, uint64_t address)
 				     .retention_time = f->retention_time,
 				     .proven_from = w->proven_from};
 	struct cof_judge_cosign cosign;
-	struct cof_judgement said;
 	int r;
 
+	if (cof_judge_grows(f) && !w->first) /* nothing of it is asked but whose it is */
+		return judged(w, f, &jf);
 	if (!cof_judge_matters(f))
 		return 0;
 	r = cof_frame_read(w->reader, NULL, w->conf.id, address, f, &fields, NULL);
 	if (r == -ENOMEM)
 		return r;
-	if (r < 0)
-		return 0; /* damage, which is found by who looks for it */
+	if (r < 0) { /* damage, which is found by who looks for it; who acts on what is judged has to know */
+		w->ret->unreadable += !w->first;
+		return 0;
+	}
 	if (f->type == COF_STAMP || f->type == COF_COSIGN)
 		take_proof(w, f, address, &fields);
 	if (f->type == COF_STAMP)
@@ -147,29 +168,17 @@ static int one(struct judging *w, const struct cof_frame *f, uint64_t address)
 		jf.cosign = &cosign;
 	jf.fields = fields.len > skip ? fields.data + skip : (const uint8_t *)"";
 	jf.n = fields.len > skip ? fields.len - skip : 0;
-	if (w->p->now && f->type == COF_REMOVE)
+	if (w->p->now && (f->type == COF_REMOVE || f->type == COF_DESTROY))
 		jf.retention_time = COF_MIN(jf.retention_time, w->p->now);
 	if (w->first)
 		return cof_judge_watch(w->judge, &jf);
-	r = cof_judge_take(w->judge, &jf, &said);
-	if (r == -EPERM && !strcmp(said.rule, "wrong-head")) {
-		/* After an unclean end the stored hashes may be less than the frames, until the next mount. */
-		w->by_frames = true;
-		r = cof_judge_take(w->judge, &jf, &said);
-		w->by_frames = false;
-	}
 	w->ret->frames += f->type != COF_COSIGN;
 	w->ret->last_retention = f->retention_time;
-	if (r == -EPERM) {
-		w->ret->not_permitted++;
-		w->p->finding(w->p->user, f->sequence, cof_frame_type_name(f->type), said.rule, said.reason);
-		r = 0;
-	}
-	return r;
+	return judged(w, f, &jf);
 }
 
-/* Those that were told of, and *ret: where to go on. */
-static int known(struct judging *w, const struct cof_judge_places *p, uint64_t *ret)
+/* Those that were told of, and *ret: where to go on, at a frame of *ret_next or later. */
+static int known(struct judging *w, const struct cof_judge_places *p, uint64_t *ret, uint64_t *ret_next)
 {
 	uint64_t at = 0, step;
 	struct cof_frame f;
@@ -183,32 +192,37 @@ static int known(struct judging *w, const struct cof_judge_places *p, uint64_t *
 		r = cof_reader_header(w->reader, at, &f, NULL, NULL);
 		if (r == 0)
 			r = one(w, &f, at);
-		else if (r != -ENOMEM)
-			r = 0; /* damaged since: not for us to say */
+		else if (r != -ENOMEM) { /* damaged since: not for us to say what it was */
+			w->ret->unreadable += !w->first;
+			r = 0;
+		}
 	}
+	if (r == 0 && cof_reader_header(w->reader, p->end, &f, NULL, NULL) == 0)
+		*ret_next = f.sequence + 1;
 	return r < 0 ? r : cof_reader_next(w->reader, p->end, &p->last, ret);
 }
 
+/* What stands where a later frame belongs is none of the chain: that it lies there is coffer verify's to say. */
 static int pass(struct judging *w, bool first)
 {
 	struct cof_diag diag;
 	struct cof_frame f;
-	uint64_t at = 0;
+	uint64_t at = 0, next = 0;
 	int r = 0;
 
 	w->first = first;
 	w->proven_from = INT64_MIN;
 	if (cof_judge_places_all(w->p->places))
-		r = known(w, w->p->places, &at);
-	if (r < 0)
-		return r == -ENODATA || r == -EUCLEAN ? 0 : r;
-	while ((r = cof_reader_header(w->reader, at, &f, NULL, &diag)) == 0) {
-		r = one(w, &f, at);
+		r = known(w, w->p->places, &at, &next);
+	while (r == 0 && (r = cof_reader_header(w->reader, at, &f, NULL, &diag)) == 0) {
+		if (f.sequence >= next) {
+			r = one(w, &f, at);
+			next = f.sequence + 1;
+		}
 		if (r == 0)
 			r = cof_reader_next(w->reader, at, &f, &at);
-		if (r < 0)
-			break;
 	}
+	w->ret->end = next;
 	return r == -ENODATA || r == -EUCLEAN ? 0 : r;
 }
 
@@ -238,6 +252,8 @@ int cof_store_judge(struct cof_io *io, const struct cof_judge_store *p, struct c
 		while (cof_judge_request_at(w.judge, ret->requests, &v) == 0)
 			ret->requests++;
 	}
+	if (r == 0 && p->behind)
+		r = p->behind(p->user, w.judge);
 	cof_judge_free(w.judge);
 	cof_reader_free(w.chained.reader);
 	cof_reader_free(w.reader);

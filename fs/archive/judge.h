@@ -4,6 +4,7 @@
 #define COF_ARCHIVE_JUDGE_H
 
 #include "fs/archive/archive.h"
+#include "fs/rules/inodes.h"
 
 struct cof_judge_places {
 	struct cof_buf steps; /* varints: from one to the next */
@@ -11,8 +12,12 @@ struct cof_judge_places {
 	uint64_t end;	      /* of the last frame met */
 	struct cof_frame last;
 	bool any, too_many;
+	struct cof_inodes committed; /* whose further frames are judged as well */
+	bool complete;		     /* that set: it is not kept from one judging to the next */
 };
 bool cof_judge_matters(const struct cof_frame *f);
+/* It makes a file longer, which a committed one never becomes. */
+bool cof_judge_grows(const struct cof_frame *f);
 bool cof_judge_places_all(const struct cof_judge_places *p); /* NULL, or more than are kept: false */
 
 #endif

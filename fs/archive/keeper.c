@@ -10,8 +10,10 @@
 #include "fs/archive/escrow.h"
 #include "fs/archive/incident.h"
 #include "fs/archive/internal.h"
+#include "fs/archive/people.h"
 
 #define FLUSH_NS (10 * COF_NSEC)
+#define LOOK_NS (COF_NSEC / 2) /* what nobody tells the daemon of is an alarm within a second (R60) */
 
 void cof_alarm(struct cof_archive *a, const char *fmt, ...)
 {
@@ -60,7 +62,7 @@ static void feed(struct cof_archive *a)
 
 	/* Said once for each kind of failure, and again after it was over. */
 	if (r < 0 && r != a->feed_error)
-		cof_alarm(a, "The index cannot be fed: %s. It is tried again each second.",
+		cof_alarm(a, "The index cannot be fed: %s. It is tried again.",
 			  strerror(-r));
 	a->feed_error = r;
 }
@@ -97,6 +99,8 @@ void cof_archive_tick(struct cof_archive *a)
 		cof_incident_tick(a);
 	if (a->log && !atomic_load(&a->failed))
 		cof_escrow_watch(a, now);
+	if (a->log && !atomic_load(&a->failed))
+		cof_release_tick(a);
 	if (a->holds.before && cof_holds_resume(a) == 0)
 		a->holds.before = 0;
 	if (a->p.no_threads && a->log)
@@ -106,12 +110,12 @@ void cof_archive_tick(struct cof_archive *a)
 	cof_faults_write(a);
 }
 
-/* each: once a second, until the archive is closed. */
-static void *run(struct cof_archive *a, void (*each)(struct cof_archive *a))
+/* each: again after each pause, until the archive is closed. */
+static void *run(struct cof_archive *a, void (*each)(struct cof_archive *a), int64_t pause)
 {
 	pthread_mutex_lock(&a->keeper_lock);
 	while (!a->stop) {
-		int64_t until = cof_now(CLOCK_MONOTONIC) + COF_NSEC;
+		int64_t until = cof_now(CLOCK_MONOTONIC) + pause;
 		struct timespec ts = {.tv_sec = until / COF_NSEC, .tv_nsec = until % COF_NSEC};
 
 		while (!a->stop && cof_now(CLOCK_MONOTONIC) < until)
@@ -128,12 +132,12 @@ static void *run(struct cof_archive *a, void (*each)(struct cof_archive *a))
 
 static void *keeper(void *archive)
 {
-	return run(archive, cof_archive_tick);
+	return run(archive, cof_archive_tick, LOOK_NS);
 }
 
 static void *tpm_watch(void *archive)
 {
-	return run(archive, cof_clock_watch_tpm);
+	return run(archive, cof_clock_watch_tpm, COF_NSEC);
 }
 
 static void mix(struct cof_archive *a)
@@ -143,7 +147,7 @@ static void mix(struct cof_archive *a)
 
 static void *mixer(void *archive)
 {
-	return run(archive, mix);
+	return run(archive, mix, COF_NSEC);
 }
 
 int cof_keeper_start(struct cof_archive *a)
@@ -153,6 +157,7 @@ int cof_keeper_start(struct cof_archive *a)
 	a->flushed_at = cof_now(CLOCK_BOOTTIME);
 	if (a->p.no_threads)
 		return 0;
+	a->beat.ticked = a->flushed_at; /* who is stopped before the first look was away since here */
 	r = pthread_create(&a->keeper, NULL, keeper, a);
 	a->keeper_runs = r == 0;
 	if (r == 0 && a->log && a->clock.by_tpm) {

@@ -15,7 +15,7 @@
 
 enum { /* tags, their own space */
 	TAG_ENTRY_H = 1, TAG_ENTRY_R, TAG_PAGE_H, TAG_PAGE_R, TAG_INDEX, TAG_SIGNING, TAG_STATE,
-	TAG_NV = 8, TAG_WRAP, TAG_EVENT, TAG_ANCHOR, TAG_AUDITOR, TAG_EPOCH = 16,
+	TAG_NV = 8, TAG_WRAP, TAG_EVENT, TAG_ANCHOR, TAG_AUDITOR, TAG_ENROLLED, TAG_ENVELOPED, TAG_EPOCH = 16,
 };
 
 #define FIELD 3 /* bytes of tag and length */
@@ -24,6 +24,7 @@ enum { /* tags, their own space */
 #define WRAP_LEN (1 + 4 + COF_KEY)
 #define NV_LEN (4 + COF_TPM_AUTH)
 #define ANCHOR_LEN (4 + 8 + 8)
+#define ENROLLED_LEN 8
 #define EPOCH_LEN (8 + 4 + COF_KEY + 8 + COF_KEY)
 #define EVENT_MOST (COF_OPENER_EVENT_LEN + COF_OPENER_COMMAND)
 
@@ -64,15 +65,26 @@ static int plain_key(struct plain *p, uint8_t tag, const uint8_t key[COF_KEY])
 struct entry_writer {
 	struct plain *plain;
 	uint8_t tag;
+	bool deep;     /* of a page: those below this prefix of 32 bits; else those of the top */
+	uint64_t page;
+	size_t count; /* of a page, without plain: how many there are */
 };
+
+static uint64_t page_of(const struct cof_keytree_entry *e)
+{
+	return e->prefix >> 4 * (e->depth - COF_KEYTREE_TOP);
+}
 
 static int write_entry(void *user, const struct cof_keytree_entry *e)
 {
 	struct entry_writer *w = user;
 	uint8_t *at;
 
-	if (e->depth > COF_KEYTREE_TOP)
-		return 0; /* of a page */
+	if ((e->depth > COF_KEYTREE_TOP) != w->deep || (w->deep && page_of(e) != w->page))
+		return 0;
+	w->count++;
+	if (!w->plain)
+		return 0;
 	at = plain_field(w->plain, w->tag, ENTRY_LEN);
 	if (!at)
 		return -EOVERFLOW;
@@ -100,12 +112,28 @@ static int encode_nv(const struct cof_keys *k, struct plain *p)
 	return 0;
 }
 
+static int encode_u64(struct plain *p, uint8_t tag, uint64_t v)
+{
+	uint8_t *at = v ? plain_field(p, tag, ENROLLED_LEN) : NULL;
+
+	if (at)
+		cof_put_le64(at, v);
+	return at || !v ? 0 : -EOVERFLOW;
+}
+
+static int encode_enrolled(const struct cof_keys *k, struct plain *p)
+{
+	int err = encode_u64(p, TAG_ENROLLED, k->enrolled);
+
+	return err ? err : encode_u64(p, TAG_ENVELOPED, k->enveloped);
+}
+
 static int encode_top(const struct cof_keys *k, struct plain *p)
 {
 	int err = 0;
 
 	for (int t = 0; t < 2 && !err; t++) {
-		struct entry_writer w = {p, (uint8_t)(TAG_ENTRY_H + t)};
+		struct entry_writer w = {.plain = p, .tag = (uint8_t)(TAG_ENTRY_H + t)};
 
 		err = cof_keytree_each(k->tree[t], write_entry, &w);
 	}
@@ -137,6 +165,8 @@ static int encode_top(const struct cof_keys *k, struct plain *p)
 	}
 	if (!err)
 		err = encode_nv(k, p);
+	if (!err)
+		err = encode_enrolled(k, p);
 	for (size_t i = 0; i < k->n_auditors && !err; i++)
 		err = plain_key(p, TAG_AUDITOR, k->auditors[i]);
 	for (size_t i = 0; i < k->events.n && !err; i++) {
@@ -167,7 +197,7 @@ int cof_keys_write_top(const struct cof_keys *k, struct cof_io *io, bool next, s
 	size_t pages = k->n_pages[0] + k->n_pages[1];
 	size_t cap = entries * (FIELD + ENTRY_LEN) + pages * (FIELD + PAGE_LEN) +
 		     (3 + k->n_auditors) * (FIELD + COF_KEY) + k->n_wraps * (FIELD + WRAP_LEN) +
-		     k->events.n * (FIELD + EVENT_MOST) + 2 * FIELD + NV_LEN + ANCHOR_LEN;
+		     k->events.n * (FIELD + EVENT_MOST) + 4 * FIELD + NV_LEN + ANCHOR_LEN + 2 * ENROLLED_LEN;
 	cof_autosecret uint8_t *plain = cof_secret_alloc(cap);
 	struct plain p = {plain, 0, cap};
 	cof_autobuf struct cof_buf box = {0};
@@ -184,6 +214,37 @@ int cof_keys_write_top(const struct cof_keys *k, struct cof_io *io, bool next, s
 	if (k->staged)
 		return write_box(io, TOP_FILE COF_KEYS_STAGED, &box, diag);
 	return write_box(io, next ? TOP_NEXT : TOP_FILE, &box, diag);
+}
+
+static void page_path(int tree, uint64_t number, const char *end, char out[48])
+{
+	snprintf(out, 48, "keys/%c-%08x%s", "hr"[tree], (unsigned)number, end);
+}
+
+int cof_keys_write_page(const struct cof_keys *k, struct cof_io *io, int tree, const struct cof_keys_page *p, bool next,
+			struct cof_diag *diag)
+{
+	struct entry_writer w = {.tag = (uint8_t)(TAG_ENTRY_H + tree), .deep = true, .page = p->number};
+	cof_autosecret uint8_t *plain = NULL;
+	cof_autobuf struct cof_buf box = {0};
+	struct plain into = {0};
+	char path[48];
+	int err;
+
+	page_path(tree, p->number, k->staged ? COF_KEYS_STAGED : next ? COF_KEYS_NEXT : "", path);
+	(void)cof_keytree_each(k->tree[tree], write_entry, &w);
+	into.cap = w.count * (FIELD + ENTRY_LEN);
+	into.data = plain = cof_secret_alloc(COF_MAX(into.cap, (size_t)1));
+	if (!plain)
+		return cof_fail(diag, -ENOMEM, "no secure memory left for %s", path);
+	w.plain = &into;
+	err = cof_keytree_each(k->tree[tree], write_entry, &w);
+	if (!err)
+		err = cof_box_seal(tree ? COF_BOX_PAGE_R : COF_BOX_PAGE_H, p->key, k->archive_id, p->generation, p->number,
+				   plain, into.len, &box);
+	if (err)
+		return cof_fail(diag, err, "%s could not be sealed: %s", path, strerror(-err));
+	return write_box(io, path, &box, diag);
 }
 
 int cof_keys_write_epoch(const struct cof_keys *k, struct cof_io *io, const struct cof_keys_epoch *e,
@@ -390,6 +451,16 @@ static int take_top(struct cof_keys *k, const struct cof_field *f)
 		return take_wrap(k, f);
 	case TAG_AUDITOR:
 		return take_auditor(k, f);
+	case TAG_ENROLLED:
+		if (f->len != ENROLLED_LEN)
+			return -EUCLEAN;
+		k->enrolled = cof_get_le64(f->value);
+		return k->enrolled && k->enrolled % COF_KEYTREE_CUT == 0 ? 0 : -EUCLEAN;
+	case TAG_ENVELOPED:
+		if (f->len != ENROLLED_LEN)
+			return -EUCLEAN;
+		k->enveloped = cof_get_le64(f->value);
+		return 0;
 	case TAG_EVENT:
 		return take_event(k, f);
 	default:
@@ -457,6 +528,25 @@ int cof_keys_read_top(struct cof_keys *k, struct cof_io *io, struct cof_diag *di
 	return err ? damaged(io, path, "its content makes no sense", diag) : 0;
 }
 
+/* Which file has the page of this generation: while a renewal or a recovery is not finished it may be the one that
+ * comes, or its name may have it already. Unproven; the box is what proves it. */
+static void find_page(struct cof_io *io, int t, const struct cof_keys_page *p, char path[48])
+{
+	static const char *const ends[] = {"", COF_KEYS_NEXT, COF_KEYS_STAGED};
+
+	for (size_t i = 0; i < COF_COUNT(ends); i++) {
+		cof_autofile struct cof_file *f = NULL;
+		uint8_t head[COF_BOX_OVERHEAD];
+		size_t n = 0;
+
+		page_path(t, p->number, ends[i], path);
+		if (cof_io_open(io, path, COF_IO_RDONLY, &f) == 0 && cof_io_read(f, head, sizeof(head), 0, &n) == 0 &&
+		    n == sizeof(head) && cof_get_le64(head + 32) == p->generation)
+			return;
+	}
+	page_path(t, p->number, "", path);
+}
+
 static int read_page(struct cof_keys *k, struct cof_io *io, int t, const struct cof_keys_page *p,
 		     struct cof_diag *diag)
 {
@@ -465,10 +555,10 @@ static int read_page(struct cof_keys *k, struct cof_io *io, int t, const struct 
 	struct cof_field f;
 	uint64_t generation = 0;
 	size_t n = 0, off = 0;
-	char path[32];
+	char path[48];
 	int err, more;
 
-	snprintf(path, sizeof(path), "keys/%c-%08x", "hr"[t], (unsigned)p->number);
+	find_page(io, t, p, path);
 	err = open_box(io, path, t ? COF_BOX_PAGE_R : COF_BOX_PAGE_H, p->key, k->archive_id,
 		       p->number, &generation, &opened, &n, diag);
 	plain = opened;

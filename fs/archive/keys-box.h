@@ -3,10 +3,13 @@
  * Private to keys*.c: the keys in memory, and their coding in sealed boxes
  * (docs/format.md 7.2).
  *
- * Thread-safety: deriving reads the trees only; nothing here changes them while an archive is open.
+ * Thread-safety: deriving reads the trees, under `lock`; while an archive is open only cof_keys_destroy puts others in
+ * their place.
  */
 #ifndef COF_ARCHIVE_KEYS_BOX_H
 #define COF_ARCHIVE_KEYS_BOX_H
+
+#include <pthread.h>
 
 #include "fs/archive/keys.h"
 #include "fs/archive/opener-event.h"
@@ -54,7 +57,10 @@ struct cof_keys { /* secure memory, as all it points to */
 	uint8_t index[COF_KEY], signing[COF_KEY], state[COF_KEY];
 	struct cof_keys_nv nv;
 	struct cof_keys_epoch next; /* of the next MOUNT frame; epoch 0: in the TPM, and not asked for yet */
+	pthread_rwlock_t *lock;	     /* around the two trees: shared to derive */
 	struct cof_keytree *tree[2]; /* H, R */
+	uint64_t enrolled; /* vaults have R from this inode number on, and no envelope has; 0: none was enrolled */
+	uint64_t enveloped; /* the same when the recovery envelope was made last; 0: it was none then, or none was made */
 	struct cof_keys_page *pages[2];
 	size_t n_pages[2];
 	struct cof_keys_wrap *wraps;
@@ -77,6 +83,16 @@ int cof_keys_write_epoch(const struct cof_keys *k, struct cof_io *io, const stru
 			 struct cof_diag *diag);
 /* The first of a lineage, with a secret drawn for it. */
 void cof_keys_draw_epoch(struct cof_keys *k, uint64_t epoch, uint32_t lineage);
+
+/* keys/h-XXXXXXXX or r-…, staged ones of a recovery with COF_KEYS_STAGED behind: what p lists, under its key. next: with
+ * COF_KEYS_NEXT behind, of a top that is not in force yet. */
+#define COF_KEYS_NEXT ".next"
+#define COF_KEYS_PAGE_BITS 16 /* of an inode's number, below that of its page */
+int cof_keys_write_page(const struct cof_keys *k, struct cof_io *io, int tree, const struct cof_keys_page *p, bool next,
+			struct cof_diag *diag);
+/* Of the pages that end so in keys/: `end` goes from their names, or they go. */
+int cof_keys_pages_forward(struct cof_io *io, const char *end);
+int cof_keys_pages_drop(struct cof_io *io, const char *end);
 
 /* Each fills its part of k (the top: of keys/top or keys/top.next, as k says); -EUCLEAN, -EBADMSG, -EXDEV, -ENOENT with the file named in diag. */
 int cof_keys_read_top(struct cof_keys *k, struct cof_io *io, struct cof_diag *diag);

@@ -86,6 +86,8 @@ static int check_append(struct checking *c, const struct cof_frame *f, uint64_t 
 
 	if (!(f->flags & COF_FRAME_COMMITMENT) || f->mount != c->mount)
 		return 0;
+	if (cof_keys_destroyed(c->keys, f->object))
+		return 0; /* whether that was right, its DESTROY frame says */
 	r = cof_reader_payload(c->reader, address, f, 0, commitment, sizeof(commitment));
 	if (r == 0)
 		r = committed(c, f->object, commitment);
@@ -97,14 +99,45 @@ static int check_append(struct checking *c, const struct cof_frame *f, uint64_t 
 	return r;
 }
 
+static int check_destroy(struct checking *c, const struct cof_frame *f, uint64_t address)
+{
+	cof_autobuf struct cof_buf fields = {0};
+	uint64_t *more;
+	size_t n = c->out.n_destroyed;
+	int r = cof_frame_read(c->reader, NULL, c->conf->id, address, f, &fields, NULL);
+
+	if (r == -ENOMEM || r == -EIO)
+		return r;
+	if (r < 0 || !f->object || f->object >> COF_KEYTREE_BITS)
+		return 0; /* damaged: verify tells */
+	if ((n & (n - 1)) == 0) {
+		more = realloc(c->out.destroyed, (n ? 2 * n : 1) * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		c->out.destroyed = more;
+	}
+	c->out.destroyed[c->out.n_destroyed++] = f->object;
+	return 0;
+}
+
+static int by_number(const void *x, const void *y)
+{
+	uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
+
+	return a < b ? -1 : a > b;
+}
+
 static int check_frame(struct checking *c, const struct cof_frame *f, uint64_t address)
 {
+	if (f->type == COF_CREATE)
+		c->out.last_inode = COF_MAX(c->out.last_inode, f->object);
 	switch (f->type) {
 	case COF_MOUNT:
 		return check_mount(c, f, address);
 	case COF_APPEND:
 		return check_append(c, f, address);
 	case COF_DESTROY:
+		return check_destroy(c, f, address);
 	case COF_REDACT:
 		return cof_fail(c->diag, -EOPNOTSUPP,
 				"frame %llu ends a record, which this version of Coffer cannot follow: its keys "
@@ -156,6 +189,13 @@ int cof_keys_check(const struct cof_keys *k, struct cof_io *io, const struct cof
 		return r == -EKEYREJECTED ? r : cof_fail(diag, r, "the log cannot be read: %s", strerror(-r));
 	r = walk(&c, first);
 	cof_reader_free(c.reader);
+	if (c.out.n_destroyed)
+		qsort(c.out.destroyed, c.out.n_destroyed, sizeof(*c.out.destroyed), by_number);
+	if (r < 0 || !c.out.mounts || !ret) {
+		free(c.out.destroyed);
+		c.out.destroyed = NULL;
+		c.out.n_destroyed = 0;
+	}
 	if (r < 0)
 		return cof_fail(diag, r, "%s", why.text[0] ? why.text : strerror(-r));
 	if (!c.out.mounts)

@@ -341,7 +341,8 @@ static int renew_tpm2(struct renewing *n, const struct cof_seal_file *f)
 				"seal/tpm2-%u cannot be read: remove that opener and add it anew (coffer "
 				"seal remove, coffer seal add)",
 				f->n);
-	err = cof_tpm_open(n->r->tpm, &n->tpm, n->diag);
+	n->tpm = n->r->open;
+	err = n->tpm ? 0 : cof_tpm_open(n->r->tpm, &n->tpm, n->diag);
 	if (!err)
 		err = cof_tpm_counter_read(n->tpm, s->index, COF_TPM_NORMAL, &now, n->diag);
 	if (err)
@@ -392,22 +393,19 @@ static int renew_all(struct renewing *n)
 	return err;
 }
 
-int cof_keys_renew(struct cof_keys *k, struct cof_io *io, const struct cof_renewal *r,
-		   struct cof_diag *diag)
+int cof_keys_renew_to(struct cof_keys *k, struct cof_keys *next, struct cof_io *io, const struct cof_renewal *r,
+		      struct cof_diag *diag)
 {
-	cof_autosecret struct cof_keys *next = cof_secret_alloc(sizeof(*next));
 	struct renewing n = {.io = io, .next = next, .r = r, .diag = diag};
 	struct cof_diag quiet;
-	int err = next ? settled(k, io, r->tpm, diag) : -ENOMEM;
+	int err;
 
-	if (err)
-		return err == -ENOMEM ? cof_fail(diag, err, "no secure memory left for a root key") : err;
-	*next = *k; /* shares trees and lists */
 	next->generation++;
 	cof_random(next->root, COF_KEY);
 	note(next, COF_OPENER_RENEWED, 0, 0, r->pcrs ? r->pcrs : r->also ? r->also->mask : 0, r->also ? 2 : 1);
 	err = renew_all(&n);
-	cof_tpm_free(n.tpm);
+	if (!r->open)
+		cof_tpm_free(n.tpm);
 	/* After a failure it is taken back, unless the counter says that it is in force. */
 	if (err && cof_keys_settle(io, k->archive_id, r->tpm, &quiet) <= 0)
 		return err;
@@ -418,4 +416,26 @@ int cof_keys_renew(struct cof_keys *k, struct cof_io *io, const struct cof_renew
 	k->generation = next->generation;
 	k->events = next->events;
 	return 0;
+}
+
+int cof_keys_renew_begin(struct cof_keys *k, struct cof_io *io, const struct cof_renewal *r, struct cof_diag *diag)
+{
+	int err = settled(k, io, r->tpm, diag);
+
+	if (err)
+		return err;
+	err = cof_keys_pages_drop(io, COF_KEYS_NEXT);
+	return err ? cof_fail(diag, err, "%s/keys cannot be written to: %s", cof_io_where(io), strerror(-err)) : 0;
+}
+
+int cof_keys_renew(struct cof_keys *k, struct cof_io *io, const struct cof_renewal *r,
+		   struct cof_diag *diag)
+{
+	cof_autosecret struct cof_keys *next = cof_secret_alloc(sizeof(*next));
+	int err = next ? cof_keys_renew_begin(k, io, r, diag) : -ENOMEM;
+
+	if (err)
+		return err == -ENOMEM ? cof_fail(diag, err, "no secure memory left for a root key") : err;
+	*next = *k; /* shares trees and lists */
+	return cof_keys_renew_to(k, next, io, r, diag);
 }

@@ -317,10 +317,12 @@ int cof_keys_forward(struct cof_io *io, struct cof_diag *diag)
 	struct cof_seal_files files;
 	int err = cof_io_rename(io, "keys/top.next", "keys/top");
 
+	if (err == -ENOENT)
+		err = 0; /* done before */
 	if (!err)
 		err = cof_io_sync_dir(io, "keys");
-	else if (err == -ENOENT)
-		err = 0; /* done before */
+	if (!err) /* before the openers' files: while one of those waits, all of this is done again */
+		err = cof_keys_pages_forward(io, COF_KEYS_NEXT);
 	if (!err)
 		err = cof_seal_list(io, &files);
 	for (size_t i = 0; !err && i < files.n; i++) {
@@ -354,6 +356,8 @@ static int back(struct cof_io *io, const struct cof_seal_files *files, struct co
 	}
 	if (!err)
 		err = cof_io_sync_dir(io, COF_SEAL_DIR);
+	if (!err)
+		err = cof_keys_pages_drop(io, COF_KEYS_NEXT);
 	if (!err)
 		err = cof_io_unlink(io, "keys/top.next");
 	if (!err)

@@ -33,6 +33,15 @@ int cof_seal_tpm2_load(struct cof_io *io, const uint8_t archive_id[16], const st
 int cof_keys_open_root(struct cof_keys *k, struct cof_io *io, const struct cof_opener_secret *secret,
 		       struct cof_diag *diag);
 
+/* ---- a renewal (keys-renew.c) ---- */
+
+/* Nothing is unfinished, nor are there pages of one that ended before its top was there. */
+int cof_keys_renew_begin(struct cof_keys *k, struct cof_io *io, const struct cof_renewal *r, struct cof_diag *diag);
+/* next: as k, and what else it shall have, its pages durable with COF_KEYS_NEXT behind their names. Once it returns 0 its
+ * top is in force, and k has its root key. */
+int cof_keys_renew_to(struct cof_keys *k, struct cof_keys *next, struct cof_io *io, const struct cof_renewal *r,
+		      struct cof_diag *diag);
+
 /* Brings the files of a new root key into force: the top first. May be repeated after any failure. */
 int cof_keys_forward(struct cof_io *io, struct cof_diag *diag);
 /* 0: nothing is pending (any more) · 1: it was, and was brought into force · -EAGAIN: it is, and the

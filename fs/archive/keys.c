@@ -4,8 +4,8 @@
  *
  * Everything secret, plaintext of the boxes included, lies in secure memory from the moment it is
  * drawn or opened until it is wiped. What the boxes hold is coded in keys-box.c, the openers' files are
- * found in keys-seal.c and made in keys-renew.c. Destroying an object (puncturing) is not here yet: it
- * will share the renewal's order of writes.
+ * found in keys-seal.c and made in keys-renew.c. Destroying objects (keys-destroy.c) shares the renewal's order of
+ * writes.
  */
 #include <stdio.h>
 
@@ -21,6 +21,10 @@ void cof_keys_free(struct cof_keys *k)
 	}
 	cof_secret_free(k->wraps);
 	free(k->auditors);
+	if (k->lock) {
+		pthread_rwlock_destroy(k->lock);
+		free(k->lock);
+	}
 	cof_secret_free(k);
 }
 
@@ -36,6 +40,13 @@ struct cof_keys *cof_keys_new(const uint8_t archive_id[16])
 	if (!k)
 		return NULL;
 	memcpy(k->archive_id, archive_id, sizeof(k->archive_id));
+	k->lock = calloc(1, sizeof(*k->lock));
+	if (!k->lock || pthread_rwlock_init(k->lock, NULL)) {
+		free(k->lock);
+		k->lock = NULL;
+		cof_keys_free(k);
+		return NULL;
+	}
 	for (int t = 0; t < 2; t++) {
 		k->tree[t] = cof_keytree_new();
 		if (!k->tree[t]) {
@@ -230,9 +241,11 @@ int cof_keys_payload(const struct cof_keys *k, uint64_t object, uint32_t mount,
 
 	if (!part)
 		return -ENOMEM;
+	pthread_rwlock_rdlock(k->lock);
 	err = cof_keytree_derive(k->tree[0], object, part);
 	if (!err)
 		err = cof_keytree_derive(k->tree[1], object, part + COF_KEY);
+	pthread_rwlock_unlock(k->lock);
 	if (!err)
 		err = cof_key_object(part, part + COF_KEY, object, part + 2 * COF_KEY);
 	if (!err)

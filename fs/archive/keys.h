@@ -64,6 +64,20 @@ int cof_keys_payload(const struct cof_keys *k, uint64_t object, uint32_t mount,
  * the new one. tpm: where the TPM is. */
 int cof_keys_renew(struct cof_keys *k, struct cof_io *io, const struct cof_renewal *r,
 		   struct cof_diag *diag);
+/* What leads to the keys of these objects goes from both trees, with a renewal of the root key: once it returns 0, no
+ * copy of keys/ and seal/ from before leads to them where the opener is a TPM. Others may derive meanwhile. Once more
+ * for the same objects it changes nothing. Safe against power cuts as the renewal is. */
+int cof_keys_destroy(struct cof_keys *k, struct cof_io *io, const uint64_t *inodes, size_t n, const struct cof_renewal *r,
+		     struct cof_diag *diag);
+/* Whether what is left of the trees then still fits into the locked memory that every program has, twice: -E2BIG, *ret the seeds of
+ * a tree. Files whose inode numbers lie together cost next to nothing, scattered ones some thirty seeds each. */
+#define COF_KEYS_SEEDS_MAX 16000
+int cof_keys_room(const struct cof_keys *k, const uint64_t *inodes, size_t n, size_t *ret);
+/* In memory only: for keys that are not in any file yet (recover.c). Their pages are in k->pages, and to be written. */
+int cof_keys_puncture(struct cof_keys *k, const uint64_t *inodes, size_t n);
+int cof_keys_list_pages(struct cof_keys *k); /* that each entry which belongs into a page has one listed */
+/* Neither tree leads to it any more. */
+bool cof_keys_destroyed(const struct cof_keys *k, uint64_t inode);
 /* *ret_n: its number. -EEXIST: a second tpm2. */
 int cof_keys_add_opener(struct cof_keys *k, struct cof_io *io, const struct cof_opener_secret *secret,
 			const struct cof_argon2_cost *cost, uint32_t pcrs, uint32_t *ret_n,
@@ -80,6 +94,21 @@ struct cof_opener_events;
 const struct cof_opener_events *cof_keys_events(const struct cof_keys *k);
 int cof_keys_events_drop(struct cof_keys *k, struct cof_io *io);
 bool cof_keys_pending(const struct cof_keys *k);
+
+/* ---- R at a vault (keys-enroll.c): docs/format.md 7.12 ---- */
+
+/* From which inode number on vaults have R; 0: no vault was enrolled. */
+uint64_t cof_keys_enrolled(const struct cof_keys *k);
+/* The recovery envelope, if there is one, is of before that: it does not say that R is elsewhere. */
+bool cof_keys_envelope_behind(const struct cof_keys *k);
+/* The first time: other seeds of R from the first multiple of 2^16 on that is not below next, the number that the next
+ * file would get; durable. Afterwards nothing changes. Others may derive meanwhile. */
+int cof_keys_enroll(struct cof_keys *k, struct cof_io *io, uint64_t next, struct cof_diag *diag);
+/* What a vault gets: R from there on, as it is now. Secure memory, for cof_secret_free. -ENODATA: none was enrolled. */
+int cof_keys_vault_plain(const struct cof_keys *k, void **ret, size_t *ret_n);
+/* Into keys that came out of an envelope: R from there on is the vault's. -EUCLEAN · -EXDEV · -ERANGE: the envelope says
+ * that it begins elsewhere. */
+int cof_keys_vault_take(struct cof_keys *k, const void *plain, size_t n);
 
 /* Names of the openers in seal/ for status, without opening anything: "passphrase", "file (weak)". */
 int cof_keys_openers(struct cof_io *io, struct cof_json *array);

@@ -126,9 +126,17 @@ int cof_event_emit(struct cof_archive *a, const struct cof_event *e, uint64_t *r
 	uint64_t sequence = 0;
 	int r = write_frame(a, e, &m, &sequence);
 
-	if (!e->quiet && (e->alarm || (m.type && m.type->alarm)))
+	if (!e->quiet && (e->alarm || (m.type && cof_event_alarms(m.type, m.outcome))))
 		tell(a, e, &m, sequence, r);
 	if (r == 0 && ret_sequence)
 		*ret_sequence = sequence;
 	return r;
+}
+
+void cof_event_told(struct cof_archive *a, const struct cof_event *e, uint64_t sequence)
+{
+	struct meaning m = meaning_of(e);
+
+	if (m.type && cof_event_alarms(m.type, m.outcome))
+		tell(a, e, &m, sequence, 0);
 }

@@ -40,6 +40,9 @@ struct cof_event { /* what is NULL or 0 does not apply, or is the type's */
  */
 int cof_event_emit(struct cof_archive *a, const struct cof_event *e, uint64_t *ret_sequence);
 
+/* A frame of another type is on record that is an event of this type: people are told, as the table says. */
+void cof_event_told(struct cof_archive *a, const struct cof_event *e, uint64_t sequence);
+
 /* Fields 140 to 142 as the table has them for this type: for who makes a frame of its own. */
 void cof_event_put_meaning(struct cof_buf *fields, const char *type);
 

@@ -223,6 +223,19 @@ static int check_anchor(struct cof_archive *a, struct cof_diag *diag)
 	return 0;
 }
 
+/* What vaults have shown of this archive's log. */
+static void check_vaults(struct cof_archive *a)
+{
+	struct cof_diag why = {""};
+
+	if (!cof_newer_found(a, &why))
+		return;
+	a->behind = true;
+	cof_log_abandon(a->log);
+	a->log = NULL;
+	read_only(a, &why);
+}
+
 static int index_durable(void *user, uint64_t size)
 {
 	struct cof_archive *a = user;
@@ -322,6 +335,8 @@ static int fill_index(struct cof_archive *a, struct cof_diag *diag)
 	cof_incomplete_settle(a);
 	if (atomic_load(&a->next_ino) <= cof_index_last_ino(a->ix))
 		atomic_store(&a->next_ino, cof_index_last_ino(a->ix) + 1);
+	if (atomic_load(&a->next_ino) < cof_keys_enrolled(a->keys))
+		atomic_store(&a->next_ino, cof_keys_enrolled(a->keys));
 	if (atomic_load(&a->size) < cof_index_fed(a->ix)) /* read-only: the log did not say */
 		atomic_store(&a->size, cof_index_fed(a->ix));
 	return 0;
@@ -414,6 +429,8 @@ static int open_parts(struct cof_archive *a, struct cof_diag *diag)
 		check_epoch(a);
 	if (a->log)
 		r = check_anchor(a, diag);
+	if (r == 0 && a->log)
+		check_vaults(a);
 	if (r == 0 && a->log)
 		r = cof_mix_new(a, &a->mix);
 	if (r == 0)

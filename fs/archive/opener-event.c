@@ -258,7 +258,7 @@ static int put(struct cof_archive *a, const struct cof_opener_event *e, const ch
 		return -ENOMEM;
 	info.detail = event.detail = detail.len ? (const char *)detail.data : NULL;
 	r = cof_event_emit(a, &event, &info.sequence);
-	if (type && type->alarm)
+	if (type && cof_event_alarms(type, event.outcome))
 		cof_alarm_event(a, &info, "%s: %s%s%.*s, %u time%s, before this mount.", event.type,
 				reason ? reason : "", reason && detail.len ? ", " : "", (int)detail.len,
 				detail.len ? (const char *)detail.data : "", e->count,

@@ -123,10 +123,11 @@ static void tell_keys(const struct telling *t)
 }
 
 void cof_people_told(struct cof_archive *a, const struct cof_who *who, const uint8_t *request, const struct cof_people *before,
-		     const struct cof_people *after)
+		     const struct cof_people *after, uint64_t sequence)
 {
 	const struct telling t = {.a = a, .who = who, .request = request, .before = before, .after = after};
 
+	cof_event_told(a, &(struct cof_event){.type = "people-set", .who = who}, sequence);
 	cof_gate_enter(a);
 	tell_who(&t, COF_EV_PERSON_ADDED, after, before);
 	tell_who(&t, COF_EV_PERSON_REMOVED, before, after);

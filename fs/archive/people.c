@@ -114,24 +114,14 @@ int cof_people_writable(struct cof_archive *a, struct cof_diag *diag)
 
 /* ---- what the judge asks ---- */
 
-/* Frames that the log has; it makes some of its own, checkpoints, which a->size comes to know later. */
-static uint64_t log_size(struct cof_archive *a)
-{
-	struct cof_log_status st = {.size = atomic_load(&a->size)};
-
-	if (a->log)
-		cof_log_status(a->log, &st);
-	return st.size;
-}
-
 /* Each checkpoint flushes the tiles up to its size, and heads in requests are those of checkpoints. After an unclean
  * end those behind what recovery trusted were cut, and are stored again only with the next one. */
 static int head_of(void *user, uint64_t size, uint8_t ret[32])
 {
 	struct cof_archive *a = user;
-	int r = size > log_size(a) ? -ENOENT : cof_tree_head(a->io, size, ret);
+	int r = size > cof_archive_frames(a) ? -ENOENT : cof_tree_head(a->io, size, ret);
 
-	if (r != -ENOENT || !size || size > log_size(a))
+	if (r != -ENOENT || !size || size > cof_archive_frames(a))
 		return r;
 	r = cof_archive_checkpoint(a);
 	return r < 0 ? r : cof_tree_head(a->io, size, ret);
@@ -285,7 +275,7 @@ int cof_people_load(struct cof_archive *a)
 static void frame_now(struct cof_archive *a, uint8_t type, const struct cof_buf *fields, struct cof_judge_frame *ret)
 {
 	*ret = (struct cof_judge_frame){
-	    .type = type, .sequence = log_size(a), .fields = fields->data, .n = fields->len};
+	    .type = type, .sequence = cof_archive_frames(a), .fields = fields->data, .n = fields->len};
 	cof_clock_now(&a->clock, &ret->record_time, &ret->retention_time);
 	ret->proven_from = proven_before(a, UINT64_MAX);
 }
@@ -389,14 +379,15 @@ static int copy_people(struct cof_archive *a, struct cof_people *ret)
 }
 
 static void tell_people(struct cof_archive *a, const struct cof_who *who, const struct cof_buf *public_part,
-			const struct cof_people *before)
+			const struct cof_people *before, uint64_t sequence)
 {
 	const struct cof_people *now = cof_judge_people(a->people->judge);
 	struct cof_field request;
 	bool approved = cof_field_find(public_part->data, public_part->len, COF_T_REQUEST, &request) == 0 && request.len == 32;
 
 	if (now)
-		cof_people_told(a, who, approved ? request.value : NULL, before->text ? before : NULL, now);
+		cof_people_told(a, who, approved ? request.value : NULL, before->text ? before : NULL, now,
+				sequence);
 }
 
 int cof_people_put(struct cof_archive *a, const struct cof_who *who, uint8_t type, const struct cof_buf *public_part,
@@ -432,7 +423,7 @@ int cof_people_put(struct cof_archive *a, const struct cof_who *who, uint8_t typ
 	r = take_written(a, &done, asked, &f, ret);
 	*ret_sequence = done.ret_sequence;
 	if (r == 0 && type == COF_PEOPLE)
-		tell_people(a, who, public_part, &before);
+		tell_people(a, who, public_part, &before, done.ret_sequence);
 	cof_people_done(&before);
 	return r == -EPERM ? cof_people_refused_as(a, who, cof_frame_type_name(type), cof_people_kind(type, public_part), ret->rule,
 						ret->reason, diag)

@@ -6,7 +6,7 @@
 #include "fs/archive/grant.h"
 #include "fs/archive/note.h"
 
-/* A PEOPLE, REQUEST, APPROVAL, CEREMONY, SHELF or POLICY frame: remembered by the index, so that a mount finds them without
+/* A PEOPLE, REQUEST, APPROVAL, CEREMONY, RECEIPT, SHELF or POLICY frame: remembered by the index, so that a mount finds them without
  * the log. Who writes one of the last two holds rules_lock for as long as it is written and applied. */
 int cof_people_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t address, const void *public_part,
 		     size_t public_len);
@@ -41,9 +41,9 @@ int cof_people_refused_as(struct cof_archive *a, const struct cof_who *who, cons
 /* "A.2.1" where a frame's public part is about roles: people, or a request for other ones; else NULL. */
 const char *cof_people_kind(uint8_t type, const struct cof_buf *public_part);
 bool cof_people_about_roles(const char *document, size_t n); /* of a request: canonical JSON */
-/* Events for what a PEOPLE frame changed (people-told.c). before NULL: these are the first. request may be NULL. */
+/* Events for what a PEOPLE frame, that of this number, changed (people-told.c). before NULL: these are the first. request may be NULL. */
 void cof_people_told(struct cof_archive *a, const struct cof_who *who, const uint8_t *request, const struct cof_people *before,
-		     const struct cof_people *after);
+		     const struct cof_people *after, uint64_t sequence);
 /* Who runs the vault with this key, by the people in force; lock held. NULL: nobody enrolled it, or what people signed
  * cannot all be read. */
 const char *cof_people_vault_of(struct cof_archive *a, const uint8_t key[32]);
@@ -59,6 +59,15 @@ int cof_grant_check(struct cof_archive *a, const struct cof_request *q, struct c
 int cof_grant_run(struct cof_archive *a, const struct cof_who *who, const uint8_t id[32], bool resumed,
 		  struct cof_diag *diag);
 
+/* release.c: releases of escrow that wait for a veto. With the people lock held, but for the tick. told: by an earlier call. */
+void cof_release_wait(struct cof_archive *a, const struct cof_who *who, const struct cof_request_view *v, bool told);
+void cof_release_vetoed(struct cof_archive *a, const struct cof_who *who, const struct cof_request_view *v, const char *by);
+void cof_release_due(struct cof_archive *a);
+/* -EPERM: the release is on record already, so that nobody vetoes it any more. */
+int cof_release_late(struct cof_archive *a, const struct cof_who *who, const struct cof_request_view *v, struct cof_diag *diag);
+int64_t cof_release_until(struct cof_archive *a, uint64_t shelf, const uint8_t key[16]); /* COF_RETAIN_NONE: none waits */
+void cof_release_tick(struct cof_archive *a); /* of the keeper, outside the gate */
+
 /* profile.c, with the people lock held: writes what text says of the archive, unless it is so already. request: NULL:
  * nobody approved it. -EPERM with the key that would promise less. */
 int cof_profile_put(struct cof_archive *a, const struct cof_who *who, const char *text, const uint8_t *request,
@@ -67,10 +76,21 @@ int cof_profile_show(struct cof_archive *a, struct cof_json *into);
 int cof_profile_set(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
 		    struct cof_diag *diag);
 
-/* request.c: the verbs. */
+/* request-make.c: documents to be signed. */
+#define COF_SHEET_MAX 60000
+extern const char cof_no_people[]; /* why nothing can be requested before there are people */
 /* {root, size} of a checkpoint that is made for it. */
 int cof_request_head(struct cof_archive *a, struct cof_json *into, struct cof_diag *diag);
 int cof_request_make(struct cof_archive *a, const struct cof_json *args, struct cof_json *into, struct cof_diag *diag);
+/* The document that makes people the first ones, or a request for later ones; then the signed one is put. */
+int cof_people_set(struct cof_archive *a, const struct cof_json *args, struct cof_json *into, struct cof_diag *diag);
+int cof_people_first(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
+		     struct cof_diag *diag);
+int cof_people_show(struct cof_archive *a, struct cof_json *into, struct cof_diag *diag);
+void cof_people_base64(struct cof_json *into, const char *key, const void *p, size_t n);
+void cof_people_hex(struct cof_json *into, const char *key, const void *p, size_t n); /* 64 bytes at most */
+
+/* request.c: the verbs. */
 int cof_request_put(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
 		    struct cof_diag *diag);
 int cof_request_vote(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,

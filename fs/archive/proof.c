@@ -5,7 +5,7 @@
  * from the sequence of the proof before to its own; cosignatures of vaults in other places are so once more. So the proof before a frame and those behind it are found by
  * sequence, however many there are. Claimed ones bound nothing; the newest is kept to be shown.
  */
-#include "fs/archive/internal.h"
+#include "fs/archive/evidence.h"
 
 #include <stdio.h>
 
@@ -281,6 +281,34 @@ int cof_proof_span(struct cof_archive *a, uint64_t sequence, struct cof_span *re
 	if (r > 0)
 		ret->to = cof_proof_to(&p);
 	return r >= 0 && first ? before(a, first, &ret->from) : r < 0 ? r : 0;
+}
+
+static int before_which(struct cof_archive *a, uint64_t sequence, struct cof_proof *ret)
+{
+	struct cof_stretch s;
+	size_t n;
+	int r = find(a, PROOFS, sequence - 1, &s, 1, &n);
+
+	if (r == 0 && (!n || s.sequence != sequence))
+		r = cof_ix(a, -EUCLEAN);
+	return r == 0 ? get(a, &s, ret) : r;
+}
+
+int cof_proof_around(struct cof_archive *a, uint64_t sequence, struct cof_proof *ret_before, struct cof_proof *after)
+{
+	struct cof_proof p = {.time = 0};
+	uint64_t first;
+	int r;
+
+	pthread_mutex_lock(&a->proofs.lock);
+	first = a->proofs.newest.sequence;
+	pthread_mutex_unlock(&a->proofs.lock);
+	if (!first)
+		return 0;
+	r = covering(a, PROOFS, sequence, &first, &p);
+	if (r > 0)
+		*after = p;
+	return r >= 0 && first ? before_which(a, first, ret_before) : r < 0 ? r : 0;
 }
 
 int cof_archived_at(struct cof_archive *a, uint64_t sequence, int64_t *ret)

@@ -487,6 +487,8 @@ static int read_some(struct cof_archive *a, uint64_t at, uint64_t ino, void *buf
 		return -EIO; /* there may have been more */
 	n = off < attr.size ? (size_t)COF_MIN((uint64_t)n, attr.size - off) : 0;
 	r = n ? cof_read_range(a, at, ino, off, buf, n) : 0;
+	if (r == -ENOKEY) /* as of a time when it was there: its content is gone all the same */
+		r = -ENODATA;
 	if (r == 0)
 		*ret_n = n;
 	return r;

@@ -69,6 +69,8 @@ static int drop_all(struct cof_io *io, const char *dir, bool (*old)(const char *
 /* Pages, and what an unfinished renewal left: of the lost root key, all of it. */
 static bool old_key(const char *name)
 {
+	if (ends(name, COF_KEYS_STAGED))
+		return false;
 	return !strcmp(name, "top.next") || !strncmp(name, "h-", 2) || !strncmp(name, "r-", 2);
 }
 
@@ -175,7 +177,18 @@ static int go_forward(struct cof_io *io)
 		err = cof_io_sync_dir(io, KEYS_DIR);
 	if (!err)
 		err = into_force(io, COF_KEYS_TOP);
-	return err ? err : cof_io_sync_dir(io, KEYS_DIR);
+	if (!err)
+		err = cof_io_sync_dir(io, KEYS_DIR);
+	/* Last, by a name that is read too: what is dropped above would be these, after a crash. */
+	return err ? err : cof_keys_pages_forward(io, COF_KEYS_STAGED);
+}
+
+/* Pages are staged behind the top, and go before it: without it they are in force. */
+static int finish_pages(struct cof_io *io)
+{
+	int r = cof_io_exists(io, COF_KEYS_TOP COF_KEYS_STAGED);
+
+	return r ? COF_MIN(r, 0) : cof_keys_pages_forward(io, COF_KEYS_STAGED);
 }
 
 int cof_keys_recovered_check(struct cof_io *io, struct cof_diag *diag)
@@ -193,8 +206,7 @@ int cof_keys_recovered_finish(struct cof_io *io, struct cof_diag *diag)
 {
 	int r = unfinished(io);
 
-	if (r > 0)
-		r = go_forward(io);
+	r = r > 0 ? go_forward(io) : r == 0 ? finish_pages(io) : r;
 	return r < 0 ? cof_fail(diag, r, "the recovery of %s could not be finished: %s", cof_io_where(io),
 				strerror(-r))
 		     : 0;
@@ -266,6 +278,59 @@ static int open_envelope(struct recovering *r)
 				 r->diag);
 }
 
+/* What a vault released, opened, becomes R from where the envelope has none. */
+static int take_vault_keys(struct recovering *r)
+{
+	const struct cof_recover_params *p = r->p;
+	cof_autosecret void *plain = NULL;
+	void *opened = NULL;
+	size_t n = 0;
+	int err = cof_age_decrypt(p->identities, p->n_identities, p->vault_keys, p->vault_keys_len, &opened, &n);
+
+	if (err == -EKEYREJECTED && p->n_vault_identities)
+		err = cof_age_decrypt(p->vault_identities, p->n_vault_identities, p->vault_keys, p->vault_keys_len, &opened, &n);
+	if (err == -EKEYREJECTED)
+		return cof_fail(r->diag, err, "what the vault released is not sealed to an identity that is here: --vault-identity FILE");
+	if (err)
+		return cof_fail(r->diag, err, "what the vault released cannot be opened: %s", err == -EUCLEAN || err == -EBADMSG ? "it is damaged"
+											   : strerror(-err));
+	plain = opened;
+	err = cof_keys_vault_take(r->keys, plain, n);
+	if (err == -EXDEV)
+		return cof_fail(r->diag, err, "what the vault released is the tree R of another archive");
+	if (err == -ERANGE)
+		return cof_fail(r->diag, err, "the envelope and what the vault released do not belong together: they begin elsewhere");
+	return err ? cof_fail(r->diag, err, "what the vault released is no tree R: %s", strerror(-err)) : 0;
+}
+
+/* R of what was written since vaults have it. */
+static int open_vault_part(struct recovering *r)
+{
+	if (r->p->vault_keys)
+		return take_vault_keys(r);
+	if (!r->keys->enrolled || r->p->without_vaults)
+		return 0;
+	return cof_fail(r->diag, -ENOKEY,
+			"what was written since the first vault was enrolled needs the tree R, which the vaults have: coffer-vault release at one of "
+			"them, then --vault-keys FILE. If no vault is left, --without-vaults gives back what is older, and the rest is lost");
+}
+
+/* Nobody has R of these files any more; new ones get keys again. */
+static int go_without(struct recovering *r)
+{
+	uint64_t next = (r->log.last_inode + COF_KEYTREE_CUT) / COF_KEYTREE_CUT * COF_KEYTREE_CUT;
+	int err;
+
+	if (!r->keys->enrolled || r->p->vault_keys)
+		return 0;
+	err = cof_keytree_cut(r->keys->tree[1], r->keys->enrolled);
+	if (!err)
+		err = cof_keytree_fresh(r->keys->tree[1], COF_MAX(next, r->keys->enrolled));
+	if (!err)
+		r->keys->enrolled = COF_MAX(next, r->keys->enrolled);
+	return err ? cof_fail(r->diag, err, "the tree R cannot be made: %s", strerror(-err)) : 0;
+}
+
 /* Everything that the envelope does not hold is drawn anew: the seal is another lineage from here on. */
 static void draw_rest(struct recovering *r)
 {
@@ -315,6 +380,9 @@ static int make_new(struct recovering *r)
 		err = cof_keys_add_opener(k, r->io, p->secret, p->cost, p->pcrs, NULL, r->diag);
 	if (!err && !k->nv.here)
 		err = cof_keys_write_epoch(k, r->io, &k->next, r->diag);
+	for (int t = 0; t < 2; t++)
+		for (size_t i = 0; !err && i < k->n_pages[t]; i++)
+			err = cof_keys_write_page(k, r->io, t, &k->pages[t][i], false, r->diag);
 	if (!err)
 		err = mark(r);
 	return err ? err : cof_keys_recovered_finish(r->io, r->diag);
@@ -329,16 +397,34 @@ static int prove(struct recovering *r)
 	return err ? err : cof_keys_check(k, r->io, &r->conf, true, NULL, r->diag);
 }
 
+/* The envelope is of a time before, and leads to what was destroyed since: not what comes out of it. */
+static int destroy_again(struct recovering *r)
+{
+	int err = cof_keys_puncture(r->keys, r->log.destroyed, r->log.n_destroyed);
+
+	if (!err)
+		err = cof_keys_list_pages(r->keys);
+	return err ? cof_fail(r->diag, err, "what was destroyed cannot be taken out of the keys again: %s", strerror(-err)) : 0;
+}
+
 static int recover(struct recovering *r, struct cof_recovered_keys *ret)
 {
+	uint64_t lost;
 	int err = cof_keys_recovered_finish(r->io, r->diag); /* of one before */
 
 	if (!err)
 		err = open_envelope(r);
 	if (!err)
+		err = open_vault_part(r);
+	lost = !err && r->keys->enrolled && !r->p->vault_keys ? r->keys->enrolled : 0;
+	if (!err)
 		err = cof_keys_check(r->keys, r->io, &r->conf, false, &r->log, r->diag);
 	if (!err && (r->log.epoch == UINT64_MAX || r->log.lineage == UINT32_MAX))
 		err = cof_fail(r->diag, -EUCLEAN, "the log's last MOUNT frame is at an epoch that cannot be");
+	if (!err)
+		err = go_without(r);
+	if (!err)
+		err = destroy_again(r);
 	if (!err)
 		err = make_new(r);
 	if (!err)
@@ -349,7 +435,8 @@ static int recover(struct recovering *r, struct cof_recovered_keys *ret)
 		*ret = (struct cof_recovered_keys){.mounts = r->log.mounts,
 						   .files = r->log.files,
 						   .unlike = r->log.unlike,
-						   .lineage = r->keys->next.lineage};
+						   .lineage = r->keys->next.lineage,
+						   .lost_from = lost};
 	return err;
 }
 
@@ -368,6 +455,7 @@ int cof_store_recover(struct cof_io *io, const struct cof_recover_params *p,
 		return err;
 	err = recover(&r, ret);
 	cof_keys_free(r.keys);
+	free(r.log.destroyed);
 	cof_io_unlock(io);
 	return err;
 }

@@ -67,6 +67,7 @@ static bool reads_payload(const struct cof_frame *f)
 	case COF_EXTEND:
 	case COF_ATTR:
 	case COF_REMOVE:
+	case COF_DESTROY:
 	case COF_RENAME:
 	case COF_STAMP:
 	case COF_COSIGN:
@@ -77,6 +78,7 @@ static bool reads_payload(const struct cof_frame *f)
 	case COF_HOLD:
 	case COF_ESCROW:
 	case COF_CEREMONY:
+	case COF_RECEIPT:
 		return true;
 	default:
 		return false;
@@ -88,7 +90,7 @@ static bool is_general(unsigned type)
 {
 	return type == COF_MOUNT || type == COF_STAMP || type == COF_COSIGN || type == COF_PEOPLE || type == COF_REQUEST ||
 	       type == COF_APPROVAL || type == COF_POLICY || type == COF_HOLD || type == COF_EVENT ||
-	       type == COF_ESCROW || type == COF_CEREMONY;
+	       type == COF_ESCROW || type == COF_CEREMONY || type == COF_RECEIPT;
 }
 
 static bool touches_objects(const struct cof_frame *f)

@@ -51,7 +51,6 @@ int cof_archive_note(struct cof_archive *a, const struct cof_who *who, const str
 	if (!strcmp(outcome, "failure")) {
 		e.catalogue = may[i].catalogue;
 		e.severity = may[i].severity;
-		e.alarm = true;
 	}
 	r = put_form(args, &fields, diag);
 	if (r < 0)

@@ -4,359 +4,12 @@
  * made elsewhere; what is decided is the judge's (fs/rules/approve.h).
  */
 #include "fs/archive/ceremony.h"
+#include "fs/archive/destroy.h"
 #include "fs/archive/escrow.h"
+#include "fs/archive/evidence.h"
 #include "fs/archive/people.h"
 
 #include <stdio.h>
-
-#define SHEET_MAX 60000
-#define LIFE_DEFAULT (7 * 86400 * COF_NSEC)
-
-static void set_base64(struct cof_json *into, const char *key, const void *p, size_t n)
-{
-	cof_autofree char *text = malloc(cof_base64_len(n) + 1);
-
-	if (!text)
-		return;
-	cof_base64(p, n, text);
-	cof_json_set_str(into, key, text);
-}
-
-static void set_hex(struct cof_json *into, const char *key, const void *p, size_t n)
-{
-	char hex[2 * 64 + 1];
-
-	cof_hex(p, COF_MIN(n, (size_t)64), hex);
-	cof_json_set_str(into, key, hex);
-}
-
-static void set_second(struct cof_json *into, const char *key, int64_t ns)
-{
-	char text[32];
-
-	cof_time_text(ns - ns % COF_NSEC, text);
-	memcpy(text + 19, "Z", 2); /* whole seconds */
-	cof_json_set_str(into, key, text);
-}
-
-/* ---- making one ---- */
-
-int cof_request_head(struct cof_archive *a, struct cof_json *into, struct cof_diag *diag)
-{
-	cof_autofree uint8_t *note = NULL;
-	struct cof_checkpoint cp = {0};
-	size_t n = 0;
-	int r = cof_archive_checkpoint(a);
-
-	if (r == 0)
-		r = cof_io_load(a->io, "checkpoint", COF_NOTE_MAX, &note, &n);
-	if (r == 0)
-		r = cof_checkpoint_open(note, n, &a->conf.vkey, &cp);
-	if (r < 0)
-		return cof_fail(diag, r, "there is no checkpoint that a document could name: %s", strerror(-r));
-	set_hex(into, "root", cp.root, sizeof(cp.root));
-	cof_json_set_uint(into, "size", cp.size);
-	return 0;
-}
-
-static int set_head(struct cof_archive *a, struct cof_json *doc, struct cof_diag *diag)
-{
-	struct cof_json *head = cof_json_object();
-	int r = cof_request_head(a, head, diag);
-
-	cof_json_set(doc, "head", head);
-	return r;
-}
-
-/* One line of the sheet; what people wrote must not look like another line. */
-static void sheet_line(struct cof_buf *sheet, const char *name, const char *text)
-{
-	if (!text || !*text)
-		return;
-	cof_buf_printf(sheet, "%-8s ", name);
-	for (const char *c = text; *c; c++)
-		cof_buf_printf(sheet, *c == '\n' ? "\n         " : "%c", *c);
-	cof_buf_add(sheet, "\n", 1);
-}
-
-static void begin_sheet(struct cof_archive *a, const struct cof_json *args, const struct cof_json *doc, struct cof_buf *sheet)
-{
-	uint8_t salt[16];
-	char hex[33];
-
-	cof_random(salt, sizeof(salt));
-	cof_hex(salt, sizeof(salt), hex);
-	cof_buf_printf(sheet, "What this request is about. Its SHA-256 is in the request that is signed.\n\n");
-	sheet_line(sheet, "salt", hex);
-	sheet_line(sheet, "action", cof_json_str(doc, "action"));
-	sheet_line(sheet, "archive", a->conf.vkey.name);
-	sheet_line(sheet, "id", cof_json_str(doc, "archive"));
-	sheet_line(sheet, "author", cof_json_str(doc, "author"));
-	sheet_line(sheet, "created", cof_json_str(doc, "created"));
-	sheet_line(sheet, "expires", cof_json_str(doc, "expires"));
-	sheet_line(sheet, "reason", cof_json_str(args, "reason"));
-	sheet_line(sheet, "case", cof_json_str(args, "case"));
-	cof_buf_add(sheet, "\n", 1);
-}
-
-static int life_of(const struct cof_json *args, int64_t *ret, struct cof_diag *diag)
-{
-	*ret = LIFE_DEFAULT;
-	if (cof_json_get(args, "expires") && (cof_json_int(args, "expires", ret) < 0 || *ret < COF_NSEC || *ret > COF_REQUEST_LIFE))
-		return cof_fail(diag, -EINVAL, "a request lives for a second at least, and 90 days at most");
-	return 0;
-}
-
-static int start_document(struct cof_archive *a, const struct cof_json *args, const char *action, struct cof_json *doc,
-			  struct cof_diag *diag)
-{
-	const char *author = cof_json_str(args, "author");
-	int64_t record, retention, life;
-	uint8_t nonce[16];
-	int r = life_of(args, &life, diag);
-
-	if (r < 0)
-		return r;
-	if (!author || !*author || strlen(author) >= COF_PRINCIPAL)
-		return cof_fail(diag, -EINVAL, "who makes the request? Name the author as the people file has it (--as NAME)");
-	cof_clock_now(&a->clock, &record, &retention);
-	cof_random(nonce, sizeof(nonce));
-	cof_json_set_str(doc, "action", action);
-	set_hex(doc, "archive", a->conf.id, sizeof(a->conf.id));
-	cof_json_set_str(doc, "author", author);
-	set_second(doc, "created", COF_MAX(record, retention));
-	set_second(doc, "expires", COF_MAX(record, retention) + life + COF_NSEC);
-	set_hex(doc, "nonce", nonce, sizeof(nonce));
-	cof_json_set_int(doc, "version", 1);
-	return set_head(a, doc, diag);
-}
-
-/* The rule is said to those who sign; what counts is the one in force when they do. */
-static void say_rule(struct cof_archive *a, const char *action, const struct cof_json *doc, struct cof_buf *sheet)
-{
-	struct cof_approval_rule rule;
-	char text[64];
-
-	if (cof_judge_rule(cof_people_judge(a), action, doc, &rule) < 0)
-		return;
-	cof_approval_rule_text(&rule, text);
-	cof_buf_printf(sheet, "\nIt takes %s: so many persons in all, the author included, and one of each role named.\n", text);
-}
-
-static int give(struct cof_json *doc, struct cof_buf *sheet, struct cof_json *into, struct cof_diag *diag)
-{
-	cof_autobuf struct cof_buf text = {0};
-	uint8_t digest[COF_HASH];
-	struct cof_request q;
-	int r;
-
-	if (sheet->failed)
-		return -ENOMEM;
-	if (sheet->len > SHEET_MAX)
-		return cof_fail(diag, -E2BIG, "the request names too much at once: make several");
-	cof_sha256(sheet->data, sheet->len, digest);
-	set_hex(doc, "sheet", digest, sizeof(digest));
-	r = cof_json_canonical(doc, &text);
-	if (r == 0)
-		r = cof_request_parse(text.data, text.len, &q, diag);
-	if (r < 0)
-		return text.len > COF_REQUEST_MAX ? cof_fail(diag, -E2BIG, "the request names too much at once: make several") : r;
-	set_base64(into, "document", text.data, text.len);
-	set_base64(into, "sheet", sheet->data, sheet->len);
-	set_hex(into, "id", q.id, sizeof(q.id));
-	cof_json_set_str(into, "action", q.action);
-	cof_request_done(&q);
-	return 0;
-}
-
-static int no_people(struct cof_diag *diag)
-{
-	return cof_fail(diag, -EPERM, "this archive has no people yet, so nothing that weakens protection can be requested: coffer "
-				      "people set comes first");
-}
-
-int cof_request_make(struct cof_archive *a, const struct cof_json *args, struct cof_json *into, struct cof_diag *diag)
-{
-	const char *name = cof_json_str(args, "action");
-	const struct cof_action *action = cof_action_find(name);
-	cof_autojson struct cof_json *doc = cof_json_object();
-	cof_autobuf struct cof_buf sheet = {0};
-	const struct cof_people *people = cof_judge_people(cof_people_judge(a));
-	struct cof_request q = {0};
-	int r;
-
-	if (!action)
-		return cof_fail(diag, -EINVAL, "\"%.40s\" is nothing that can be requested (coffer request --help)", name ? name : "");
-	if (!people)
-		return no_people(diag);
-	r = start_document(a, args, name, doc, diag);
-	if (r == 0 && !cof_people_find(people, cof_json_str(args, "author")))
-		r = cof_fail(diag, -EINVAL, "%s is not in the people file (coffer people show)", cof_json_str(args, "author"));
-	if (r < 0)
-		return r;
-	begin_sheet(a, args, doc, &sheet);
-	r = action->fill(a, args, doc, &sheet, diag);
-	if (r < 0)
-		return r;
-	say_rule(a, name, doc, &sheet);
-	r = give(doc, &sheet, into, diag);
-	if (r < 0)
-		return r;
-	q.doc = doc;
-	strcpy(q.action, name);
-	return action->check ? action->check(a, doc, diag) : 0;
-}
-
-/* ---- the people ---- */
-
-static int make_people(struct cof_archive *a, const struct cof_json *args, struct cof_json *into, struct cof_diag *diag)
-{
-	const char *text = cof_json_str(args, "people"), *revoked = cof_json_str(args, "revoked");
-	cof_autojson struct cof_json *doc = cof_json_object(), *more = NULL;
-	cof_autobuf struct cof_buf sheet = {0};
-	struct cof_people p = {0};
-	const char *author = cof_json_str(args, "author");
-	int r;
-
-	if (!text)
-		return cof_fail(diag, -EINVAL, "\"people\" is the people file as text");
-	r = cof_people_parse(text, strlen(text), revoked, revoked ? strlen(revoked) : 0, NULL, &p, diag);
-	if (r < 0)
-		return r == -EUCLEAN ? -EINVAL : r;
-	more = cof_json_object();
-	for (size_t i = 0; i < p.n_persons && (!author || !*author); i++)
-		if (p.person[i].roles & COF_ROLE_OFFICER)
-			author = p.person[i].name;
-	cof_json_set_str(more, "author", author ? author : "");
-	if (cof_json_str(args, "reason"))
-		cof_json_set_str(more, "reason", cof_json_str(args, "reason"));
-	r = cof_people_count(&p, COF_ROLE_OFFICER) < 2
-		    ? cof_fail(diag, -EINVAL, "the people file: two officers at least, or nothing could ever be approved")
-		    : start_document(a, more, "people-first", doc, diag);
-	if (r == 0) {
-		begin_sheet(a, more, doc, &sheet);
-		cof_buf_printf(&sheet, "The first people of this archive. Each officer signs (ssh-keygen -Y sign -n "
-				       COF_SIGN_PEOPLE "):\n\n");
-		cof_buf_add(&sheet, text, strlen(text));
-		cof_json_set_str(doc, "people", text);
-		if (revoked && *revoked)
-			cof_json_set_str(doc, "revoked", revoked);
-		r = give(doc, &sheet, into, diag);
-	}
-	cof_people_done(&p);
-	return r;
-}
-
-/* The first people; later ones are requested. */
-static int set_people(struct cof_archive *a, const struct cof_json *args, struct cof_json *into, struct cof_diag *diag)
-{
-	cof_autojson struct cof_json *more = NULL;
-	struct cof_json *words;
-
-	if (!cof_judge_people(cof_people_judge(a)))
-		return make_people(a, args, into, diag);
-	more = cof_json_object();
-	words = cof_json_array();
-	cof_json_append(words, cof_json_new_str(cof_json_str(args, "people") ? cof_json_str(args, "people") : ""));
-	if (cof_json_str(args, "revoked"))
-		cof_json_append(words, cof_json_new_str(cof_json_str(args, "revoked")));
-	cof_json_set(more, "words", words);
-	cof_json_set_str(more, "action", "people-set");
-	cof_json_set_str(more, "author", cof_json_str(args, "author") ? cof_json_str(args, "author") : "");
-	if (cof_json_str(args, "reason"))
-		cof_json_set_str(more, "reason", cof_json_str(args, "reason"));
-	return cof_request_make(a, more, into, diag);
-}
-
-static int first_fields(const struct cof_request *q, const struct cof_people *people, const struct cof_buf *doc,
-			const struct cof_json *args, struct cof_buf *ret, struct cof_diag *diag)
-{
-	const struct cof_json *all = cof_json_get(args, "signatures");
-	const char *revoked = cof_json_str(q->doc, "revoked");
-	int r = 0;
-
-	cof_field_put(ret, COF_T_PEOPLE, people->text, people->text_len);
-	if (revoked)
-		cof_field_put_str(ret, COF_T_REVOKED, revoked);
-	cof_field_put(ret, COF_T_DOCUMENT, doc->data, doc->len);
-	for (size_t i = 0; r == 0 && i < cof_json_count(all); i++) {
-		cof_autobuf struct cof_buf armored = {0};
-		const struct cof_json *one = cof_json_at(all, i);
-
-		r = cof_people_bytes(one, "signature", COF_SIGNATURE_MAX, &armored, diag);
-		if (r == 0)
-			r = cof_people_signature(people, cof_json_str(one, "principal"), &armored, ret, diag);
-	}
-	return r;
-}
-
-static int put_first(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
-		     struct cof_diag *diag)
-{
-	cof_autobuf struct cof_buf doc = {0}, fields = {0};
-	const char *text, *revoked;
-	struct cof_judgement w;
-	struct cof_people people = {0};
-	struct cof_request q = {0};
-	uint64_t sequence = 0;
-	int r = cof_people_bytes(args, "document", COF_REQUEST_MAX, &doc, diag);
-
-	if (r == 0)
-		r = cof_request_parse(doc.data, doc.len, &q, diag);
-	if (r < 0)
-		return r;
-	text = cof_json_str(q.doc, "people");
-	revoked = cof_json_str(q.doc, "revoked");
-	r = !text ? cof_fail(diag, -EINVAL, "this document has no people file in it")
-		  : cof_people_parse(text, strlen(text), revoked, revoked ? strlen(revoked) : 0, NULL, &people, diag);
-	if (r == 0)
-		r = first_fields(&q, &people, &doc, args, &fields, diag);
-	if (r == 0)
-		r = cof_people_put(a, who, COF_PEOPLE, &fields, NULL, &w, &sequence, diag);
-	if (r == 0)
-		cof_json_set_uint(into, "sequence", sequence);
-	cof_people_done(&people);
-	cof_request_done(&q);
-	return r;
-}
-
-static int show_people(struct cof_archive *a, struct cof_json *into, struct cof_diag *diag)
-{
-	const struct cof_people *p = cof_judge_people(cof_people_judge(a));
-	struct cof_json *persons = cof_json_array();
-	char roles[64];
-
-	if (!p) {
-		cof_json_free(persons);
-		return cof_fail(diag, -ENOENT, "this archive has no people yet: nothing that weakens protection is possible. Make a "
-					       "people file and give it to coffer people set");
-	}
-	for (size_t i = 0; i < p->n_persons; i++) {
-		struct cof_json *one = cof_json_object();
-		uint64_t keys = 0, hardware = 0, authorities = 0;
-
-		for (size_t k = 0; k < p->n_keys; k++) {
-			if (p->key[k].person != i)
-				continue;
-			keys++;
-			hardware += p->key[k].hardware;
-			authorities += p->key[k].authority;
-		}
-		cof_roles_text(p->person[i].roles, roles);
-		cof_json_set_str(one, "name", p->person[i].name);
-		cof_json_set_str(one, "roles", roles);
-		cof_json_set_uint(one, "keys", keys);
-		cof_json_set_uint(one, "hardware", hardware);
-		cof_json_set_uint(one, "authorities", authorities);
-		cof_json_append(persons, one);
-	}
-	cof_json_set(into, "persons", persons);
-	cof_json_set_bytes(into, "people", p->text, p->text_len);
-	if (p->revoked_len)
-		cof_json_set_bytes(into, "revoked", p->revoked, p->revoked_len);
-	cof_json_set_uint(into, "sequence", cof_judge_people_sequence(cof_people_judge(a)));
-	return 0;
-}
 
 /* ---- requests and approvals ---- */
 
@@ -373,7 +26,7 @@ static void tell_request(struct cof_archive *a, const struct cof_request_view *v
 	struct cof_json *signers = cof_json_array();
 	char text[64];
 
-	set_hex(into, "id", v->request->id, 32);
+	cof_people_hex(into, "id", v->request->id, 32);
 	cof_json_set_str(into, "action", v->request->action);
 	cof_json_set_str(into, "state", cof_request_state_name(state_now(a, v)));
 	if (v->outcome[0])
@@ -383,6 +36,10 @@ static void tell_request(struct cof_archive *a, const struct cof_request_view *v
 	cof_json_set_time(into, "created", v->request->created);
 	cof_json_set_time(into, "expires", v->request->expires);
 	cof_json_set_uint(into, "sequence", v->sequence);
+	if (v->until != COF_RETAIN_NONE) {
+		cof_json_set_time(into, "release_at", v->until);
+		cof_json_set_int(into, "release_in_ns", COF_MAX(v->until - cof_clock_retention(&a->clock), 0));
+	}
 	for (size_t i = 0; i < v->n_signers; i++) {
 		struct cof_json *one = cof_json_object();
 
@@ -394,7 +51,7 @@ static void tell_request(struct cof_archive *a, const struct cof_request_view *v
 	}
 	cof_json_set(into, "signed", signers);
 	if (documents)
-		set_base64(into, "document", v->document, v->document_len);
+		cof_people_base64(into, "document", v->document, v->document_len);
 }
 
 static int refused_here(struct cof_archive *a, const struct cof_who *who, const char *what, const char *kind, const char *rule,
@@ -417,18 +74,20 @@ int cof_request_put(struct cof_archive *a, const struct cof_who *who, const stru
 	struct cof_judgement w;
 	struct cof_request q = {0};
 	uint64_t sequence;
-	int r = people ? cof_people_bytes(args, "document", COF_REQUEST_MAX, &doc, diag) : no_people(diag);
+	int r = cof_people_bytes(args, "document", COF_REQUEST_MAX, &doc, diag);
 
 	if (r == 0)
-		r = cof_people_bytes(args, "sheet", SHEET_MAX, &sheet, diag);
+		r = cof_people_bytes(args, "sheet", COF_SHEET_MAX, &sheet, diag);
 	if (r == 0)
 		r = cof_people_bytes(args, "signature", COF_SIGNATURE_MAX, &armored, diag);
 	if (r == 0)
 		r = cof_request_parse(doc.data, doc.len, &q, diag);
 	if (r < 0)
 		return r == -EUCLEAN ? -EINVAL : r;
+	if (!people)
+		r = cof_people_refused(a, who, "request", "no-people", cof_no_people, diag);
 	cof_sha256(sheet.data, sheet.len, digest);
-	if (memcmp(digest, q.sheet, sizeof(digest)) != 0)
+	if (r == 0 && memcmp(digest, q.sheet, sizeof(digest)) != 0)
 		r = cof_fail(diag, -EINVAL, "this sheet is not the one that the request names: its SHA-256 is another");
 	cof_field_put(&fields, COF_T_REQUEST, q.id, sizeof(q.id));
 	cof_field_put(&fields, COF_T_DOCUMENT, doc.data, doc.len);
@@ -481,12 +140,15 @@ int cof_request_vote(struct cof_archive *a, const struct cof_who *who, const str
 	cof_autobuf struct cof_buf armored = {0}, fields = {0};
 	struct cof_request_view v = {0};
 	struct cof_judgement w;
+	struct cof_field signer;
 	uint64_t sequence;
 	uint8_t id[32];
+	bool waits;
 	int r;
 
 	if (!people)
-		return no_people(diag);
+		return cof_people_refused(a, who, "approval", "no-people", cof_no_people, diag);
+	cof_release_due(a);
 	if (!approves && (!verdict || strcmp(verdict, "refuse") != 0))
 		return cof_fail(diag, -EINVAL, "\"verdict\" is approve or refuse");
 	r = cof_people_bytes(args, "signature", COF_SIGNATURE_MAX, &armored, diag);
@@ -495,6 +157,10 @@ int cof_request_vote(struct cof_archive *a, const struct cof_who *who, const str
 	if (r < 0 || !v.request)
 		return r;
 	memcpy(id, v.request->id, sizeof(id));
+	waits = v.until != COF_RETAIN_NONE;
+	r = waits && !approves ? cof_release_late(a, who, &v, diag) : 0;
+	if (r < 0)
+		return r;
 	cof_field_put(&fields, COF_T_REQUEST, id, sizeof(id));
 	cof_field_put_u8(&fields, COF_T_VERDICT, approves ? COF_VERDICT_APPROVE : COF_VERDICT_REFUSE);
 	r = cof_people_signature(people, cof_json_str(args, "principal"), &armored, &fields, diag);
@@ -507,8 +173,11 @@ int cof_request_vote(struct cof_archive *a, const struct cof_who *who, const str
 		r = cof_people_put(a, who, COF_APPROVAL, &fields, NULL, &w, &sequence, diag);
 	if (r == 0 && w.met)
 		r = cof_grant_run(a, who, id, false, diag);
-	if (cof_judge_request(cof_people_judge(a), id, &v) == 0)
+	if (cof_judge_request(cof_people_judge(a), id, &v) == 0) {
+		if (r == 0 && waits && cof_field_find(fields.data, fields.len, COF_T_SIGNATURE, &signer) == 0)
+			cof_release_vetoed(a, who, &v, (const char *)signer.value); /* principal NUL signature */
 		tell_request(a, &v, false, into);
+	}
 	return r;
 }
 
@@ -535,7 +204,8 @@ static const struct {
 	bool reads;
 } verbs[] = {{"people", true}, {"people-set", false}, {"people-first", false}, {"request-make", false}, {"request", false}, {"approve", false},
 	     {"requests", true}, {"event-put", false}, {"policy", true}, {"policy-set", false}, {"reviews", true}, {"head", false},
-	     {"ceremony-put", false}, {"ceremonies", true}};
+	     {"ceremony-put", false}, {"ceremonies", true},
+	     {"destroy-plan", true}, {"destroy-run", false}, {"destroy-certificate", false}};
 
 static bool is_verb(const char *verb, bool only_reads)
 {
@@ -547,7 +217,7 @@ static bool is_verb(const char *verb, bool only_reads)
 
 bool cof_archive_people_verb(const char *verb)
 {
-	return is_verb(verb, false) || cof_escrow_verb(verb);
+	return is_verb(verb, false) || cof_escrow_verb(verb) || cof_evidence_verb(verb);
 }
 
 static int one_verb(struct cof_archive *a, const struct cof_who *who, const char *verb, const struct cof_json *args,
@@ -569,15 +239,19 @@ static int one_verb(struct cof_archive *a, const struct cof_who *who, const char
 		return cof_fail(diag, -EOPNOTSUPP, "this program cannot judge signatures");
 	if (!strcmp(verb, "requests"))
 		return cof_request_list(a, args, fn, user, diag);
+	if (!strcmp(verb, "destroy-plan"))
+		return cof_destroy_plan(a, args, fn, user, diag);
 	if (!strcmp(verb, "ceremonies"))
 		return cof_ceremony_list(a, fn, user, diag);
-	r = !strcmp(verb, "people")	  ? show_people(a, o, diag)
+	r = !strcmp(verb, "people")	  ? cof_people_show(a, o, diag)
 	    : !strcmp(verb, "reviews")	  ? cof_human_reviews(a, o)
 	    : !strcmp(verb, "head")	  ? cof_request_head(a, o, diag)
-	    : !strcmp(verb, "people-set") ? set_people(a, args, o, diag)
-	    : !strcmp(verb, "people-first") ? put_first(a, who, args, o, diag)
+	    : !strcmp(verb, "people-set") ? cof_people_set(a, args, o, diag)
+	    : !strcmp(verb, "people-first") ? cof_people_first(a, who, args, o, diag)
 	    : !strcmp(verb, "request-make") ? cof_request_make(a, args, o, diag)
 	    : !strcmp(verb, "event-put")    ? cof_human_event(a, who, args, o, diag)
+	    : !strcmp(verb, "destroy-run")  ? cof_destroy_run(a, who, args, o, diag)
+	    : !strcmp(verb, "destroy-certificate") ? cof_destroy_certificate(a, who, args, o, diag)
 	    : !strcmp(verb, "ceremony-put") ? cof_ceremony_put(a, who, args, o, diag)
 	    : !strcmp(verb, "request")	    ? cof_request_put(a, who, args, o, diag)
 					    : cof_request_vote(a, who, args, o, diag);
@@ -593,6 +267,8 @@ int cof_archive_people(struct cof_archive *a, const struct cof_who *who, const c
 		return cof_fail(diag, -EOPNOTSUPP, "no such verb");
 	if (cof_escrow_reads(verb))
 		return cof_escrow_act(a, who, verb, args, fn, user, diag);
+	if (cof_evidence_verb(verb))
+		return cof_evidence_act(a, who, verb, args, fn, user, diag);
 	cof_people_lock(a);
 	r = one_verb(a, who, verb, args, fn, user, diag);
 	cof_people_unlock(a);

@@ -12,7 +12,7 @@ struct entry {
 	struct entry *newer, *older; /* idle list */
 	uint64_t object;
 	uint32_t mount;
-	bool busy;
+	bool busy, doomed; /* doomed: in no chain any more */
 };
 
 struct cof_ring {
@@ -207,9 +207,46 @@ void cof_ring_give(struct cof_ring *r, struct cof_ring_key *k)
 		return;
 	pthread_mutex_lock(&r->lock);
 	e->busy = false;
-	idle_add(r, e);
+	if (e->doomed)
+		r->count--;
+	else
+		idle_add(r, e);
 	pthread_cond_signal(&r->idle_cond);
 	pthread_mutex_unlock(&r->lock);
+	if (e->doomed)
+		entry_free(e);
+}
+
+void cof_ring_forget(struct cof_ring *r, uint64_t object)
+{
+	struct entry *gone = NULL;
+
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < r->n_buckets; i++)
+		for (struct entry **at = &r->buckets[i]; *at;) {
+			struct entry *e = *at;
+
+			if (e->object != object) {
+				at = &e->next;
+				continue;
+			}
+			*at = e->next;
+			e->doomed = true;
+			if (e->busy)
+				continue;
+			idle_remove(e);
+			r->count--;
+			e->next = gone;
+			gone = e;
+		}
+	pthread_cond_broadcast(&r->idle_cond);
+	pthread_mutex_unlock(&r->lock);
+	while (gone) {
+		struct entry *next = gone->next;
+
+		entry_free(gone);
+		gone = next;
+	}
 }
 
 /* ---- whole frames ---- */

@@ -157,6 +157,7 @@ int cof_store_seal_recovery(struct cof_io *io, const struct cof_opener_secret *s
 	if (r < 0)
 		return r;
 	r = cof_envelope_make(k, io, &conf, recovery, diag);
+	k->enveloped = k->enrolled;
 	if (r == 0)
 		r = cof_keys_note(k, io, COF_OPENER_ENVELOPE, diag);
 	if (r == 0)

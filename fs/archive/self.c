@@ -12,7 +12,7 @@
 
 void cof_archive_record(struct cof_archive *a, const char *event, const char *text)
 {
-	const struct cof_event e = {.type = event, .detail = text, .alarm = true};
+	const struct cof_event e = {.type = event, .detail = text};
 
 	cof_gate_enter(a);
 	(void)cof_event_emit(a, &e, NULL); /* what cannot be recorded is told all the same */

@@ -118,6 +118,9 @@ static const struct known known[256] = {
 	[COF_T_OPTIONS] = {"options", FORM_BYTES},
 	[COF_T_POLICIES] = {"policies", FORM_HEX},
 	[COF_T_REQUEST] = {"request", FORM_HEX},
+	[COF_T_RELEASE_AT] = {"release_at", FORM_TIME},
+	[COF_T_DESTROYED_FRAMES] = {"destroyed_frames", FORM_U64},
+	[COF_T_DESTROYED_BYTES] = {"destroyed_bytes", FORM_U64},
 	[COF_T_PEOPLE] = {"people", FORM_BYTES},
 	[COF_T_DOCUMENT] = {"document", FORM_BYTES},
 	[COF_T_VERDICT] = {"verdict", FORM_VERDICT},
@@ -352,12 +355,14 @@ static bool set_field(struct cof_json *o, const struct cof_field *f)
 {
 	const struct known *k = &known[f->tag];
 
-	if (f->tag >= COF_T_ESCROW && f->tag <= COF_T_ESCROW_PROOF)
+	if (cof_escrow_tag(f->tag))
 		return cof_escrow_show(o, f);
 	if (f->tag >= COF_T_CEREMONY && f->tag <= COF_T_CEREMONY_FLAGS)
 		return cof_ceremony_show(o, f);
 	if (f->tag >= COF_T_RECORD && f->tag <= COF_T_RECORD_TIMES)
 		return cof_vault_field_show(o, f);
+	if (f->tag == COF_T_RECEIPT)
+		return cof_vault_receipt_show(o, f);
 	if (!k->name)
 		return true; /* of a later version: skipped */
 	switch (k->form) {

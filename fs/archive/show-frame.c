@@ -183,6 +183,7 @@ static bool has_shown_payload(unsigned type)
 	case COF_EXTEND:
 	case COF_RENAME:
 	case COF_REMOVE:
+	case COF_DESTROY:
 	case COF_ATTR:
 	case COF_EVENT:
 	case COF_CHECKPOINT:
@@ -199,6 +200,7 @@ static bool has_shown_payload(unsigned type)
 	case COF_ESCROW:
 	case COF_CEREMONY:
 	case COF_VAULT_RECORD:
+	case COF_RECEIPT:
 		return true;
 	default:
 		return false;

@@ -46,17 +46,6 @@ void cof_show_freep(struct cof_show **s)
 
 /* ---- the log ---- */
 
-/* Frames that can be read: handed to the kernel, or found by the scan of a read-only archive. */
-static uint64_t readable(struct cof_archive *a)
-{
-	struct cof_log_status st;
-
-	if (!a->log)
-		return atomic_load(&a->size);
-	cof_log_status(a->log, &st);
-	return st.size;
-}
-
 /*
  * Where a frame lies. Who follows the log asks again and again for the frame behind the last one shown,
  * and a search goes through a whole segment: so the addresses of some last ones are kept. They are only
@@ -107,7 +96,7 @@ int cof_archive_show_log(struct cof_archive *a, uint64_t from, cof_show_fn fn, v
 {
 	COF_CLEANUP(cof_show_freep) struct cof_show *show = NULL;
 	struct step s = {.archive = a, .sequence = from};
-	uint64_t end = readable(a), last = 0;
+	uint64_t end = cof_archive_frames(a), last = 0;
 	unsigned slot = 0;
 	int err, stop = 0;
 

@@ -215,7 +215,7 @@ static int check_note(struct cof_archive *a, struct answer *w, struct cof_diag *
 {
 	int r = cof_checkpoint_open(w->note, w->note_len, &a->conf.vkey, &w->checkpoint);
 
-	if (r < 0 || w->checkpoint.size > atomic_load(&a->size))
+	if (r < 0 || w->checkpoint.size > cof_archive_frames(a))
 		return cof_fail(diag, -EBADMSG,
 				"%s/" FILE_NAME " was altered: the note that this token stamps is not a "
 				"checkpoint of this log",

@@ -147,6 +147,8 @@ int cof_archive_status(struct cof_archive *a, struct cof_json *into)
 
 	cof_gate_enter(a); /* the index is not rebuilt meanwhile */
 	r = fill(a, into);
+	if (r == 0 && cof_keys_envelope_behind(a->keys) && cof_json_get(into, "recovery"))
+		cof_json_set_bool(cof_json_get(into, "recovery"), "before_vaults", true);
 	cof_gate_leave(a);
 	return r;
 }

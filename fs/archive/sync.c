@@ -4,6 +4,15 @@
  */
 #include "fs/archive/internal.h"
 
+uint64_t cof_archive_frames(struct cof_archive *a)
+{
+	struct cof_log_status st = {.size = atomic_load(&a->size)};
+
+	if (a->log)
+		cof_log_status(a->log, &st);
+	return st.size;
+}
+
 static uint64_t last_written(struct cof_archive *a)
 {
 	uint64_t size = atomic_load(&a->size);

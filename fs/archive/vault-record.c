@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Records of what happened with vaults and copies go into the chain; durable when it returns. */
+#include "fs/archive/note.h"
 #include "fs/archive/vaults.h"
 
 #include <stdio.h>
@@ -20,13 +21,46 @@ static bool can_record(struct cof_archive *a)
 	return a->log && !atomic_load(&a->failed) && a->mount;
 }
 
+/* As `coffer events` names it: "vault-handed-over". */
+static void told(struct cof_archive *a, const struct cof_who *who, const struct cof_json *record, uint64_t sequence)
+{
+	char type[40];
+
+	snprintf(type, sizeof(type), "vault-%.30s", cof_json_str(record, "what"));
+	cof_event_told(a,
+		       &(struct cof_event){.type = type,
+					   .who = who,
+					   .path = cof_json_str(record, "name"),
+					   .detail = cof_json_str(record, "detail")},
+		       sequence);
+}
+
+static int put_receipt(struct cof_archive *a, const struct cof_who *who, const struct cof_json *record, uint64_t *ret_sequence,
+		       struct cof_diag *diag)
+{
+	uint64_t sequence = 0;
+	int r = can_record(a) ? cof_vault_receipt_put(a, who, record, &sequence, diag)
+			      : cof_fail(diag, -EROFS, "nothing can be recorded in this archive as it is");
+
+	if (r > 0)
+		told(a, who, record, sequence);
+	if (r > 0 && ret_sequence)
+		*ret_sequence = sequence;
+	return COF_MIN(r, 0);
+}
+
 int cof_archive_vault_record(struct cof_archive *a, const struct cof_who *who, const struct cof_json *record,
 			     uint64_t *ret_sequence, struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf public_part = {0}, private_part = {0};
 	struct cof_draft d = {.type = COF_VAULT_RECORD, .system = true};
 	struct cof_append done = {0};
-	int r = cof_vault_fields(record, &public_part, &private_part, &d.position, diag);
+	const char *what = cof_json_str(record, "what");
+	int r;
+
+	if (what && !strcmp(what, cof_vault_what_name(COF_VR_PUNCTURED)))
+		return put_receipt(a, who, record, ret_sequence, diag);
+	r = cof_vault_fields(record, &public_part, &private_part, &d.position, diag);
 
 	if (r < 0)
 		return *diag->text ? r : cof_fail(diag, r, "the record cannot be made: %s", strerror(-r));
@@ -42,6 +76,7 @@ int cof_archive_vault_record(struct cof_archive *a, const struct cof_who *who, c
 		r = cof_log_sync(a->log, done.ret_sequence);
 	if (r < 0)
 		return cof_fail(diag, r, "the record of the vault cannot be written: %s", strerror(-r));
+	told(a, who, record, done.ret_sequence);
 	if (ret_sequence)
 		*ret_sequence = done.ret_sequence;
 	return 0;

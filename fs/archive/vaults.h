@@ -21,7 +21,7 @@ enum cof_vault_what {
 	COF_VR_BUNDLED,	   /* a bundle was written */
 	COF_VR_ENROLLED,   /* a vault was given the tree R */
 	COF_VR_RELEASED,   /* and gave it to who restores */
-	COF_VR_PUNCTURED,  /* and erased leaves of it */
+	COF_VR_PUNCTURED,  /* and destroyed what a request names: its receipt is a RECEIPT frame */
 	COF_VR_HANDED_OVER, /* the archive went to a successor */
 	COF_VR_COUNT_
 };
@@ -35,6 +35,14 @@ bool cof_vault_field_show(struct cof_json *o, const struct cof_field *f);
  * of the frame. */
 int cof_vault_fields(const struct cof_json *record, struct cof_buf *public_part, struct cof_buf *private_part,
 		     uint64_t *ret_position, struct cof_diag *diag);
+
+/* ---- vault-receipt.c ---- */
+
+/* Field 245 into the object, with what it says in words. */
+bool cof_vault_receipt_show(struct cof_json *o, const struct cof_field *f);
+/* The record punctured: name, vault and, as document, the receipt. 1: on record, durable · 0: it was before · -EINVAL */
+int cof_vault_receipt_put(struct cof_archive *a, const struct cof_who *who, const struct cof_json *record, uint64_t *ret_sequence,
+			  struct cof_diag *diag);
 
 /* ---- vault-record.c ---- */
 

@@ -9,7 +9,7 @@
  *   explain {op, ino|path, parent, name, new_parent, new_name, uid, gid, offset, length, mode, flags, kind, data, retain} ·
  *   shelves · ls {ino|path, recursive, digest, state} · clock · stamp-query: {"query": base64} ·
  *   stamp {token: base64 of an answer or a token, ca?: PEM}: what of it was chained ·
- *   cosign {vault, note, began?: CLOCK_BOOTTIME ns}: likewise · vault-told {type, vault, detail}: an event of a vault · vault-record {record}: a VAULT frame ·
+ *   cosign {vault, note, began?: CLOCK_BOOTTIME ns}: likewise · vault-told {type, vault, detail}: an event of a vault · vault-newer {vault, note}: a head that is not in this log, which ends writing · vault-record {record}: a VAULT frame ·
  *   people · people-set · people-first · request-make · request · approve · requests · policy · policy-set · event-put · reviews · head: cof_archive_people ·
  *   hold-begin {case, paths, reason?}: lines {"processed": n} on the way, {"failed_path", "why"} for what cannot be
  *     held, and last the hold's number and counts, durable · holds {all?} · hold-end {case}: refused, on record ·

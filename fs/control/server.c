@@ -26,6 +26,8 @@
 #define FOLLOWERS 4 /* leaves threads for status and stop */
 #define REQUEST_MS 5000
 #define LINE_MS 20000
+#define LINES_AT_ONCE (32u << 10)
+#define LINES_WAIT_NS (COF_NSEC / 50)
 #define FOLLOW_MS 250
 #define GRACE_MS 1000 /* for answers that are under way when the server stops */
 #define FULL_MS 2000  /* how long a client waits for a free thread */
@@ -69,15 +71,32 @@ static bool peer_of(int fd, struct cof_who *ret)
 struct answer {
 	struct cof_control *control;
 	int fd;
+	struct cof_buf lines; /* not sent yet */
+	int64_t since;	      /* CLOCK_MONOTONIC, ns: of the first of them */
 };
 
+static int flush(struct answer *to)
+{
+	int r = to->lines.failed ? -ENOMEM : to->lines.len ? cof_control_send_lines(to->fd, &to->lines, LINE_MS) : 0;
+
+	to->lines.len = 0;
+	return r;
+}
+
+/* Several lines at once: each of its own wakes the client, and a list of thousands takes twice as long. */
 static int send_entry(void *user, struct cof_json *entry)
 {
-	const struct answer *to = user;
+	struct answer *to = user;
+	int r;
 
 	if (atomic_load(&to->control->stopping))
 		return -ESHUTDOWN;
-	return cof_control_send(to->fd, entry, LINE_MS);
+	if (!to->lines.len)
+		to->since = cof_now(CLOCK_MONOTONIC);
+	r = cof_control_add_line(&to->lines, entry);
+	if (r < 0 || (to->lines.len < LINES_AT_ONCE && cof_now(CLOCK_MONOTONIC) - to->since < LINES_WAIT_NS))
+		return r;
+	return flush(to);
 }
 
 static int answer_status(struct cof_control *c, int fd)
@@ -106,25 +125,26 @@ static int wait_to_follow(struct cof_control *c, int fd)
 	return n > 0;
 }
 
-static int answer_log(struct cof_control *c, int fd, const struct cof_control_request *r)
+static int answer_log(struct answer *to, const struct cof_control_request *r)
 {
-	struct answer to = {c, fd};
 	struct cof_events_query q = r->events;
 	uint64_t next = r->from;
 	int err;
 
 	do {
 		if (r->verb == COF_VERB_EVENTS)
-			err = cof_archive_events(c->p.archive, &q, send_entry, &to, &q.from);
+			err = cof_archive_events(to->control->p.archive, &q, send_entry, to, &q.from);
 		else
-			err = cof_archive_show_log(c->p.archive, next, send_entry, &to, &next);
-	} while (!err && r->follow && !wait_to_follow(c, fd));
+			err = cof_archive_show_log(to->control->p.archive, next, send_entry, to, &next);
+		if (!err && r->follow)
+			err = flush(to);
+	} while (!err && r->follow && !wait_to_follow(to->control, to->fd));
 	return err == -ESHUTDOWN ? 0 : err;
 }
 
-static int answer_follow(struct cof_control *c, int fd, const struct cof_control_request *r,
-			 struct cof_diag *diag)
+static int answer_follow(struct answer *to, const struct cof_control_request *r, struct cof_diag *diag)
 {
+	struct cof_control *c = to->control;
 	bool room;
 	int err;
 
@@ -135,7 +155,7 @@ static int answer_follow(struct cof_control *c, int fd, const struct cof_control
 	if (!room)
 		return cof_fail(diag, -EBUSY, "%d clients follow the log already: no more at once",
 				FOLLOWERS);
-	err = answer_log(c, fd, r);
+	err = answer_log(to, r);
 	pthread_mutex_lock(&c->lock);
 	c->followers--;
 	pthread_mutex_unlock(&c->lock);
@@ -156,12 +176,11 @@ static int record_query(struct cof_control *c, int fd, const struct cof_control_
 	return err ? cof_fail(diag, err, "that this was asked for could not be recorded: %s", strerror(-err)) : 0;
 }
 
-static int answer(struct cof_control *c, int fd, struct cof_control_request *r,
-		  struct cof_diag *diag)
+static int answer_verb(struct answer *to, struct cof_control_request *r, struct cof_diag *diag)
 {
-	struct answer to = {c, fd};
+	struct cof_control *c = to->control;
 	struct cof_who who;
-	int err = record_query(c, fd, r, diag);
+	int fd = to->fd, err = record_query(c, fd, r, diag);
 
 	if (err)
 		return err;
@@ -170,9 +189,9 @@ static int answer(struct cof_control *c, int fd, struct cof_control_request *r,
 		return answer_status(c, fd);
 	case COF_VERB_LOG:
 	case COF_VERB_EVENTS:
-		return r->follow ? answer_follow(c, fd, r, diag) : answer_log(c, fd, r);
+		return r->follow ? answer_follow(to, r, diag) : answer_log(to, r);
 	case COF_VERB_BLAME:
-		return cof_archive_blame(c->p.archive, r->ino, send_entry, &to);
+		return cof_archive_blame(c->p.archive, r->ino, send_entry, to);
 	case COF_VERB_CHECKPOINT:
 		return cof_archive_checkpoint(c->p.archive);
 	case COF_VERB_COMMIT:
@@ -182,61 +201,76 @@ static int answer(struct cof_control *c, int fd, struct cof_control_request *r,
 	case COF_VERB_RETAIN_EVENT:
 		if (!peer_of(fd, &who))
 			return -EACCES;
-		return cof_verb_act(c->p.archive, &who, r, send_entry, &to, diag);
+		return cof_verb_act(c->p.archive, &who, r, send_entry, to, diag);
 	case COF_VERB_ACKNOWLEDGE:
 		if (!peer_of(fd, &who))
 			return -EACCES;
-		return cof_verb_acknowledge(c->p.archive, &who, send_entry, &to, diag);
+		return cof_verb_acknowledge(c->p.archive, &who, send_entry, to, diag);
 	case COF_VERB_CLOCK:
-		return cof_verb_clock(c->p.archive, send_entry, &to);
+		return cof_verb_clock(c->p.archive, send_entry, to);
 	case COF_VERB_STAMP_QUERY:
-		return cof_verb_stamp_query(c->p.archive, send_entry, &to, diag);
+		return cof_verb_stamp_query(c->p.archive, send_entry, to, diag);
 	case COF_VERB_STAMP:
 		if (!peer_of(fd, &who))
 			return -EACCES;
-		return cof_verb_stamp(c->p.archive, &who, r, send_entry, &to, diag);
+		return cof_verb_stamp(c->p.archive, &who, r, send_entry, to, diag);
 	case COF_VERB_COSIGN:
-		return cof_verb_cosign(c->p.archive, r, send_entry, &to, diag);
+		return cof_verb_cosign(c->p.archive, r, send_entry, to, diag);
 	case COF_VERB_VAULT_TOLD:
 		return peer_of(fd, &who) ? cof_archive_vault_told(c->p.archive, &who, r->type, r->vault, r->note, diag) : -EACCES;
+	case COF_VERB_VAULT_NEWER:
+		return cof_archive_newer(c->p.archive, r->vault, r->note, strlen(r->note), diag);
 	case COF_VERB_VAULT_RECORD:
+		if (cof_json_get(r->json, "recipient"))
+			return peer_of(fd, &who) ? cof_archive_vault_enroll(c->p.archive, &who, cof_json_get(r->json, "record"),
+									    cof_json_str(r->json, "recipient"), diag)
+						 : -EACCES;
 		return peer_of(fd, &who) ? cof_archive_vault_record(c->p.archive, &who, cof_json_get(r->json, "record"), NULL, diag) : -EACCES;
 	case COF_VERB_PEOPLE:
 		if (!peer_of(fd, &who))
 			return -EACCES;
-		return cof_archive_people(c->p.archive, &who, r->people, r->json, send_entry, &to, diag);
+		return cof_archive_people(c->p.archive, &who, r->people, r->json, send_entry, to, diag);
 	case COF_VERB_HOLD_BEGIN:
 		if (!peer_of(fd, &who))
 			return -EACCES;
-		return cof_verb_hold_begin(c->p.archive, &who, r, send_entry, &to, diag);
+		return cof_verb_hold_begin(c->p.archive, &who, r, send_entry, to, diag);
 	case COF_VERB_HOLD_END:
 		if (!peer_of(fd, &who))
 			return -EACCES;
 		return cof_verb_hold_end(c->p.archive, &who, r, diag);
 	case COF_VERB_HOLDS:
-		return cof_archive_holds(c->p.archive, r->all, send_entry, &to);
+		return cof_archive_holds(c->p.archive, r->all, send_entry, to);
 	case COF_VERB_EXPLAIN:
-		return cof_verb_explain(c->p.archive, r, send_entry, &to, diag);
+		return cof_verb_explain(c->p.archive, r, send_entry, to, diag);
 	case COF_VERB_SHELVES:
-		return cof_archive_shelves(c->p.archive, send_entry, &to);
+		return cof_archive_shelves(c->p.archive, send_entry, to);
 	case COF_VERB_CERTIFICATES:
-		return cof_archive_certs(c->p.archive, r->json, send_entry, &to, diag);
+		return cof_archive_certs(c->p.archive, r->json, send_entry, to, diag);
 	case COF_VERB_IMPORT:
 		if (!peer_of(fd, &who))
 			return -EACCES;
-		return cof_verb_import(c->p.archive, &who, r, send_entry, &to, diag);
+		return cof_verb_import(c->p.archive, &who, r, send_entry, to, diag);
 	case COF_VERB_NOTE:
 		if (!peer_of(fd, &who))
 			return -EACCES;
-		return cof_verb_note(c->p.archive, &who, r, send_entry, &to, diag);
+		return cof_verb_note(c->p.archive, &who, r, send_entry, to, diag);
 	case COF_VERB_IMPORT_STATE:
-		return cof_verb_import_state(c->p.archive, r, send_entry, &to, diag);
+		return cof_verb_import_state(c->p.archive, r, send_entry, to, diag);
 	case COF_VERB_LS:
-		return cof_verb_ls(c->p.archive, r, send_entry, &to, diag);
+		return cof_verb_ls(c->p.archive, r, send_entry, to, diag);
 	case COF_VERB_STOP:
 		return 0; /* after the answer, which would not come through later */
 	}
 	return -EOPNOTSUPP;
+}
+
+static int answer(struct cof_control *c, int fd, struct cof_control_request *r, struct cof_diag *diag)
+{
+	struct answer to = {.control = c, .fd = fd};
+	int err = answer_verb(&to, r, diag), sent = flush(&to); /* what was said before an error, too */
+
+	cof_buf_done(&to.lines);
+	return err ? err : sent;
 }
 
 static bool peer_allowed(int fd)

@@ -44,7 +44,7 @@ static const char *const verbs[] = {
 	[COF_VERB_RETAIN_EVENT] = "retain-event", [COF_VERB_EVENTS] = "events",
 	[COF_VERB_CERTIFICATES] = "certificates",
 	[COF_VERB_IMPORT] = "import", [COF_VERB_IMPORT_STATE] = "import-state",
-	[COF_VERB_COSIGN] = "cosign", [COF_VERB_VAULT_TOLD] = "vault-told", [COF_VERB_VAULT_RECORD] = "vault-record", [COF_VERB_NOTE] = "note",
+	[COF_VERB_COSIGN] = "cosign", [COF_VERB_VAULT_TOLD] = "vault-told", [COF_VERB_VAULT_NEWER] = "vault-newer", [COF_VERB_VAULT_RECORD] = "vault-record", [COF_VERB_NOTE] = "note",
 };
 
 const char *cof_control_verb_name(enum cof_control_verb verb)
@@ -296,6 +296,10 @@ static int parse_arguments(const struct cof_json *o, struct cof_control_request 
 		r->type = cof_json_str(o, "type");
 		r->note = cof_json_str(o, "detail");
 		return r->vault && r->type && r->note ? 0 : cof_fail(diag, -EINVAL, "vault-told: \"type\", \"vault\" and \"detail\" are wanted");
+	case COF_VERB_VAULT_NEWER:
+		r->vault = cof_json_str(o, "vault");
+		r->note = cof_json_str(o, "note");
+		return r->vault && r->note ? 0 : cof_fail(diag, -EINVAL, "vault-newer: \"vault\" is its name here, \"note\" the head that it shows");
 	case COF_VERB_VAULT_RECORD:
 		return cof_json_get(o, "record") ? 0 : cof_fail(diag, -EINVAL, "vault-record: \"record\" has its fields");
 	default:
@@ -420,16 +424,28 @@ static int send_all(int fd, const char *p, size_t n, int64_t deadline)
 	return 0;
 }
 
-int cof_control_send(int fd, struct cof_json *line, int timeout_ms)
+int cof_control_add_line(struct cof_buf *lines, struct cof_json *line)
 {
 	const char *text = cof_json_text(line, false);
-	int64_t deadline = now_ms() + timeout_ms;
-	int err;
 
 	if (!text)
 		return -ENOMEM;
-	err = send_all(fd, text, strlen(text), deadline);
-	return err ? err : send_all(fd, "\n", 1, deadline);
+	cof_buf_add(lines, text, strlen(text));
+	cof_buf_add(lines, "\n", 1);
+	return lines->failed ? -ENOMEM : 0;
+}
+
+int cof_control_send_lines(int fd, const struct cof_buf *lines, int timeout_ms)
+{
+	return send_all(fd, (const char *)lines->data, lines->len, now_ms() + timeout_ms);
+}
+
+int cof_control_send(int fd, struct cof_json *line, int timeout_ms)
+{
+	cof_autobuf struct cof_buf lines = {0};
+	int err = cof_control_add_line(&lines, line);
+
+	return err ? err : cof_control_send_lines(fd, &lines, timeout_ms);
 }
 
 int cof_control_send_end(int fd, int err, const char *sentence, int timeout_ms)

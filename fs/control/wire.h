@@ -21,7 +21,7 @@ enum cof_control_verb {
 	COF_VERB_SHELVES, COF_VERB_LS, COF_VERB_ACKNOWLEDGE, COF_VERB_CLOCK, COF_VERB_STAMP_QUERY,
 	COF_VERB_STAMP, COF_VERB_PEOPLE, COF_VERB_HOLD_BEGIN, COF_VERB_HOLDS, COF_VERB_HOLD_END, COF_VERB_RETAIN_EVENT,
 	COF_VERB_EVENTS,
-	COF_VERB_CERTIFICATES, COF_VERB_IMPORT, COF_VERB_IMPORT_STATE, COF_VERB_COSIGN, COF_VERB_VAULT_TOLD, COF_VERB_VAULT_RECORD, COF_VERB_NOTE,
+	COF_VERB_CERTIFICATES, COF_VERB_IMPORT, COF_VERB_IMPORT_STATE, COF_VERB_COSIGN, COF_VERB_VAULT_TOLD, COF_VERB_VAULT_NEWER, COF_VERB_VAULT_RECORD, COF_VERB_NOTE,
 };
 
 struct cof_control_request {
@@ -60,6 +60,9 @@ int cof_control_read_line(int fd, char *buf, size_t cap, int timeout_ms, size_t 
 
 /* Sends one value and a newline. -ETIMEDOUT: the peer did not take the whole line in time. */
 int cof_control_send(int fd, struct cof_json *line, int timeout_ms);
+/* The same in two parts: values added to a text, each with its newline; and that sent. -ENOMEM */
+int cof_control_add_line(struct cof_buf *lines, struct cof_json *line);
+int cof_control_send_lines(int fd, const struct cof_buf *lines, int timeout_ms);
 /* The last line: err 0 or -errno with its sentence. */
 int cof_control_send_end(int fd, int err, const char *sentence, int timeout_ms);
 

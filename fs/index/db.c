@@ -19,7 +19,7 @@
 #define NAME "index.db"
 #define SCHEMA "CREATE TABLE kv(k BLOB PRIMARY KEY, v BLOB) WITHOUT ROWID"
 #define APPLICATION 0x436f4649 /* "CoFI" */
-#define VERSION 4
+#define VERSION 5
 #define VALUE_MAX (1 << 17) /* bytes of one value: 64 KiB, and what sealing and coding add */
 #define WAL_PAGES 1000      /* a checkpoint is worth while */
 /* Reading all of a database takes about a second a gibibyte; a mount should take less. */

@@ -104,6 +104,8 @@ int cof_index_put_value(struct cof_index *ix, uint64_t sequence, uint64_t ino, c
 			const void *p, size_t n); /* n 0: removed; at most 65536 */
 int cof_index_get_value(struct cof_index *ix, uint64_t at, uint64_t ino, const char *key,
 			struct cof_buf *ret); /* -ENOENT */
+/* The sequence it was put with. */
+int cof_index_value_since(struct cof_index *ix, uint64_t at, uint64_t ino, const char *key, uint64_t *ret);
 
 /* What a shelf holds, as of all frames below `below`. One row, replaced: there is no history of it. */
 struct cof_index_use {

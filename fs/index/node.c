@@ -183,19 +183,33 @@ int cof_index_put_value(struct cof_index *ix, uint64_t sequence, uint64_t ino, c
 	return r;
 }
 
+static int value_at(struct cof_index *ix, uint64_t at, uint64_t ino, const char *key, struct ix_version *ret)
+{
+	struct ix_key prefix;
+	ix_row_prefix(ix, IX_VALUE, ino, key, strlen(key), &prefix);
+	int r = ix_version_get(ix, &prefix, at, ret);
+	return !r && !ret->value.len ? -ENOENT : r;
+}
+
 int cof_index_get_value(struct cof_index *ix, uint64_t at, uint64_t ino, const char *key,
 			struct cof_buf *ret)
 {
-	struct ix_key prefix;
 	struct ix_version v = {0};
-	ix_row_prefix(ix, IX_VALUE, ino, key, strlen(key), &prefix);
-	int r = ix_version_get(ix, &prefix, at, &v);
-	if (!r && !v.value.len)
-		r = -ENOENT;
+	int r = value_at(ix, at, ino, key, &v);
 	if (!r) {
 		cof_buf_add(ret, v.value.data, v.value.len);
 		r = ret->failed ? -ENOMEM : 0;
 	}
+	cof_buf_done(&v.value);
+	return r;
+}
+
+int cof_index_value_since(struct cof_index *ix, uint64_t at, uint64_t ino, const char *key, uint64_t *ret)
+{
+	struct ix_version v = {0};
+	int r = value_at(ix, at, ino, key, &v);
+	if (!r)
+		*ret = v.sequence;
 	cof_buf_done(&v.value);
 	return r;
 }

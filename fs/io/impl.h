@@ -37,6 +37,7 @@ struct cof_io_ops {
 	void (*push)(struct cof_file *f, uint64_t off, uint64_t n); /* may be NULL */
 	int (*allocate)(struct cof_file *f, uint64_t off, uint64_t n);
 	int (*truncate)(struct cof_file *f, uint64_t size);
+	int (*punch)(struct cof_file *f, uint64_t off, uint64_t n); /* NULL: it cannot */
 	int (*size)(struct cof_file *f, uint64_t *ret);
 	void (*forget)(struct cof_file *f, uint64_t off, uint64_t n); /* NULL: nothing is cached */
 	void (*expect)(struct cof_file *f, uint64_t off, uint64_t n); /* may be NULL */
@@ -108,6 +109,7 @@ int cof_posix_sync(struct cof_file *f);
 void cof_posix_push(struct cof_file *f, uint64_t off, uint64_t n);
 int cof_posix_allocate(struct cof_file *f, uint64_t off, uint64_t n);
 int cof_posix_truncate(struct cof_file *f, uint64_t size);
+int cof_posix_punch(struct cof_file *f, uint64_t off, uint64_t n);
 int cof_posix_size(struct cof_file *f, uint64_t *ret);
 void cof_posix_forget(struct cof_file *f, uint64_t off, uint64_t n);
 void cof_posix_expect(struct cof_file *f, uint64_t off, uint64_t n);

@@ -224,6 +224,17 @@ int cof_io_truncate(struct cof_file *f, uint64_t size)
 	return size > INT64_MAX ? -EFBIG : f->io->ops->truncate(f, size);
 }
 
+int cof_io_punch(struct cof_file *f, uint64_t off, uint64_t n)
+{
+	if (!f->writable)
+		return -EBADF;
+	if (off > INT64_MAX || n > INT64_MAX - off)
+		return -EFBIG;
+	if (!f->io->ops->punch)
+		return -EOPNOTSUPP;
+	return n ? f->io->ops->punch(f, off, n) : 0;
+}
+
 int cof_io_size(struct cof_file *f, uint64_t *ret)
 {
 	return f->io->ops->size(f, ret);

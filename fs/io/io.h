@@ -49,6 +49,9 @@ void cof_io_push(struct cof_file *f, uint64_t off, uint64_t n);
  * filesystem cannot (-EOPNOTSUPP) the file is grown by truncation after a check against statfs. */
 int cof_io_allocate(struct cof_file *f, uint64_t off, uint64_t n);
 int cof_io_truncate(struct cof_file *f, uint64_t size);
+/* The blocks that lie wholly in these bytes go back to the filesystem; they read as zeros, the size stays. Where the
+ * filesystem cannot, -EOPNOTSUPP: nothing changed. What was there before is for who needs to have overwritten it. */
+int cof_io_punch(struct cof_file *f, uint64_t off, uint64_t n);
 int cof_io_size(struct cof_file *f, uint64_t *ret);
 /* What the system cached of these bytes (n = 0: of all from off on) and takes for written goes. After
  * a sync that failed that may be wrong: who forgets then has a copy and writes it again. Cached pieces
@@ -77,8 +80,8 @@ int cof_io_replace(struct cof_io *io, const char *path, const void *p, size_t n)
 /* The whole of a file of at most cap bytes: -EFBIG. *ret is malloc'ed, one NUL behind it. */
 int cof_io_load(struct cof_io *io, const char *path, size_t cap, uint8_t **ret, size_t *ret_n);
 
-/* Takes STORE/lock (flock, exclusive) and writes holder ("pid 123 on host") into it. -EBUSY with
- * the other holder named in diag. Released by cof_io_unlock or the death of the process. */
+/* Takes STORE/lock (flock, exclusive) and writes holder ("pid 123 on host") into it. -EBUSY with the other holder in diag;
+ * -ESTALE: the directory was removed or replaced since it was opened. Released by unlock or the death of the process. */
 int cof_io_lock(struct cof_io *io, const char *holder, struct cof_diag *diag);
 /* As cof_io_lock on a read-only filesystem: shared with others who only read, nothing is written. */
 int cof_io_lock_shared(struct cof_io *io, struct cof_diag *diag);

@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "fs/io/impl.h"
@@ -55,6 +56,21 @@ static void unlock_dir(int dir)
 {
 	if (flock(dir, LOCK_UN)) /* where it was not locked either */
 		errno = 0;
+}
+
+/* Whoever removes an empty store holds its lock: who waited for it meanwhile has a lock on nothing then. 1: the directory is the one
+ * that has its name, and the file is its lock. Where that cannot be seen it is believed. */
+static bool stands(const struct cof_posix *p, int fd)
+{
+	struct stat named, open;
+
+	if (stat(p->base.where, &named))
+		return errno != ENOENT && errno != ENOTDIR;
+	if (fstat(p->dir, &open) || open.st_dev != named.st_dev || open.st_ino != named.st_ino)
+		return false;
+	if (fstatat(p->dir, "lock", &named, AT_SYMLINK_NOFOLLOW))
+		return errno != ENOENT;
+	return !fstat(fd, &open) && open.st_dev == named.st_dev && open.st_ino == named.st_ino;
 }
 
 /* The first line, printable bytes only: it goes into messages. */
@@ -125,6 +141,10 @@ static int take(struct cof_posix *p, const char *holder, char *ret_holder, size_
 	r = lock_dir(p->dir, LOCK_EX);
 	if (r)
 		return r;
+	if (!stands(p, fd)) {
+		unlock_dir(p->dir);
+		return -ESTALE;
+	}
 	r = write_holder(fd, holder);
 	/* On a full disk the lock still holds: only its text is missing. */
 	if (r && r != -ENOSPC && r != -EDQUOT) {

@@ -12,6 +12,7 @@ static const struct cof_io_ops plain_ops = {
     .sync = cof_posix_sync,
     .push = cof_posix_push,
     .allocate = cof_posix_allocate,
+    .punch = cof_posix_punch,
     .truncate = cof_posix_truncate,
     .size = cof_posix_size,
     .forget = cof_posix_forget,

@@ -89,10 +89,13 @@ int cof_posix_give(const struct cof_posix *p, int fd)
 int cof_posix_open(struct cof_io *io, const char *path, int mode, struct cof_file **ret)
 {
 	int flags = mode & COF_IO_RDWR ? O_RDWR : O_RDONLY;
-	struct cof_posix_file *f;
+	cof_autofree void *memory = calloc(1, sizeof(struct cof_posix_file)); /* first: a file that is made stays */
+	struct cof_posix_file *f = memory;
 	cof_autoclose int fd = -1;
 	struct stat st;
 
+	if (!f)
+		return -ENOMEM;
 	if (mode & COF_IO_CREATE)
 		flags |= O_CREAT | O_EXCL;
 	/* O_NONBLOCK: a pipe or device put there by somebody must not stop us. */
@@ -114,11 +117,9 @@ int cof_posix_open(struct cof_io *io, const char *path, int mode, struct cof_fil
 	}
 	if (fcntl(fd, F_SETFL, 0)) /* was for the opening alone */
 		return -errno;
-	f = calloc(1, sizeof(*f));
-	if (!f)
-		return -ENOMEM;
 	f->fd = fd;
 	fd = -1;
+	memory = NULL;
 	*ret = &f->base;
 	return 0;
 }
@@ -205,6 +206,17 @@ int cof_posix_truncate(struct cof_file *f, uint64_t size)
 		r = ftruncate(fd_of(f), (off_t)size);
 	while (r && errno == EINTR);
 	return r ? -errno : 0;
+}
+
+int cof_posix_punch(struct cof_file *f, uint64_t off, uint64_t n)
+{
+	int r;
+	do
+		r = fallocate(fd_of(f), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)n);
+	while (r && errno == EINTR);
+	if (!r)
+		return 0;
+	return errno == ENOSYS || errno == ENOTTY ? -EOPNOTSUPP : -errno;
 }
 
 int cof_posix_size(struct cof_file *f, uint64_t *ret)

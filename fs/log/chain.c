@@ -182,7 +182,6 @@ static void enqueue(struct cof_log *log, struct pending *p)
 static int write_out(struct cof_log *log, struct pending *p)
 {
 	bool wait = log->leading;
-	struct push push;
 
 	p->lead = false;
 	atomic_init(&p->told, NOTHING);
@@ -190,9 +189,8 @@ static int write_out(struct cof_log *log, struct pending *p)
 	if (!wait) {
 		log->leading = true;
 		lead(log, p);
-		push = cof_segment_due(log, p->stored_len);
+		cof_segment_due(log);
 		pthread_mutex_unlock(&log->chain);
-		cof_segment_push(&push);
 		return p->err;
 	}
 	pthread_mutex_unlock(&log->chain);
@@ -200,9 +198,8 @@ static int write_out(struct cof_log *log, struct pending *p)
 	if (p->lead) {
 		pthread_mutex_lock(&log->chain);
 		lead(log, p);
-		push = cof_segment_due(log, p->stored_len);
+		cof_segment_due(log);
 		pthread_mutex_unlock(&log->chain);
-		cof_segment_push(&push);
 	}
 	return p->err;
 }

@@ -142,7 +142,7 @@ void cof_log_mix_last(struct cof_log *log, struct cof_mixing *m)
 	pthread_mutex_unlock(&log->checkpoint);
 }
 
-/* Until a checkpoint is due, somebody needs a segment, or the end. chain is held. */
+/* Until a checkpoint is due, leaves have to go into the tree, or the end. chain is held. */
 static bool keeper_waits(struct cof_log *log)
 {
 	int64_t now = cof_log_boottime(), until = now + COF_NSEC;
@@ -174,7 +174,6 @@ void *cof_log_keeper(void *arg)
 		pthread_mutex_unlock(&log->chain);
 		if (!go)
 			return NULL;
-		cof_segment_prepare(log);
 		if (drain)
 			cof_tiles_drain(log, NULL);
 		if (due && !atomic_load(&log->failed))

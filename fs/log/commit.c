@@ -54,15 +54,17 @@ static void take_work(struct cof_log *log, struct work *w)
 		w->zeroed = atomic_load(&w->current->zeroed);
 }
 
-/* Through the descriptor with this number. */
+/* Through the descriptor with this number. The names of new segments follow what is in them. */
 static int sync_work(struct cof_log *log, struct work *w, unsigned slot)
 {
+	bool unnamed = false;
 	int r = 0;
 
 	while (w->closed) {
 		struct segment *s = w->closed;
 
 		w->closed = s->next;
+		unnamed |= !atomic_load(&s->settled);
 		if (s->pushed) {
 			w->full_from = w->full_to ? w->full_from : s->number;
 			w->full_to = s->number + 1;
@@ -75,6 +77,12 @@ static int sync_work(struct cof_log *log, struct work *w, unsigned slot)
 	}
 	if (!r && w->current)
 		r = cof_io_sync(w->current->sync[slot]);
+	if (!r && w->current && !atomic_load(&w->current->settled)) {
+		r = cof_segment_settle(log, w->current);
+		unnamed = false; /* one sync of the directory is for all names in it */
+	}
+	if (!r && unnamed)
+		r = cof_io_sync_dir(log->p.io, "log");
 	return r < 0 ? cof_log_fail(log, r, "syncing the log") : 0;
 }
 
@@ -112,13 +120,13 @@ static struct waiter *take_answered(struct cof_log *log, uint64_t durable, bool 
 /*
  * Two syncs may overlap where each proves by itself what it covers: through a descriptor of its own (the kernel
  * tells each of an error), in one segment, in space whose zeros are durable. Elsewhere a sync has metadata to
- * bring along too, and one that finds them on their way, with another, may return before they are there.
+ * bring along too (a new segment its name), and one that finds them on their way, with another, may return before they are there.
  */
 static bool may_overlap(const struct cof_log *log, unsigned slot)
 {
 	const struct segment *s = log->current;
 
-	return slot < COF_SYNCS && s->sync[slot] && !log->closing && s->used <= s->zero_durable &&
+	return slot < COF_SYNCS && s->sync[slot] && !log->closing && atomic_load(&s->settled) && s->used <= s->zero_durable &&
 	       atomic_load(&s->zeroed) == s->zero_durable;
 }
 

@@ -43,6 +43,8 @@ const char *cof_frame_type_name(unsigned type)
 	    [COF_STAMP] = "stamp",
 	    [COF_SHELF] = "shelf",
 	    [COF_HOLD] = "hold",
+    [COF_DESTROY] = "destroy",
+    [COF_RECEIPT] = "receipt",
 	    [COF_ESCROW] = "escrow",
 	    [COF_CEREMONY] = "ceremony",
 	    [COF_VAULT_RECORD] = "vault",

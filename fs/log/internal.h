@@ -44,6 +44,8 @@ struct segment { /* an open log segment, writable */
 	_Atomic uint64_t zeroed;
 	uint64_t zero_durable;
 	uint64_t pushed;   /* bytes that were sent to the disk ahead of a sync; guarded by chain */
+	/* Its name and its allocation are durable. Until then whatever makes its frames durable does that too. */
+	_Atomic bool settled;
 	_Atomic uint32_t refs;
 };
 
@@ -88,6 +90,7 @@ struct cof_log {
 	struct cof_log_params p;
 	struct cof_conf conf;
 	struct cof_reader *reader;
+	struct cof_erased *erased; /* while it is opened, once a payload is not what its header says; else NULL */
 	uint8_t *secrets; /* secure: signing seed 32, epoch secret 32, seal key 32 */
 	uint64_t reserve; /* bytes at a segment's end that only system frames may use */
 	_Atomic uint64_t counter;
@@ -106,6 +109,14 @@ struct cof_log {
 	struct segment *current, *prepared_next;
 	struct segment *closing, **closing_tail; /* full, not yet cut and synced; in order */
 	bool preparing, out_of_space;
+	bool asked;		/* the preparer was woken for this segment */
+	bool streaming;		/* the segment before was full within STREAM_NS: the next is made at once */
+	int64_t rolled_at;	/* boot-time */
+	pthread_cond_t prepare_wake, push_wake;
+	struct push {
+		struct segment *segment; /* NULL: there is nothing to be pushed */
+		uint64_t off, n;
+	} push;
 	int64_t prepare_again; /* boot-time before which no new attempt is made after ENOSPC */
 	struct pending *queue, **queue_tail;
 	bool leading;
@@ -145,9 +156,9 @@ struct cof_log {
 	bool reserve_given_up;
 	struct cof_mixing *mixing; /* of the next CHECKPOINT frame; NULL: none */
 
-	pthread_t keeper, syncer[COF_SYNCS];
+	pthread_t keeper, preparer, pusher, syncer[COF_SYNCS];
 	unsigned syncers;
-	bool has_keeper;
+	bool has_keeper, has_preparer, has_pusher;
 };
 
 #define LOG_SEED(log) ((log)->secrets)
@@ -166,17 +177,14 @@ int64_t cof_log_boottime(void);
 
 /* segment.c */
 void cof_segment_path(uint32_t number, char out[32]);
-int cof_segment_new(struct cof_log *log, uint32_t number, struct segment **ret);
+int cof_segment_new(struct cof_log *log, uint32_t number, struct segment **ret); /* settled */
+/* Of one whose frames were made durable just now, by the descriptors that they were written through: its name. */
+int cof_segment_settle(struct cof_log *log, struct segment *s);
 int cof_segment_open(struct cof_log *log, uint32_t number, struct segment **ret);
 void cof_segment_free(struct segment *s); /* gives up one reference; NULL is fine */
-/* Whether n bytes just written make it worth while to send the segment's bytes on their way. chain is
- * held; what is returned goes to cof_segment_push without it. NULL: not now. */
-struct push {
-	struct segment *segment;
-	uint64_t off, n;
-};
-struct push cof_segment_due(struct cof_log *log, uint64_t n);
-void cof_segment_push(const struct push *p);
+/* What of the current segment is to begin on its way to the disk: the pusher is told. chain is held. */
+void cof_segment_due(struct cof_log *log);
+void *cof_log_pusher(void *log);
 /* A segment of a stream is durable and full: one that lies further back leaves the page cache, so that the stream
  * goes on in memory that is there already. */
 void cof_segment_forget(struct cof_log *log, uint32_t full);
@@ -184,7 +192,7 @@ void cof_segment_forget(struct cof_log *log, uint32_t full);
 int cof_segment_zero(struct segment *s, uint64_t used, uint64_t size);
 /* Where a frame of need bytes goes; chain is held, and dropped while a segment is made. */
 int cof_segment_place(struct cof_log *log, uint64_t need, bool system);
-void cof_segment_prepare(struct cof_log *log); /* keeper: makes the next one ahead of time */
+void *cof_log_preparer(void *log); /* makes the next one ahead of time */
 /* Gives up STORE/reserve so that small files can still be written. True if there was one. */
 bool cof_reserve_give_up(struct cof_log *log);
 void cof_reserve_renew(struct cof_log *log);

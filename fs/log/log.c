@@ -51,6 +51,8 @@ static int init_locks(struct cof_log *log)
 	pthread_mutex_init(&log->checkpoint, NULL);
 	pthread_cond_init(&log->prepared, NULL);
 	pthread_cond_init(&log->syncer_wake, NULL);
+	pthread_cond_init(&log->push_wake, NULL);
+	pthread_cond_init(&log->prepare_wake, &attr);
 	r = pthread_cond_init(&log->keeper_wake, &attr);
 	pthread_condattr_destroy(&attr);
 	return -r;
@@ -171,6 +173,16 @@ int cof_log_start(struct cof_log *log)
 	if (r)
 		return -r;
 	log->has_keeper = true;
+	r = pthread_create(&log->preparer, NULL, cof_log_preparer, log);
+	if (r)
+		return -r;
+	log->has_preparer = true;
+	r = pthread_create(&log->pusher, NULL, cof_log_pusher, log);
+	if (r)
+		return -r;
+	pthread_mutex_lock(&log->chain);
+	log->has_pusher = true;
+	pthread_mutex_unlock(&log->chain);
 	return 0;
 }
 
@@ -180,10 +192,20 @@ static void stop_threads(struct cof_log *log)
 		pthread_mutex_lock(&log->chain);
 		log->keeper_stop = true;
 		pthread_cond_signal(&log->keeper_wake);
+		pthread_cond_signal(&log->prepare_wake);
+		pthread_cond_signal(&log->push_wake);
 		pthread_mutex_unlock(&log->chain);
 		pthread_join(log->keeper, NULL);
 		log->has_keeper = false;
 	}
+	if (log->has_preparer)
+		pthread_join(log->preparer, NULL);
+	log->has_preparer = false;
+	if (log->has_pusher)
+		pthread_join(log->pusher, NULL);
+	log->has_pusher = false;
+	cof_segment_free(log->push.segment);
+	log->push = (struct push){.segment = NULL};
 	pthread_mutex_lock(&log->sync);
 	log->syncer_stop = true;
 	log->has_syncer = false; /* nobody hands over any more */
@@ -223,6 +245,8 @@ void cof_log_abandon(struct cof_log *log)
 	pthread_cond_destroy(&log->prepared);
 	pthread_cond_destroy(&log->syncer_wake);
 	pthread_cond_destroy(&log->keeper_wake);
+	pthread_cond_destroy(&log->prepare_wake);
+	pthread_cond_destroy(&log->push_wake);
 	free(log);
 }
 

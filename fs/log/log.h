@@ -60,6 +60,8 @@ enum cof_tag {
 	COF_T_PROCESSED, COF_T_SKIPPED, COF_T_FAILED, COF_T_WAS_UNTIL,
 	COF_T_VAULT = 210, COF_T_VAULT_PLACE, COF_T_JURISDICTION, COF_T_ADMINISTRATION, COF_T_ELSEWHERE,
 	COF_T_DISTANCE, COF_T_COSIGNED,
+	COF_T_ESCROW_TPM = 254, /* of escrow too: the others have all numbers behind theirs */
+	COF_T_DESTROYED_FRAMES = 234, COF_T_DESTROYED_BYTES, COF_T_RECEIPT = 245,
 	COF_T_RECORD = 220, COF_T_RECORD_NAME, COF_T_RECORD_RANGE, COF_T_RECORD_BYTES, COF_T_RECORD_OUTCOME,
 	COF_T_RECORD_BASIS, COF_T_RECORD_COUNTS, COF_T_RECORD_DOCUMENT, COF_T_RECORD_DETAIL, COF_T_RECORD_TIMES,
 };
@@ -181,6 +183,30 @@ int cof_reader_next(struct cof_reader *r, uint64_t address, const struct cof_fra
 /* Address of a frame by sequence: binary search over segments, then a scan of one. -ENOENT */
 int cof_reader_find(struct cof_reader *r, uint64_t sequence, uint64_t *ret_address,
 		    struct cof_diag *diag);
+
+/* ---- what was destroyed (erased.c), docs/format.md 4.4 ---- */
+
+/* The objects of DESTROY frames. That their payloads are no more is right only where such a frame is permitted, which
+ * who judges people's frames says (fs/rules); here it is only whether there is one. */
+struct cof_erased;
+int cof_erased_new(struct cof_erased **ret); /* empty */
+void cof_erased_free(struct cof_erased *e);  /* NULL is fine */
+void cof_erased_freep(struct cof_erased **e);
+int cof_erased_add(struct cof_erased *e, const struct cof_frame *f); /* of other types it is nothing */
+/* Of the whole log as it lies there, by headers alone. */
+int cof_erased_find(struct cof_io *io, const struct cof_conf *conf, struct cof_erased **ret);
+/* An APPEND frame whose chunks need not be what its header says. e may be NULL. */
+bool cof_erased_covers(const struct cof_erased *e, const struct cof_frame *f);
+
+/* Sealed bytes overwritten, synced, given back and read again (erase.c). Once more, for the same frame, it changes nothing. */
+struct cof_eraser;
+int cof_eraser_new(struct cof_io *io, struct cof_diag *diag, struct cof_eraser **ret);
+void cof_eraser_free(struct cof_eraser *e); /* NULL is fine */
+void cof_eraser_freep(struct cof_eraser **e);
+/* f: the APPEND frame that lies at this address. */
+int cof_eraser_frame(struct cof_eraser *e, const struct cof_conf *conf, uint64_t address, const struct cof_frame *f);
+/* Everything is gone by then: frames that read back as zeros, bytes that went back to the filesystem. */
+int cof_eraser_finish(struct cof_eraser *e, uint64_t *ret_erased, uint64_t *ret_punched);
 
 /* ---- the anchor (anchor.c): what frames say of a TPM's counter, docs/format.md 7.10 ---- */
 
@@ -324,8 +350,8 @@ struct cof_log_status {
 };
 void cof_log_status(struct cof_log *log, struct cof_log_status *ret);
 
-/* Starts the keeper thread: checkpoints at most a second after the oldest uncovered frame, preallocates
- * the next segment, writes tiles. Without it (tests) the caller drives cof_log_checkpoint. */
+/* Starts the keeper thread (checkpoints at most a second after the oldest uncovered frame, and tiles) and the one
+ * that makes the next segment. Without them (tests) the caller drives cof_log_checkpoint. */
 int cof_log_start(struct cof_log *log);
 /* UNMOUNT, last checkpoint, tiles, everything durable; frees. Also frees after an error. */
 int cof_log_close(struct cof_log *log, struct cof_diag *diag);
@@ -414,6 +440,8 @@ struct cof_verify_params {
 struct cof_verified {
 	enum cof_verdict verdict;
 	uint64_t frames, bytes, checkpoint_size;
+	/* DESTROY frames, the frames whose payloads they say to have ended, and those that have none any more. */
+	uint64_t destroyed, destroyed_frames, erased;
 	uint8_t root[COF_HASH];
 	struct cof_conf conf;
 	uint64_t tail;	       /* frames behind the checkpoint that are not CHECKPOINT or COSIGN */

@@ -229,7 +229,7 @@ static int read_file(struct cof_reader *r, uint64_t address, void *buf, size_t n
 static int move_window(struct cof_reader *r, uint64_t address, bool *ret_fresh)
 {
 	uint64_t left = r->segment_size - address % r->segment_size;
-	bool follows = address >= r->walk_at && address - r->walk_at <= r->walk_len;
+	bool follows = address >= r->walk_at && address - r->walk_at <= r->walk_len + WALK_SMALL; /* the end of a small payload is not read */
 
 	r->walk_want = follows ? COF_MIN(2 * r->walk_want, (size_t)WALK) : WALK_SMALL;
 	r->walk_len = 0;

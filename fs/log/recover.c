@@ -231,7 +231,10 @@ static int start_at_checkpoint(struct scan *s, const struct cof_checkpoint *cp, 
 	if (r)
 		return 0; /* the walk from the start says exactly what is missing */
 	cof_frame_leaf(raw, before, got);
-	if (!cof_equal(got, leaf, COF_HASH) || cof_payload_check(&f, s->payload) < 0)
+	r = cof_scan_payload(log, &f, s->payload);
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	if (r < 0 || !cof_equal(got, leaf, COF_HASH))
 		return 0;
 	memcpy(s->previous, leaf, COF_HASH);
 	s->sequence = cp->size;
@@ -510,6 +513,8 @@ int cof_log_open(const struct cof_log_params *p, const struct cof_log_secrets *s
 	cof_reader_walk(log->reader, true); /* nobody writes yet */
 	r = recover(&scan, &rec, diag);
 	cof_reader_walk(log->reader, false);
+	cof_erased_free(log->erased);
+	log->erased = NULL;
 	if (r < 0) {
 		cof_log_abandon(log);
 		return r;

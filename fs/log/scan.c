@@ -104,6 +104,19 @@ static bool follows(struct scan *s, const struct cof_frame *f)
 	return false;
 }
 
+int cof_scan_payload(struct cof_log *log, const struct cof_frame *f, const void *payload)
+{
+	int r = cof_payload_check(f, payload);
+
+	if (r != -EBADMSG || f->type != COF_APPEND)
+		return r;
+	if (!log->erased)
+		r = cof_erased_find(log->p.io, &log->conf, &log->erased);
+	else
+		r = 0;
+	return r < 0 ? r : cof_erased_covers(log->erased, f) ? 0 : -EBADMSG;
+}
+
 static int one_frame(struct scan *s, bool *ret_valid)
 {
 	struct cof_log *log = s->log;
@@ -120,7 +133,10 @@ static int one_frame(struct scan *s, bool *ret_valid)
 	r = cof_reader_payload(log->reader, s->address, &f, 0, s->payload, f.stored);
 	if (r < 0)
 		return r;
-	if (cof_payload_check(&f, s->payload) < 0) {
+	r = cof_scan_payload(log, &f, s->payload);
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	if (r < 0) {
 		cof_fail(&s->why, 0, "the payload of frame %llu is not what its header says",
 			 (unsigned long long)f.sequence);
 		return -EUCLEAN;

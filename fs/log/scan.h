@@ -30,6 +30,8 @@ struct scan {
  * the tree. 0 at the end (torn tells how), or -errno when the disk cannot be read.
  */
 int cof_scan_run(struct scan *s, uint64_t limit);
+/* 0: the payload is what its header says, or was destroyed · -EBADMSG · -errno: that could not be found out */
+int cof_scan_payload(struct cof_log *log, const struct cof_frame *f, const void *payload);
 /* Bytes from address to the last one of its segment that is not zero; 0 when all are. */
 int cof_scan_rest(struct cof_log *log, uint64_t address, uint64_t *ret_bytes);
 /* Where MOUNT frame `ordinal` is, looking no further than the segment that holds `address`. */

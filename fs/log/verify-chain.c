@@ -178,6 +178,17 @@ void cof_verify_covered(struct verify *v)
 	}
 }
 
+static void count_destroyed(struct verify *v, const struct cof_frame *f, const uint8_t *payload)
+{
+	uint64_t frames = 0;
+	size_t n;
+	const uint8_t *fields = cof_verify_fields(f, payload, &n);
+
+	(void)cof_field_u64(fields, n, COF_T_DESTROYED_FRAMES, &frames);
+	v->out.destroyed++;
+	v->out.destroyed_frames += COF_MIN(frames, v->sequence); /* of a forged one the sum stays a sum */
+}
+
 void cof_verify_frame(struct verify *v, const struct cof_frame *f, const uint8_t *raw,
 		      struct place place)
 {
@@ -209,6 +220,8 @@ void cof_verify_frame(struct verify *v, const struct cof_frame *f, const uint8_t
 		cof_verify_cosign(v, f, payload, place);
 	if (f->type == COF_RECOVERY)
 		v->out.recoveries++;
+	if (f->type == COF_DESTROY && cof_payload_check(f, payload) == 0)
+		count_destroyed(v, f, payload);
 	cof_verify_anchor(v, f, payload, place);
 	v->last_type = f->type;
 	if (significant)

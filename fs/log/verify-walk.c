@@ -362,5 +362,5 @@ int cof_verify_walk(struct verify *v)
 	cof_tree_settle(v, NULL);
 	cof_verify_covered(v);
 	cof_since_covered(v);
-	return r;
+	return r ? r : v->ended_error;
 }

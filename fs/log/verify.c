@@ -145,6 +145,11 @@ static void summarise(struct verify *v)
 				       v->out.root); /* zeros when it cannot be had */
 	if (v->seal.lost)
 		v->out.seal_checked = false;
+	if (!v->out.since && v->out.destroyed_frames > v->out.erased)
+		cof_verify_say(v, COF_INTACT, NOWHERE("log"),
+			       "%llu frames of destroyed files have their sealed bytes still: the keys are gone first, and what is "
+			       "left is overwritten by the next mount, or not at all where this is a copy",
+			       (unsigned long long)(v->out.destroyed_frames - v->out.erased));
 	if (v->unlisted) {
 		v->findings = 0;
 		cof_verify_say(v, COF_INTACT, NOWHERE("log"), "%llu more findings are not listed",
@@ -202,6 +207,7 @@ int cof_log_verify(const struct cof_verify_params *p, struct cof_verified *ret,
 		cof_fail(diag, r, "out of memory");
 	if (r >= 0)
 		*ret = v->out;
+	cof_erased_free(v->ended);
 	free(v->archive_conf);
 	free(v->segment);
 	free(v);

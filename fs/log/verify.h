@@ -195,6 +195,8 @@ struct verify {
 	size_t segments, segments_cap;
 	uint64_t bytes_total, bytes_done;
 
+	struct cof_erased *ended; /* once a payload is not what its header says; NULL: not looked for yet */
+	int ended_error;	  /* that could not be found out */
 	uint8_t *archive_conf; /* the file's bytes; NULL: missing */
 	size_t archive_conf_len;
 

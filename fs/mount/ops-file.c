@@ -13,6 +13,8 @@ void cof_ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct cof_op op = {.kind = COF_OP_OPEN, .ino = ino, .flags = (uint32_t)fi->flags};
 	int err = cof_special_may(req, ino);
 
+	if (err == 0 && cof_is_special(ino))
+		err = cof_special_opened(req, ino, fi->flags);
 	if (err < 0)
 		cof_reply_error(req, err);
 	else

@@ -2,6 +2,8 @@
 /* .coffer and .coffer/events: see special.h. */
 #include "fs/mount/special.h"
 
+#include <fcntl.h>
+
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -61,6 +63,15 @@ int cof_special_may(fuse_req_t req, fuse_ino_t ino)
 	uid_t uid = fuse_req_ctx(req)->uid;
 
 	return !cof_is_special(ino) || uid == 0 || uid == geteuid() ? 0 : -EACCES;
+}
+
+int cof_special_opened(fuse_req_t req, fuse_ino_t ino, int flags)
+{
+	struct cof_who who = cof_who_of(req);
+
+	return ino == COF_VIRTUAL_EVENTS && (flags & O_ACCMODE) == O_RDONLY
+		       ? cof_archive_queried(cof_mount_of(req)->archive, &who, "events-file")
+		       : 0;
 }
 
 void cof_special_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off)

@@ -16,6 +16,8 @@ static inline bool cof_is_special(uint64_t ino)
 
 /* 0 where it is another file; -EACCES: neither root nor who serves the archive. */
 int cof_special_may(fuse_req_t req, fuse_ino_t ino);
+/* Who opens the events reads them: on record, where a shelf has read_events. Negative: it could not be recorded. */
+int cof_special_opened(fuse_req_t req, fuse_ino_t ino, int flags);
 bool cof_special_lookup(fuse_req_t req, fuse_ino_t parent, const char *name); /* false: not one of them */
 void cof_special_getattr(fuse_req_t req, fuse_ino_t ino);
 void cof_special_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off);

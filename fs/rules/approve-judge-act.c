@@ -5,6 +5,7 @@
  * request alone is judged.
  */
 #include "fs/rules/approve-judge.h"
+#include "fs/rules/internal.h"
 
 #include "crypto/crypto.h"
 
@@ -13,6 +14,7 @@ enum { /* docs/format.md 4 */
 	T_HOLDS = 100, T_EVENT_NAME = 101, T_EVENT_TIME = 102, T_LEAST_UNTIL = 103, T_RETAIN_MODE = 104, T_BINDS_FROM = 105,
 	T_CERT_NOT_AFTER = 161, T_CERT_LONGEST = 162, T_FOLLOWS = 163
 };
+#define SLACK (3600 * COF_NSEC) /* between a ruling and its frame: a daemon that is stopped lets it wait */
 enum { HOLD_BEGIN = 1, HOLD_ADD = 2, HOLD_END = 3, HOLD_LAID = 4 };
 
 static const char no_request[] = "it weakens protection, and names no approved request";
@@ -45,7 +47,7 @@ static bool same(const char *text, const struct cof_field *field)
 	return text && strlen(text) == field->len && !memcmp(text, field->value, field->len);
 }
 
-static bool names_object(const struct judged_request *q, uint64_t ino)
+bool judge_names_object(const struct judged_request *q, uint64_t ino)
 {
 	uint64_t first, count;
 
@@ -65,7 +67,8 @@ static struct judged_shelf *shelf_of(struct cof_judge *j, uint64_t ino)
 	return NULL;
 }
 
-static int keep_shelf(struct cof_judge *j, uint64_t ino, const struct cof_policy *policy, const struct cof_field *text)
+static int keep_shelf(struct cof_judge *j, uint64_t ino, const struct cof_policy *policy, const struct cof_field *text,
+		      int64_t since)
 {
 	struct judged_shelf *s = shelf_of(j, ino), *q;
 
@@ -75,8 +78,10 @@ static int keep_shelf(struct cof_judge *j, uint64_t ino, const struct cof_policy
 			return -ENOMEM;
 		j->shelf = q;
 		s = &q[j->n_shelves++];
-		s->ino = ino;
+		*s = (struct judged_shelf){.ino = ino, .policy = *policy};
 	}
+	s->least_before = s->policy.retention ? s->policy.retention_min : 0;
+	s->since = since;
 	s->policy = *policy;
 	cof_sha256(text->value, text->len, s->digest);
 	return 0;
@@ -103,7 +108,7 @@ int judge_shelf(struct cof_judge *j, const struct cof_judge_frame *f, bool apply
 		r = judge_no(ret, "compliance", "a shelf of compliance stays one");
 	if (r == 0 && !q && s && !f->trusted && !cof_policy_is_stronger(&s->policy, &policy, &why))
 		r = judge_no(ret, "not-approved", "%s: %s", why, no_request);
-	return r == 0 && apply ? keep_shelf(j, f->object, &policy, &text) : r;
+	return r == 0 && apply ? keep_shelf(j, f->object, &policy, &text, f->retention_time) : r;
 }
 
 /* ---- the archive's policy ---- */
@@ -168,8 +173,7 @@ static void take_certificates(struct cof_judge *j, const struct cof_judge_frame 
 	j->longest = COF_MAX(j->longest, longest);
 }
 
-/* COF_RETAIN_NONE: never. */
-static int64_t end_of(const struct cof_judge *j, const struct judged_object *o)
+int64_t judge_end_of(const struct cof_judge *j, const struct judged_object *o)
 {
 	const struct judged_shelf *s = shelf_of((struct cof_judge *)j, o->shelf);
 	int64_t end = COF_MAX(o->until, o->least), margin = o->margin;
@@ -181,12 +185,45 @@ static int64_t end_of(const struct cof_judge *j, const struct judged_object *o)
 	return COF_MAX(end, cof_rule_follow(j->latest, j->longest, o->committed_at, margin));
 }
 
-int judge_commit(struct cof_judge *j, const struct cof_judge_frame *f, bool apply)
+/* Whether it promises as long as its shelf asks for at least, from the frame on: what was ruled lies a moment before it, and so
+ * may the policy. One that the daemon commits for being idle counts from earlier, which who reads all frames can tell. */
+static int check_least(struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret)
+{
+	int64_t until = COF_RETAIN_NONE, least;
+	struct cof_field rule = {0};
+	struct judged_shelf *s;
+	uint64_t ino = 0;
+
+	(void)cof_field_u64(f->fields, f->n, COF_T_SHELF_INO, &ino);
+	(void)cof_field_i64(f->fields, f->n, T_RETAIN_UNTIL, &until);
+	(void)cof_field_find(f->fields, f->n, T_RULE, &rule);
+	s = shelf_of(j, ino);
+	if (!s || !s->policy.retention || until == COF_RETAIN_NONE || until == COF_RETAIN_INFINITE || same("autocommit", &rule))
+		return 0;
+	least = s->policy.retention_min;
+	if (s->since > f->retention_time - SLACK)
+		least = COF_MIN(least, s->least_before);
+	if (least == COF_RETAIN_INFINITE || until < rule_end(f->retention_time - SLACK, least))
+		return judge_no(ret, "retention-min", "inode %llu is kept for less than its shelf asks for at least",
+				(unsigned long long)f->object);
+	return 0;
+}
+
+int judge_append(const struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret)
+{
+	return cof_inodes_has(&j->committed, f->object)
+		       ? judge_no(ret, "after-commit", "inode %llu was committed, and grows for all that", (unsigned long long)f->object)
+		       : 0;
+}
+
+static int keep_commit(struct cof_judge *j, const struct cof_judge_frame *f)
 {
 	struct judged_object *o;
-	int r = apply ? judge_removed_follow(j, f->object, 1) : 0;
+	int r = cof_inodes_add(&j->committed, f->object, SIZE_MAX);
 
-	if (r < 0 || !apply)
+	if (r == 0)
+		r = judge_removed_follow(j, f->object, 1);
+	if (r < 0)
 		return r;
 	take_certificates(j, f);
 	o = judge_object(j, f->object);
@@ -210,21 +247,35 @@ int judge_commit(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 	return 0;
 }
 
+int judge_commit(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
+{
+	int r = cof_inodes_has(&j->committed, f->object)
+			? judge_no(ret, "after-commit", "inode %llu was committed before", (unsigned long long)f->object)
+			: check_least(j, f, ret);
+	int e = apply && !cof_inodes_has(&j->committed, f->object) ? keep_commit(j, f) : 0;
+
+	return e < 0 ? e : r;
+}
+
 /* Without an end it never ends by itself: that is later than any. */
 static bool is_earlier(int64_t one, int64_t other)
 {
 	return one != COF_RETAIN_NONE && (other == COF_RETAIN_NONE || one < other);
 }
 
-static int may_end(const struct cof_judge *j, const struct judged_object *o, const struct cof_judge_frame *f,
-		   struct cof_judgement *ret)
+/* What its COMMIT frame promised, and the shelf's policy of now, which may have become stronger. */
+bool judge_can_end(const struct cof_judge *j, const struct judged_object *o, const struct cof_judge_frame *f)
 {
 	struct cof_policy room;
 	const struct cof_policy *p = o->shelf ? judge_policy(j, o->shelf, &room) : NULL;
 
-	/* What its COMMIT frame promised, and the shelf's policy of now, which may have become stronger. */
-	if (f->retention_time < o->binds_from ||
-	    (o->mode == COF_GOVERNANCE && (!p || p->mode == COF_GOVERNANCE)))
+	return f->retention_time < o->binds_from || (o->mode == COF_GOVERNANCE && (!p || p->mode == COF_GOVERNANCE));
+}
+
+static int may_end(const struct cof_judge *j, const struct judged_object *o, const struct cof_judge_frame *f,
+		   struct cof_judgement *ret)
+{
+	if (judge_can_end(j, o, f))
 		return 0;
 	return judge_no(ret, "compliance", "inode %llu was committed under compliance: nobody ends its retention",
 			(unsigned long long)o->ino);
@@ -269,7 +320,7 @@ int judge_extend(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 	int r = judge_act(j, f, "retention-end", "event-declare", &q, ret);
 
 	(void)cof_field_i64(f->fields, f->n, T_RETAIN_UNTIL, &until);
-	if (r == 0 && q && !names_object(q, f->object))
+	if (r == 0 && q && !judge_names_object(q, f->object))
 		r = judge_no(ret, "wrong-document", "the request does not name inode %llu", (unsigned long long)f->object);
 	if (r == 0 && q)
 		r = check_end(j, o, f, &q->q, until, ret);
@@ -286,17 +337,15 @@ int judge_extend(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 	return 0;
 }
 
-int judge_remove(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
+static int may_remove(struct cof_judge *j, const struct judged_object *o, const struct cof_judge_frame *f, struct cof_judgement *ret)
 {
-	const struct judged_object *o = judge_object(j, f->object);
 	struct judged_request *q;
 	int64_t until;
 	int r = judge_act(j, f, "remove", NULL, &q, ret);
 
-	(void)apply;
 	if (r < 0)
 		return r;
-	if (q && !names_object(q, f->object))
+	if (q && !judge_names_object(q, f->object))
 		return judge_no(ret, "wrong-document", "the request does not name inode %llu", (unsigned long long)f->object);
 	if (o && !o->committed && o->holds)
 		return judge_no(ret, "held", "inode %llu is on legal hold", (unsigned long long)f->object);
@@ -306,10 +355,20 @@ int judge_remove(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 		return judge_no(ret, "not-approved", "inode %llu was committed: %s", (unsigned long long)f->object, no_request);
 	if (o->holds)
 		return judge_no(ret, "held", "inode %llu is on legal hold", (unsigned long long)f->object);
-	until = end_of(j, o);
+	until = judge_end_of(j, o);
 	if (until == COF_RETAIN_NONE || until > f->retention_time || o->waits)
 		return judge_no(ret, "retained", "the retention of inode %llu is not over", (unsigned long long)f->object);
 	return 0;
+}
+
+int judge_remove(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
+{
+	struct judged_object *o = judge_object(j, f->object);
+	int r = may_remove(j, o, f, ret);
+
+	if (r == 0 && apply && o)
+		o->removed = true;
+	return r;
 }
 
 /* ---- holds ---- */

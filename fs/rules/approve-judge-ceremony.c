@@ -133,15 +133,45 @@ static bool same_fields(const struct cof_judge_frame *f, const struct cof_ceremo
 	       flags == ((c->rehearsal ? COF_CEREMONY_REHEARSAL : 0) | (c->abandoned ? COF_CEREMONY_ABANDONED : 0));
 }
 
-static int keep(struct cof_judge *j, const uint8_t id[32])
+static int keep(struct cof_judge *j, const struct cof_ceremony *c)
 {
-	uint8_t(*more)[32] = realloc(j->ceremony, (j->n_ceremonies + 1) * sizeof(*more));
+	struct judged_ceremony *more = realloc(j->ceremony, (j->n_ceremonies + 1) * sizeof(*more)), *v;
+	const char *document = cof_ceremony_made(c);
 
 	if (!more)
 		return -ENOMEM;
 	j->ceremony = more;
-	memcpy(j->ceremony[j->n_ceremonies++], id, 32);
+	v = &more[j->n_ceremonies++];
+	*v = (struct judged_ceremony){.epoch = c->epoch, .rehearsal = c->rehearsal};
+	memcpy(v->id, c->id, sizeof(v->id));
+	memcpy(v->epoch_key, c->epoch_key, sizeof(v->epoch_key));
+	v->made = document && cof_unhex(document, 64, v->document) == 0;
 	return 0;
+}
+
+int cof_judge_made(const struct cof_judge *j, uint32_t number, const uint8_t key[32], const uint8_t *document, struct cof_judgement *ret)
+{
+	bool rehearsed = false, other = false;
+
+	if (!j->profile.escrow_ceremony)
+		return 0;
+	for (size_t i = 0; i < j->n_ceremonies; i++) {
+		const struct judged_ceremony *c = &j->ceremony[i];
+		bool same = !document || (c->epoch == number && !memcmp(c->document, document, sizeof(c->document)));
+
+		if (!c->made || memcmp(c->epoch_key, key, sizeof(c->epoch_key)) != 0)
+			continue;
+		if (!c->rehearsal && same)
+			return 0;
+		rehearsed |= c->rehearsal;
+		other |= !c->rehearsal;
+	}
+	if (other)
+		return judge_no(ret, "other-document", "the ceremony that made the secret of epoch %u made another document: that one is accepted", number);
+	if (rehearsed)
+		return judge_no(ret, "rehearsal", "the ceremony that made epoch %u was a rehearsal: nothing else comes of it", number);
+	return judge_no(ret, "no-ceremony", "the policy asks for a ceremony (escrow_ceremony), and none that made epoch %u is on record: hold one, "
+					    "and bring its transcript (coffer ceremony submit)", number);
 }
 
 static int judge_frame(struct cof_judge *j, const struct cof_judge_frame *f, const struct cof_ceremony *c, struct cof_judgement *ret)
@@ -155,7 +185,7 @@ static int judge_frame(struct cof_judge *j, const struct cof_judge_frame *f, con
 	if (!j->has_people)
 		return judge_no(ret, "no-people", "a ceremony was signed where nobody is enrolled");
 	for (size_t i = 0; i < j->n_ceremonies; i++)
-		if (!memcmp(j->ceremony[i], c->id, 32))
+		if (!memcmp(j->ceremony[i].id, c->id, 32))
 			return judge_no(ret, "replay", "this ceremony is in the chain already");
 	return judge_text(&w, true, ret);
 }
@@ -176,7 +206,7 @@ int judge_ceremony(struct cof_judge *j, const struct cof_judge_frame *f, bool ap
 	}
 	r = r < 0 ? judge_no(ret, "altered", "the transcript does not hold together: %s", why.text) : judge_frame(j, f, &c, ret);
 	if (r == 0 && apply)
-		r = keep(j, c.id);
+		r = keep(j, &c);
 	cof_ceremony_done(&c);
 	return r;
 }

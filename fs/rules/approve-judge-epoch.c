@@ -5,7 +5,7 @@
  */
 #include "fs/rules/approve-judge.h"
 
-enum { T_WHAT = 190, T_SHELF = 191, T_EPOCH = 192, T_EPOCH_KEY = 193, T_KEY = 194, T_FACTS = 197, T_OF = 199, T_OUTCOME = 200 };
+enum { T_SHELF = 191, T_EPOCH = 192, T_EPOCH_KEY = 193, T_KEY = 194, T_SHA256 = 195, T_FACTS = 197, T_OF = 199, T_OUTCOME = 200 };
 enum { EPOCH_VALID = 3, KEY = 6, ROTATED = 11, REVOKED = 12, DRILL = 13 };
 enum { FACTS_FLAGS = 4, FACTS_SIZE = 8, REHEARSAL = 2, SUCCESS = 1, FAILURE = 2 };
 
@@ -63,6 +63,23 @@ static void end_epoch(struct cof_judge *j, const struct cof_judge_frame *f)
 			j->epoch[i].revoked = true;
 }
 
+/* ---- what a ceremony made ---- */
+
+int judge_epoch_made(const struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret)
+{
+	struct judged_epoch e;
+	uint8_t document[32] = {0}; /* no transcript has zeros */
+
+	if (!j->profile.escrow_ceremony)
+		return 0;
+	if (!read_epoch(f, &e))
+		return judge_no(ret, "malformed", "an epoch that is put in force without its number or its key");
+	if (e.rehearsal)
+		return 0;
+	(void)cof_field_bytes(f->fields, f->n, T_SHA256, document, sizeof(document));
+	return cof_judge_made(j, e.number, e.key, document, ret);
+}
+
 /* ---- drills ---- */
 
 static int begins(struct cof_judge *j, const struct cof_judge_frame *f, const struct judged_epoch *e, bool apply)
@@ -108,8 +125,10 @@ int judge_epoch(struct cof_judge *j, const struct cof_judge_frame *f, uint8_t wh
 		return 0;
 	if (what == EPOCH_VALID)
 		return apply ? keep_epoch(j, f) : 0;
-	if (what == REVOKED && apply)
+	if (what == REVOKED && apply) {
 		end_epoch(j, f);
+		return judge_kept_revoke(j, f);
+	}
 	if (what != KEY && what != ROTATED && what != DRILL)
 		return 0;
 	e = epoch_of(j, f);
@@ -118,7 +137,7 @@ int judge_epoch(struct cof_judge *j, const struct cof_judge_frame *f, uint8_t wh
 	if (e->revoked && (what != DRILL || f->object))
 		return judge_no(ret, "no-epoch", "it goes to an epoch that was revoked before it");
 	if (what != DRILL)
-		return 0;
+		return judge_kept(j, f, what, e, apply, ret);
 	has_of = cof_field_u64(f->fields, f->n, T_OF, &of) == 0;
 	(void)cof_field_u8(f->fields, f->n, T_OUTCOME, &outcome);
 	if (has_of != (outcome != 0))

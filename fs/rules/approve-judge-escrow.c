@@ -6,6 +6,8 @@
  */
 #include "fs/rules/approve-judge.h"
 
+#include "crypto/crypto.h"
+
 enum { T_WHAT = 190, T_SHELF = 191, T_KEY = 194, T_FACTS = 197, T_OF = 199, T_TO = 204 };
 enum { RELEASE = 7, ATTEMPT = 8, RECOVERED = 9, FAILED = 10 };
 enum { FACTS_FLAGS = 4, FACTS_SIZE = 8, REHEARSAL = 2, EPOCH_VALID = 3 };
@@ -14,7 +16,7 @@ enum { FACTS_FLAGS = 4, FACTS_SIZE = 8, REHEARSAL = 2, EPOCH_VALID = 3 };
 static const struct {
 	uint8_t what;
 	const char *name;
-} accepted[] = {{EPOCH_VALID, "epoch-valid"}, {4, "custodian"}, {5, "custodian-revoked"}, {12, "revoked"}};
+} accepted[] = {{EPOCH_VALID, "epoch-valid"}, {4, "custodian"}, {5, "custodian-revoked"}, {12, "revoked"}, {20, "tpm-key"}, {21, "tpm-key-revoked"}, {22, "tpm-ended"}};
 
 static const char *name_of(uint8_t what)
 {
@@ -86,6 +88,16 @@ static struct judged_release *release_of(const struct cof_judge *j, const struct
 	return NULL;
 }
 
+/* For whom the frame says; zeros: for nobody. */
+static void read_to(const struct cof_judge_frame *f, uint8_t ret[32])
+{
+	struct cof_field to;
+
+	memset(ret, 0, 32);
+	if (cof_field_find(f->fields, f->n, T_TO, &to) == 0)
+		cof_sha256(to.value, to.len, ret);
+}
+
 static int keep_release(struct cof_judge *j, const struct cof_judge_frame *f)
 {
 	struct judged_release *q = realloc(j->release, (j->n_releases + 1) * sizeof(*q)), *v;
@@ -97,6 +109,7 @@ static int keep_release(struct cof_judge *j, const struct cof_judge_frame *f)
 	*v = (struct judged_release){.sequence = f->sequence};
 	(void)cof_field_u64(f->fields, f->n, T_SHELF, &v->shelf);
 	(void)cof_field_bytes(f->fields, f->n, T_KEY, v->key, sizeof(v->key));
+	read_to(f, v->to);
 	j->n_releases++;
 	return 0;
 }
@@ -105,6 +118,8 @@ static int keep_release(struct cof_judge *j, const struct cof_judge_frame *f)
 static int judge_recovery(struct cof_judge *j, const struct cof_judge_frame *f, uint8_t what, bool apply, struct cof_judgement *ret)
 {
 	struct judged_release *v = j->p.partial ? NULL : release_of(j, f);
+	uint8_t to[32];
+	int r;
 
 	if (j->p.partial) /* whoever writes it looks himself */
 		return 0;
@@ -112,6 +127,12 @@ static int judge_recovery(struct cof_judge *j, const struct cof_judge_frame *f, 
 		return judge_no(ret, "not-released", "a recovery of a key that no release before it, which counts, is of");
 	if (v->recovered && what != FAILED)
 		return judge_no(ret, "finished", "the release %llu was used: it is for one recovery", (unsigned long long)v->sequence);
+	r = what != FAILED ? judge_kept_valid(j, f, ret) : 0;
+	if (r < 0)
+		return r;
+	read_to(f, to);
+	if (what == RECOVERED && memcmp(to, v->to, sizeof(to)) != 0)
+		return judge_no(ret, "wrong-recipient", "the key went to somebody else than release %llu was for", (unsigned long long)v->sequence);
 	v->recovered |= apply && what == RECOVERED;
 	return 0;
 }
@@ -122,6 +143,7 @@ static int judge_approved(struct cof_judge *j, const struct cof_judge_frame *f, 
 			  struct cof_judgement *ret)
 {
 	const char *name = name_of(what);
+	int r;
 
 	if (what != RELEASE && !name)
 		return judge_no(ret, "wrong-action", "nothing of that kind is approved");
@@ -132,8 +154,18 @@ static int judge_approved(struct cof_judge *j, const struct cof_judge_frame *f, 
 			     : !same_number(f, T_OF, q->q.doc, "record") || !cof_json_str(q->q.doc, "what") ||
 				       strcmp(cof_json_str(q->q.doc, "what"), name) != 0))
 		return judge_no(ret, "wrong-document", "something else of escrow was approved");
+	if (what == RELEASE && f->retention_time < q->until)
+		return judge_no(ret, "too-early", "the release waits for a veto, and its delay is not over yet");
+	r = what == RELEASE ? judge_kept_valid(j, f, ret) : what == EPOCH_VALID ? judge_epoch_made(j, f, ret) : 0;
+	if (r == 0 && what == RELEASE)
+		r = judge_release_made(j, f, ret);
+	if (r < 0)
+		return r;
 	q->used |= apply;
-	return apply && what == RELEASE ? keep_release(j, f) : judge_epoch(j, f, what, apply, ret);
+	if (apply && what == RELEASE)
+		return keep_release(j, f);
+	r = judge_tpm(j, f, what, apply, ret);
+	return r == 0 ? judge_epoch(j, f, what, apply, ret) : r;
 }
 
 int judge_escrow(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
@@ -154,6 +186,8 @@ int judge_escrow(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 	if (what == RELEASE || (name && !is_rehearsal(f, what)))
 		return judge_no(ret, "not-approved", "%s of escrow needs an approved request (coffer request)",
 				what == RELEASE ? "a release" : name);
-	return what == ATTEMPT || what == RECOVERED || what == FAILED ? judge_recovery(j, f, what, apply, ret)
-								     : judge_epoch(j, f, what, apply, ret);
+	if (what == ATTEMPT || what == RECOVERED || what == FAILED)
+		return judge_recovery(j, f, what, apply, ret);
+	r = judge_tpm(j, f, what, apply, ret);
+	return r == 0 ? judge_epoch(j, f, what, apply, ret) : r;
 }

@@ -239,6 +239,7 @@ static int keep_request(struct cof_judge *j, const struct cof_judge_frame *f, st
 	}
 	r->q = *q;
 	r->sequence = f->sequence;
+	r->until = COF_RETAIN_NONE;
 	r->doc = malloc(doc->len + 1u);
 	e = r->doc ? add_signer(r, s, f->sequence) : -ENOMEM;
 	if (e < 0) {
@@ -346,6 +347,7 @@ static int decide(struct cof_judge *j, const struct cof_judge_frame *f, struct j
 	if (e == 0 && ret->met) {
 		r->state = COF_REQUEST_MET;
 		r->met = f->sequence;
+		r->until = judge_release_until(j, r, f);
 	}
 	return e;
 }
@@ -411,6 +413,8 @@ int judge_approval(struct cof_judge *j, const struct cof_judge_frame *f, bool ap
 	switch (verdict) {
 	case COF_VERDICT_APPROVE:
 	case COF_VERDICT_REFUSE:
+		if (verdict == COF_VERDICT_REFUSE && judge_release_waits(r))
+			return judge_veto(j, f, r, apply, ret);
 		return judge_vote(j, f, r, verdict == COF_VERDICT_APPROVE, apply, ret);
 	case COF_VERDICT_DONE:
 	case COF_VERDICT_FAILED:

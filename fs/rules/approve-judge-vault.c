@@ -1,12 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The judge on records of vaults: what left went where the policy in force let it go (R41, R42). */
+/* The judge on records of vaults: what left went where the policy in force let it go (R41, R42); and which vaults there are. */
 #include "fs/rules/approve-judge.h"
 #include "fs/rules/place.h"
 
-enum { T_WHAT = 220, T_BASIS = 225, T_JURISDICTION = 212, T_DISTANCE = 215 };
+#include "crypto/note.h"
+
+enum { T_VAULT = 210, T_WHAT = 220, T_BASIS = 225, T_JURISDICTION = 212, T_DISTANCE = 215 };
 enum { TRANSFER = 2 };
 
-int judge_vault(struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret)
+/* The key of a vault that a record names; a copy in a bucket has none. */
+static int meet(struct cof_judge *j, const struct cof_judge_frame *f)
+{
+	char text[COF_VKEY_MAX] = "";
+	struct cof_field said;
+	struct cof_vkey key;
+	uint8_t(*more)[32];
+
+	if (cof_field_find(f->fields, f->n, T_VAULT, &said) < 0 || said.len >= sizeof(text))
+		return 0;
+	memcpy(text, said.value, said.len);
+	if (cof_vkey_parse(text, &key) < 0 || key.algorithm != COF_NOTE_COSIG)
+		return 0;
+	for (size_t i = 0; i < j->n_vaults; i++)
+		if (!memcmp(j->vault[i], key.public_key, 32))
+			return 0;
+	more = realloc(j->vault, (j->n_vaults + 1) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	j->vault = more;
+	memcpy(more[j->n_vaults++], key.public_key, 32);
+	return 0;
+}
+
+int judge_vault(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
 {
 	char jurisdiction[COF_JURISDICTION_MAX] = "";
 	struct cof_field said;
@@ -16,6 +42,9 @@ int judge_vault(struct cof_judge *j, const struct cof_judge_frame *f, struct cof
 
 	if (cof_field_u8(f->fields, f->n, T_WHAT, &what) < 0)
 		return judge_no(ret, "malformed", "a record of a vault that does not say what it is");
+	r = apply ? meet(j, f) : 0;
+	if (r < 0)
+		return r;
 	if (what != TRANSFER)
 		return 0;
 	if (cof_field_find(f->fields, f->n, T_JURISDICTION, &said) == 0 && said.len < sizeof(jurisdiction))

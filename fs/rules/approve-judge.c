@@ -3,7 +3,8 @@
  * The judge: what it remembers, which rule an action has to meet, and who looks at which frame.
  *
  * What grows with a chain is one entry a request, one for each object that a request names or that is removed by one
- * (followed only after a first pass, cof_judge_watch), and a bit for each that is removed otherwise.
+ * (followed only after a first pass, cof_judge_watch), and a bit for each that is removed otherwise or
+ * committed.
  */
 #include "fs/rules/approve-judge.h"
 
@@ -57,9 +58,15 @@ void cof_judge_free(struct cof_judge *j)
 	free(j->hold);
 	free(j->change);
 	free(j->ceremony);
+	free(j->vault);
+	free(j->receipt);
 	free(j->release);
+	free(j->tpm);
+	free(j->kept);
+	free(j->file);
 	free(j->forms.digest);
-	free(j->removed.page);
+	cof_inodes_done(&j->removed);
+	cof_inodes_done(&j->committed);
 	free(j->epoch);
 	free(j->drill);
 	free(j->request);
@@ -203,9 +210,11 @@ int cof_judge_watch(struct cof_judge *j, const struct cof_judge_frame *f)
 		return watch_request(j, f);
 	case TYPE_REMOVE:
 		return cof_field_find(f->fields, f->n, COF_T_REQUEST, &field) == 0 ? judge_object_add(j, f->object)
-										   : judge_removed_add(&j->removed, f->object);
+										   : cof_inodes_add(&j->removed, f->object, COF_WATCHED_MAX);
 	case TYPE_EXTEND:
 		return cof_field_find(f->fields, f->n, COF_T_REQUEST, &field) == 0 ? judge_object_add(j, f->object) : 0;
+	case TYPE_DESTROY:
+		return judge_object_add(j, f->object);
 	default:
 		return 0;
 	}
@@ -223,7 +232,7 @@ const struct cof_policy *judge_policy(const struct cof_judge *j, uint64_t shelf,
 	return NULL;
 }
 
-enum scope { OF_SHELVES, OF_PEOPLE, OF_PROFILE, OF_CLOCK };
+enum scope { OF_SHELVES, OF_PEOPLE, OF_PROFILE, OF_CLOCK, OF_DESTROY, OF_VAULT };
 static const struct {
 	const char *action;
 	enum scope scope;
@@ -231,6 +240,7 @@ static const struct {
 } actions[] = {
     {"hold-end", OF_SHELVES, COF_APPROVE_HOLD_END},
     {"remove", OF_SHELVES, COF_APPROVE_REMOVE},
+    {"destroy", OF_DESTROY, COF_APPROVE_REMOVE},
     {"retention-end", OF_SHELVES, COF_APPROVE_RETENTION_END},
     {"event-declare", OF_SHELVES, COF_APPROVE_RETENTION_END},
     {"shelf-set", OF_SHELVES, COF_APPROVE_POLICY},
@@ -239,6 +249,7 @@ static const struct {
     {"people-set", OF_PEOPLE, 0},
     {"profile-set", OF_PROFILE, 0},
     {"clock-catch-up", OF_CLOCK, 0},
+    {"vault-release", OF_VAULT, 0}, /* judged by a vault that was asked, never in a log */
 };
 
 static int merge_text(struct cof_approval_rule *to, const char *text)
@@ -281,6 +292,16 @@ static int merge_shelves(const struct cof_judge *j, const struct cof_json *doc, 
 	return r;
 }
 
+/* What it takes to end its retention and to remove it, and the archive's own rule for what cannot be undone. */
+static int merge_destroy(const struct cof_judge *j, const struct cof_json *doc, struct cof_approval_rule *to)
+{
+	int r = merge_shelves(j, doc, COF_APPROVE_REMOVE, to);
+
+	if (r == 0)
+		r = merge_shelves(j, doc, COF_APPROVE_RETENTION_END, to);
+	return r < 0 ? r : merge_text(to, j->profile.approve_destroy);
+}
+
 int cof_judge_rule(const struct cof_judge *j, const char *action, const struct cof_json *doc,
 		   struct cof_approval_rule *ret)
 {
@@ -291,7 +312,9 @@ int cof_judge_rule(const struct cof_judge *j, const char *action, const struct c
 		if (strcmp(actions[i].action, action) != 0)
 			continue;
 		r = actions[i].scope == OF_SHELVES    ? merge_shelves(j, doc, actions[i].rule, &rule)
+		    : actions[i].scope == OF_DESTROY  ? merge_destroy(j, doc, &rule)
 		    : actions[i].scope == OF_PEOPLE   ? merge_text(&rule, j->profile.approve_people)
+		    : actions[i].scope == OF_VAULT    ? merge_text(&rule, "2 officer")
 		    : actions[i].scope == OF_PROFILE  ? merge_text(&rule, j->profile.approve_profile)
 						      : merge_text(&rule, j->profile.approve_clock);
 	}
@@ -301,6 +324,16 @@ int cof_judge_rule(const struct cof_judge *j, const char *action, const struct c
 }
 
 /* ---- frames ---- */
+
+static int escrow(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
+{
+	struct judged_object *o = judge_object(j, f->object);
+	int r = judge_escrow(j, f, apply, ret);
+
+	if (r == 0 && apply && o)
+		o->escrow = true;
+	return r;
+}
 
 static int one(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
 {
@@ -320,11 +353,16 @@ static int one(struct cof_judge *j, const struct cof_judge_frame *f, bool apply,
 	case TYPE_COSIGN:
 		return judge_cosign(j, f, apply);
 	case TYPE_COMMIT:
-		return judge_commit(j, f, apply);
+		return judge_commit(j, f, apply, ret);
+	case TYPE_APPEND:
+	case TYPE_HOLE:
+		return judge_append(j, f, ret);
 	case TYPE_EXTEND:
 		return judge_extend(j, f, apply, ret);
 	case TYPE_REMOVE:
 		return judge_remove(j, f, apply, ret);
+	case TYPE_DESTROY:
+		return judge_destroy(j, f, apply, ret);
 	case TYPE_CREATE:
 	case TYPE_RENAME:
 		return judge_place(j, f, apply);
@@ -333,11 +371,13 @@ static int one(struct cof_judge *j, const struct cof_judge_frame *f, bool apply,
 	case TYPE_HOLD:
 		return judge_hold(j, f, apply, ret);
 	case TYPE_ESCROW:
-		return judge_escrow(j, f, apply, ret);
+		return escrow(j, f, apply, ret);
 	case TYPE_CEREMONY:
 		return judge_ceremony(j, f, apply, ret);
 	case TYPE_VAULT:
-		return judge_vault(j, f, ret);
+		return judge_vault(j, f, apply, ret);
+	case TYPE_RECEIPT:
+		return judge_receipt(j, f, apply, ret);
 	default:
 		return 0;
 	}
@@ -388,6 +428,7 @@ static int view(const struct cof_judge *j, const struct judged_request *r, struc
 					 .state = r->state,
 					 .sequence = r->sequence,
 					 .met = r->met,
+					 .until = r->state == COF_REQUEST_MET ? r->until : COF_RETAIN_NONE,
 					 .signer = r->signer,
 					 .n_signers = r->n_signers,
 					 .outcome = r->outcome};

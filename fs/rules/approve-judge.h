@@ -4,11 +4,12 @@
 #define COF_APPROVE_JUDGE_H
 
 #include "fs/rules/approve-private.h"
+#include "fs/rules/inodes.h"
 #include "fs/rules/profile.h"
 
 enum { /* docs/format.md 4; fs/log is above */
-	TYPE_CREATE = 6, TYPE_COMMIT = 10, TYPE_EXTEND = 11, TYPE_RENAME = 12, TYPE_REMOVE = 13, TYPE_POLICY = 18, TYPE_PEOPLE = 19, TYPE_REQUEST = 20,
-	TYPE_APPROVAL = 21, TYPE_EVENT = 15, TYPE_HOLD = 22, TYPE_COSIGN = 25, TYPE_CLOCK = 26, TYPE_SHELF = 29,
+	TYPE_CREATE = 6, TYPE_APPEND = 7, TYPE_HOLE = 8, TYPE_COMMIT = 10, TYPE_EXTEND = 11, TYPE_RENAME = 12, TYPE_REMOVE = 13, TYPE_POLICY = 18, TYPE_PEOPLE = 19, TYPE_REQUEST = 20,
+	TYPE_APPROVAL = 21, TYPE_EVENT = 15, TYPE_HOLD = 22, TYPE_DESTROY = 23, TYPE_RECEIPT = 24, TYPE_COSIGN = 25, TYPE_CLOCK = 26, TYPE_SHELF = 29,
 	TYPE_ESCROW = 30, TYPE_VAULT = 31, TYPE_CEREMONY = 32
 };
 
@@ -22,6 +23,7 @@ struct judged_request {
 	size_t n_signers;
 	char outcome[160];
 	bool used;  /* by a record of escrow, of which it permits one */
+	int64_t until; /* of a release that waits: not before this retention time; COF_RETAIN_NONE */
 	bool stale; /* it failed because an object had changed when its rule was met, and nobody said so yet */
 };
 
@@ -29,6 +31,8 @@ struct judged_shelf {
 	uint64_t ino;
 	struct cof_policy policy;
 	uint8_t digest[32]; /* of the text */
+	int64_t least_before; /* retention_min that it had until then; 0: none */
+	int64_t since;	      /* retention time of its frame */
 };
 
 struct judged_object { /* watched */
@@ -44,6 +48,9 @@ struct judged_object { /* watched */
 	int64_t binds_from; /* retention time; 0: at once */
 	int64_t least;	    /* no end is earlier */
 	bool waits;	    /* for an event */
+	bool removed, escrow, destroyed; /* escrow: a record of escrow is about it */
+	uint64_t ended;			 /* sequence of its DESTROY frame */
+	const struct judged_request *by; /* that it names */
 };
 
 struct judged_hold {
@@ -70,10 +77,33 @@ struct judged_drill { /* that began */
 	size_t epoch; /* its place */
 	bool answered;
 };
+struct judged_kept { /* a key of escrow */
+	uint64_t shelf;
+	uint8_t key[16];
+	size_t epoch; /* the place of its newest file's */
+	bool there;   /* false: a free place */
+	bool taken, revoked; /* taken: it has a file */
+};
+struct judged_file { /* of a key of escrow */
+	uint8_t digest[32], key[16];
+	uint64_t shelf;
+	bool there; /* false: a free place */
+};
+struct judged_ceremony {
+	uint8_t id[32], epoch_key[32], document[32]; /* document: of the epoch, once it was valid */
+	uint32_t epoch;
+	bool made, rehearsal; /* made: an epoch, to the end */
+};
 struct judged_release { /* of escrow */
 	uint64_t sequence, shelf;
-	uint8_t key[16];
+	uint8_t key[16], to[32]; /* to: SHA-256 of for whom */
 	bool recovered;
+};
+
+struct judged_tpm { /* an epoch of a TPM that was ended */
+	uint64_t sequence, shelf;
+	uint8_t epoch[32];
+	bool raised;
 };
 
 #define JUDGED_VAULTS 16u
@@ -98,17 +128,10 @@ struct judged_forms { /* digests of the forms of EVENT frames; open addressing *
 	size_t n, places;
 };
 
-struct judged_removed { /* inodes; open addressing */
-	struct removed_page {
-		uint64_t number, bits[8];
-		bool used;
-	} *page;
-	size_t n, places;
-};
-
 struct cof_judge {
 	struct cof_judge_params p;
-	struct judged_removed removed; /* without a request */
+	struct cof_inodes removed; /* without a request */
+	struct cof_inodes committed;
 	struct judged_forms forms;
 	struct cof_people people;
 	bool has_people;
@@ -129,7 +152,11 @@ struct cof_judge {
 	unsigned n_cosigns;
 	struct judged_change *change;
 	size_t n_changes;
-	uint8_t (*ceremony)[32]; /* ids of those on record */
+	uint8_t (*vault)[32]; /* keys of vaults that records name */
+	size_t n_vaults;
+	uint8_t (*receipt)[32]; /* SHA-256 of those on record */
+	size_t n_receipts;
+	struct judged_ceremony *ceremony; /* those on record */
 	size_t n_ceremonies;
 	struct judged_epoch *epoch;
 	size_t n_epochs;
@@ -137,6 +164,12 @@ struct cof_judge {
 	size_t n_drills;
 	struct judged_release *release; /* in order of the chain */
 	size_t n_releases;
+	struct judged_tpm *tpm;
+	size_t n_tpms;
+	struct judged_kept *kept; /* open addressing */
+	size_t n_kept, kept_places;
+	struct judged_file *file; /* open addressing, by digest */
+	size_t n_files, file_places;
 	int64_t latest, longest; /* end and validity of all certificates; COF_RETAIN_NONE, 0: none */
 	struct cof_profile profile; /* in force, or the defaults */
 	uint8_t profile_digest[32];
@@ -162,7 +195,6 @@ void judge_request_free(struct judged_request *r);
 const struct cof_policy *judge_policy(const struct cof_judge *j, uint64_t shelf, struct cof_policy *room); /* NULL */
 struct judged_object *judge_object(const struct cof_judge *j, uint64_t ino); /* NULL: not watched */
 int judge_object_add(struct cof_judge *j, uint64_t ino);
-int judge_removed_add(struct judged_removed *m, uint64_t ino);
 /* Those of the range that are removed without a request are followed from now on. */
 int judge_removed_follow(struct cof_judge *j, uint64_t first, uint64_t count);
 void judge_people_digest(const char *text, size_t n, const void *revoked, size_t revoked_len, uint8_t ret[32]);
@@ -175,16 +207,37 @@ int judge_shelf(struct cof_judge *j, const struct cof_judge_frame *f, bool apply
 int judge_profile(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_clock(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_cosign(struct cof_judge *j, const struct cof_judge_frame *f, bool apply);
-int judge_commit(struct cof_judge *j, const struct cof_judge_frame *f, bool apply);
+int judge_commit(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
+int judge_append(const struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret);
 int judge_extend(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_remove(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
+int judge_destroy(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
+/* Whether a request names this inode; when a watched file's retention ends by what frames said so far. */
+bool judge_names_object(const struct judged_request *q, uint64_t ino);
+bool judge_can_end(const struct cof_judge *j, const struct judged_object *o, const struct cof_judge_frame *f); /* by a quorum */
+int64_t judge_end_of(const struct cof_judge *j, const struct judged_object *o); /* COF_RETAIN_NONE: never */
 int judge_place(struct cof_judge *j, const struct cof_judge_frame *f, bool apply); /* CREATE, RENAME */
 int judge_event(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 /* Of ESCROW frames: what is permitted otherwise. */
+int64_t judge_release_until(const struct cof_judge *j, const struct judged_request *r, const struct cof_judge_frame *f);
+bool judge_release_waits(const struct judged_request *r);
+int judge_veto(struct cof_judge *j, const struct cof_judge_frame *f, struct judged_request *r, bool apply, struct cof_judgement *ret);
+int judge_tpm(struct cof_judge *j, const struct cof_judge_frame *f, uint8_t what, bool apply, struct cof_judgement *ret);
 int judge_epoch(struct cof_judge *j, const struct cof_judge_frame *f, uint8_t what, bool apply, struct cof_judgement *ret);
+/* A file of a key, which e is the epoch of: its first one, or encrypted anew. */
+int judge_kept(struct cof_judge *j, const struct cof_judge_frame *f, uint8_t what, const struct judged_epoch *e, bool apply,
+	       struct cof_judgement *ret);
+int judge_kept_revoke(struct cof_judge *j, const struct cof_judge_frame *f); /* a revocation that counts; of a key or not */
+/* The key that a frame is about was not revoked before it. */
+int judge_kept_valid(const struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret);
 int judge_escrow(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_ceremony(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
-int judge_vault(struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret);
+int judge_vault(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
+int judge_receipt(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
+/* Whether the epoch that a frame puts in force, or the one that the key of a release is encrypted to, has a ceremony where the policy
+ * asks for one. */
+int judge_epoch_made(const struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret);
+int judge_release_made(const struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret);
 int judge_hold(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 
 /* A signature field: principal NUL armored text. purpose: what it has to be for. */

@@ -32,6 +32,12 @@
  *     person it names, for this ceremony at this point; an auditor present; each step confirmed by two who are not
  *     auditors. A rehearsal is signed for another purpose, and never becomes anything else.
  *  J14 A form that a person signed is in a log once.
+ *  J15 Where the policy of its shelf had a release_delay when the rule was met, an escrowed key is not released before that
+ *     has passed since, by retention time. Until it is released, who has a role that the rule names, or where it names none
+ *     an officer or custodian, ends the request for good: a veto, signed as a refusal.
+ *  J16 Where the policy asks for ceremonies (escrow_ceremony), an epoch of escrow is in force only behind the transcript of the
+ *     one that made it, came to its end and was no rehearsal, with this very document; and a key goes out only of an epoch whose
+ *     secret such a one made or shared anew.
  * What only becomes stronger needs none of this and is permitted.
  */
 #ifndef COF_APPROVE_H
@@ -218,6 +224,9 @@ struct cof_judgement {
 int cof_judge_take(struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret);
 /* As cof_judge_take, without moving on: before a frame is written. */
 int cof_judge_ask(struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret);
+/* Whether the policy lets this epoch of escrow be used without a ceremony's transcript, or there is one. document: that of the
+ * epoch; NULL: whichever of this key. -EPERM as above. */
+int cof_judge_made(const struct cof_judge *j, uint32_t number, const uint8_t key[32], const uint8_t *document, struct cof_judgement *ret);
 /* First pass over a chain: the inodes that a frame makes worth following, of REMOVE and of EXTEND with a request its
  * object, of REQUEST those of its document. Without it nothing is known of objects, and acts on them are judged by
  * their requests alone. -E2BIG: a request names more than COF_WATCHED_MAX. */
@@ -243,6 +252,7 @@ struct cof_request_view {
 	size_t document_len;
 	enum cof_request_state state; /* EXPIRED only as of the last frame */
 	uint64_t sequence, met; /* of the REQUEST frame; of the APPROVAL frame that met the rule, or 0 */
+	int64_t until; /* of a release that waits since: retention time; COF_RETAIN_NONE */
 	const struct cof_signer *signer; /* the author first */
 	size_t n_signers;
 	struct cof_approval_rule rule; /* in force */
@@ -251,6 +261,10 @@ struct cof_request_view {
 /* Valid until the judge is fed again. -ENOENT */
 int cof_judge_request(const struct cof_judge *j, const uint8_t id[32], struct cof_request_view *ret);
 int cof_judge_request_at(const struct cof_judge *j, size_t i, struct cof_request_view *ret); /* in order; -ENOENT */
+/* Inodes whose content ended by a DESTROY frame that counts, with its sequence and the request; in no order. Until fn returns
+ * not 0, which is returned. */
+typedef int (*cof_destroyed_fn)(void *user, uint64_t inode, uint64_t sequence, const uint8_t request[32]);
+int cof_judge_destroyed(const struct cof_judge *j, cof_destroyed_fn fn, void *user);
 /* Reviews, each kind by the type of its EVENT frame. */
 enum cof_review { COF_REVIEW_EVENTS, COF_REVIEW_LOGINS, COF_REVIEWS };
 const char *cof_review_type(enum cof_review kind);     /* "review", "failed-logins" */
@@ -273,7 +287,7 @@ int cof_judge_rule(const struct cof_judge *j, const char *action, const struct c
 enum {
 	COF_T_REQUEST = 112, COF_T_PEOPLE = 113, COF_T_REVOKED = 114, COF_T_SIGNATURE = 115, COF_T_DOCUMENT = 116,
 	COF_T_SHEET = 118, COF_T_VERDICT = 119, COF_T_OUTCOME = 121, COF_T_SHELF_INO = 122, COF_T_RETENTION_BEFORE = 123,
-	COF_T_RETENTION_AFTER = 124, COF_T_ASKED = 125
+	COF_T_RETENTION_AFTER = 124, COF_T_ASKED = 125, COF_T_RELEASE_AT = 253
 };
 enum { COF_ASKED_REMOVAL = 1 };
 enum { COF_VERDICT_APPROVE = 1, COF_VERDICT_REFUSE, COF_VERDICT_DONE, COF_VERDICT_FAILED };

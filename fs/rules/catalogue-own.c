@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which kinds of the catalogue Coffer records itself, by which type of event, and when; and of the others, who has to
- * tell. A kind stands here only where an event of it was provoked by a test (tests/e2e/own-events.sh).
+ * tell. A kind stands here only where an event of it was provoked by a test (tests/e2e/first-year.sh, and what that names).
  */
 #include "fs/rules/catalogue.h"
 

@@ -27,12 +27,18 @@ const struct cof_catalogue_kind *cof_catalogue_find(const char *id);	/* NULL: no
 const struct cof_record_kind *cof_record_kind_find(const char *text); /* by text or name; NULL: none */
 const char *cof_record_kind_name(const struct cof_record_kind *k); /* short, as the profiles' shelves have it: "audit records" */
 
+enum cof_alarm {
+	COF_ALARM_NEVER,
+	COF_ALARM_FAILED, /* where its outcome is a failure */
+	COF_ALARM_ALWAYS,
+};
+
 /* What a type of event stands for where the event itself does not say otherwise. */
 struct cof_event_type {
 	const char *name;
 	const char *catalogue; /* NULL: the catalogue has no such kind */
 	const char *outcome, *severity;
-	bool alarm; /* people are told at once */
+	enum cof_alarm alarm; /* people are told at once (tests/e2e/alarms.sh provokes each) */
 	const char *text; /* what it is, for people */
 };
 
@@ -47,6 +53,8 @@ struct cof_unseen_kind {
 size_t cof_own_kinds(const struct cof_own_kind **ret);
 size_t cof_unseen_kinds(const struct cof_unseen_kind **ret);
 
+/* Whether people are told of this event. outcome: NULL: the type's own. */
+bool cof_event_alarms(const struct cof_event_type *t, const char *outcome);
 size_t cof_event_types(const struct cof_event_type **ret);
 const struct cof_event_type *cof_event_type(const char *name); /* NULL: not one of Coffer's */
 
@@ -74,10 +82,13 @@ bool cof_event_type_valid(const char *name);
 #define COF_EV_APPROVED "approved"
 #define COF_EV_DECLINED "declined"		   /* a person refused a request */
 #define COF_EV_ESCROW_OVERDUE "escrow-overdue"     /* a drill, or a new epoch after a recovery */
+#define COF_EV_ESCROW_DELAYED "escrow-delayed"     /* a release waits for a veto */
+#define COF_EV_ESCROW_VETOED "escrow-vetoed"
 #define COF_EV_ESCROW_REFUSED "escrow-refused"     /* a key that was not taken in, or a recovery */
 #define COF_EV_REQUEST_REFUSED "request-refused"   /* Coffer did: not permitted */
 #define COF_EV_REQUEST_DONE "request-done"
-#define COF_EV_REQUEST_EXPIRED "request-expired"
+#define COF_EV_DESTROYED "destroyed"
+#define COF_EV_DESTRUCTION_CERTIFICATE "destruction-certificate"
 #define COF_EV_REQUEST_FAILED "request-failed"
 #define COF_EV_REMOVAL_ASKED "removal-asked"
 #define COF_EV_HOLD_BEGIN "hold-begin"

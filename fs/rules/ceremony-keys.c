@@ -4,7 +4,6 @@
 
 #include "crypto/crypto.h"
 
-#define CHALLENGE_MAX 64
 #define PROOF_LEN 88
 #define RECIPIENT_LEN 62
 
@@ -125,10 +124,17 @@ static bool is_hex(const char *s, size_t bytes)
 	return only(s, 2 * bytes, "") && strspn(s, "0123456789abcdef") == 2 * bytes;
 }
 
-/* "drill-a2b3-c4d5-…", as escrow/proof.h has it; whether the proof holds is judged there. */
+/* "destroy-a2b3-c4d5-…", six groups, as escrow/proof.h has it; whether the proof holds is judged there. */
 static bool is_challenge(const char *s)
 {
-	return s && strlen(s) < CHALLENGE_MAX && only(s, strlen(s), "-") && !strncmp(s, "destroy-", 8);
+	const char *at = s ? s + 7 : NULL;
+
+	if (!s || strncmp(s, "destroy", 7) != 0 || strlen(at) != 6 * 5)
+		return false;
+	for (; *at; at += 5)
+		if (*at != '-' || strspn(at + 1, "abcdefghijkmnpqrstuvwxyz23456789") < 4)
+			return false;
+	return true;
 }
 
 static bool is_base64(const char *s, size_t n)

@@ -282,13 +282,17 @@ static int room(struct cof_ceremony *c)
 static int check_place(const struct cof_ceremony *c, const struct cof_json *o, struct cof_ceremony_line *l, struct cof_diag *diag)
 {
 	const char *previous = cof_json_str(o, "previous"), *time = cof_json_str(o, "time");
-	char hex[65];
+	char hex[65], written[32];
 	int64_t n;
 
 	cof_hex(digest_before(c), 32, hex);
 	if (cof_json_int(o, "n", &n) < 0 || n != (int64_t)c->n_lines || !previous || strcmp(previous, hex) != 0)
 		return ceremony_bad(diag, "it does not follow the line before: a line was altered, left out or put in");
-	if (!time || cof_time_parse(time, &l->time) < 0 || (c->n_lines && l->time < c->line[c->n_lines - 1].time))
+	if (time && cof_time_parse(time, &l->time) == 0)
+		cof_time_text(l->time, written);
+	else
+		*written = 0;
+	if (!time || strcmp(time, written) != 0 || (c->n_lines && l->time < c->line[c->n_lines - 1].time))
 		return ceremony_bad(diag, "its time is none, or lies before the line before");
 	return 0;
 }
@@ -399,6 +403,14 @@ int cof_ceremony_statement(const struct cof_ceremony *c, enum cof_ceremony_what 
 		cof_json_set_str(o, "outcome", cof_json_str(about->o, "outcome"));
 	r = cof_json_canonical(o, ret);
 	return r == 0 && ret->failed ? -ENOMEM : r;
+}
+
+const char *cof_ceremony_made(const struct cof_ceremony *c)
+{
+	for (size_t i = c->n_lines; i-- > 0 && !c->abandoned;)
+		if (c->line[i].what == COF_CER_VALID)
+			return cof_json_str(c->line[i].o, "document");
+	return NULL;
 }
 
 void cof_ceremony_missing(const struct cof_ceremony *c, struct cof_buf *ret)

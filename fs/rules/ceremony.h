@@ -99,6 +99,8 @@ const char *cof_ceremony_purpose(const struct cof_ceremony *c); /* for which it 
 
 /* ---- judging ---- */
 
+/* Whether an epoch was made by it, and confirmed by all; in hex the SHA-256 of its document. NULL: none was, or it was abandoned. */
+const char *cof_ceremony_made(const struct cof_ceremony *c);
 /* What is missing until it is complete, in words: "cleo has not signed the end". Empty: nothing. */
 void cof_ceremony_missing(const struct cof_ceremony *c, struct cof_buf *ret);
 /*

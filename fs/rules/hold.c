@@ -167,3 +167,39 @@ void rule_remove(const struct rule_in *in, struct cof_ruling *rl)
 		    "them (coffer request remove).");
 	rule_accept(rl, COF_EFFECT_REMOVE);
 }
+
+/* An escrowed key ends with its backups (R29): where no end was promised, or a quorum may end the retention anyway, that
+ * is one step. */
+static bool may_end_now(const struct rule_in *in)
+{
+	const struct cof_object *o = in->o;
+
+	if (o->state == RULE_EXPIRED || o->state == RULE_REMOVED)
+		return true;
+	return o->escrow && !o->event_due && (o->least_until <= 0 || o->least_until <= in->now) &&
+	       (o->retain_until == COF_RETAIN_NONE || can_be_ended(in));
+}
+
+void rule_destroy(const struct rule_in *in, struct cof_ruling *rl)
+{
+	const struct cof_object *o = in->o;
+
+	if (o->kind != RULE_FILE)
+		return rule_error(rl, -EINVAL, "kind", "Only files are destroyed; name those in it.");
+	if (o->state == RULE_DESTROYED || o->destroyed)
+		return rule_error(rl, -EINVAL, "destroyed", "Its content is gone already.");
+	if (rule_held(in, rl))
+		return;
+	if (o->state == RULE_OPEN)
+		return rule_refuse(rl, -EPERM, "not-committed",
+				   "This file is open: what is destroyed was committed, or removed, before.");
+	if (!may_end_now(in))
+		return rule_refuse(
+		    rl, -EPERM, "committed",
+		    "Its retention is not over; only what has expired or was removed can be destroyed, and escrowed keys.");
+	if (!in->op->approved)
+		return rule_refuse(
+		    rl, -EPERM, "needs-approval",
+		    "Content is destroyed by request and approval only, the auditor's among them (coffer request destroy).");
+	rule_accept(rl, COF_EFFECT_DESTROY);
+}

@@ -76,7 +76,7 @@ rule_fn rule_create, rule_unlink, rule_rmdir, rule_rename, rule_link, rule_mknod
 /* retain.c */
 rule_fn rule_commit, rule_retain;
 /* hold.c */
-rule_fn rule_hold_begin, rule_hold_end, rule_retention_end, rule_retain_event, rule_event_declare, rule_remove;
+rule_fn rule_hold_begin, rule_hold_end, rule_retention_end, rule_retain_event, rule_event_declare, rule_remove, rule_destroy;
 /* True, and refused, where a hold keeps it. */
 bool rule_held(const struct rule_in *in, struct cof_ruling *rl);
 /* shelf.c */

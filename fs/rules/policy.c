@@ -208,6 +208,11 @@ static bool read_remove(struct cof_policy *p, const char *value)
 	return word(value, "request", "rm", &p->remove_by_rm);
 }
 
+static bool read_delay(struct cof_policy *p, const char *value)
+{
+	return finite_span(value, &p->release_delay);
+}
+
 #define SPAN_FINITE "a span such as 1d (s, min, h, d, w, y)"
 #define RULE "a number of persons, at least 2, and roles, as in \"2 auditor\""
 static const struct {
@@ -241,12 +246,14 @@ static const struct {
     {"approve_policy", read_approve_policy, RULE},
     {"approve_escrow", read_approve_escrow, RULE},
     {"remove", read_remove, "request or rm"},
+    {"release_delay", read_delay, SPAN_FINITE "; 0s is none"},
 };
 #define KNOWN                                                                                      \
 	"durability, refuse, retention, retention_min, retention_max, strict, autocommit, quota, " \
 	"quota_files, staging, record_kind, mode, cooling_off, retain_event, retain_follows, "      \
 	"certificates, retain_margin, read_events, silence, leak_guard, approve_hold_end, "        \
-	"approve_remove, approve_retention_end, approve_policy, approve_escrow and remove"
+	"approve_remove, approve_retention_end, approve_policy, approve_escrow, remove and "         \
+	"release_delay"
 
 static bool seen(const struct reading *p, const char *key)
 {
@@ -377,6 +384,8 @@ static void put_later(const struct cof_policy *p, struct cof_buf *ret)
 			cof_buf_printf(ret, "%s = %s\n", approve[i], p->approve[i]);
 	if (p->remove_by_rm)
 		cof_buf_printf(ret, "remove = rm\n");
+	if (p->release_delay)
+		put_span(ret, "release_delay", p->release_delay);
 }
 
 int cof_policy_text(const struct cof_policy *p, struct cof_buf *ret)

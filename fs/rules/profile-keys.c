@@ -64,6 +64,7 @@ const struct profile_key profile_keys[] = {
     SPAN("R24", fire_rating, KEY_LONGER, 0),
     FLAG("R24", physical_backup, KEY_YES),
     FLAG("R25", ceremony_auditor, KEY_YES),
+    FLAG("R25", escrow_ceremony, KEY_YES),
     NUMBER("R26", survive, KEY_NUMBER_MORE, 0, 16),
     SPAN("R27", escrow_drill, KEY_SHORTER, 0),
     SPAN("R27", escrow_full_drill, KEY_SHORTER, 0),

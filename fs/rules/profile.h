@@ -63,6 +63,7 @@ struct cof_profile {
 	int64_t fire_rating;	  /* R24: of the safes; 0: none asked for */
 	bool physical_backup;	  /* R24: paper or metal beside what a provider holds */
 	bool ceremony_auditor;	  /* R25: an auditor is present */
+	bool escrow_ceremony;	  /* R25: an epoch of escrow is in force only with the transcript of its making */
 	uint32_t survive;	  /* R26: losses of persons that have to be survivable */
 	int64_t escrow_drill, restore_drill; /* R27: each SPAN; the first: each custodian's share */
 	int64_t escrow_full_drill; /* R27: each SPAN: a canary is recovered by a quorum */

@@ -42,6 +42,7 @@ static const struct {
     [COF_OP_RETENTION_END] = {"retention-end", rule_retention_end},
     [COF_OP_EVENT_DECLARE] = {"event-declare", rule_event_declare},
     [COF_OP_REMOVE] = {"remove", rule_remove},
+    [COF_OP_DESTROY] = {"destroy", rule_destroy},
 };
 
 const char *cof_op_name(enum cof_op_kind kind)
@@ -72,7 +73,7 @@ void cof_rule(const struct cof_policy *policy, const struct cof_object *object,
 	as_of_now.state = cof_state_now(in.policy, object, now);
 	if ((unsigned)op->kind >= COF_OP_COUNT_ || !rules[op->kind].rule)
 		rule_error(&rl, -ENOSYS, "unknown", "This operation is not known.");
-	else if (object->state == RULE_REMOVED && op->kind != COF_OP_CREATE)
+	else if (object->state == RULE_REMOVED && op->kind != COF_OP_CREATE && op->kind != COF_OP_DESTROY)
 		rule_error(&rl, -ENOENT, "removed", "This file has been removed.");
 	else
 		rules[op->kind].rule(&in, &rl);

@@ -35,6 +35,7 @@ enum cof_op_kind {
 	COF_OP_RETENTION_END, /* retain: the earlier end */
 	COF_OP_EVENT_DECLARE, /* name, and in retain when it happened, in retention time */
 	COF_OP_REMOVE,	      /* of a file whose retention is over, as a request and not as rm */
+	COF_OP_DESTROY,	      /* its content, for good, of a file that may be removed or was; its name stays as it is */
 	COF_OP_COUNT_
 };
 const char *cof_op_name(enum cof_op_kind kind); /* "write", "unlink", … */
@@ -112,6 +113,7 @@ struct cof_policy { /* of a shelf; grows with later capabilities */
 	enum cof_leak_guard leak_guard;
 	char approve[COF_APPROVE_COUNT_][COF_APPROVE_TEXT]; /* canonical; "": the default, as in a zeroed policy */
 	bool remove_by_rm;     /* rm of an expired file asks for its removal instead of only being refused */
+	int64_t release_delay; /* an escrowed key goes out so long after its release was approved, and may be vetoed till then */
 };
 void cof_policy_default(struct cof_policy *ret);
 /*
@@ -130,7 +132,7 @@ void cof_policy_default(struct cof_policy *ret);
  *   read_events = yes | no             silence = SPAN
  *   leak_guard = off | report | refuse
  *   approve_hold_end, approve_remove, approve_retention_end, approve_policy, approve_escrow = N [ROLE...]
- *   remove = request | rm
+ *   remove = request | rm              release_delay = SPAN
  * SPAN: a whole number and one of s, min, h, d, w, y (365 d). 0 is "0s".
  */
 int cof_policy_parse(const char *text, size_t n, struct cof_policy *ret, struct cof_diag *diag);
@@ -181,6 +183,8 @@ struct cof_object { /* what the ruling is about; zero for CREATE */
 	bool event_due;	    /* the event that its retention counts from was not declared yet */
 	int64_t event_span; /* of a committed file with an event: kept so long from then on */
 	char event[COF_EVENT_NAME]; /* its name; "" : none, or declared */
+	bool escrow;	    /* DESTROY: a record of escrow is about this file */
+	bool destroyed;	    /* DESTROY: of a file that was removed: its content is gone already */
 	uint8_t mode_kept;  /* enum cof_retain_mode, of a committed file */
 	int64_t binds_from; /* a compliance retention can be ended before this retention time; NONE or 0: never */
 	/* Used, for quotas (CREATE, WRITE, TRUNCATE): the sum of the sizes, and all nodes below the shelf. */
@@ -205,6 +209,7 @@ enum cof_effect {
 	COF_EFFECT_HOLD,   /* a HOLD frame, begin or end */
 	COF_EFFECT_EVENT,  /* an EXTEND frame that names an event to wait for, or its declaration */
 	COF_EFFECT_END,	   /* an EXTEND frame with an earlier end, by approval */
+	COF_EFFECT_DESTROY, /* a DESTROY frame, by approval */
 	COF_EFFECT_ASK_REMOVE, /* refused (error), and that it shall go is put on record: people decide */
 	COF_EFFECT_ECHO,   /* a resent write that is there already: acknowledge if the bytes are equal */
 };

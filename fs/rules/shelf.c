@@ -35,6 +35,7 @@ enum weaker_key {
 	WEAKER_APPROVE_POLICY,
 	WEAKER_APPROVE_ESCROW,
 	WEAKER_REMOVE,
+	WEAKER_DELAY,
 };
 #define WEAKER(text)                                                                               \
 	{                                                                                          \
@@ -71,6 +72,7 @@ static const struct rule_weaker weaker[] = {
     [WEAKER_APPROVE_POLICY] = WEAKER("approve_policy would ask for fewer persons or roles"),
     [WEAKER_APPROVE_ESCROW] = WEAKER("approve_escrow would ask for fewer persons or roles"),
     [WEAKER_REMOVE] = WEAKER("remove would let rm file requests"),
+    [WEAKER_DELAY] = WEAKER("release_delay would be shorter"),
 };
 
 static bool less_room(uint64_t old, uint64_t new_one)
@@ -111,6 +113,7 @@ const struct rule_weaker *rule_find_weaker(const struct cof_policy *a, const str
 	    [WEAKER_APPROVE_POLICY] = rule_approve_weaker(a, b, COF_APPROVE_POLICY),
 	    [WEAKER_APPROVE_ESCROW] = rule_approve_weaker(a, b, COF_APPROVE_ESCROW),
 	    [WEAKER_REMOVE] = b->remove_by_rm && !a->remove_by_rm,
+	    [WEAKER_DELAY] = b->release_delay < a->release_delay,
 	};
 
 	for (size_t i = 0; i < COF_COUNT(found); i++)

@@ -65,6 +65,8 @@ static bool has(const char *text, const char *words)
 
 static int refused(const struct cof_signature *s, const char *said, struct cof_diag *diag)
 {
+	if (has(said, "not a listed principal"))
+		return cof_fail(diag, -EKEYREJECTED, "the certificate that signed is not for %s", s->principal);
 	if (has(said, "not yet valid") || has(said, "expired") || has(said, "has expired") ||
 	    has(said, "valid-after") || has(said, "valid-before") || has(said, "Certificate invalid"))
 		return cof_fail(diag, -EKEYEXPIRED, "the key that signed for %s is not valid at that time", s->principal);

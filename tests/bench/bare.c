@@ -22,6 +22,7 @@
 #define KNOWN 64u /* writers that a thread remembers */
 #define TURNS 200u
 #define LEAVES (1u << 20) /* that wait for the tree */
+#define AHEAD (64u << 20) /* of zeros, in the log */
 #define TRACKED 4096u /* frames between the first that is not written and the last that is */
 
 struct writer {
@@ -77,6 +78,22 @@ static __thread struct writer writers[KNOWN];
 static __thread struct cof_aead *aead;
 static __thread uint8_t *large, *span;
 
+int bare_sync(void)
+{
+	return cof_io_sync(it.file);
+}
+
+/* Zeros where small writes will go, as Coffer has them: a sync then changes no extents. */
+static int write_ahead(void)
+{
+	static const uint8_t zeros[4096];
+	int r = 0;
+
+	for (uint64_t at = 0; r == 0 && at < COF_MIN(it.bytes, AHEAD); at += sizeof(zeros))
+		r = cof_io_write(it.file, zeros, sizeof(zeros), at);
+	return r;
+}
+
 int bare_open(const char *dir, uint64_t bytes)
 {
 	struct cof_diag diag = {""};
@@ -94,6 +111,8 @@ int bare_open(const char *dir, uint64_t bytes)
 		r = cof_io_create(io, "log", &it.file);
 	if (r == 0)
 		r = cof_io_allocate(it.file, 0, bytes);
+	if (r == 0)
+		r = write_ahead();
 	if (r == 0)
 		r = cof_io_sync(it.file);
 	it.leaf = calloc(LEAVES, sizeof(*it.leaf));

@@ -154,11 +154,15 @@ static int on_mount(size_t piece, char **dirs, int n)
 
 	if (!piece || piece > BYTES || n < 1 || n > DIRS)
 		return 2;
-	for (int turn = 0; turn < TURNS; turn++)
-		for (int d = 0; d < n; d++) {
+	for (int turn = 0; turn < TURNS; turn++) {
+		for (int k = 0; k < n; k++) { /* who comes first pays for what was there before: each in its turn */
+			int d = (k + turn) % n;
+
 			rate[d][turn] = append(dirs[d], piece, piece < 65536 ? 4u << 20 : 64u << 20);
-			ratio[d][turn] = rate[d][turn] / rate[0][turn];
 		}
+		for (int d = 0; d < n; d++)
+			ratio[d][turn] = rate[d][turn] / rate[0][turn];
+	}
 	for (int d = 0; d < n; d++) {
 		qsort(rate[d], TURNS, sizeof(double), by_value);
 		qsort(ratio[d], TURNS, sizeof(double), by_value);

@@ -72,6 +72,14 @@ static int open_disk(const char *path)
 	return disk.fd < 0 ? -1 : fdatasync(disk.fd);
 }
 
+/* Null-sync's one file, or bare's log. */
+static int to_disk(void)
+{
+	if (bare)
+		return -bare_sync();
+	return fdatasync(disk.fd) ? EIO : 0;
+}
+
 static void answer(const struct parked *p, int err)
 {
 	if (err || !p->n)
@@ -98,7 +106,7 @@ static void park(fuse_req_t req, size_t n)
 		disk.count = 0;
 		disk.syncing = 1;
 		pthread_mutex_unlock(&disk.lock);
-		err = fdatasync(disk.fd) ? EIO : 0;
+		err = to_disk();
 		pthread_mutex_lock(&disk.lock);
 		disk.syncing = 0;
 		pthread_mutex_unlock(&disk.lock);
@@ -227,7 +235,7 @@ static void null_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t n
 		files[ino - 2].size = off + (off_t)n;
 	if ((bare && bare_keep(ino, (uint64_t)off, buf, n, (uint32_t)fuse_req_ctx(req)->pid)) || (disk.fd >= 0 && keep(buf, n)))
 		fuse_reply_err(req, EIO);
-	else if (disk.fd >= 0 && fi->flags & O_DSYNC)
+	else if ((bare || disk.fd >= 0) && fi->flags & O_DSYNC)
 		park(req, n);
 	else
 		fuse_reply_write(req, n);
@@ -269,7 +277,7 @@ static void null_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse
 	(void)ino;
 	(void)datasync;
 	(void)fi;
-	if (disk.fd >= 0)
+	if (bare || disk.fd >= 0)
 		park(req, 0);
 	else
 		fuse_reply_err(req, 0);

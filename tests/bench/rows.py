@@ -42,7 +42,7 @@ def write_row(size, writers, seconds=2.0, total=0, sync="none", pinned=False):
 
 def durable_shelf(peer):
     """Coffer: write(2) alone, on a shelf where each is durable; a peer needs write(2) and fsync(2) for the same."""
-    sync, where = ("none", peer.shelf("strict")) if isinstance(peer, Coffer) else ("dsync" if peer.name == "null-sync" else "fsync", None)
+    sync, where = ("none", peer.shelf("strict")) if isinstance(peer, Coffer) else ("dsync" if peer.name in ("null-sync", "bare") else "fsync", None)
     if peer.pid:
         pin(peer.pid, ALL)
     out = run("taskset", "-c", ALL, *writer(peer, 128, 16, 2.0 * S.scale, 0, sync, where))
@@ -57,7 +57,7 @@ def beside_stream(peer):
         pin(peer.pid, ALL)
     alone = json.loads(run(*writer(peer, 128, 1, seconds)))
     stream = subprocess.Popen(writer(peer, MIB, 1, seconds + 1), stdout=subprocess.DEVNULL)
-    until("the stream", 10, lambda: any(f.startswith("bench-%d" % stream.pid) for f in os.listdir(peer.dir)) or peer.name == "null", peer.dir)
+    until("the stream", 10, lambda: peer.name in ("null", "bare") or any(f.startswith("bench-%d" % stream.pid) for f in os.listdir(peer.dir)), peer.dir)
     both = json.loads(run(*writer(peer, 128, 1, seconds)))
     stream.wait()
     peer.clear()
@@ -202,13 +202,13 @@ ROWS = {
     "D": Row("128 KiB, 1 writer", "MB/s", write_row(131072, 1, 0, 512 * MIB), "null bare " + W, {"gocryptfs": 1.4}),
     "E": Row("1 MiB stream, 1 writer", "MB/s", write_row(MIB, 1, 0, 512 * MIB), "null bare " + W, {"gocryptfs": 1.6}),
     "E2": Row("1 MiB stream, 2 writers", "MB/s", write_row(MIB, 2, 0, 512 * MIB), "null bare " + W, {"gocryptfs": 2}),
-    "E-disk": Row("1 MiB stream of 768 MiB and one fsync", "MB/s", write_row(MIB, 1, 0, 768 * MIB, "final"), "ext4 " + W,
+    "E-disk": Row("1 MiB stream of 768 MiB and one fsync", "MB/s", write_row(MIB, 1, 0, 768 * MIB, "final"), "ext4 bare " + W,
                   {"gocryptfs": 1.4, "ext4": 1.5}),
     "F": Row("128 B, fsync each, 1 writer", "k/s", write_row(128, 1, sync="fsync", pinned=True), "ext4 " + W, {"ext4": 0.95}),
-    "G": Row("128 B, fsync each, 16 writers", "k/s", write_row(128, 16, sync="fsync"), "ext4 null null-sync " + W, {"ext4": 0.9, "gocryptfs": 4}),
-    "G-shelf": Row("128 B, 16 writers, each write durable by policy", "k/s", durable_shelf, "ext4 null null-sync gocryptfs", {"ext4": 1.2}),
-    "H": Row("128 B, fdatasync each, 64 writers", "k/s", write_row(128, 64, sync="fdatasync"), "ext4 null null-sync ext4+seal", {"ext4": 1.8}),
-    "A-p99": Row("p99 of A beside a 1 MiB stream, in times its p50 alone", "x", beside_stream, "gocryptfs ext4", {"": 10}, "less"),
+    "G": Row("128 B, fsync each, 16 writers", "k/s", write_row(128, 16, sync="fsync"), "ext4 null null-sync bare " + W, {"ext4": 0.9, "gocryptfs": 4}),
+    "G-shelf": Row("128 B, 16 writers, each write durable by policy", "k/s", durable_shelf, "ext4 null null-sync bare gocryptfs", {"ext4": 1.2}),
+    "H": Row("128 B, fdatasync each, 64 writers", "k/s", write_row(128, 64, sync="fdatasync"), "ext4 null null-sync bare ext4+seal", {"ext4": 1.8}),
+    "A-p99": Row("p99 of A beside a 1 MiB stream, in times its p50 alone", "x", beside_stream, "null bare gocryptfs ext4", {"": 10}, "less"),
     "L": Row("rsyslog over TCP into a file", "k/s", rsyslog, "ext4 null bare gocryptfs", {"ext4": 0.85, "gocryptfs": 3}),
     "I-cold": Row("read 1 MiB, cold, committed", "MB/s", read_row(MIB, True), "ext4 null-cached bare-cached gocryptfs securefs", {"gocryptfs": 2}),
     "K-cold": Row("read 4 KiB in order, cold, committed", "MB/s", read_row(4096, True), "ext4 null-cached bare-cached gocryptfs securefs", {"gocryptfs": 2}),

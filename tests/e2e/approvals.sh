@@ -52,6 +52,10 @@ R=$(echo "$W"/r/*.request)
 same "the sheet's digest" "$(sha256sum < "${R%.request}.sheet" | cut -d' ' -f1)" "$(sed 's/.*"sheet":"\([0-9a-f]*\)".*/\1/' "$R")"
 sign alice coffer-people "$R"
 sign bob coffer-people "$R"
+refused no-people coffer request submit "$STORE" "$R" --signature "$R.alice" "${OPEN[@]}"
+refused no-people coffer approve "$STORE" "$R" --signature "$R.bob" "${OPEN[@]}"
+same "both on record" "approval request" "$(coffer events "$STORE" --type request-refused --json "${OPEN[@]}" |
+    jsonl '" ".join(sorted(e["detail"].split()[0] for e in j if "refused (no-people) to uid 0" in e["detail"]))')"
 refused countersign coffer people accept "$STORE" "$R" "$R.alice" "${OPEN[@]}"
 coffer people accept "$STORE" "$R" "$R.alice" "$R.bob" "${OPEN[@]}" > "$W/out"
 same "three persons" 3 "$(coffer people show "$STORE" "${OPEN[@]}" | wc -l)"
@@ -79,6 +83,8 @@ grep -q ' done' "$W/out" || fail "it was not done: $(cat "$W/out")"
 refused finished approve bob
 coffer shelf list "$STORE" 2> /dev/null | grep -q 'retention = 5d' || coffer shelf list "$STORE" --json | grep -q 'retention = 5d' ||
     fail "the policy is the old one: $(coffer shelf list "$STORE")"
+
+WEAKER=$(sha256sum < "$R" | cut -d' ' -f1)
 
 say "refused by a person, it is over"
 request shelf-set audit retention=2d
@@ -136,6 +142,37 @@ python3 "$W/sk.py" "$W/k" coffer-approve 5 "$R"
 approve sk > "$W/out" || fail "$(cat "$W/out")"
 grep -q ' done' "$W/out" || fail "a hardware key's approval does not count: $(cat "$W/out")"
 
+say "a certificate of an authority that stands for a person; a key that is revoked counts no more"
+for name in ca erin; do ssh-keygen -q -t ed25519 -N '' -C '' -f "$W/k/$name"; done
+certify() { rm -f "$W/k/erin-cert.pub" && ssh-keygen -q -s "$W/k/ca" -I erin -n "$1" "$W/k/erin.pub" 2> /dev/null; }
+by_certificate() { ssh-keygen -q -Y sign -n coffer-approve -f "$W/k/erin-cert.pub" < "$R" > "$R.erin" 2> /dev/null; }
+{ cat "$W/more"; echo "erin cert-authority $(pub ca) roles=officer"; } > "$W/certified"
+request people-set "@$W/certified"
+submit > /dev/null
+sign bob coffer-approve "$R"
+approve bob > "$W/out" || fail "$(cat "$W/out")"
+request shelf-set audit retention=3d
+submit > /dev/null
+certify somebody
+by_certificate
+refused wrong-signature approve erin --as erin
+grep -q "the certificate that signed is not for erin" "$W/out" || fail "another reason: $(cat "$W/out")"
+sign erin coffer-approve "$R" # the key alone is nobody's
+refused wrong-key approve erin --as erin
+certify erin
+by_certificate
+approve erin --as erin > "$W/out" || fail "$(cat "$W/out")"
+grep -q ' done' "$W/out" || fail "a certificate's approval does not count: $(cat "$W/out")"
+cp "$W/k/erin.pub" "$W/revoked"
+request people-set "@$W/certified" "@$W/revoked"
+submit > /dev/null
+sign bob coffer-approve "$R"
+approve bob > "$W/out" || fail "$(cat "$W/out")"
+request shelf-set audit retention=2d
+submit > /dev/null
+by_certificate
+refused revoked approve erin --as erin
+
 say "strengthening needs nobody; compliance is not approved away"
 expect_code 1 coffer request shelf-set "$STORE" audit mode=governance --as alice -o "$W/r"
 grep -q "stays one" "$W/out" || fail "$(cat "$W/out")"
@@ -150,7 +187,7 @@ same "two persons" 2 "$(coffer people show "$STORE" | wc -l)"
 umount_archive
 mount_archive
 same "two persons after a remount" 2 "$(coffer people show "$STORE" | wc -l)"
-same "all requests are known" 6 "$(coffer requests "$STORE" --json | wc -l)"
+same "all requests are known" 10 "$(coffer requests "$STORE" --json | wc -l)"
 coffer log "$STORE" --json > "$W/log"
 same "refusals are events" True "$(jsonl 'any(e.get("event") == "request-refused" and "(replay)" in str(e) for e in j)' < "$W/log")"
 say "a head that covers frames of the log's own behind everybody else's"
@@ -213,4 +250,18 @@ same "a verifier without keys judges" "True $count 0" "$(json 'str(j["people"]) 
 second_reader --json > "$W/second"
 same "and so does the second reader" "$count 0" "$(json 'str(j["requests"]) + " " + str(len(j["not_permitted"]))' < "$W/second")"
 [ "$(json 'j["signatures"]' < "$W/second")" -ge 10 ] || fail "the second reader saw fewer signatures than there are"
+
+say "what the policy was and became, for who has nothing but what is in clear"
+mkdir "$W/clear"
+cp -r "$STORE/archive.conf" "$STORE/log" "$W/clear"
+coffer policy diff "$W/clear" --json > "$W/became"
+same "the first, by two; the second, stronger and by nobody" \
+    "[('retention', '10d', '5d', True, '$WEAKER'), ('retention', '5d', '6d', False, None)]" \
+    "$(json '[(c["key"], c["old"], c["new"], c["weaker"], c.get("request")) for c in j][:2]' < "$W/became")"
+same "one shelf, which has a number there" 1 "$(json 'len({c["inode"] for c in j})' < "$W/became")"
+same "each follows the one before" True "$(json 'all(a["new"] == b["old"] for a, b in zip(j, j[1:]))' < "$W/became")"
+same "what is in force" "${try}h" "$(json 'j[-1]["new"]' < "$W/became")"
+coffer policy diff "$W/clear" > "$W/out"
+grep -q "by request $WEAKER:$" "$W/out" && grep -q "^  retention  *10d -> 5d   weaker$" "$W/out" || fail "in words: $(head "$W/out")"
+expect_code 2 coffer policy apply "$W/clear"
 ok "people, requests and approvals"

@@ -89,6 +89,10 @@ expect_code 0 coffer verify "$STORE" --tpm "$COFFER_TPM" # nothing inside sees i
 refused 12 "frames that were there are gone" coffer verify "$STORE" --since "$W/kept-checkpoint"
 refused 3 "older state" coffer sync "$STORE" v # the vault does
 mount.coffer "$STORE" "$MNT" > "$W/said" 2>&1
+grep -q "read-only.*put back to an older state" "$W/said" || fail "what the vault said is forgotten: $(cat "$W/said")"
+umount_archive
+rm "$STORE/vaults/v.newer" # what came from outside
+mount.coffer "$STORE" "$MNT" > "$W/said" 2>&1
 ! grep -q "read-only" "$W/said" || fail "it is seen from inside, which SECURITY.md denies: $(cat "$W/said")"
 same "what the old state has" "first" "$(cat "$MNT/secretshelf/log")"
 for i in $(seq 9); do echo "another history $i" >> "$MNT/secretshelf/log"; done

@@ -37,8 +37,7 @@ cp "$W/one.002" "$W/kept"
 truncate -s 500000 "$W/one.002"
 expect_fail "part 2 of the bundle, $W/one.002, is cut short" take "$W/one" --receipt "$W/r1"
 cp "$W/kept" "$W/one.002"
-python3 -c 'import sys
-with open(sys.argv[1], "r+b") as f: f.seek(300000); b = f.read(1); f.seek(300000); f.write(bytes([b[0] ^ 1]))' "$W/one.002"
+flip "$W/one.002" 300000
 expect_fail "part 2 of the bundle, $W/one.002, was altered" take "$W/one" --receipt "$W/r1"
 cp "$W/kept" "$W/one.002"
 expect_fail "for the vault" coffer-vault receive "$W/c" "$W/one" --receipt "$W/r1"
@@ -74,8 +73,9 @@ coffer sync "$STORE" --receipt "$W/r2" > /dev/null || fail "the second receipt"
 same "the host knows" "$(frames)" "$(coffer vault list "$STORE" --json | json 'j[0]["size"]')"
 
 say "an archive comes back from a bundle"
-rm "$STORE/vaults/b.note"
+mv "$STORE/vaults/b.note" "$W/b.note"
 coffer sync "$STORE" b --bundle "$W/all" --split 1M > /dev/null
+mv "$W/b.note" "$STORE/vaults/b.note"
 expect_fail "an archive comes back from one that has all of it" coffer restore "$W/two" "$W/new" --archive "$ID"
 rm -rf "$W/new"
 coffer restore "$W/all" "$W/new" --archive "$ID" > "$W/out" 2>&1 || { cat "$W/out"; fail "restore"; }
@@ -84,3 +84,40 @@ coffer recover "$W/new" --identity "$W/officer" --new-key-file "$W/newkey" > "$W
 coffer restore "$W/all" "$W/parts" --archive "$ID" --to "$W/files" --identity "$W/officer" > "$W/out" 2>&1 || { cat "$W/out"; fail "files"; }
 same "the file" "$digest" "$(sha256sum < "$W/files/audit/data")"
 ok "bundles"
+
+say "the tree R, by hand"
+expect_code 1 coffer vault enroll "$STORE" b
+grep -q -- "--receipt FILE" "$W/out" || fail "it is not said what is wanted: $(cat "$W/out")"
+coffer vault add "$STORE" c bundle: --vkey "$(key c)" > /dev/null
+mount_archive
+expect_fail "not of vault c" coffer vault enroll "$STORE" c --receipt "$W/r2"
+sed 's/"recipient": *"age1/&x/' "$W/r2" > "$W/r2.forged"
+expect_fail "not of vault b" coffer vault enroll "$STORE" b --receipt "$W/r2.forged"
+coffer vault enroll "$STORE" b --receipt "$W/r2" > "$W/out" || { cat "$W/out"; fail "enroll"; }
+grep -q "by the next bundle" "$W/out" || fail "enroll says: $(cat "$W/out")"
+echo sealed > "$MNT/audit/later"
+[ "$(stat -c %i "$MNT/audit/later")" -ge 65536 ] || fail "a new file is of the generation before"
+umount_archive
+keys() { coffer-vault status "$W/b" --json | json 'len(j[0].get("keys", ""))'; }
+same "nothing is there yet" 0 "$(keys)"
+coffer sync "$STORE" b --bundle "$W/keyed" > /dev/null
+[ -e "$STORE/vaults/b.keys" ] || fail "what was not brought yet is gone"
+mv "$STORE/vaults/b.note" "$W/b.note"
+coffer sync "$STORE" b --bundle "$W/whole" > /dev/null
+mv "$W/b.note" "$STORE/vaults/b.note"
+take "$W/keyed" --receipt "$W/r4" > /dev/null || fail "a bundle with the tree R"
+same "it is there" 64 "$(keys)"
+python3 - "$W/r4" "$W/r4.forged" << 'PY'
+import json, sys
+j = json.load(open(sys.argv[1]))
+j["keys"] = j["keys"][:65] + j["recipient"].split()[1] # another signature of the vault
+json.dump(j, open(sys.argv[2], "w"))
+PY
+cp -a "$STORE" "$W/forged"
+expect_fail "not signed by vault b" coffer sync "$W/forged" --receipt "$W/r4.forged"
+[ -e "$W/forged/vaults/b.keys" ] || fail "a host believes a forged receipt"
+coffer sync "$STORE" --receipt "$W/r4" > /dev/null || fail "the receipt"
+[ ! -e "$STORE/vaults/b.keys" ] || fail "it still waits"
+say "which is for the vault alone: who restores from such a bundle gets none of it"
+coffer restore "$W/whole" "$W/back" --archive "$ID" > "$W/out" 2>&1 || { cat "$W/out"; fail "restore"; }
+ok "enrolled by hand"

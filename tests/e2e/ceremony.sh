@@ -1,7 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Ceremonies: held where there is no archive, carried over into one; rehearsed; interrupted on a terminal and killed at what it writes.
-# In a long run killed at each of its writes, syncs, renames and removals.
+# Ceremonies: held where there is no archive, carried over into one; rehearsed; interrupted on a terminal (ceremony-kill.sh kills them).
 . "$(dirname "$0")/lib.sh"
 
 command -v age > /dev/null || skip "age is not installed"
@@ -112,7 +111,8 @@ say "carried over: once, by the archive's own people; another archive's, an alte
 make_store audit -- --recovery held/kit-1/epoch.json
 OPEN=(--key-file "$KEY")
 mkdir r
-expect_fail "nobody is enrolled" coffer ceremony submit "$STORE" held "${OPEN[@]}"
+expect_fail "nobody is enrolled (no-people)" coffer ceremony submit "$STORE" held "${OPEN[@]}"
+same "on record" 1 "$(coffer events "$STORE" --type request-refused --json "${OPEN[@]}" | grep -c 'ceremony refused (no-people)')"
 coffer people set "$STORE" people -o r "${OPEN[@]}" > out
 R=$(echo r/*.request)
 for n in anna ben; do ssh-keygen -q -Y sign -n coffer-people -f k/$n < "$R" > "$R.$n" 2> /dev/null; done
@@ -278,68 +278,32 @@ same "the attempt is on record" "begun failed stopped" "$(state term '" ".join(l
 python3 terminal.py end coffer ceremony continue term > out || fail "$(cat out)"
 cmp <(age -d -i owner.key term/delivered-2.age) scheme.ini
 ceremony verify term > out || fail "$(cat err)"
-rm alice.words bob.words
 ok "on a terminal"
 
-say "killed, at what it writes: nothing half-made counts, no share is lost, it goes on"
-command -v strace > /dev/null || { ok "killed: strace is not installed"; exit 0; }
-mkdir kill
-scheme safe > kill/scheme.ini
-BEGIN=(coffer ceremony new creation -o kill/held --people people --archive none --scheme kill/scheme.ini) GO_ON=(coffer ceremony continue kill/held)
-begin() { "${BEGIN[@]}" < in; }
-go_on() { "${GO_ON[@]}" < in; }
-# At the N-th such call of the session; fails where it did not come so far.
-killed() { # killed CALL N COMMAND...
-    local code=0
-    { strace -qq -o /dev/null -e trace="$1" -e inject="$1:signal=KILL:when=$2" "${@:3}" < in > kill/out 2>&1; } 2> /dev/null || code=$?
-    [ $code = 137 ]
-}
-kit() { echo kill/held/kit-*; }
-answers() { if [ -e "$(kit)/challenges.json" ] && [ -e "$(kit)/epoch.json" ]; then proofs kill/held "$(kit)" "$(kit)/challenges.json"; fi; }
-finish() { # to the end, whatever there is
-    if [ ! -e kill/held ]; then signers > in && { begin > kill/out 2>&1 || [ $? = 3 ] || fail "$(cat kill/out)"; }; fi
-    signers > in
-    go_on > kill/out 2>&1 || [ $? = 3 ] || fail "continue: $(cat kill/out)"
-    { answers; signers; } > in
-    go_on > kill/out 2>&1 || fail "continue: $(cat kill/out)"
-    coffer ceremony verify kill/held > kill/out || fail "$(cat kill/out)"
-    same "kits" 1 "$(kit | wc -w)"
-    same "what lies in the kit" "alice.age bob.age challenges.json epoch.json" "$(cd "$(kit)" && echo *)"
-    same "the document is the one that counts" "$(sha256sum < "$(kit)/epoch.json" | cut -d' ' -f1)" \
-        "$(coffer ceremony show kill/held --json | json '[l["document"] for l in j["lines"] if l["what"] == "valid"][0]')"
-    coffer share combine --epoch "$(kit)/epoch.json" --decrypt <(age -r "$(json 'j["recipient"]' < "$(kit)/epoch.json")" people) -o kill/plain \
-        --share-fd 3 --share-fd 4 3< <(words "$(kit)" alice) 4< <(words "$(kit)" bob) 2> err || fail "shares were lost: $(cat err)"
-    rm -f kill/plain
-}
-dies() { # dies CALL N STATE: fails where the session ended before
-    rm -rf kill/held kill/held.*
-    if [ -n "$3" ]; then cp -r "$3" kill/held; fi
-    signers > in
-    if [ "$3" = kill/made ]; then { answers; signers; } > in; fi
-    if [ -z "$3" ]; then killed "$1" "$2" "${BEGIN[@]}"; else killed "$1" "$2" "${GO_ON[@]}"; fi || return 1
-    [ ! -e kill/held ] || [ -s kill/held/transcript ] || fail "a directory without a transcript"
-    finish
-}
-# From nothing; from where an attempt was begun and nobody knows how far it came; from where the shares are made.
+say "what is opened is what the first line names, also if another file lies there once the custodians have typed"
+mkfifo typing
 signers > in
-begin > kill/out 2>&1 || [ $? = 3 ] || fail "$(cat kill/out)"
-mv kill/held kill/made
-cp -r kill/made kill/begun
-sed -i '/"what":"made"/,$d' kill/begun/transcript
-printf '{"document":"00' >> kill/begun/transcript # torn
-every() { # every STATE: at each call
-    local call nth
-    for call in write fsync rename renameat2 mkdir unlinkat rmdir ftruncate; do
-        nth=1
-        while dies $call $nth "$1"; do nth=$((nth + 1)) total=$((total + 1)); done
-    done
-}
-total=0
-if [ -n "$LONG" ]; then
-    every "" && every kill/begun && every kill/made
-    [ $total -ge 200 ] || fail "only $total kills"
-else
-    dies unlinkat 2 kill/begun && dies rename 2 kill/made || fail "a session ended before it was killed"
-    total=2
+(exec 3< typing && exec coffer ceremony new recovery -o swapped --people people --archive "$ID" --epoch $E --decrypt key.age \
+    --to "$(age-keygen -y owner.key)" --share-fd 3 --share-fd 4 4< bob.words < in > swap.out 2>&1) &
+typist=$!
+exec 9> typing
+await 20 "a share to be asked for" grep -q '^0 0x3 ' /proc/$typist/syscall
+age -r "$(json 'j["recipient"]' < $E)" -o swapped/input.age people
+cat alice.words >&9
+exec 9>&-
+wait $typist && fail "another file was opened: $(cat swap.out)"
+grep -q "is not the file that was agreed to" swap.out || fail "$(cat swap.out)"
+ls swapped/delivered-* > out 2>&1 && fail "something was delivered: $(cat out)"
+rm alice.words bob.words
+ok "another file"
+
+if [ -n "$LONG" ]; then # a minute of key generation
+    say "so many large keys that the end could not be signed: said before anything is made"
+    mkdir many
+    seq 16 | xargs -P "$(nproc)" -I{} ssh-keygen -q -t rsa -b 4096 -N '' -C '' -f many/p{}
+    for i in $(seq 16); do echo "p$i $(cut -d' ' -f1,2 many/p$i.pub) roles=$([ "$i" = 16 ] && echo auditor || echo officer)"; done > many/people
+    for _ in 1 2 3 4; do for i in $(seq 16); do echo "p$i many/p$i"; done; done > in
+    expect_fail "would become longer than a frame takes" coffer ceremony new creation -o many/held --people many/people --archive none --scheme scheme.ini < in
+    [ ! -e many/held/kit-1 ] || fail "shares were made whose ceremony cannot end"
+    ok "too many large keys"
 fi
-ok "killed, $total times"

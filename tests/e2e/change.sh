@@ -38,7 +38,8 @@ say "asked for, signed apart"
 coffer change request "$STORE" --as dan --business "fee table" --reason "new rates" --before "1 %" --after "2 %" --attach "$W/fees.csv" \
     -o "$W/r" > "$W/out" 2>&1 || fail "$(cat "$W/out")"
 F=$(echo "$W"/r/*.change)
-same "what is clear says nothing of it" 0 "$(grep -c 'fee\|rates' "$F")"
+# in words, not one short word: 'fee' is also three digits of a hash
+same "what is clear says nothing of it" 0 "$(grep -c 'fee table\|new rates\|fees\.csv' "$F")"
 sign dan coffer-event "$F"
 expect_code 1 coffer change submit "$STORE" "$F"
 sign dan coffer-change "$F"
@@ -52,6 +53,13 @@ refused step check carol "$C"
 refused same-person approve dan "$C"
 refused role approve carol "$C"
 if change approve alice 0000000000; then fail "a change that is none was approved"; fi
+rm -f "$W"/r/*
+coffer change approve "$STORE" "$C" --as alice -o "$W/r" > "$W/out" 2>&1 || fail "$(cat "$W/out")"
+F=$(echo "$W"/r/*.change)
+sed -i 's/"change":"[0-9a-f]*"/"change":"'"$(printf '%064d' 7)"'"/' "$F" # of one that nobody asked for
+sign alice coffer-change "$F"
+expect_fail "(unknown-change)" coffer change submit "$STORE" "$F"
+same "on record" 1 "$(coffer events "$STORE" --type request-refused --json | grep -c 'change refused (unknown-change)')"
 accepted approve alice "$C"
 refused step approve bob "$C"
 refused step decline bob "$C"
@@ -75,7 +83,7 @@ for text in "reason: new rates" "before: 1 %" "attached: fees.csv, 6 bytes, SHA-
     "measured: frame $noticed" "note: one row is missing" "change-checked success by carol"; do
     grep -qF "$text" "$W/show" || fail "not shown: $text in $(cat "$W/show")"
 done
-same "refusals are events" 11 "$(coffer events "$STORE" --type request-refused --json | jsonl 'len([e for e in j if "change refused" in e["detail"]])')"
+same "refusals are events" 12 "$(coffer events "$STORE" --type request-refused --json | jsonl 'len([e for e in j if "change refused" in e["detail"]])')"
 
 say "a batch job, declined; the next mount knows where each stands, without a daemon and with a new index"
 accepted request dan --business "nightly run" --reason "totals" --batch

@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Escrow in an archive: no byte of a key or a share in the memory that can be read of the processes and daemon that take it in and
-# give it out, in their arguments, environment, in a core, or in any file.
+# give it out (to an age recipient, to a certificate, by the TPM), in their arguments, environment, in a core, in what is left on the
+# terminal, or in any file.
 . "$(dirname "$0")/lib.sh"
 
 command -v age > /dev/null || skip "age is not installed"
 LIST=$TOP/fs/leak/lists/slip39.txt
 cd "$W"
-mkdir away kits said
+mkdir away kits said r
 for n in alice bob carol owner; do age-keygen -o away/$n.key 2> /dev/null; done
 {
     printf '[scheme]\nname = root\ngroups = 1\n[group officers]\nthreshold = 2\nmembers = alice, bob, carol\n'
@@ -31,7 +32,9 @@ done
 openssl genpkey -algorithm X25519 -out away/key.pem
 openssl pkey -in away/key.pem -outform DER -out away/key.der
 KEYS=(text:away/key.pem bytes:away/key.der hex:away/key.der)
-SHARES=("share:away/alice.words1:$LIST" "share:away/alice.words2:$LIST")
+python3 "$TOP/tests/slip39.py" secret "$LIST" away/alice.words2 away/bob.words2 |
+    python3 -SE -c 'import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read()))' > away/secret
+SHARES=("bytes:away/secret" "hex:away/secret" "share:away/bob.words2:$LIST" "share:away/alice.words1:$LIST" "share:away/alice.words2:$LIST")
 daemon=$(daemon_pid)
 search() { python3 "$TOP/tests/memory.py" "$@"; }
 limits() { same "core limit of $1" 0 "$(awk '/^Max core file size/ {print $5}' "/proc/$1/limits")"; }
@@ -66,7 +69,7 @@ coffer escrow rotate "$MNT/keys" --rehearsal --share-fd 3 --share-fd 4 3< away/a
 rotating=$!
 child $rotating
 await 10 "the first share to be taken" grep -q "alice: taken" said/waiting
-search process $rotating scheme "${KEYS[@]}" "${SHARES[0]}"
+search process $rotating scheme "${KEYS[@]}" "share:away/alice.words1:$LIST"
 limits $rotating
 kill $rotating
 wait $rotating 2> /dev/null || true
@@ -77,7 +80,6 @@ coffer share combine --epoch kits/2/epoch.json --decrypt "$MNT/keys/$ID.2.age" -
 cmp away/back.pem away/key.pem
 
 say "a key is recovered, by approval and shares: while the second share is waited for"
-mkdir r
 for n in anna ben; do ssh-keygen -q -t ed25519 -N '' -C '' -f away/$n; done
 for n in anna ben; do echo "$n $(cut -d' ' -f1,2 away/$n.pub) roles=officer"; done > people
 coffer people set "$STORE" people -o r > said/out
@@ -91,7 +93,7 @@ coffer escrow recover "$MNT/keys" "$ID" -o mine.age --share-fd 3 --share-fd 4 3<
 recovering=$!
 child $recovering
 await 10 "the first share to be taken" grep -q "alice: taken" said/waiting
-search process $recovering scheme "${KEYS[@]}" "${SHARES[1]}"
+search process $recovering scheme "${KEYS[@]}" "${SHARES[@]}"
 limits $recovering
 kill $recovering
 wait $recovering 2> /dev/null || true
@@ -100,6 +102,95 @@ cmp <(age -d -i away/owner.key mine.age) away/key.pem
 search process "$daemon" audit "${KEYS[@]}" "${SHARES[@]}"
 same "what came of it is encrypted" "age-encryption.org/v1" "$(head -n 1 mine.age)"
 ok "recovered"
+
+# Other roads, on a terminal, looked at when the key was opened and is written: the process is stopped at its first fsync.
+cat > road.py <<'PYTHON'
+import os, pty, signal, subprocess, sys
+out, words, then, memory, needles, command = sys.argv[1], sys.argv[2].split(), sys.argv[3], sys.argv[4], sys.argv[5].split(), sys.argv[6:]
+pid, fd = pty.fork()
+if pid == 0:
+    os.environ["TERM"] = "xterm"
+    os.execvp("strace", ["strace", "-qq", "-o", out + ".calls", "-e", "trace=fsync", "-e", "inject=fsync:signal=STOP:when=1", *command])
+signal.alarm(30)
+seen, at = b"", 0
+def wait_for(text):
+    global seen, at
+    while text not in seen[at:]:
+        seen += os.read(fd, 65536)
+    at = seen.index(text, at) + len(text)
+for path in words:
+    share = open(path).read().split()
+    for i in range(0, len(share), 11):
+        wait_for(b"Share, word %d: " % (i + 1))
+        os.write(fd, " ".join(share[i : i + 11]).encode() + b"\n")
+if then:
+    wait_for(b"the return key.")
+    subprocess.run(then, shell=True, check=True)
+    os.write(fd, b"\n")
+while "stopped by SIGSTOP" not in open(out + ".calls").read():
+    assert os.waitpid(pid, os.WNOHANG)[0] == 0, os.read(fd, 65536).decode()
+child = int(open("/proc/%d/task/%d/children" % (pid, pid)).read())
+subprocess.run([sys.executable, memory, "process", str(child), "scheme"] + needles, check=True)
+assert "Max core file size        0 " in open("/proc/%d/limits" % child).read()
+os.kill(child, signal.SIGCONT)
+try:
+    while more := os.read(fd, 65536):
+        seen += more
+except OSError:
+    pass
+open(out, "wb").write(seen)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+PYTHON
+on_road() { # on_road NAME WORDS THEN COMMAND...
+    python3 road.py "said/$1.tty" "$2" "$3" "$TOP/tests/memory.py" "${KEYS[*]} ${SHARES[*]}" "${@:4}" > said/out 2> said/err ||
+        fail "$1: $(cat said/out said/err)"
+}
+release() { # release KEY RECIPIENT
+    rm -f r/*
+    coffer escrow recover "$MNT/keys" "$1" --to "$2" --reason practice --as anna --key away/anna --dir r > said/out 2> said/err
+    coffer approve "$STORE" r/*.request --key away/ben > said/out 2> said/err
+}
+command -v strace > /dev/null || skip "strace is not installed"
+say "for the owner of a certificate, on a terminal: when it was opened and encrypted anew"
+printf '[req]\ndistinguished_name=d\n[d]\n[x]\nkeyUsage=keyAgreement\n' > conf
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -config conf -keyout away/own.pem -subj /CN=own -extensions x -out own.crt 2> /dev/null
+release "$ID" own.crt
+on_road cms "away/alice.words2 away/bob.words2" "" coffer escrow recover "$MNT/keys" "$ID" -o mine.p7m --to own.crt
+cmp <(openssl cms -decrypt -inform DER -in mine.p7m -inkey away/own.pem) away/key.pem
+search process "$daemon" audit "${KEYS[@]}" "${SHARES[@]}"
+ok "by CMS"
+
+if command -v swtpm > /dev/null; then
+    say "by the TPM, on a terminal"
+    mkdir away/tpm sess
+    swtpm socket --tpm2 --tpmstate dir="$W/away/tpm" --server type=unixio,path="$W/away/tpm/sock" --ctrl type=unixio,path="$W/away/tpm/sock.ctrl" \
+        --flags not-need-init,startup-clear --daemon --pid file="$W/away/tpm/pid"
+    child "$(cat away/tpm/pid)"
+    export COFFER_TPM=$W/away/tpm/sock
+    printf '[quorum]\nsets = alice bob\n' > quorum.ini
+    for n in alice bob; do
+        openssl ecparam -name prime256v1 -genkey -noout -out away/$n.pem && openssl pkey -in away/$n.pem -pubout -out $n.pub
+        printf '[person %s]\nkey = %s.pub\n' $n $n >> quorum.ini
+    done
+    for n in alice bob; do
+        rm -f r/*
+        coffer escrow enroll "$MNT/keys" $n $n.pub --p256 --as anna --key away/anna --dir r > said/out 2> said/err || fail "$(cat said/err)"
+        coffer approve "$STORE" r/*.request --key away/ben > said/out 2> said/err || fail "$(cat said/err)"
+    done
+    openssl genpkey -algorithm X25519 -out away/second.pem
+    openssl pkey -in away/second.pem -outform DER -out away/second.der
+    KEYS=(text:away/second.pem bytes:away/second.der hex:away/second.der)
+    coffer escrow put "$MNT/keys" away/second.pem --owner subscriber --level 2 --rehearsal --tpm-quorum quorum.ini --tpm-key second.tpm > said/out 2> said/err ||
+        fail "$(cat said/err)"
+    SECOND=$(json 'j["key"]' < second.tpm)
+    release "$SECOND" "$(age-keygen -y away/owner.key)"
+    on_road tpm "" "for n in alice bob; do openssl dgst -sha256 -sign away/\$n.pem -out sess/\$n.sig sess/message; done" \
+        coffer escrow recover "$MNT/keys" "$SECOND" -o by-tpm.age --tpm-key second.tpm --dir sess
+    cmp <(age -d -i away/owner.key by-tpm.age) away/second.pem
+    search process "$daemon" audit "${KEYS[@]}"
+    KEYS+=(text:away/key.pem bytes:away/key.der hex:away/key.der)
+    ok "by the TPM"
+fi
 
 say "a sheet: while it is written, who took the share has no word of it, and who makes the page is locked"
 cat > slow.py <<'PYTHON'
@@ -122,7 +213,7 @@ for what in "cmdline", "environ":
 page = b"".join(iter(lambda: os.read(r, 65536), b""))
 assert p.wait() == 0 and words.split()[0] in page
 PYTHON
-python3 slow.py "$TOP/tests/memory.py" "${SHARES[1]}" > said/out 2> said/err || fail "$(cat said/err)"
+python3 slow.py "$TOP/tests/memory.py" "share:away/alice.words2:$LIST" > said/out 2> said/err || fail "$(cat said/err)"
 ok "a sheet"
 umount_archive
 no_file_has "${KEYS[@]}" "${SHARES[@]}"

@@ -72,6 +72,8 @@ tail=$!
 coffer events "$STORE" --json > "$W/live"
 same "the file" "" "$(head -n "$(wc -l < "$W/live")" "$E" | diff - "$W/live")"
 same "from the middle" "" "$(dd if="$E" bs=1 skip=100 count=300 status=none | cmp - <(head -c 400 "$W/live" | tail -c 300))"
+same "each opening of it is on record" "dd head" "$(coffer events "$STORE" --json --type queried |
+    jsonl '" ".join(sorted({e["actor"]["command"] for e in j if e["operation"] == "events-file"} - {"tail"}))')"
 same "not listed" "" "$(find "$MNT" -maxdepth 1 -name .coffer)"
 same "in it" events "$(ls "$MNT/.coffer")"
 expect_fail EPERM rm "$E"

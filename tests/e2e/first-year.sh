@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # The first year of a certification authority of level 4, in fast-forward on a test clock (a build with -Dtest_clock=true):
 # made by its profile and opened by a TPM, people with keys in hardware, certificates, logs that are read, a vault far away,
-# reviews, self-checks, drills, a new key in time, reports; at its end no clause is FAIL but those that this version has
-# nothing for, which are listed here; and each kind of event that Coffer claims to record is there.
+# reviews, self-checks, drills, a new key in time, reports; at its end each clause is PASS or MANUAL, and each kind of event that
+# Coffer claims to record is there.
 if [ -z "${COFFER_TEST_NET:-}" ]; then # R45: a host without a network
     export COFFER_TEST_NET=1
     exec unshare -n bash "$0" "$@"
@@ -191,6 +191,11 @@ up
 sync() { coffer sync "$STORE" > out 2>&1 || fail "sync: $(cat out)"; }
 sync
 
+say "evidence: how it is given away is practised, and checked as a court would"
+coffer evidence make "$STORE" audit/ca-1.log certificates --rehearsal --out rehearsal.tar > out 2>&1 || fail "$(cat out)"
+coffer evidence check rehearsal.tar --vault-key "$(grep -o "vault.example/b+[^ ]*" b.out | head -n 1)" > out || fail "$(cat out)"
+expect_fail disclosure_basis coffer evidence make "$STORE" audit --to court --out no.tar
+
 say "escrow: an epoch that two put in force, a subscriber's key, a backup of the CA's, a recovery"
 for n in erin frank grace; do age-keygen -o $n.age 2> /dev/null; done
 {
@@ -220,6 +225,7 @@ epoch() { # epoch NUMBER: made in a ceremony that all attend and sign, accepted,
 }
 coffer escrow init "$MNT/keys" --scheme scheme.ini > out 2>&1 || fail "$(cat out)"
 epoch 1
+coffer escrow token "$MNT/keys" hsm-1 --model "Maker 5" --serial 4711 --level 3 --place "room 2" --state used > out 2>&1 || fail "$(cat out)"
 head -c 300 /dev/urandom > wrapped
 coffer escrow put "$MNT/keys" wrapped --wrapped --token hsm-1 --reason recovery --cert ca.pem --usage sign --owner ca --level 4 --backup > out 2>&1 ||
     fail "backup: $(cat out)"
@@ -257,6 +263,8 @@ for m in 29 58; do month $m; done
 say "another role; other programs; an unconfined mount, which shows; a clock that was set"
 people operator,custodian > now.people
 request people-set "$STORE" "@now.people"
+sign alice coffer-request "$R"
+expect_fail replay coffer request submit "$STORE" "$R" --signature "$R.sig"
 umount_archive
 up unconfined
 umount_archive
@@ -344,15 +352,28 @@ kinds = {k for k, _ in claimed}
 missing = kinds - {k for k, _ in seen}
 strange = {s for s in seen if s[0] and s not in claimed}
 print(f"{len(kinds)} kinds and {len(claimed)} types are claimed, {len(seen & claimed)} types were provoked in this year")
+# What no year of a healthy archive has, or takes a second machine: where it is provoked instead.
+elsewhere = {
+    "alarm-kinds.sh": "attempts-lost gap hook-lost person-removed refusals-damaged source-lost vault-alarm vault-bucket "
+                      "refusal-rate self-check backup",
+    "destroy-vaults.sh": "vault-enrolled vault-released",
+    # of these refusal-rate is an alarm alone (on record are the refusals), and the last two have a kind as failures
+    "escrow-archive.sh": "escrow-custodian escrow-custodian-revoked",
+    "unit/guard": "guard",  # only a daemon that somebody took over makes such a call
+    "sim/test-sim-rules": "request-failed",  # a crash between the last approval and the act, and a change meanwhile
+}
+named = {t for types in elsewhere.values() for t in types.split()}
+left = {t for k, t in claimed - seen}
+if left - named or named - left:
+    sys.exit(f"not provoked, and not named above: {sorted(left - named)}; named, and provoked: {sorted(named - left)}")
 if missing or strange:
     sys.exit(f"claimed, not recorded: {sorted(missing)}; recorded, not claimed: {sorted(strange)}")
 PY
 
-say "compliance: FAIL is only what this version has nothing for"
-coffer compliance "$STORE" --json > report || [ $? = 3 ] || fail "compliance"
-same "FAIL" "R19 R29 R62" \
-    "$(json '" ".join(sorted({r["rule"] for r in j["rows"] if r["finding"] == "FAIL"}))' < report)"
-same "for that reason" "True" "$(json 'all(r["evidence"].startswith("this version has no ") for r in j["rows"] if r["finding"] == "FAIL")' < report)"
+say "compliance: each row is PASS or MANUAL"
+coffer compliance "$STORE" --json > report || fail "compliance: $(json '[(r["rule"], r["evidence"]) for r in j["rows"] if r["finding"] == "FAIL"]' < report)"
+same "findings" "MANUAL PASS" "$(json '" ".join(sorted({r["finding"] for r in j["rows"]}))' < report)"
+json '", ".join("%s %d" % (f, sum(r["finding"] == f for r in j["rows"])) for f in ("PASS", "MANUAL"))' < report
 umount_archive
 verify_intact
 ok "a first year"

@@ -20,7 +20,7 @@ form() { # form WHO WORD... : $F is the form
 }
 OPEN=(--key-file "$KEY")
 
-echo "retention = 10y" > "$W/policy"
+printf "retention = 10y\nretention_min = 30d\n" > "$W/policy"
 make_store audit "rules:$W/policy"
 form carol --type audit --text "nobody is enrolled yet"
 sign carol coffer-event "$F"
@@ -74,6 +74,7 @@ expect_code 2 coffer event add "$STORE" --as carol --text x --catalogue B.1
 for f in bare ends few held kept late later other; do echo $f > "$MNT/rules/$f"; done
 chmod a-w "$MNT"/rules/*
 : > "$MNT/rules/open"
+: > "$MNT/rules/fresh"
 
 say "at once, without a daemon; the chain tells it to a stranger without keys"
 umount_archive

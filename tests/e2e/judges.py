@@ -4,7 +4,7 @@ be found by coffer verify, by its rule, and by the second reader, and nothing el
 
   judges.py STORE KEYFILE KEYS BUILD    KEYS: private keys of alice, bob (officers) and carol (auditor), as people are
 
-The store has a shelf "rules" of compliance with files bare, ends, few, held, kept, late, later and other, committed, and "open", which is empty and was not; and a form that
+The store has a shelf "rules" of compliance with retention_min and files bare, ends, few, held, kept, late, later and other, committed, and "open" and "fresh", which are empty and were not; and a form that
 alice signed is in its log.
 """
 import base64
@@ -19,7 +19,7 @@ import time
 
 STORE, KEY, KEYS, BUILD = sys.argv[1:]
 TOP = os.path.join(os.path.dirname(__file__), "..", "..")
-EXTEND, REMOVE, EVENT, POLICY, PEOPLE, REQUEST, APPROVAL, HOLD, CLOCK, SHELF = 11, 13, 15, 18, 19, 20, 21, 22, 26, 29
+APPEND, HOLE, COMMIT, EXTEND, REMOVE, EVENT, POLICY, PEOPLE, REQUEST, APPROVAL, HOLD, CLOCK, SHELF = 7, 8, 10, 11, 13, 15, 18, 19, 20, 21, 22, 26, 29
 
 
 def run(*args, **more):
@@ -138,15 +138,21 @@ def plan_of(names, shelf, policy):
     late = p.request("retention-end", ["bob"], until="2001-01-01T00:00:00Z", **named("late"))
     p.put(EXTEND, ino("late"), late + until(old), breaks="finished")
     # policies
-    shorter = re.sub("retention = [0-9]*y", "retention = 1d", policy)
+    shorter = re.sub("retention = [0-9]*y", "retention = 40d", policy)
     p.put(SHELF, shelf, field(27, shorter), field(2, "rules"), breaks="not-approved")
     p.put(SHELF, shelf, field(27, policy + "mode = governance\n"), field(2, "rules"), breaks="compliance")
     changed = p.request("shelf-set", ["bob"], policy=shorter, shelves=[shelf], before=hashlib.sha256(policy.encode()).hexdigest())
-    p.put(SHELF, shelf, changed + field(27, shorter.replace("1d", "2d")), field(2, "rules"), breaks="wrong-document")
+    p.put(SHELF, shelf, changed + field(27, shorter.replace("40d", "41d")), field(2, "rules"), breaks="wrong-document")
     stricter = re.sub(b"(?m)^places = .*$", b"places = 3", whole_policy)
     p.put(POLICY, 0, field(27, stricter.decode()))
     p.put(POLICY, 0, field(27, stricter.replace(b"places = 3", b"places = 2").decode()), breaks="not-approved")
     p.put(CLOCK, 0, field(123, struct.pack("<q", now)) + field(124, struct.pack("<q", now + day)), breaks="not-approved")
+    # what is committed grows no more, and is committed once; and for as long as its shelf asks for at least
+    commits = lambda n, t: (COMMIT, ino(n), until(t) + field(25, struct.pack("<q", t)) + field(26, "asked") + field(122, shelf))
+    p.put(HOLE, ino("ends"), struct.pack("<Q", 4096), breaks="after-commit")
+    p.put(APPEND, ino("ends"), b"", b"more", breaks="after-commit")
+    p.put(*commits("ends", now), breaks="after-commit")
+    p.put(*commits("fresh", now + day), breaks="retention-min")
     # once more what is there already
     asked = next(line for line in p.lines if line.startswith(f"{REQUEST} "))
     approved = next(line for line in p.lines if line.startswith(f"{APPROVAL} "))

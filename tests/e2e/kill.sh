@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # The daemon killed with SIGKILL (and before that sometimes stopped, or stopped and continued) while 8 writers write to one file and 16 to
-# their own, 20 rounds (4 over io_uring, 100 in the long run): nothing
+# their own, 8 rounds (3 over io_uring, 100 in the long run): nothing
 # acknowledged is missing after the remount, the recovery is on record, verify says intact.
 . "$(dirname "$0")/lib.sh"
 
-rounds=20
-[ -z "$TRANSPORT" ] || rounds=4
+rounds=8
+[ -z "$TRANSPORT" ] || rounds=3
 [ -z "$LONG" ] || rounds=100
 make_store audit -- --segment-size 4194304
 

@@ -21,7 +21,8 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=${COFFER_BUILD:-$TOP/build-tests}
 BUILD=$(cd "$BUILD" && pwd)
 SUPPORT=$BUILD/tests/support
-PATH=$BUILD/tools:$BUILD/fs:$SUPPORT:$PATH
+# Debian's own programs first: a python3 of somebody's version manager takes ten times as long to start, and has no cryptography.
+PATH=$BUILD/tools:$BUILD/fs:$SUPPORT:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 LONG=${COFFER_LONG:-}
 # COFFER_TRANSPORT=uring: every mount over io_uring. The kernel's switch for it is set by whoever runs the tests.
 TRANSPORT=${COFFER_TRANSPORT:-}
@@ -112,10 +113,16 @@ expect_code() {
 }
 # same WHAT A B
 same() { [ "$2" = "$3" ] || fail "$1: expected \"$2\", got \"$3\""; }
+# flip FILE OFFSET: its lowest bit.
+flip() {
+    local byte
+    byte=$(od -An -tu1 -j "$2" -N 1 "$1")
+    printf '%b' "\\x$(printf %02x $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
 # json FILTER < JSON: a Python expression over j.
-json() { python3 -c 'import json, sys; j = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"; }
+json() { python3 -SE -c 'import json, sys; j = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"; }
 # The same over lines of JSON: j is the list of them.
-jsonl() { python3 -c 'import json, sys; j = [json.loads(l) for l in sys.stdin]; print(eval(sys.argv[1]))' "$1"; }
+jsonl() { python3 -SE -c 'import json, sys; j = [json.loads(l) for l in sys.stdin]; print(eval(sys.argv[1]))' "$1"; }
 
 make_store() { # make_store SHELF … [-- further options of init]
     local args=()

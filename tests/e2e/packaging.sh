@@ -15,6 +15,7 @@ grep -q "^coffer:.*:/var/lib/coffer:" "$root/etc/passwd" || fail "no user: $(cat
 grep -q "^tss:.*coffer" "$root/etc/group" || fail "not in the TPM's group: $(cat "$root/etc/group")"
 systemd-tmpfiles --root="$root" --create "$(conf tmpfiles)"
 same "the directory" "700 $(sed -n 's/^coffer:[^:]*:\([0-9]*\):.*/\1/p' "$root/etc/passwd")" "$(stat -c '%a %u' "$root/var/lib/coffer")"
+cmp "$(find "$root" -name verify.html)" "$TOP/tools/evidence/verify.html" || fail "the page for evidence is not installed"
 ok "user and directory"
 
 unit=$(find "$root" -name archive.mount)

@@ -34,6 +34,7 @@ python3 - "$W/plain-one" "$(coffer status "$STORE" --json | json 'j["archive_id"
     "$(coffer status "$STORE" --json | json 'j["vkey"]')" << 'PY'
 import base64, struct, sys
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 p = open(sys.argv[1], "rb").read()
 assert p[:12] == b"COFRECO1\1\0\0\0" and struct.unpack_from("<I", p, 12)[0] == len(p) - 32
 assert p[16:32].hex() == sys.argv[2]
@@ -43,7 +44,7 @@ while at < len(p):
     seen[tag] = p[at + 3:at + 3 + n]
     at += 3 + n
 assert at == len(p) and sorted(seen) == [1, 2, 6] and seen[1][:9] == seen[2][:9] == bytes(9)
-public = Ed25519PrivateKey.from_private_bytes(seen[6]).public_key().public_bytes_raw()
+public = Ed25519PrivateKey.from_private_bytes(seen[6]).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 assert base64.b64decode(sys.argv[3].split("+", 2)[2])[1:] == public
 PY
 rm "$W"/plain-*

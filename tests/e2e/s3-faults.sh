@@ -145,7 +145,7 @@ grep -q "delete marker" "$W/out" || fail "restore does not tell of the marker"
 same_log "$W/over"
 root '{"do": "tamper", "bucket": "records", "key": "segment/00000001"}' > /dev/null
 finds "has other bytes than the log"
-expect_fail "the payload of frame" fresh "$W/tampered"
+expect_fail "is not what its name says" fresh "$W/tampered"
 [ ! -e "$W/tampered/checkpoint" ] || fail "a restore that failed has a head"
 ok "gone, unlocked, covered, overlaid, altered: each is told"
 
@@ -163,6 +163,7 @@ same_log "$W/known"
 expect_fail "not signed by this archive" fresh "$W/wrongkey" --log-vkey "$(sed -n 's/^vkey = //p' "$W/foreign/archive.conf")"
 before=$(root '{"do": "keys", "bucket": "records"}' | json 'sum(len(v) for k, v in j.items())')
 cp -a "$STORE" "$W/older"
+cp -a "$STORE" "$W/twin" # which nobody tells that it is behind
 rm "$STORE/vaults/far.objects"
 sync > "$W/out" 2>&1 || { cat "$W/out"; fail "sync without its note"; }
 # the tail as one piece, and the segment that somebody lay another version over
@@ -171,8 +172,10 @@ mount_archive; echo newer >> "$MNT/audit/log"; umount_archive
 sync > /dev/null
 expect_code 3 coffer sync "$W/older" far
 grep -q "older state" "$W/out" || fail "behind: $(cat "$W/out")"
-(STORE=$W/older; mount_archive; for i in 1 2 3 4 5 6 7 8 9; do echo "another history $i" >> "$MNT/audit/log"; done; umount_archive)
-expect_code 4 coffer sync "$W/older" far
+grep -q "nothing more is written" "$W/out" && [ -e "$W/older/vaults/far.newer" ] || fail "it is written to: $(cat "$W/out")"
+(STORE=$W/older; mount_archive; expect_fail EROFS touch "$MNT/audit/more"; umount_archive)
+(STORE=$W/twin; mount_archive; for i in 1 2 3 4 5 6 7 8 9; do echo "another history $i" >> "$MNT/audit/log"; done; umount_archive)
+expect_code 4 coffer sync "$W/twin" far
 grep -q "two histories" "$W/out" || fail "fork: $(cat "$W/out")"
 ok "another key, an old state, a fork, a lost note"
 

@@ -1,12 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A stream of 2 GiB (10 GiB in the long run, 1 GiB over io_uring) into one file: the daemon's anonymous memory stays under 128 MiB, the content
+# A stream of 1 GiB (10 GiB in the long run) into one file: the daemon's anonymous memory stays under 128 MiB, the content
 # is equal.
 . "$(dirname "$0")/lib.sh"
 
-gib=2
+gib=1
 [ -z "$LONG" ] || gib=10
-[ -z "$TRANSPORT" ] || gib=1
 free=$(df --output=avail -B1G "$W" | tail -n 1)
 [ "$free" -ge $((gib + 4)) ] || skip "a stream of $gib GiB needs $((gib + 4)) GiB of free disk; there are $free"
 make_store audit

@@ -16,8 +16,7 @@ say "a damaged segment is found, asked for, and mended"
 COPY=$W/b/archives/$ID
 [ "$(find "$COPY/log" -name '*.seg' | wc -l)" -ge 4 ] || fail "too few segments"
 for seg in 00000001 00000003; do
-    python3 -c 'import sys
-with open(sys.argv[1], "r+b") as f: f.seek(9000); b = f.read(1); f.seek(9000); f.write(bytes([b[0] ^ 1]))' "$COPY/log/$seg.seg"
+    flip "$COPY/log/$seg.seg" 9000
 done
 expect_code 13 coffer-vault scrub "$W/b"
 same "what the next session is asked for" "00000001 00000003" "$(tr '\n' ' ' < "$COPY/damaged" | sed 's/ $//')"
@@ -28,8 +27,7 @@ coffer verify "$COPY" > /dev/null || fail "the copy does not verify after that"
 coffer events "$STORE" --type vault-mended | grep -q "2 damaged segments" || fail "no event: $(coffer events "$STORE" | tail -3)"
 
 say "another host's bytes are not taken for them"
-python3 -c 'import sys
-with open(sys.argv[1], "r+b") as f: f.seek(9000); b = f.read(1); f.seek(9000); f.write(bytes([b[0] ^ 1]))' "$COPY/log/00000001.seg"
+flip "$COPY/log/00000001.seg" 9000
 expect_code 13 coffer-vault scrub "$W/b"
 umount_archive
 cp -a "$STORE" "$W/spoiled"

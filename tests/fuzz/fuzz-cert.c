@@ -39,7 +39,7 @@ static void as_recipient(const uint8_t *data, size_t n)
 	int r = cof_cms_recipient_read(data, n, INT64_C(1800000000) * COF_NSEC, &to, &diag);
 
 	fuzz_check(r == 0 || (r < 0 && diag.text[0]));
-	fuzz_check(r < 0 || (cof_cms_name_ok(to.name) && to.modulus.len && to.issuer.len && to.der.len));
+	fuzz_check(r < 0 || (cof_cms_name_ok(to.name) && (to.curve ? to.point.len == 1 + to.curve / 4 : to.modulus.len != 0) && to.issuer.len && to.der.len));
 	cof_cms_recipient_done(&to);
 }
 

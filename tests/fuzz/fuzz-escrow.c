@@ -13,7 +13,7 @@ static void show(const struct cof_buf *part, struct cof_json *o)
 	int more;
 
 	while ((more = cof_field_next(part->data, part->len, &off, &f)) > 0)
-		if (f.tag >= COF_T_ESCROW && f.tag <= COF_T_ESCROW_PROOF)
+		if (cof_escrow_tag(f.tag))
 			fuzz_check(cof_escrow_show(o, &f)); /* what was taken has the size of its field */
 	fuzz_check(more == 0);
 }
@@ -27,7 +27,7 @@ static void as_fields(const uint8_t *data, size_t n)
 	size_t off = 0;
 
 	while (cof_field_next(data, n, &off, &f) > 0)
-		if (f.tag >= COF_T_ESCROW && f.tag <= COF_T_ESCROW_PROOF)
+		if (cof_escrow_tag(f.tag))
 			(void)cof_escrow_show(o, &f);
 	cof_escrow_facts(data, n, &facts);
 	fuzz_check(!facts.has_key || n >= sizeof(facts.key));

@@ -70,7 +70,7 @@ void fuzz_seeds(void)
 	fuzz_seed_text("retention = 1y\nmode = governance\ncooling_off = 7d\nretain_event = contract-end\n");
 	fuzz_seed_text("retain_follows = certificates\ncertificates = yes\nretain_margin = 1y\nsilence = 1d\n");
 	fuzz_seed_text("approve_hold_end = 3 officer\napprove_remove = 2 auditor\nleak_guard = report\n");
-	fuzz_seed_text("approve_policy = 16 custodian officer\nremove = rm\nread_events = yes\n");
+	fuzz_seed_text("approve_policy = 16 custodian officer\nremove = rm\nread_events = yes\nrelease_delay = 2d\n");
 	fuzz_seed_text("2031-01-02T03:04:05Z");
 	fuzz_seed_text("2031-01-02 03:04:05");
 	fuzz_seed_text("9999-12-31T23:59:59.999Z\n");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What comes over the line of a vault: everything that a sender says to a receiver, and the other way round. The first
- * byte says which side reads the rest. Whatever it is, nothing but the true log is ever finished.
+ * byte says which side reads the rest, mending on both sides too. Whatever it is, nothing but the true log is ever finished,
+ * and nothing but what was confirmed is mended.
  */
 #include "fuzz.h"
 
@@ -121,6 +122,50 @@ static int sender(const uint8_t *data, size_t n, int out)
 	return r;
 }
 
+/* A host that mends: DAMAGE and what follows come from the line. */
+static int mender(const uint8_t *data, size_t n, int out)
+{
+	struct vault_wire w = line_of(data, n, out);
+	struct vault_source *s = NULL;
+	struct cof_diag diag = {""};
+	unsigned segments = 0;
+	uint64_t bytes = 0;
+	int r;
+
+	fuzz_check(vault_source_open(host, &s, NULL) == 0);
+	r = vault_send_mending(&w, s, &segments, &bytes, &diag);
+	fuzz_check(r == 0 || diag.text[0]);
+	fuzz_check(segments <= VAULT_MEND_MAX);
+	vault_source_free(s);
+	close(w.in);
+	return r;
+}
+
+/* A vault whose only segment is damaged: what comes is put in its place only where it is what was confirmed. */
+static void mended(const uint8_t *data, size_t n, int out)
+{
+	struct vault_wire w = line_of(data, n, out);
+	struct vault_damage damage = {.segment = {0}, .n = 1};
+	const uint8_t *here, *there;
+	struct cof_sim *sim = cof_sim_clone(disk);
+	struct cof_io *io = NULL;
+	struct cof_diag diag = {""};
+	size_t len = 0, is = 0;
+	unsigned count = 0;
+	int r;
+
+	fuzz_check(sim && cof_sim_open(sim, &io) == 0);
+	fuzz_check(cof_sim_flip(sim, "log/00000000.seg", 300, 2) == 0 && vault_damage_save(io, &damage) == 0);
+	r = vault_take_mending(&w, io, &count, &diag);
+	fuzz_check(r == 0 || diag.text[0]);
+	fuzz_check(count <= 1 && cof_sim_peek(disk, "log/00000000.seg", &here, &len) == 0);
+	fuzz_check(cof_sim_peek(sim, "log/00000000.seg", &there, &is) == 0);
+	fuzz_check(!count || (is <= len && is > 0 && !memcmp(here, there, is)));
+	cof_io_free(io);
+	cof_sim_free(sim);
+	close(w.in);
+}
+
 static void hello(const uint8_t *data, size_t n)
 {
 	cof_autobuf struct cof_buf body = {0};
@@ -141,12 +186,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	make_host();
 	fuzz_check(out >= 0);
-	if (n && data[0] % 3 == 0)
+	switch (n ? data[0] % 5 : 9) {
+	case 0:
 		receiver(data + 1, n - 1, out);
-	else if (n && data[0] % 3 == 1)
+		break;
+	case 1:
 		(void)sender(data + 1, n - 1, out);
-	else if (n)
+		break;
+	case 2:
 		hello(data + 1, n - 1);
+		break;
+	case 3:
+		(void)mender(data + 1, n - 1, out);
+		break;
+	case 4:
+		mended(data + 1, n - 1, out);
+		break;
+	default:
+		break;
+	}
 	close(out);
 	return 0;
 }
@@ -179,6 +237,35 @@ void fuzz_seeds(void)
 	n = pread(out, recorded, sizeof(recorded), 0);
 	fuzz_check(n > 1000);
 	cof_buf_add(&r, "\0", 1);
+	cof_buf_add(&r, recorded, (size_t)n);
+	fuzz_seed(r.data, r.len);
+	b.len = 0;
+	cof_buf_add(&b, "\1", 1);
+	message(&b, VAULT_STATE, state, sizeof(state));
+	message(&b, VAULT_RESUME, resume, sizeof(resume));
+	message(&b, VAULT_NOTICE, "a line\nanother\n", 15);
+	message(&b, VAULT_DONE, "a note", 6);
+	fuzz_check(sender(b.data + 1, b.len - 1, out) == 0);
+	fuzz_seed(b.data, b.len);
+	b.len = 0;
+	cof_buf_add(&b, "\1", 1);
+	message(&b, VAULT_STATE, state, sizeof(state));
+	message(&b, VAULT_RESUME, resume, sizeof(resume));
+	message(&b, VAULT_RECEIPT_IS, "signed\n", 7);
+	message(&b, VAULT_RECEIPT_IS, "also\n", 5);
+	message(&b, VAULT_DONE, "a note", 6);
+	fuzz_check(sender(b.data + 1, b.len - 1, out) == 0);
+	fuzz_seed(b.data, b.len);
+	b.len = r.len = 0;
+	cof_buf_add(&b, "\3", 1);
+	message(&b, VAULT_DAMAGE, state, 8); /* segment 0 */
+	message(&b, VAULT_DONE, "a note", 6);
+	fuzz_check(ftruncate(out, 0) == 0 && lseek(out, 0, SEEK_SET) == 0);
+	fuzz_check(mender(b.data + 1, b.len - 1, out) == 0);
+	fuzz_seed(b.data, b.len);
+	n = pread(out, recorded, sizeof(recorded), 0);
+	fuzz_check(n > 500);
+	cof_buf_add(&r, "\4", 1);
 	cof_buf_add(&r, recorded, (size_t)n);
 	fuzz_seed(r.data, r.len);
 	close(out);

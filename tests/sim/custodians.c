@@ -201,7 +201,7 @@ static const char *const name_of[] = {[CW_EPOCH] = "epoch", [CW_EPOCH_VALID] = "
 
 static void public_part(const struct cw_record *r, struct cof_buf *b)
 {
-	uint8_t facts[8] = {0}, recipient[COF_AGE_KEY];
+	uint8_t facts[8] = {0}, recipient[COF_AGE_KEY], digest[COF_HASH];
 
 	cof_field_put_u8(b, 190, r->what);
 	cof_field_put_u64(b, 191, r->shelf ? r->shelf : CW_SHELF);
@@ -212,6 +212,10 @@ static void public_part(const struct cw_record *r, struct cof_buf *b)
 	}
 	if (r->key)
 		cof_field_put(b, 194, r->key->id, 16);
+	if (r->what == CW_KEY) {
+		cof_sha256(r->key->file.data, r->key->file.len, digest);
+		cof_field_put(b, 195, digest, sizeof(digest));
+	}
 	cof_field_put(b, 197, facts, sizeof(facts));
 	if (r->of)
 		cof_field_put_u64(b, 199, r->of);
@@ -263,7 +267,7 @@ uint64_t cw_put(struct cw *w, const struct cw_record *r, bool permitted)
 	int got;
 
 	public_part(r, &fields);
-	got = take(w, CW_ESCROW, 0, &fields, &said);
+	got = take(w, CW_ESCROW, r->what == CW_KEY ? 9 : 0, &fields, &said); /* a key comes with its file */
 	compare(name_of[r->what], got, permitted, &said);
 	if (got == 0)
 		to_ledger(w, r, sequence, time);

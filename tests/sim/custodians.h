@@ -53,7 +53,7 @@ struct cw_request {
 };
 struct cw_release {
 	uint64_t sequence;
-	unsigned key;
+	unsigned key, to;
 	bool recovered;
 };
 struct cw {

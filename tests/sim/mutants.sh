@@ -3,7 +3,7 @@
 # Bugs planted on purpose, each of another class, kept as patches in mutants/: the simulation has to fail with each of them.
 # A copy of the tree is built once, unchanged it has to pass; then each patch is applied, built, run, and taken back. A patch
 # that no longer applies fails the script: the bug has to be planted anew.
-# Those of rules have names that begin with rules-, and are for the simulation of rules to see; so those of custodians.
+# Those of rules have names that begin with rules-, and are for the simulation of rules to see; so those of custodians and of destroy.
 #   mutants.sh [NAME …]   only these; COFFER_LONG=1 all; otherwise three of random and of rules
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -20,7 +20,7 @@ elif [ $# = 0 ]; then
 fi
 
 # Which simulation has to see it.
-which_of() { case $1 in rules-*) echo rules ;; custodians-*) echo custodians ;; *) echo random ;; esac; }
+which_of() { case $1 in rules-*) echo rules ;; custodians-*) echo custodians ;; destroy-*) echo destroy ;; *) echo random ;; esac; }
 mapfile -t used < <(for name in "${mutants[@]}"; do which_of "$name"; done | sort -u)
 
 mkdir "$work/tree"

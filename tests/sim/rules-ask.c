@@ -298,7 +298,8 @@ static void add_word(struct cof_json *words, const char *word)
 
 static const char *words_of(struct rules_world *w, struct rm_request *q, struct cof_json *words)
 {
-	static const char *const names[RM_ACTS] = {"hold-end", "remove", "retention-end", "event-declare", "shelf-set", "people-set", "clock-catch-up"};
+	static const char *const names[RM_ACTS] = {"hold-end",  "remove",	   "destroy",	 "retention-end",
+						    "event-declare", "shelf-set", "people-set", "clock-catch-up"};
 	cof_autobuf struct cof_buf people = {0}, revoked = {0};
 	char text[256];
 
@@ -331,7 +332,10 @@ static const char *words_of(struct rules_world *w, struct rm_request *q, struct 
 		break;
 	}
 	for (unsigned i = 0; q->act != RM_HOLD_END && q->act != RM_POLICY && i < q->n; i++) {
-		rules_path(&w->m, q->object[i], text);
+		if (w->m.node[q->object[i]].removed) /* nothing else is left of it */
+			(void)snprintf(text, sizeof(text), "inode:%llu", (unsigned long long)w->m.node[q->object[i]].ino);
+		else
+			rules_path(&w->m, q->object[i], text);
 		add_word(words, text);
 	}
 	return names[q->act];
@@ -378,6 +382,8 @@ void rules_make(struct rules_world *w, struct rm_request *q, int64_t life, bool 
 		want = -EINVAL; /* it is not among those that are looked for */
 	rules_begin(w, &w->m, want);
 	r = ask(w, "request-make", args, &p, &diag);
+	if (getenv("COF_SHOW") && r < 0)
+		fprintf(stderr, "%s: %s: %s\n", rules_doing, what, diag.text);
 	rules_end(w, what, &w->m, want, r, false, false);
 	if (r == 0) {
 		if (elsewhere)
@@ -446,6 +452,7 @@ void rules_vote(struct rules_world *w, unsigned draft, unsigned signer, bool app
 	r = ask(w, "approve", args, NULL, &diag);
 	if (getenv("COF_SHOW"))
 		fprintf(stderr, "%s: vote on %u by %s: %s\n", rules_doing, at, sign_name[signer], r ? diag.text : "counts");
+	w->look = d->q.act == RM_DESTROY;
 	rules_end(w, "a vote", &next, want, r, r == 0, r == 0);
 	if (r == 0 && at < RM_REQUESTS && next.request[at].state == RM_DONE)
 		w->done[d->q.act]++;

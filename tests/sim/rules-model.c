@@ -31,7 +31,13 @@ static int64_t end(const struct rm_node *n)
 
 bool rm_expired(const struct rm *m, const struct rm_node *n)
 {
-	return n->committed && !n->holds && end(n) <= m->now;
+	return n->committed && !n->destroyed && !n->holds && end(n) <= m->now;
+}
+
+/* What was removed may be, committed before or not: holds and ends were asked then. */
+bool rm_destroyable(const struct rm *m, const struct rm_node *n)
+{
+	return !n->dir && !n->destroyed && (n->removed || rm_expired(m, n));
 }
 
 int rm_create(struct rm *m, unsigned dir, bool is_dir)
@@ -79,6 +85,8 @@ int rm_extend(struct rm *m, unsigned i, int64_t until)
 
 	if (!n->committed)
 		return -EINVAL;
+	if (n->destroyed)
+		return -EPERM;
 	if (until == n->until)
 		return 0;
 	if (until < n->until)
@@ -94,7 +102,7 @@ int rm_wait(struct rm *m, unsigned i, uint8_t event)
 {
 	struct rm_node *n = &m->node[i];
 
-	if (!n->committed)
+	if (!n->committed || n->destroyed)
 		return -EINVAL;
 	if (n->waits)
 		return n->waits_for == event ? 0 : -EPERM;
@@ -196,9 +204,11 @@ static int possible_for(const struct rm *m, const struct rm_request *q, unsigned
 	bool early = (n->binds != RM_NONE && m->now < n->binds) ||
 		     (n->governance && m->policy[n->shelf].governance);
 
+	if (q->act == RM_DESTROY) /* twice is a mistake, too early an attempt */
+		return rm_destroyable(m, n) ? 0 : n->destroyed ? -EINVAL : -EPERM;
 	if (n->removed)
 		return -ENOENT;
-	if (!n->committed)
+	if (!n->committed || n->destroyed)
 		return -EINVAL;
 	switch (q->act) {
 	case RM_REMOVE:
@@ -236,7 +246,7 @@ int rm_possible(const struct rm *m, const struct rm_request *q)
 
 static bool about_files(const struct rm_request *q)
 {
-	return q->act == RM_REMOVE || q->act == RM_RETENTION_END || q->act == RM_EVENT;
+	return q->act == RM_REMOVE || q->act == RM_DESTROY || q->act == RM_RETENTION_END || q->act == RM_EVENT;
 }
 
 void rm_remember(const struct rm *m, struct rm_request *q)
@@ -247,6 +257,7 @@ void rm_remember(const struct rm *m, struct rm_request *q)
 		q->before[k].until = n->until;
 		q->before[k].holds = n->holds;
 		q->before[k].waits = n->waits;
+		q->before[k].removed = n->removed;
 		q->before[k].changes = m->changes[q->object[k]];
 	}
 	if (q->act == RM_POLICY)
@@ -267,7 +278,7 @@ static bool unchanged(const struct rm *m, const struct rm_request *q)
 	for (unsigned k = 0; about_files(q) && k < q->n; k++) {
 		const struct rm_node *n = &m->node[q->object[k]];
 
-		if (n->removed || n->until != q->before[k].until || bits(n->holds) != bits(q->before[k].holds) ||
+		if (n->removed != q->before[k].removed || n->until != q->before[k].until || bits(n->holds) != bits(q->before[k].holds) ||
 		    m->changes[q->object[k]] != q->before[k].changes)
 			return false;
 	}
@@ -311,11 +322,11 @@ static bool met(const struct rm *m, const struct rm_request *q, unsigned signers
 {
 	unsigned persons = 2, want = 0, roles = 0;
 
-	for (unsigned k = 0; q->act == RM_REMOVE && k < q->n; k++)
+	for (unsigned k = 0; (q->act == RM_REMOVE || q->act == RM_DESTROY) && k < q->n; k++)
 		persons = m->policy[m->node[q->object[k]].shelf].persons > persons
 			      ? m->policy[m->node[q->object[k]].shelf].persons
 			      : persons;
-	if (q->act == RM_REMOVE)
+	if (q->act == RM_REMOVE || q->act == RM_DESTROY)
 		want = RM_AUDITOR;
 	if (q->act == RM_CATCH_UP)
 		want = RM_OFFICER;
@@ -341,6 +352,8 @@ static void act(struct rm *m, const struct rm_request *q)
 
 		if (q->act == RM_REMOVE) {
 			n->removed = true;
+		} else if (q->act == RM_DESTROY) {
+			n->destroyed = true;
 		} else if (q->act == RM_RETENTION_END) {
 			n->until = q->time;
 		} else if (q->time + n->span > n->until) { /* the longest counts */

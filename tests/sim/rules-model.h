@@ -19,7 +19,7 @@
 
 enum { RM_SHELVES = 4, RM_NODES = 40, RM_HOLDS = 12, RM_PERSONS = 7, RM_REQUESTS = 40, RM_OBJECTS = 3 };
 enum { RM_AUDITOR = 1, RM_CUSTODIAN = 2, RM_OFFICER = 4, RM_OPERATOR = 8 };
-enum rm_act { RM_HOLD_END, RM_REMOVE, RM_RETENTION_END, RM_EVENT, RM_POLICY, RM_PEOPLE, RM_CATCH_UP, RM_ACTS };
+enum rm_act { RM_HOLD_END, RM_REMOVE, RM_DESTROY, RM_RETENTION_END, RM_EVENT, RM_POLICY, RM_PEOPLE, RM_CATCH_UP, RM_ACTS };
 
 struct rm_policy {
 	bool governance;
@@ -30,7 +30,7 @@ struct rm_policy {
 
 struct rm_node { /* a directory or a file; shelves are the first of them */
 	uint64_t ino;
-	bool dir, committed, removed, content;
+	bool dir, committed, removed, content, destroyed; /* destroyed: nobody reads the content any more */
 	uint8_t shelf, parent; /* index of nodes */
 	uint16_t holds, named; /* bits of holds in force: that cover it, that name it */
 	int64_t until;	       /* what is kept at least, while nothing else keeps it */
@@ -55,7 +55,7 @@ struct rm_request {
 	struct { /* of each object, when it was made */
 		int64_t until;
 		uint16_t holds;
-		bool waits;
+		bool waits, removed;
 		uint32_t changes;
 	} before[RM_OBJECTS];
 	struct rm_policy policy, policy_before;
@@ -101,5 +101,6 @@ int rm_submit(struct rm *m, const struct rm_request *q, unsigned signer, bool go
 /* i: of a request. -ENOENT where it is none. */
 int rm_vote(struct rm *m, unsigned i, unsigned signer, bool approves, bool good);
 bool rm_expired(const struct rm *m, const struct rm_node *n);
+bool rm_destroyable(const struct rm *m, const struct rm_node *n);
 
 #endif

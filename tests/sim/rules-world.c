@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "fs/archive/keys.h"
 #include "fs/archive/people.h"
 #include "tests/sim/audit.h"
 #include "tests/sim/clocks.h"
@@ -27,11 +28,35 @@ static unsigned bits(unsigned v)
 	return (unsigned)__builtin_popcount(v);
 }
 
+/* What was destroyed is read by nobody, and no tree leads to its key; what was not reads as it was written. */
+static bool content_differs(struct differing *d, unsigned i)
+{
+	const struct rm_node *n = &d->m->node[i];
+	struct cof_archive *a = d->w->archive;
+	bool gone = cof_keys_destroyed(a->keys, n->ino);
+	uint8_t got[64];
+	size_t len = 0;
+	int r = 0;
+
+	if (gone != n->destroyed)
+		return DIFFERS(d, "of node %u %s tree leads to the key", i, gone ? "no" : "a");
+	if (n->content && !n->removed)
+		r = cof_archive_read(a, COF_INDEX_NOW, n->ino, got, sizeof(got), 0, &len);
+	if (r != (n->destroyed && n->content && !n->removed ? -ENODATA : 0))
+		return DIFFERS(d, "node %u, %s: reading it gives %s", i, n->destroyed ? "destroyed" : "whole", strerror(-r));
+	for (size_t k = 0; r == 0 && k < len; k++)
+		if (got[k] != 'x')
+			return DIFFERS(d, "node %u holds other bytes", i);
+	return r == 0 && n->content && !n->removed && !len && DIFFERS(d, "node %u is empty", i);
+}
+
 static bool file_differs(struct differing *d, unsigned i, const struct cof_object *o)
 {
 	const struct rm_node *n = &d->m->node[i];
-	bool fixed = o->state == COF_STATE_COMMITTED || o->state == COF_STATE_EXPIRED;
+	bool gone = o->state == COF_STATE_DESTROYED, fixed = gone || o->state == COF_STATE_COMMITTED || o->state == COF_STATE_EXPIRED;
 
+	if (gone != n->destroyed)
+		return DIFFERS(d, "node %u is %s", i, gone ? "destroyed" : "not destroyed");
 	if (fixed != n->committed)
 		return DIFFERS(d, "node %u is %s", i, fixed ? "committed" : "open");
 	if ((o->size != 0) != n->content)
@@ -47,14 +72,28 @@ static bool file_differs(struct differing *d, unsigned i, const struct cof_objec
 	return false;
 }
 
+static int view_of(struct cof_archive *a, uint64_t ino, struct cof_object *ret)
+{
+	struct cof_obj *o;
+	int r;
+
+	cof_gate_enter(a);
+	r = cof_obj_get(a, ino, &o);
+	if (r == 0) {
+		cof_obj_rule_view(a, o, ret);
+		cof_obj_put(a, o);
+	}
+	cof_gate_leave(a);
+	return r;
+}
+
 static bool node_differs(struct differing *d, unsigned i)
 {
 	const struct rm_node *n = &d->m->node[i];
 	cof_autobuf struct cof_buf path = {0};
 	struct cof_archive *a = d->w->archive;
 	struct cof_object o = {0};
-	uint64_t ino = n->ino;
-	struct cof_obj *obj;
+	uint64_t ino = n->ino, other;
 	char want[256];
 	int r;
 
@@ -64,21 +103,15 @@ static bool node_differs(struct differing *d, unsigned i)
 	r = ino ? 0 : cof_archive_resolve(a, want, &ino);
 	if (r == 0 && !n->removed)
 		r = cof_archive_path(a, ino, &path);
-	if (n->removed) {
-		r = cof_archive_resolve(a, want, &ino);
-		return r == 0 && DIFFERS(d, "%s is there and was removed", want);
-	}
+	if (n->removed) /* one that a crash took back, and one that never was, has no such inode */
+		return cof_archive_resolve(a, want, &other) == 0   ? DIFFERS(d, "%s is there and was removed", want)
+		       : view_of(a, ino, &o) < 0 || o.state != COF_STATE_REMOVED ? DIFFERS(d, "%s was never removed", want)
+										  : false;
 	if (r < 0)
 		return DIFFERS(d, "%s: %s", want, strerror(-r));
 	if (strcmp((const char *)path.data, want) != 0)
 		return DIFFERS(d, "%s is %s", want, (const char *)path.data);
-	cof_gate_enter(a);
-	r = cof_obj_get(a, ino, &obj);
-	if (r == 0) {
-		cof_obj_rule_view(a, obj, &o);
-		cof_obj_put(a, obj);
-	}
-	cof_gate_leave(a);
+	r = view_of(a, ino, &o);
 	if (r < 0)
 		return DIFFERS(d, "%s: %s", want, strerror(-r));
 	if (o.holds != bits(n->holds) || o.held_by_name != (n->named != 0))
@@ -146,7 +179,7 @@ static int shelf_differs(void *user, struct cof_json *entry)
 static bool differs(struct differing *d)
 {
 	for (unsigned i = 0; i < d->m->nodes; i++)
-		if (node_differs(d, i))
+		if (node_differs(d, i) || (d->w->look && !d->m->node[i].dir && d->m->node[i].ino && content_differs(d, i)))
 			return true;
 	if (requests_differ(d) || people_differ(d))
 		return true;
@@ -158,8 +191,10 @@ static void check_same(struct rules_world *w, const char *what)
 {
 	struct differing d = {.w = w, .m = &w->m};
 
+	w->look |= w->looks++ % 16 == 0;
 	if (differs(&d))
 		ck_abort_msg("%s: behind %s: %s", rules_doing, what, d.text);
+	w->look = false;
 }
 
 /* ---- steps ---- */
@@ -380,6 +415,7 @@ void rules_open(struct rules_world *w)
 	}
 	ck_assert_msg(r == 0, "%s: %s", rules_doing, diag.text);
 	check_clock(w, "a remount");
+	w->look = true;
 	check_same(w, "a remount");
 	forget_states(w);
 }
@@ -390,12 +426,14 @@ static void settle(struct rules_world *w, size_t least)
 	int64_t now = w->m.now, wall = w->m.wall;
 	size_t k = w->states;
 
+	w->look = true;
 	while (k > least) {
 		d.m = &w->state[--k];
 		d.text[0] = '\0';
 		d.shelves = 0;
 		if (differs(&d))
 			continue;
+		w->look = false;
 		w->m = w->state[k];
 		w->m.now = now;
 		w->m.wall = wall;

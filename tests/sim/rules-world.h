@@ -35,6 +35,8 @@ struct rules_world {
 	uint64_t last;	   /* sequence of the newest frame that a step told of */
 	bool down, rebooted;
 	unsigned done[RM_ACTS], refused;
+	bool look; /* into each file, too: behind a destruction, an opening, and now and then */
+	unsigned looks;
 };
 
 extern char rules_doing[256];

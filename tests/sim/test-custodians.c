@@ -410,7 +410,7 @@ static void release_somehow(struct cw *w, struct cw_request *q)
 	(void)cw_put(w, &(struct cw_record){.what = CW_RELEASE, .key = other, .to = cw_to(q->to), .request = q}, good && other == k);
 	if (good && other == k) {
 		q->used = true;
-		w->release[w->releases++] = (struct cw_release){.sequence = w->sequence - 1, .key = q->key};
+		w->release[w->releases++] = (struct cw_release){.sequence = w->sequence - 1, .key = q->key, .to = q->to};
 	}
 	(void)cw_put(w, &(struct cw_record){.what = CW_RELEASE, .key = k, .to = cw_to(2), .request = q}, false);
 	(void)cw_put(w, &(struct cw_record){.what = CW_RELEASE, .key = k, .to = cw_to(q->to), .request = q, .shelf = 3}, false);
@@ -420,7 +420,7 @@ static void release_somehow(struct cw *w, struct cw_request *q)
 	sequence = cw_put(w, &(struct cw_record){.what = CW_RELEASE, .key = k, .to = cw_to(q->to), .request = q}, good);
 	if (good) {
 		q->used = true;
-		w->release[w->releases++] = (struct cw_release){.sequence = sequence, .key = q->key};
+		w->release[w->releases++] = (struct cw_release){.sequence = sequence, .key = q->key, .to = q->to};
 	}
 	if (cw_dice(w, 2)) {
 		cw_outcome(w, q);
@@ -454,6 +454,9 @@ static void recover_somehow(struct cw *w)
 		return;
 	}
 	r.what = CW_RECOVERED;
+	r.to = cw_to((v->to + 1) % 3);
+	(void)cw_put(w, &r, false);
+	r.to = cw_to(v->to);
 	(void)cw_put(w, &r, true);
 	v->recovered = true;
 	(void)cw_put(w, &r, false);

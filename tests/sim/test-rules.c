@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Retention, holds, people and approvals under random operations and crashes, beside a model of the rules:
+ * Retention, holds, people, approvals and destruction under random operations and crashes, beside a model of the rules:
  * crashes at any operation of the store, between an approval and its act and while the next mount finishes it
  * too, clocks that are set, machines that boot. At the end of each seed the judge of coffer verify has to find
  * what the model has: as many requests, and not one frame that was not permitted.
@@ -35,12 +35,14 @@ static uint64_t dice(struct play *p, uint64_t n)
 
 /* ---- choosing ---- */
 
-enum want { OPEN_FILE, COMMITTED, EXPIRED, WAITING, FILES, DIRECTORY };
+enum want { OPEN_FILE, COMMITTED, EXPIRED, DESTROYABLE, WAITING, FILES, DIRECTORY };
 
 static bool fits(const struct rm *m, unsigned i, enum want want)
 {
 	const struct rm_node *n = &m->node[i];
 
+	if (want == DESTROYABLE)
+		return n->ino && rm_destroyable(m, n);
 	if (n->removed || n->dir != (want == DIRECTORY))
 		return false;
 	return want == OPEN_FILE   ? !n->committed
@@ -202,6 +204,8 @@ static void request_something(struct play *p)
 
 	if (q.act >= RM_POLICY && dice(p, 2)) /* files and holds are what it is for */
 		q.act = (enum rm_act)dice(p, RM_POLICY);
+	if (dice(p, 6) == 0) /* what it comes to in the end */
+		q.act = RM_DESTROY;
 	switch (q.act) {
 	case RM_HOLD_END:
 		chosen &= choose_hold(p, &q);
@@ -225,6 +229,9 @@ static void request_something(struct play *p)
 	case RM_RETENTION_END:
 		q.time = about(p, 20) - (int64_t)dice(p, 20) * RM_DAY;
 		chosen &= choose_files(p, &q, COMMITTED);
+		break;
+	case RM_DESTROY:
+		chosen &= choose_files(p, &q, dice(p, 3) ? DESTROYABLE : COMMITTED); /* too early, or on hold */
 		break;
 	default:
 		chosen &= choose_files(p, &q, EXPIRED);
@@ -317,9 +324,9 @@ static void play(uint64_t seed)
 	rules_close(w);
 	rules_judge(w, true);
 	if (getenv("COF_SHOW"))
-		fprintf(stderr, "seed %llu: %u nodes, %u holds, %u requests; done: %u %u %u %u %u %u %u; %u refused\n",
+		fprintf(stderr, "seed %llu: %u nodes, %u holds, %u requests; done: %u %u %u %u %u %u %u %u; %u refused\n",
 			(unsigned long long)seed, w->m.nodes, w->m.n_holds, w->m.n_requests, w->done[0], w->done[1], w->done[2],
-			w->done[3], w->done[4], w->done[5], w->done[6], w->refused);
+			w->done[3], w->done[4], w->done[5], w->done[6], w->done[7], w->refused);
 	rules_free(w);
 	free(p);
 }

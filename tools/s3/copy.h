@@ -48,6 +48,7 @@ struct s3_pushing {
 	/* Before anything of the archive leaves, where frames are missing: an error ends it. May be NULL. */
 	int (*may_leave)(void *user, struct cof_diag *diag);
 	int (*save)(void *user, const struct cof_buf *note, struct cof_diag *diag);
+	struct cof_buf *newer; /* of -ESTALE: that head, terminated, where it is still there; may be NULL */
 	void (*progress)(void *user, uint64_t done, uint64_t total); /* bytes; may be NULL */
 	void *user;
 };

@@ -98,6 +98,11 @@ static int judge_head(struct push *u, const struct s3_item *i, const char *versi
 		return r;
 	if (cof_checkpoint_open(note.data, note.len, &u->c->conf.vkey, &there) < 0)
 		return 0; /* not signed by this archive: a check tells of it */
+	if (there.size > u->head.size && u->p->newer) {
+		u->p->newer->len = 0;
+		cof_buf_add(u->p->newer, note.data, note.len);
+		cof_buf_add(u->p->newer, "", 1);
+	}
 	if (there.size > u->head.size)
 		return cof_fail(u->diag, -ESTALE,
 				"the bucket has %" PRIu64

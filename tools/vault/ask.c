@@ -36,9 +36,8 @@ int vault_ask_identity(struct vault_wire *w, const uint8_t id[16], char **ret_co
 	return take_identity(w, id, ret_conf, diag);
 }
 
-int vault_ask_head(struct vault_wire *w, char **ret_note, struct cof_diag *diag)
+int vault_ask_head(struct vault_wire *w, struct cof_buf *ret_head, char **ret_note, struct cof_diag *diag)
 {
-	cof_autobuf struct cof_buf body = {0};
 	uint8_t nothing[VAULT_STATE_FIXED] = {0};
 	size_t used;
 	int r = vault_send(w, VAULT_STATE,
@@ -46,15 +45,15 @@ int vault_ask_head(struct vault_wire *w, char **ret_note, struct cof_diag *diag)
 
 	if (r < 0)
 		return cof_fail(diag, r, "the vault ended before it said which head it has");
-	r = vault_expect(w, VAULT_HEAD, &body, NULL, diag);
+	r = vault_expect(w, VAULT_HEAD, ret_head, NULL, diag);
 	if (r < 0)
 		return r;
-	used = body.len < 12
+	used = ret_head->len < 12
 		   ? SIZE_MAX
-		   : 12 + ((size_t)cof_get_le16(body.data + 8) + cof_get_le16(body.data + 10)) *
+		   : 12 + ((size_t)cof_get_le16(ret_head->data + 8) + cof_get_le16(ret_head->data + 10)) *
 			      COF_HASH;
-	if (used >= body.len || body.len - used > COF_NOTE_MAX)
+	if (used >= ret_head->len || ret_head->len - used > COF_NOTE_MAX)
 		return cof_fail(diag, -EPROTO, "HEAD is malformed");
-	*ret_note = strndup((const char *)body.data + used, body.len - used);
+	*ret_note = strndup((const char *)ret_head->data + used, ret_head->len - used);
 	return *ret_note ? 0 : cof_fail(diag, -ENOMEM, "out of memory");
 }

@@ -11,7 +11,16 @@ struct feeding {
 	int fd;
 	struct cof_diag diag;
 	char *note, *notices, *refused;
+	struct cof_json *receipts; /* an array, the caller's */
 };
+
+static void add_receipt(struct feeding *f, const struct cof_buf *body)
+{
+	cof_autofree char *text = strndup((const char *)body->data, body->len);
+
+	if (text)
+		cof_json_append(f->receipts, cof_json_new_str(text));
+}
 
 /* What the vault answers; it is read while the bundle is fed. */
 static void *listen_to(void *arg)
@@ -28,6 +37,8 @@ static void *listen_to(void *arg)
 			f->note = strndup(text, body.len);
 		else if (type == VAULT_NOTICE && !f->notices)
 			f->notices = strndup(text, body.len);
+		else if (type == VAULT_RECEIPT_IS && cof_json_count(f->receipts) < VAULT_RECEIPTS)
+			add_receipt(f, &body);
 		else if (type == VAULT_REFUSED && body.len > 2 && !f->refused)
 			f->refused = strndup(text + 2, body.len - 2);
 	}
@@ -61,7 +72,7 @@ static int check_state(const struct vault_place *v, const struct bundle_about *a
 	cof_vkey_text(&v->vkey, vkey);
 	if (*a->vault && strcmp(a->vault, vkey))
 		return cof_fail(diag, -EXDEV, "this bundle is for the vault %.200s, and this one is %.200s", a->vault, vkey);
-	r = vault_place_archive(v, a->archive, NULL, 0, &io, NULL);
+	r = vault_place_archive(v, a->archive, &io, NULL);
 	if (r == 0 && cof_conf_load(io, &conf, NULL) == 0 && cof_io_load(io, "checkpoint", COF_NOTE_MAX, &note, &n) == 0)
 		(void)cof_checkpoint_open(note, n, &conf.vkey, &head);
 	cof_io_free(io);
@@ -103,9 +114,9 @@ static int run(const struct vault_place *v, const struct vault_serve *p, struct 
 }
 
 int bundle_receive(const struct vault_place *v, const struct vault_serve *p, struct bundle_in *b, char **ret_note,
-		   char **ret_notices, struct cof_diag *diag)
+		   char **ret_notices, struct cof_json *receipts, struct cof_diag *diag)
 {
-	struct feeding f = {.b = b};
+	struct feeding f = {.b = b, .receipts = receipts};
 	int r = check_state(v, bundle_about(b), diag);
 
 	if (r == 0)
@@ -196,6 +207,8 @@ static int pass(struct giving *g, uint8_t type, const struct cof_buf *body)
 {
 	uint64_t at = body->len >= 8 ? cof_get_le64(body->data) : 0, skip = 0;
 
+	if (type == VAULT_KEYS) /* sealed to the vault that it was made for */
+		return 0;
 	if (type == VAULT_DATA_IS && body->len > 8) {
 		if (at + body->len - 8 <= g->address)
 			return 0;

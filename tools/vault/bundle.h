@@ -45,9 +45,10 @@ ssize_t bundle_read(struct bundle_in *b, void *buf, size_t n, struct cof_diag *d
 void bundle_close(struct bundle_in *b);
 
 /* A vault takes it: the note that it signed (the caller's) is the receipt. -ESTALE: made for another state than the vault's
- * · -EXDEV: for another vault · -EACCES, -EBADMSG and so on as vault_take_log. */
+ * · -EXDEV: for another vault· -EACCES, -EBADMSG and so on as vault_take_log. What it
+ * signed besides is added to receipts, an array. */
 int bundle_receive(const struct vault_place *v, const struct vault_serve *p, struct bundle_in *b, char **ret_note,
-		   char **ret_notices, struct cof_diag *diag);
+		   char **ret_notices, struct cof_json *receipts, struct cof_diag *diag);
 /* Gives it to whoever restores, over a wire, as a vault would. -ESTALE: it does not begin with the first frame. */
 int bundle_give(struct bundle_in *b, struct vault_wire *w, struct cof_diag *diag);
 

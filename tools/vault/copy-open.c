@@ -21,6 +21,8 @@ int vault_copy_create(struct cof_io *io, const void *conf, size_t n, struct cof_
 	if (r == 0 || r == -EEXIST)
 		r = cof_io_sync_dir(io, "");
 	if (r == 0)
+		r = cof_io_exists(io, "archive.conf");
+	if (r == 0)
 		r = cof_io_replace(io, "archive.conf", conf, n);
 	if (r < 0)
 		return cof_fail(diag, r, "%s: a copy cannot be made: %s", cof_io_where(io), strerror(-r));
@@ -57,6 +59,9 @@ int copy_back_to(struct vault_copy *c, uint64_t size, uint64_t address)
 	copy_close_segments(c);
 	c->part_len = c->part_want = 0;
 	c->unproven = 0;
+	if (c->known.size > size)
+		c->known = (struct cof_known){.size = 0};
+	c->came = c->came && c->known.size;
 	cof_reader_free(c->reader); /* it may have files open that go */
 	c->reader = NULL;
 	r = cof_reader_new(c->io, &c->conf, &c->reader);
@@ -178,6 +183,27 @@ static int load_head(struct vault_copy *c, struct cof_diag *diag)
 	return 0;
 }
 
+/* Where the head's last frame begins: where it was found before, if the stored hashes say that it is that one; else it is
+ * looked for. */
+static bool find_last(struct vault_copy *c, struct cof_frame *f, uint64_t *ret)
+{
+	uint8_t raw[COF_FRAME_HEADER], previous[COF_HASH] = {0}, leaf[COF_HASH];
+	struct cof_known known = {.size = 0};
+	uint64_t size = c->head.size;
+
+	if (cof_known_load(c->io, &c->conf, &known) == 0 && known.size == size &&
+	    cof_reader_header(c->reader, known.last, f, raw, NULL) == 0 &&
+	    (size == 1 || copy_tree_leaf(&c->tree, size - 2, previous) == 0)) {
+		cof_frame_leaf(raw, previous, leaf);
+		if (cof_equal(leaf, c->previous, COF_HASH)) {
+			c->known = known;
+			*ret = known.last;
+			return true;
+		}
+	}
+	return cof_reader_find(c->reader, size - 1, ret, NULL) == 0 && cof_reader_header(c->reader, *ret, f, NULL, NULL) == 0;
+}
+
 /* By the stored hashes and the last frame of the head: false where they do not lead there. */
 static bool find_quickly(struct vault_copy *c)
 {
@@ -185,41 +211,53 @@ static bool find_quickly(struct vault_copy *c)
 	struct cof_frame f = {.stored = 0};
 	uint64_t at = 0;
 
-	if (copy_tree_back(&c->tree, c->head.size) < 0)
+	if (c->anew || copy_tree_back(&c->tree, c->head.size) < 0)
 		return false;
 	cof_frontier_root(&c->tree.frontier, root);
-	if (!cof_equal(root, c->head.root, COF_HASH) || cof_reader_find(c->reader, c->head.size - 1, &at, NULL) < 0 ||
-	    cof_reader_header(c->reader, at, &f, NULL, NULL) < 0 ||
-	    copy_tree_leaf(&c->tree, c->head.size - 1, c->previous) < 0)
+	if (!cof_equal(root, c->head.root, COF_HASH) || copy_tree_leaf(&c->tree, c->head.size - 1, c->previous) < 0 ||
+	    !find_last(c, &f, &at))
 		return false;
 	c->boundary = at + COF_FRAME_HEADER + f.stored;
 	return true;
 }
 
-/*
- * Where the head's frames end. All of the log is read where stored hashes are missing, or where a session ended within
- * the first header of a segment, which no search by sequence gets past.
- */
-static int find_head(struct vault_copy *c, struct cof_diag *diag)
+/* All of the log up to the head, frame by frame: whether it leads there. */
+static int read_through(struct vault_copy *c)
 {
 	uint8_t root[COF_HASH];
 	enum scanned how;
+	int r;
+
+	memset(c->previous, 0, COF_HASH);
+	c->boundary = 0;
+	c->part_len = c->part_want = 0;
+	r = scan(c, c->head.size, &how);
+	cof_frontier_root(&c->tree.frontier, root);
+	return r < 0 ? r : c->tree.frontier.size == c->head.size && cof_equal(root, c->head.root, COF_HASH) ? 0 : -EUCLEAN;
+}
+
+/*
+ * Where the head's frames end. All of the log is read where stored hashes are missing, or where a session ended within
+ * the first header of a segment, which no search by sequence gets past. The stored hashes are what damaged frames are
+ * mended by: they are written anew only once it is known that the log gives all of them.
+ */
+static int find_head(struct vault_copy *c, struct cof_diag *diag)
+{
 	int r = 0;
 
 	if (!c->head.size) {
 		r = copy_tree_back(&c->tree, 0);
 	} else if (!find_quickly(c)) {
-		memset(c->previous, 0, COF_HASH);
-		c->boundary = 0;
-		r = copy_tree_back(&c->tree, 0);
-		if (r == 0)
-			r = scan(c, c->head.size, &how);
-		cof_frontier_root(&c->tree.frontier, root);
-		if (r < 0 || c->tree.frontier.size != c->head.size || !cof_equal(root, c->head.root, COF_HASH))
-			return cof_fail(diag, -EUCLEAN,
+		copy_tree_dry(&c->tree);
+		r = read_through(c);
+		if (r < 0)
+			return cof_fail(diag, r == -ENOMEM || r == -EIO ? r : -EUCLEAN,
 					"%s: of %llu frames that were confirmed only %llu are there and right",
 					cof_io_where(c->io), (unsigned long long)c->head.size,
 					(unsigned long long)c->tree.frontier.size);
+		r = copy_tree_back(&c->tree, 0);
+		if (r == 0)
+			r = read_through(c);
 	}
 	if (r < 0)
 		return cof_fail(diag, r, "%s/tile cannot be written: %s", cof_io_where(c->io), strerror(-r));
@@ -251,7 +289,7 @@ static int recover(struct vault_copy *c, struct cof_diag *diag)
 	return 0;
 }
 
-int vault_copy_open(struct cof_io *io, struct vault_copy **ret, struct cof_diag *diag)
+static int open_copy(struct cof_io *io, bool anew, struct vault_copy **ret, struct cof_diag *diag)
 {
 	struct vault_copy *c = calloc(1, sizeof(*c));
 	int r;
@@ -259,6 +297,7 @@ int vault_copy_open(struct cof_io *io, struct vault_copy **ret, struct cof_diag 
 	if (!c)
 		return cof_fail(diag, -ENOMEM, "out of memory");
 	c->io = io;
+	c->anew = anew;
 	c->part = malloc(FRAME_MAX);
 	r = c->part ? cof_conf_load(io, &c->conf, diag) : -ENOMEM;
 	if (r == 0)
@@ -277,6 +316,25 @@ int vault_copy_open(struct cof_io *io, struct vault_copy **ret, struct cof_diag 
 	return 0;
 }
 
+int vault_copy_open(struct cof_io *io, struct vault_copy **ret, struct cof_diag *diag)
+{
+	return open_copy(io, false, ret, diag);
+}
+
+int vault_copy_mend_hashes(struct cof_io *io, struct cof_diag *diag)
+{
+	struct vault_copy *c = NULL;
+	int r = open_copy(io, true, &c, diag);
+
+	if (r == 0) {
+		r = copy_tree_sync(&c->tree);
+		if (r < 0)
+			cof_fail(diag, r, "%s/tile cannot be written: %s", cof_io_where(io), strerror(-r));
+	}
+	vault_copy_free(c);
+	return r;
+}
+
 void vault_copy_free(struct vault_copy *c)
 {
 	if (!c)
@@ -284,6 +342,9 @@ void vault_copy_free(struct vault_copy *c)
 	copy_close_segments(c);
 	copy_tree_done(&c->tree);
 	cof_reader_free(c->reader);
+	cof_erased_free(c->ended);
+	cof_erased_free(c->coming_ended);
+	cof_buf_done(&c->told);
 	free(c->note);
 	free(c->part);
 	free(c);

@@ -22,7 +22,7 @@ static void completed(void *user, unsigned level, uint64_t index, const uint8_t 
 {
 	struct copy_tree *t = user;
 
-	if (level >= LEVELS || t->err)
+	if (level >= LEVELS || t->err || t->dry)
 		return;
 	if (index != t->start[level] + t->count[level]) {
 		t->err = -EUCLEAN;
@@ -35,6 +35,8 @@ static void completed(void *user, unsigned level, uint64_t index, const uint8_t 
 
 int copy_tree_open(struct copy_tree *t, struct cof_io *io, struct cof_diag *diag)
 {
+	bool made = false;
+
 	t->io = io;
 	cof_frontier_init(&t->frontier);
 	t->buffer = calloc(LEVELS, sizeof(*t->buffer));
@@ -46,12 +48,14 @@ int copy_tree_open(struct copy_tree *t, struct cof_io *io, struct cof_diag *diag
 
 		snprintf(path, sizeof(path), "tile/%u", l);
 		r = cof_io_open(io, path, COF_IO_RDWR, &t->file[l]);
-		if (r == -ENOENT)
+		if (r == -ENOENT) {
 			r = cof_io_create(io, path, &t->file[l]);
+			made = true;
+		}
 		if (r < 0)
 			return cof_fail(diag, r, "%s/%s cannot be opened: %s", cof_io_where(io), path, strerror(-r));
 	}
-	return cof_io_sync_dir(io, "tile");
+	return made ? cof_io_sync_dir(io, "tile") : 0;
 }
 
 void copy_tree_done(struct copy_tree *t)
@@ -83,12 +87,29 @@ int copy_tree_leaf(struct copy_tree *t, uint64_t index, uint8_t ret[COF_HASH])
 	return get(t, 0, index, ret);
 }
 
+int copy_tree_root(struct copy_tree *t, uint64_t size, uint8_t ret[COF_HASH])
+{
+	struct cof_frontier f;
+	int r = cof_frontier_load(&f, size, get, t);
+
+	if (r == 0)
+		cof_frontier_root(&f, ret);
+	return r;
+}
+
+void copy_tree_dry(struct copy_tree *t)
+{
+	t->dry = true;
+	cof_frontier_init(&t->frontier);
+}
+
 int copy_tree_back(struct copy_tree *t, uint64_t size)
 {
 	uint64_t n = size;
 	int r;
 
 	t->err = 0;
+	t->dry = false;
 	for (unsigned l = 0; l < LEVELS; l++, n /= COF_TILE) {
 		uint64_t bytes;
 

@@ -53,6 +53,10 @@ int vault_copy_head(struct vault_copy *c, const void *note, size_t len, const st
 		return cof_fail(diag, -EBADMSG, "the head is not signed with the key of archive %s", c->conf.vkey.name);
 	if (r < 0)
 		return cof_fail(diag, -EUCLEAN, "the head is no checkpoint (C2SP)");
+	if (coming.size < c->head.size && copy_tree_root(&c->tree, coming.size, root) == 0 && !cof_equal(root, coming.root, COF_HASH))
+		return cof_fail(diag, -ENOTUNIQ, "the head of %llu frames is none of those that the one of %llu frames extends, which was "
+						 "seen before: these are two histories of one archive",
+				(unsigned long long)coming.size, (unsigned long long)c->head.size);
 	if (coming.size < c->head.size)
 		return cof_fail(diag, -ESTALE, "the head has %llu frames, and %llu were seen before",
 				(unsigned long long)coming.size, (unsigned long long)c->head.size);
@@ -96,6 +100,39 @@ int copy_judge_header(const struct vault_copy *c, const uint8_t *raw, struct cof
 	return 0;
 }
 
+#define TOLD_MAX (4096u * COF_HASH)
+
+void copy_note_told(struct vault_copy *c, const struct cof_frame *f, const uint8_t *payload)
+{
+	uint8_t tag = f->type == COF_RECEIPT ? COF_T_RECEIPT : COF_T_RECORD_DOCUMENT, digest[COF_HASH];
+	struct cof_field text;
+
+	if ((f->type != COF_RECEIPT && f->type != COF_VAULT_RECORD) || f->sequence < c->head.size || c->told.len >= TOLD_MAX ||
+	    cof_field_find(payload, f->public_length, tag, &text) < 0)
+		return;
+	cof_sha256(text.value, text.len, digest);
+	cof_buf_add(&c->told, digest, sizeof(digest)); /* one that is lost is sent once more */
+}
+
+static void note_known(struct vault_copy *c, const struct cof_frame *f, const uint8_t *raw)
+{
+	if (c->known.size != f->sequence)
+		return;
+	cof_known_add(&c->known, f, c->boundary);
+	memcpy(c->last, raw, sizeof(c->last));
+	c->came = true;
+}
+
+bool vault_copy_known(struct vault_copy *c, struct cof_known *ret)
+{
+	if (!c->head.size || c->known.size != c->head.size)
+		return false;
+	if (c->came)
+		cof_known_end(&c->known, c->last);
+	*ret = c->known;
+	return true;
+}
+
 int copy_take_frame(struct vault_copy *c, const uint8_t *raw, struct cof_diag *diag)
 {
 	struct cof_frame f;
@@ -104,7 +141,10 @@ int copy_take_frame(struct vault_copy *c, const uint8_t *raw, struct cof_diag *d
 
 	if (r < 0)
 		return r;
-	if (cof_payload_check(&f, raw + COF_FRAME_HEADER) < 0)
+	r = copy_judge_payload(c, &f, raw + COF_FRAME_HEADER);
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	if (r < 0)
 		return cof_fail(diag, -EBADMSG, "the payload of frame %llu is not what its header says",
 				(unsigned long long)f.sequence);
 	cof_frame_leaf(raw, c->previous, leaf);
@@ -112,8 +152,10 @@ int copy_take_frame(struct vault_copy *c, const uint8_t *raw, struct cof_diag *d
 	if (r < 0)
 		return cof_fail(diag, r, "%s/tile cannot be written: %s", cof_io_where(c->io), strerror(-r));
 	memcpy(c->previous, leaf, COF_HASH);
+	note_known(c, &f, raw);
 	c->boundary += COF_FRAME_HEADER + f.stored;
-	c->weakening += f.sequence >= c->head.size && f.public_length && vault_may_weaken(f.type);
+	copy_note_told(c, &f, raw + COF_FRAME_HEADER);
+	c->weakening += f.sequence >= c->head.size && (f.public_length || f.type == COF_DESTROY) && vault_may_weaken(f.type);
 	return 0;
 }
 
@@ -349,6 +391,11 @@ int vault_copy_sync(struct vault_copy *c, struct cof_diag *diag)
 	if (!c->coming.size || c->tree.frontier.size != c->coming.size || c->proven != c->coming.size || c->part_len)
 		return cof_fail(diag, -EUCLEAN, "the head is of %llu frames, and %llu are there and proven",
 				(unsigned long long)c->coming.size, (unsigned long long)c->proven);
+	if (c->coming.size == c->head.size) /* nothing came, and what is there was made durable before */
+		return 0;
+	r = copy_judge_erased(c, diag);
+	if (r < 0)
+		return r;
 	if (c->before)
 		r = cof_io_sync(c->before);
 	if (r == 0 && c->segment)
@@ -383,6 +430,10 @@ int vault_copy_finish(struct vault_copy *c, const void *note, size_t len, struct
 	c->head = head;
 	c->head_end = c->boundary;
 	c->weakening = 0;
+	c->erased = false;
+	c->judged = 0;
+	cof_erased_free(c->ended);
+	c->ended = NULL;
 	memset(&c->coming, 0, sizeof(c->coming));
 	return 0;
 }

@@ -4,6 +4,7 @@
 
 #define MAGIC "COFVAULT"
 #define VERSION 1u
+#define TAKES_RECEIPTS 1u
 #define FIXED (8 + 4 + 4 + 16 + 16)
 
 int vault_hello_send(struct vault_wire *w, enum vault_role role, const uint8_t id[16], const char *conf,
@@ -14,6 +15,7 @@ int vault_hello_send(struct vault_wire *w, enum vault_role role, const uint8_t i
 	memcpy(fixed, MAGIC, 8);
 	cof_put_le32(fixed + 8, VERSION);
 	fixed[12] = (uint8_t)role;
+	fixed[13] = role == VAULT_SENDS ? TAKES_RECEIPTS : 0;
 	memcpy(fixed + 16, id, 16);
 	cof_random(ret_session, 16);
 	memcpy(fixed + 32, ret_session, 16);
@@ -30,10 +32,11 @@ int vault_hello_read(const struct cof_buf *body, struct vault_hello *ret, unsign
 		return cof_fail(diag, -EPROTO, "this is a vault of Coffer, and what spoke to it is not coffer");
 	if (cof_get_le32(body->data + 8) != VERSION) {
 		*ret_code = VAULT_R_VERSION;
-		return cof_fail(diag, -EPROTONOSUPPORT, "the vault speaks version %u of the protocol, not %u", VERSION,
+		return cof_fail(diag, -EPROTONOSUPPORT, "the vault speaks version %u of the protocol, and what spoke to it version %u", VERSION,
 				cof_get_le32(body->data + 8));
 	}
 	ret->role = body->data[12];
+	ret->receipts = body->data[13] & TAKES_RECEIPTS;
 	memcpy(ret->id, body->data + 16, 16);
 	memcpy(ret->session, body->data + 32, 16);
 	ret->conf = (const char *)body->data + FIXED;

@@ -15,18 +15,24 @@
 #define PLACES_MAX (48u << 20)
 #define PLACES_HEAD (8 + COF_HASH) /* the head up to which they go: size, root */
 #define FOLLOWED "followed"
+#define UNJUDGED "unjudged"
 #define AHEAD (60 * COF_NSEC)
 
 struct judging {
 	struct vault_judged *ret;
 	uint64_t followed; /* findings before this frame are known */
 	uint64_t from;	   /* those before this one were signed */
+	struct vault_ending *ending; /* what is destroyed, from the frame `all` on, under `coming`; NULL: not asked */
+	uint64_t all;
+	size_t kept; /* of `ending`, from before */
+	const struct cof_checkpoint *coming;
+	bool partly; /* frames that rules are about were not read */
 };
 
 static const struct {
 	unsigned type;
 	const char *name;
-} weakening[] = {{COF_EXTEND, "extend"}, {COF_REMOVE, "remove"}, {COF_HOLD, "hold"},   {COF_SHELF, "shelf"},
+} weakening[] = {{COF_EXTEND, "extend"}, {COF_REMOVE, "remove"}, {COF_DESTROY, "destroy"}, {COF_HOLD, "hold"},   {COF_SHELF, "shelf"},
 		 {COF_POLICY, "policy"}, {COF_PEOPLE, "people"}, {COF_CLOCK, "clock"}};
 
 bool vault_may_weaken(unsigned type)
@@ -50,7 +56,7 @@ static void found(void *user, uint64_t sequence, const char *type, const char *r
 	struct judging *g = user;
 	struct vault_judged *j = g->ret;
 
-	if (!strcmp(type, "request") || !strcmp(type, "approval")) /* without effect; nothing was done by it */
+	if (!strcmp(type, "request") || !strcmp(type, "approval") || !strcmp(type, "receipt")) /* without effect; nothing was done by it */
 		return;
 	if (sequence < g->followed)
 		return;
@@ -59,6 +65,26 @@ static void found(void *user, uint64_t sequence, const char *type, const char *r
 		snprintf(j->first, sizeof(j->first), "%s frame %llu does what nobody permitted (%s): %.300s", type,
 			 (unsigned long long)sequence, rule, reason);
 	j->refused += weakens(type) && sequence >= g->from;
+}
+
+static int end_one(void *user, uint64_t inode, uint64_t sequence, const uint8_t request[32])
+{
+	struct judging *g = user;
+	struct vault_ended one = {.size = g->coming->size, .sequence = sequence, .inode = inode};
+
+	if (sequence < g->all)
+		return 0;
+	memcpy(one.root, g->coming->root, COF_HASH);
+	memcpy(one.request, request, sizeof(one.request));
+	return vault_ending_add(g->ending, &one);
+}
+
+/* What counts by the judge of this vault, at its time: nothing else is ever carried out here. */
+static int behind(void *user, struct cof_judge *j)
+{
+	struct judging *g = user;
+
+	return g->ending ? cof_judge_destroyed(j, end_one, g) : 0;
 }
 
 /* Retention time that is ahead of this vault's clock: what it ends has not ended. */
@@ -71,6 +97,19 @@ static void look_at_clock(const struct cof_conf *conf, const struct cof_judged *
 	cof_time_text(seen->last_retention, text);
 	if (!j->not_permitted++)
 		snprintf(j->first, sizeof(j->first), "the archive's retention time is %s, ahead of this vault's clock", text);
+}
+
+/* A hold or an extension that is among them would have kept what is destroyed. */
+static void look_at_damage(struct judging *g, const struct cof_judged *seen, struct vault_judged *j)
+{
+	size_t n = strlen(j->first);
+
+	g->partly = seen->unreadable || seen->end < g->coming->size;
+	if (!g->partly)
+		return;
+	j->not_permitted++;
+	snprintf(j->first + n, sizeof(j->first) - n, "%sframes cannot be read, and nothing is destroyed here until they can: coffer-vault scrub",
+		 n ? "; " : "");
 }
 
 static uint64_t followed(struct cof_io *io)
@@ -103,16 +142,17 @@ static int save(struct cof_io *io, const struct vault_judged *j, uint64_t frames
 	return r < 0 ? cof_fail(diag, r, "%s/" FILE_NAME " cannot be written: %s", cof_io_where(io), strerror(-r)) : 0;
 }
 
-static int judge_from(struct cof_io *io, const struct cof_judge_places *places, uint64_t from, struct vault_judged *ret,
+static int judge_from(struct cof_io *io, const struct cof_judge_places *places, struct judging *with, struct vault_judged *ret,
 		      struct cof_diag *diag)
 {
 	struct vault_judged j = {.time = cof_now(CLOCK_REALTIME)};
-	struct judging user = {.ret = &j, .followed = followed(io), .from = from};
-	struct cof_judge_store p = {.places = places, .verify = cof_sshsig_verify, .now = j.time, .finding = found, .user = &user};
+	struct cof_judge_store p = {.places = places, .verify = cof_sshsig_verify, .now = j.time, .finding = found, .user = with, .behind = behind};
 	struct cof_judged seen = {.last_retention = INT64_MIN};
 	struct cof_conf conf;
 	int r = cof_conf_load(io, &conf, diag);
 
+	with->ret = &j;
+	with->followed = followed(io);
 	if (r == 0 && (conf.flags & COF_ARCHIVE_TEST_CLOCK)) /* its time is none */
 		p.now = 0;
 	if (r == 0)
@@ -120,13 +160,17 @@ static int judge_from(struct cof_io *io, const struct cof_judge_places *places, 
 	if (r < 0)
 		return r;
 	look_at_clock(&conf, &seen, j.time, &j);
+	if (with->ending)
+		look_at_damage(with, &seen, &j);
 	*ret = j;
 	return save(io, &j, seen.frames, diag);
 }
 
 int vault_judge(struct cof_io *io, const struct cof_judge_places *places, struct vault_judged *ret, struct cof_diag *diag)
 {
-	return judge_from(io, places, 0, ret, diag);
+	struct judging with = {.from = 0};
+
+	return judge_from(io, places, &with, ret, diag);
 }
 
 /* ---- at the end of a session ---- */
@@ -171,18 +215,87 @@ static int save_places(struct cof_io *io, const struct cof_checkpoint *head, con
 	return cof_io_replace(io, PLACES, b.data, b.len);
 }
 
+/* Frames from that one on were not all read when they were judged. */
+static int unjudged_load(struct cof_io *io, uint64_t *all)
+{
+	cof_autofree uint8_t *text = NULL;
+	size_t n = 0;
+	int r = cof_io_load(io, UNJUDGED, 64, &text, &n);
+
+	if (r == 0)
+		*all = COF_MIN(*all, (uint64_t)strtoull((const char *)text, NULL, 10));
+	return r == -ENOENT ? 0 : r;
+}
+
+static int unjudged_save(struct cof_io *io, uint64_t from)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%llu\n", (unsigned long long)from);
+	return cof_io_replace(io, UNJUDGED, text, strlen(text));
+}
+
+bool vault_unjudged(struct cof_io *io)
+{
+	return cof_io_exists(io, UNJUDGED) != 0; /* where that cannot be told it is judged */
+}
+
+/* What was permitted under a head that is signed and is not done yet stays; the rest is judged anew. Where nothing was ever
+ * carried out, whatever the log destroyed until now is. */
+static int begin_ending(struct cof_io *io, const struct vault_copy_state *s, struct judging *with)
+{
+	size_t n = 0;
+	int r = vault_ending_load(io, with->ending);
+
+	with->coming = &s->coming;
+	with->all = vault_destroyed_any(io) ? s->head.size : 0;
+	if (r == 0)
+		r = unjudged_load(io, &with->all);
+	for (size_t i = 0; i < with->ending->n; i++)
+		if (with->ending->at[i].sequence < with->all)
+			with->ending->at[n++] = with->ending->at[i];
+	with->ending->n = with->kept = n;
+	return r;
+}
+
+/*
+ * Heads go on being signed while frames cannot be read: a signature says what came, and all of it is judged anew once they can. What
+ * is destroyed cannot be taken back, so that nothing is noted then, and from which frame on that is, durable before the head.
+ */
+static int end_ending(struct cof_io *io, struct judging *with)
+{
+	int r;
+
+	if (with->partly) {
+		with->ending->n = with->kept;
+		r = unjudged_save(io, with->all);
+		return r < 0 ? r : vault_ending_save(io, with->ending);
+	}
+	r = vault_ending_save(io, with->ending);
+	if (r == 0)
+		r = cof_io_unlink(io, UNJUDGED);
+	return r == -ENOENT ? 0 : r;
+}
+
 int vault_judge_coming(struct cof_io *io, const struct vault_copy_state *s, struct vault_judged *ret, struct cof_diag *diag)
 {
+	struct vault_ending ending = {.n = 0};
+	struct judging with = {.from = s->head.size, .ending = &ending};
 	struct cof_judge_places *places = NULL;
 	int r = load_places(io, &s->head, &places);
 
 	if (r == 0)
 		r = cof_judge_places_follow(io, places, diag);
 	if (r == 0)
-		r = judge_from(io, places, s->head.size, ret, diag);
+		r = begin_ending(io, s, &with);
+	if (r == 0)
+		r = judge_from(io, places, &with, ret, diag);
+	if (r == 0)
+		r = end_ending(io, &with);
 	if (r == 0)
 		r = save_places(io, &s->coming, places);
 	cof_judge_places_free(places);
+	vault_ending_done(&ending);
 	return r < 0 && (!diag || !*diag->text) ? cof_fail(diag, r, "the rules cannot be judged: %s", strerror(-r)) : r;
 }
 

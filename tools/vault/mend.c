@@ -71,6 +71,8 @@ struct mending {
 	uint32_t segment; /* that is coming */
 	uint64_t length;
 	unsigned mended;
+	struct cof_erased *ended; /* by the log that is here, once it was asked for */
+	struct vault_ranges gone; /* what was destroyed here */
 };
 
 static int stored_leaf(struct cof_io *io, uint64_t sequence, uint8_t ret[COF_HASH])
@@ -82,6 +84,28 @@ static int stored_leaf(struct cof_io *io, uint64_t sequence, uint8_t ret[COF_HAS
 	if (r == 0)
 		r = cof_io_read(f, ret, COF_HASH, sequence * COF_HASH, &n);
 	return r == 0 && n != COF_HASH ? -ENODATA : r;
+}
+
+/* What was destroyed at the host since is not given back: the frame that says so is among those that were confirmed. */
+static int fresh_payload(struct mending *m, const struct cof_frame *f, const uint8_t *payload)
+{
+	int r = cof_payload_check(f, payload);
+
+	if (r != -EBADMSG || f->type != COF_APPEND)
+		return r;
+	r = m->ended ? 0 : cof_erased_find(m->io, &m->conf, &m->ended);
+	return r < 0 ? r : cof_erased_covers(m->ended, f) ? 0 : -EBADMSG;
+}
+
+/* A host that has not carried it out, or keeps no word, sends what was destroyed here and a receipt says is gone. */
+static int without_destroyed(struct mending *m, const struct cof_frame *f, uint64_t at, uint8_t *room)
+{
+	uint32_t n = f->stored - f->public_length;
+
+	if (f->type != COF_APPEND || !vault_ranges_has(&m->gone, f->object))
+		return 0;
+	memset(room, 0, n);
+	return cof_io_write(m->fresh, room, n, at + COF_FRAME_HEADER + f->public_length);
 }
 
 /* The frame at this place of what came, whole and right: *ret_leaf is its leaf. -ENODATA: nothing more came. */
@@ -98,10 +122,12 @@ static int fresh_frame(struct mending *m, uint64_t at, uint8_t *room, struct cof
 		r = -EBADMSG;
 	if (r == 0)
 		r = cof_io_read(m->fresh, room + COF_FRAME_HEADER, ret->stored, at + COF_FRAME_HEADER, &n);
-	if (r == 0 && (n != ret->stored || cof_payload_check(ret, room + COF_FRAME_HEADER) < 0))
-		r = -EBADMSG;
+	if (r == 0)
+		r = n == ret->stored ? fresh_payload(m, ret, room + COF_FRAME_HEADER) : -EBADMSG;
 	if (r == 0)
 		cof_frame_leaf(room, leaf, leaf);
+	if (r == 0)
+		r = without_destroyed(m, ret, at, room + COF_FRAME_HEADER + ret->public_length);
 	return r;
 }
 
@@ -202,6 +228,14 @@ static int finish_segment(struct mending *m)
 	return 0;
 }
 
+/* With zeros over it first, where it may hold what was destroyed. */
+int vault_mending_drop(struct cof_io *io)
+{
+	int r = vault_destroyed_any(io) ? vault_wipe(io, FRESH) : cof_io_unlink(io, FRESH);
+
+	return r == -ENOENT ? 0 : r;
+}
+
 static int take_bytes(struct mending *m, const struct cof_buf *body)
 {
 	uint64_t address, size = m->conf.segment_size, offset;
@@ -221,8 +255,9 @@ static int take_bytes(struct mending *m, const struct cof_buf *body)
 			return cof_fail(m->diag, -EPROTO, "bytes came that were not asked for");
 		m->segment = (uint32_t)(address / size);
 		m->length = 0;
-		(void)cof_io_unlink(m->io, FRESH);
-		r = cof_io_create(m->io, FRESH, &m->fresh);
+		r = vault_mending_drop(m->io);
+		if (r == 0)
+			r = cof_io_create(m->io, FRESH, &m->fresh);
 	}
 	if (r == 0 && (offset != m->length || offset + n > size))
 		return cof_fail(m->diag, -EPROTO, "bytes came out of order");
@@ -279,8 +314,12 @@ static int load_head(struct mending *m)
 int vault_take_mending(struct vault_wire *w, struct cof_io *io, unsigned *ret_mended, struct cof_diag *diag)
 {
 	struct mending m = {.w = w, .io = io, .diag = diag};
-	int r = load_head(&m);
+	int r = load_head(&m), dropped;
 
+	if (r == 0)
+		r = vault_destroyed_load(io, &m.gone);
+	if (r == -ENOENT)
+		r = 0;
 	if (r == 0)
 		r = vault_damage_load(io, &m.damage);
 	if (r == 0)
@@ -288,13 +327,17 @@ int vault_take_mending(struct vault_wire *w, struct cof_io *io, unsigned *ret_me
 	if (r == 0)
 		r = take_all(&m);
 	cof_io_close(m.fresh);
-	(void)cof_io_unlink(io, FRESH);
+	dropped = vault_mending_drop(io);
+	if (r == 0 && dropped < 0)
+		r = cof_fail(diag, dropped, "%s cannot be removed: %s", FRESH, strerror(-dropped));
 	*ret_mended = m.mended;
 	if (r == 0)
 		r = vault_send(w, VAULT_DONE, &(struct iovec){.iov_base = m.note.data, .iov_len = m.note.len}, 1);
 	else if (r != -ENOTCONN && r != -EPIPE && r != -ETIMEDOUT)
 		(void)vault_refuse(w, r == -EBADMSG ? VAULT_R_DATA : r == -EPROTO ? VAULT_R_MALFORMED : VAULT_R_FAILED, diag->text);
 	cof_buf_done(&m.note);
+	cof_erased_free(m.ended);
+	vault_ranges_done(&m.gone);
 	return r;
 }
 

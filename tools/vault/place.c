@@ -8,27 +8,46 @@
 #include "tools/vault/internal.h"
 
 #define CONF_MAX 4096
+#define LOCK_TRIES 64 /* each is another session that made the copy and went */
 
 int vault_place_check(const char *place, struct cof_diag *diag)
 {
 	struct cof_place p;
 
+	for (const char *at = place; *at; at++) /* C1 too: 0xc2 0x80 to 0x9f */
+		if ((uint8_t)*at < 32 || *at == 127 || ((uint8_t)*at == 0xc2 && (uint8_t)at[1] < 0xa0))
+			return cof_fail(diag, -EINVAL, "a place's name has no control characters");
 	return *place ? cof_place_parse(place, &p, diag) : 0;
 }
 
-static int write_conf(struct cof_io *io, const struct cof_vkey *vkey, const char *place, const char *jurisdiction)
+int place_write_conf(struct cof_io *io, const struct vault_place *v)
 {
 	cof_autobuf struct cof_buf b = {0};
-	char text[COF_VKEY_MAX], now[32];
+	char text[COF_VKEY_MAX], created[32];
 
-	cof_vkey_text(vkey, text);
-	cof_time_text(cof_now(CLOCK_REALTIME), now);
-	cof_buf_printf(&b, "[vault]\nformat = 1\nvkey = %s\nplace = %s\njurisdiction = %s\ncreated = %s\n", text, place,
-		       jurisdiction, now);
+	cof_vkey_text(&v->vkey, text);
+	cof_time_text(v->created, created);
+	cof_buf_printf(&b, "[vault]\nformat = 1\nvkey = %s\nplace = %s\njurisdiction = %s\ncreated = %s\n", text, v->place,
+		       v->jurisdiction, created);
+	if (*v->tpm)
+		cof_buf_printf(&b, "tpm = %s\n", v->tpm);
 	return b.failed ? -ENOMEM : cof_io_replace(io, "vault.conf", b.data, b.len);
 }
 
-int vault_place_init(const char *dir, const char *name, const char *place, const char *jurisdiction, struct cof_diag *diag)
+static int first_conf(struct cof_io *io, const struct cof_vkey *vkey, const char *place, const char *jurisdiction,
+		      const struct vault_sealing *seal)
+{
+	struct vault_place v = {.vkey = *vkey, .created = cof_now(CLOCK_REALTIME)};
+
+	snprintf(v.place, sizeof(v.place), "%s", place);
+	snprintf(v.jurisdiction, sizeof(v.jurisdiction), "%s", jurisdiction);
+	if (seal)
+		snprintf(v.tpm, sizeof(v.tpm), "%s", seal->tpm ? seal->tpm : COF_TPM_DEVICE);
+	return place_write_conf(io, &v);
+}
+
+int vault_place_init(const char *dir, const char *name, const char *place, const char *jurisdiction,
+		     const struct vault_sealing *seal, struct cof_diag *diag)
 {
 	uint8_t *seed cof_autosecret = cof_secret_alloc(COF_KEY);
 	struct cof_io *io = NULL;
@@ -52,17 +71,26 @@ int vault_place_init(const char *dir, const char *name, const char *place, const
 		r = cof_io_plain(dir, &io, diag);
 	if (r < 0)
 		return r;
-	if (cof_io_exists(io, "vault.conf") != 0 || cof_io_exists(io, "key") != 0) {
+	if (cof_io_exists(io, "vault.conf") != 0 || cof_io_exists(io, "key") != 0 || cof_io_exists(io, "key.tpm2") != 0) {
 		cof_io_free(io);
 		return cof_fail(diag, -EEXIST, "%s is a vault already: coffer-vault status %s", dir, dir);
 	}
 	r = cof_io_mkdir(io, "archives");
 	if (r == -EEXIST)
 		r = 0;
-	if (r == 0)
+	if (r == 0 && seal) {
+		r = place_seal(io, &vkey, seed, seal, diag);
+		if (r < 0) {
+			(void)cof_io_rmdir(io, "archives");
+			cof_io_free(io);
+			(void)rmdir(dir);
+			return r;
+		}
+	}
+	if (r == 0 && !seal)
 		r = cof_io_replace(io, "key", seed, COF_KEY);
 	if (r == 0)
-		r = write_conf(io, &vkey, place, jurisdiction);
+		r = first_conf(io, &vkey, place, jurisdiction, seal);
 	cof_io_free(io);
 	return r < 0 ? cof_fail(diag, r, "cannot write in %s: %s", dir, strerror(-r)) : 0;
 }
@@ -83,21 +111,26 @@ static int take_key(void *user, const char *section, const char *key, const char
 	if (!strcmp(key, "jurisdiction"))
 		return snprintf(v->jurisdiction, sizeof(v->jurisdiction), "%s", value) < (int)sizeof(v->jurisdiction) ? 0
 														    : -EUCLEAN;
+	if (!strcmp(key, "tpm"))
+		return snprintf(v->tpm, sizeof(v->tpm), "%s", value) < (int)sizeof(v->tpm) ? 0 : -EUCLEAN;
 	if (!strcmp(key, "created"))
 		return cof_time_parse(value, &v->created);
 	return 0;
 }
 
-static int load_key(struct vault_place *v, struct cof_diag *diag)
+int place_load_key(struct vault_place *v, struct cof_diag *diag)
 {
 	cof_autofile struct cof_file *f = NULL;
 	uint8_t pub[32];
 	size_t n = 0;
-	int r = cof_io_open(v->io, "key", COF_IO_RDONLY, &f);
+	int r;
 
 	v->seed = cof_secret_alloc(COF_KEY);
 	if (!v->seed)
 		return cof_fail(diag, -ENOMEM, "out of secure memory");
+	if (*v->tpm)
+		return place_unseal(v->io, &v->vkey, v->tpm, v->seed, diag);
+	r = cof_io_open(v->io, "key", COF_IO_RDONLY, &f);
 	if (r == 0)
 		r = cof_io_read(f, v->seed, COF_KEY, 0, &n);
 	if (r == 0 && n != COF_KEY)
@@ -111,7 +144,7 @@ static int load_key(struct vault_place *v, struct cof_diag *diag)
 	return 0;
 }
 
-int vault_place_open(const char *dir, struct vault_place *ret, struct cof_diag *diag)
+int place_open(const char *dir, struct vault_place *ret, struct cof_diag *diag)
 {
 	struct vault_place v = {.io = NULL};
 	cof_autofree uint8_t *text = NULL;
@@ -130,8 +163,22 @@ int vault_place_open(const char *dir, struct vault_place *ret, struct cof_diag *
 		r = cof_fail(diag, -EUCLEAN, "%s/vault.conf is damaged%s%s", dir, *why.text ? ": " : "", why.text);
 	else if (r < 0)
 		r = cof_fail(diag, r, "%s/vault.conf cannot be read: %s", dir, strerror(-r));
-	if (r == 0)
-		r = load_key(&v, diag);
+	if (r < 0) {
+		vault_place_close(&v);
+		return r;
+	}
+	*ret = v;
+	return 0;
+}
+
+int vault_place_open(const char *dir, struct vault_place *ret, struct cof_diag *diag)
+{
+	struct vault_place v;
+	int r = place_open(dir, &v, diag);
+
+	if (r < 0)
+		return r;
+	r = place_load_key(&v, diag);
 	if (r < 0) {
 		vault_place_close(&v);
 		return r;
@@ -153,6 +200,8 @@ void vault_place_about(const struct vault_place *v, struct cof_buf *ret)
 
 	cof_vkey_text(&v->vkey, text);
 	cof_buf_printf(ret, "%s\n%s\n%s\n", text, v->place, v->jurisdiction);
+	if (vault_recipient_line(v, ret) < 0)
+		ret->failed = true;
 }
 
 static void archive_path(const uint8_t id[16], char ret[48])
@@ -163,11 +212,9 @@ static void archive_path(const uint8_t id[16], char ret[48])
 	snprintf(ret, 48, "archives/%s", hex);
 }
 
-int vault_place_archive(const struct vault_place *v, const uint8_t id[16], const void *conf, size_t n,
-			struct cof_io **ret, struct cof_diag *diag)
+int vault_place_archive(const struct vault_place *v, const uint8_t id[16], struct cof_io **ret, struct cof_diag *diag)
 {
 	cof_autofree char *dir = NULL;
-	struct cof_io *io = NULL;
 	char path[48];
 	int r;
 
@@ -177,24 +224,97 @@ int vault_place_archive(const struct vault_place *v, const uint8_t id[16], const
 		return cof_fail(diag, -ENOMEM, "out of memory");
 	}
 	r = cof_io_exists(v->io, path);
-	if (r == 0 && !conf)
+	if (r == 0)
 		return cof_fail(diag, -ENOENT, "this vault has no copy of archive %s", path + 9);
+	return r < 0 ? cof_fail(diag, r, "%s cannot be read: %s", dir, strerror(-r)) : cof_io_plain(dir, ret, diag);
+}
+
+/* Two first sessions at once: one of them makes it, and both wait until it is durable. */
+static int make_directory(const struct vault_place *v, const uint8_t id[16], struct cof_diag *diag)
+{
+	char path[48], conf[64];
+	int r;
+
+	archive_path(id, path);
+	snprintf(conf, sizeof(conf), "%s/archive.conf", path);
+	r = cof_io_exists(v->io, conf);
 	if (r == 0) {
 		r = cof_io_mkdir(v->io, path);
-		if (r == 0)
+		if (r == 0 || r == -EEXIST)
 			r = cof_io_sync_dir(v->io, "archives");
 	}
+	return r < 0 ? cof_fail(diag, r, "%s/%s cannot be made: %s", cof_io_where(v->io), path, strerror(-r)) : 0;
+}
+
+static int count_name(void *user, const char *name)
+{
+	*(unsigned *)user += strcmp(name, "lock") != 0;
+	return 0;
+}
+
+void vault_place_forget(const struct vault_place *v, const uint8_t id[16], struct cof_io *io)
+{
+	unsigned n = 0;
+	char path[48];
+
+	archive_path(id, path);
+	if (cof_io_list(io, "", count_name, &n) < 0 || n)
+		return;
+	(void)cof_io_unlink(io, "lock");
+	(void)cof_io_rmdir(v->io, path); /* -ENOTEMPTY: somebody has made his lock already, and begins */
+}
+
+static int not_retired(const struct vault_place *v, const uint8_t id[16], struct cof_diag *diag)
+{
+	char hex[33];
+	int r = vault_retired(v, id);
+
+	cof_hex(id, 16, hex);
+	if (r > 0)
+		return cof_fail(diag, -EOWNERDEAD, "this vault destroyed what it had of archive %s: DIR/retired has the receipt, and "
+						   "stands in the way of taking it again", hex);
+	return r < 0 ? cof_fail(diag, r, "%s/retired cannot be read: %s", cof_io_where(v->io), strerror(-r)) : 0;
+}
+
+/* -ESTALE: what was opened is gone, or another; it was made and removed meanwhile. */
+static int lock_once(const struct vault_place *v, const uint8_t id[16], bool make, const char *holder, struct cof_io **ret,
+		     struct cof_diag *diag)
+{
+	struct cof_io *io = NULL;
+	int r = not_retired(v, id, diag);
+
+	if (r == 0 && make)
+		r = make_directory(v, id, diag);
 	if (r < 0)
-		return cof_fail(diag, r, "%s cannot be made: %s", dir, strerror(-r));
-	r = cof_io_plain(dir, &io, diag);
-	if (r == 0 && conf && cof_io_exists(io, "archive.conf") == 0)
-		r = vault_copy_create(io, conf, n, diag);
+		return r;
+	r = vault_place_archive(v, id, &io, diag);
+	if (r == -ENOENT && make)
+		return -ESTALE;
+	if (r == 0)
+		r = cof_io_lock(io, holder, diag);
+	if (r == -ENOENT)
+		r = -ESTALE;
+	if (r == 0) {
+		r = not_retired(v, id, diag); /* destroyed between the first look and the lock */
+		if (r < 0)
+			vault_place_forget(v, id, io);
+	}
 	if (r < 0) {
 		cof_io_free(io);
 		return r;
 	}
 	*ret = io;
 	return 0;
+}
+
+int vault_place_lock(const struct vault_place *v, const uint8_t id[16], bool make, const char *holder, struct cof_io **ret,
+		     struct cof_diag *diag)
+{
+	int r = -ESTALE;
+
+	for (unsigned i = 0; i < LOCK_TRIES && r == -ESTALE; i++)
+		r = lock_once(v, id, make, holder, ret, diag);
+	return r == -ESTALE ? cof_fail(diag, -EBUSY, "the copy of this archive is made and removed all the time: try again") : r;
 }
 
 struct listing {

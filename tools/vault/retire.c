@@ -285,7 +285,7 @@ static int look_first(struct destroying *d, const uint8_t id[16], bool unasked)
 	cof_autofree uint8_t *note = NULL;
 	struct cof_io *copy = NULL;
 	size_t n = 0;
-	int err = vault_place_archive(d->v, id, NULL, 0, &copy, d->diag);
+	int err = vault_place_archive(d->v, id, &copy, d->diag);
 
 	if (err == 0)
 		err = cof_io_lock(copy, "coffer-vault destroy", d->diag);

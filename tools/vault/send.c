@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "fs/rules/receipt.h"
 #include "tools/vault/internal.h"
 
 #define PROVE_EVERY (16u << 20) /* bytes: far below VAULT_UNPROVEN */
@@ -26,6 +27,11 @@ void vault_sent_done(struct vault_sent *s)
 	free(s->note);
 	free(s->about);
 	free(s->notices);
+	for (size_t i = 0; i < s->n_receipts; i++)
+		free(s->receipt[i]);
+	free(s->receipt);
+	s->receipt = NULL;
+	s->n_receipts = 0;
 	s->note = s->about = s->notices = NULL;
 }
 
@@ -45,8 +51,7 @@ static int gone(struct sending *t, int r)
 		return -ECONNABORTED;
 	if (body.len > 2) {
 		t->ret->refusal = cof_get_le16(body.data);
-		return cof_fail(t->diag, -ECONNABORTED, "%.*s", (int)COF_MIN(body.len - 2, 700),
-				(const char *)body.data + 2);
+		return vault_was_refused(&body, t->diag);
 	}
 	return cof_fail(t->diag, -EPIPE, "the other side ended: the connection was cut");
 }
@@ -81,10 +86,17 @@ static int get_state(struct sending *t)
 	return t->ret->note ? 0 : cof_fail(t->diag, -ENOMEM, "out of memory");
 }
 
-/* Behind what the receiver has: was this store restored from a backup, or does it have another history? */
+/* Behind what the receiver has: this store was put back to an older state. Whether it was written to since, the receiver's tree
+ * tells: then it refuses the head as a fork, and keeps it. */
 static int behind(struct sending *t)
 {
-	t->ret->refusal = VAULT_R_STALE;
+	cof_autobuf struct cof_buf body = {0};
+	int r = told(t, VAULT_RESUME, &body);
+
+	if (r == 0)
+		return cof_fail(t->diag, -EPROTO, "the other side goes on from a head that is behind its own");
+	if (r != -ECONNABORTED || t->ret->refusal != VAULT_R_STALE)
+		return r;
 	return cof_fail(t->diag, -ESTALE, "this archive has %llu frames, and the vault has seen %llu: it was put back to an "
 					  "older state. Take what is missing from the vault (coffer restore) before anything "
 					  "is written; what was written since is another history",
@@ -98,10 +110,8 @@ static int send_head(struct sending *t)
 	const char *note = vault_source_note(t->s, &t->head);
 	int r;
 
-	if (t->head_size > t->head.size)
-		return behind(t);
-	r = vault_source_proof(t->s, t->head_size, &from_head, t->diag);
-	if (r == 0 && t->have <= t->head.size)
+	r = t->head_size > t->head.size ? 0 : vault_source_proof(t->s, t->head_size, &from_head, t->diag);
+	if (r == 0 && t->head_size <= t->head.size && t->have <= t->head.size)
 		r = vault_source_proof(t->s, t->have, &from_here, t->diag);
 	if (r < 0)
 		return r;
@@ -114,7 +124,9 @@ static int send_head(struct sending *t)
 					{.iov_base = from_here.hash, .iov_len = from_here.n * COF_HASH},
 					{.iov_base = (void *)(uintptr_t)note, .iov_len = strlen(note)}},
 		       4);
-	return r < 0 ? gone(t, r) : 0;
+	if (r < 0)
+		return gone(t, r);
+	return t->head_size > t->head.size ? behind(t) : 0;
 }
 
 static int get_resume(struct sending *t)
@@ -182,11 +194,34 @@ static int send_bytes(struct sending *t)
 	return r < 0 || !unproven ? r : send_proof(t, t->head.size);
 }
 
-/* NOTICE, where there is one, then DONE. */
+static int keep_receipt(struct sending *t, const struct cof_buf *body)
+{
+	char **more, *text;
+
+	if (!body->len || body->len > COF_RECEIPT_MAX || memchr(body->data, 0, body->len) || t->ret->n_receipts == VAULT_RECEIPTS)
+		return cof_fail(t->diag, -EPROTO, "RECEIPT is malformed");
+	text = strndup((const char *)body->data, body->len);
+	more = text ? realloc(t->ret->receipt, (t->ret->n_receipts + 1) * sizeof(*more)) : NULL;
+	if (!more) {
+		free(text);
+		return cof_fail(t->diag, -ENOMEM, "out of memory");
+	}
+	t->ret->receipt = more;
+	more[t->ret->n_receipts++] = text;
+	return 0;
+}
+
+/* RECEIPTs, then NOTICE, where there is one, then DONE. */
 static int answer(struct sending *t, struct cof_buf *body)
 {
 	uint8_t type = 0;
 	int r = vault_receive(t->w, &type, body, t->diag);
+
+	while (r == 0 && type == VAULT_RECEIPT_IS) {
+		r = keep_receipt(t, body);
+		if (r == 0)
+			r = vault_receive(t->w, &type, body, t->diag);
+	}
 
 	if (r == 0 && type == VAULT_NOTICE && body->len <= VAULT_NOTICE_MAX && !memchr(body->data, 0, body->len)) {
 		t->ret->notices = strndup((const char *)body->data, body->len);
@@ -196,28 +231,55 @@ static int answer(struct sending *t, struct cof_buf *body)
 		return r;
 	if (type == VAULT_REFUSED && body->len >= 2) {
 		t->ret->refusal = cof_get_le16(body->data);
-		return cof_fail(t->diag, -ECONNABORTED, "%.*s", (int)COF_MIN(body->len - 2, 700), (const char *)body->data + 2);
+		return vault_was_refused(body, t->diag);
 	}
-	return cof_fail(t->diag, -EPROTO, "message %u came where DONE belongs", type);
+	return cof_fail(t->diag, -EPROTO, "message %u came where DONE belongs: is the vault's program a newer one? (coffer version here, "
+					  "coffer-vault --version there)", type);
+}
+
+/* p NULL: there is none. What is too large ends the session: nothing is left out without a word. */
+static int send_whole(struct sending *t, enum vault_message type, const char *what, const void *p, size_t n)
+{
+	int r;
+
+	if (!p)
+		return 0;
+	if (n > VAULT_ENVELOPE_MAX)
+		return cof_fail(t->diag, -EMSGSIZE, "the %s is larger than a vault takes: %zu bytes, and %u may be sent", what, n, VAULT_ENVELOPE_MAX);
+	r = vault_send(t->w, type, &(struct iovec){.iov_base = (void *)(uintptr_t)p, .iov_len = n}, 1);
+	return r < 0 ? gone(t, r) : 0;
+}
+
+/* An older vault says of what is larger than it takes only that it is malformed. */
+static int too_old(struct sending *t, int r)
+{
+	struct cof_diag said = *t->diag;
+
+	if (t->ret->refusal != VAULT_R_MALFORMED || (t->p->keys_len <= VAULT_ENVELOPE_OLD && t->p->envelope_len <= VAULT_ENVELOPE_OLD))
+		return r;
+	return cof_fail(t->diag, r, "%.300s: the %s has more than %u bytes, which the vault's coffer-vault may be too old for (coffer version here, "
+				    "coffer-vault --version there)",
+			said.text, t->p->keys_len > VAULT_ENVELOPE_OLD ? "tree R" : "recovery envelope", VAULT_ENVELOPE_OLD);
 }
 
 static int finish(struct sending *t)
 {
 	cof_autobuf struct cof_buf body = {0};
-	int r = 0;
+	int r = send_whole(t, VAULT_ENVELOPE, "recovery envelope", t->p->envelope, t->p->envelope_len);
 
-	if (t->p->envelope && t->p->envelope_len <= VAULT_ENVELOPE_MAX)
-		r = vault_send(t->w, VAULT_ENVELOPE,
-			       &(struct iovec){.iov_base = (void *)(uintptr_t)t->p->envelope, .iov_len = t->p->envelope_len}, 1);
 	if (r == 0)
+		r = send_whole(t, VAULT_KEYS, "tree R", t->p->keys, t->p->keys_len);
+	if (r == 0) {
 		r = vault_send(t->w, VAULT_END, NULL, 0);
+		if (r < 0)
+			r = gone(t, r);
+	}
+	if (r == 0)
+		r = answer(t, &body);
 	if (r < 0)
-		return gone(t, r);
-	r = answer(t, &body);
-	if (r < 0)
-		return r;
+		return too_old(t, r);
 	free(t->ret->note);
-	t->ret->note = strndup((const char *)body.data, body.len);
+	t->ret->note = strndup(body.len ? (const char *)body.data : "", body.len); /* "": of a bundle, which nobody signed yet */
 	return t->ret->note ? 0 : cof_fail(t->diag, -ENOMEM, "out of memory");
 }
 

@@ -19,7 +19,7 @@ struct serving {
 	struct vault_hello hello;
 	struct cof_io *io;
 	char id[33];
-	bool empty; /* nothing of the archive is kept: its directory goes */
+	struct cof_diag undone; /* why what was destroyed is not gone yet; "": it is */
 };
 
 static void tell(const struct serving *s, const char *what)
@@ -146,6 +146,15 @@ static int envelope(void *user, const void *p, size_t n, struct cof_diag *diag)
 	return r < 0 ? cof_fail(diag, r, "the recovery envelope cannot be kept: %s", strerror(-r)) : 0;
 }
 
+static int keys(void *user, const void *p, size_t n, struct cof_diag *diag)
+{
+	struct serving *s = user;
+	int r = vault_keys_take(s->v, s->io, s->hello.id, p, n, diag);
+
+	tell(s, r == 0 ? "the tree R came, and is kept" : diag->text);
+	return r;
+}
+
 static void refused(void *user, unsigned code, const void *note, size_t n)
 {
 	struct serving *s = user;
@@ -177,9 +186,10 @@ static int judge(void *user, const struct vault_copy_state *state, struct cof_di
 {
 	struct serving *s = user;
 	struct vault_judged j;
-	int r = state->weakening ? vault_judge_coming(s->io, state, &j, diag) : 0;
+	bool asked = state->weakening || vault_unjudged(s->io);
+	int r = asked ? vault_judge_coming(s->io, state, &j, diag) : 0;
 
-	if (r < 0 || !state->weakening || !j.refused)
+	if (r < 0 || !asked || !j.refused)
 		return r;
 	return cof_fail(diag, -EACCES,
 			"%s; %llu of that kind. What came is kept, and not signed: what this vault has signed before stays its word. Where "
@@ -187,11 +197,39 @@ static int judge(void *user, const struct vault_copy_state *state, struct cof_di
 			j.first, (unsigned long long)j.refused);
 }
 
+/* A head is signed: what it destroys goes here too, and the answer waits for it. What fails is tried again with the next one. */
+static void finished(void *user, const uint8_t (*told)[COF_HASH], size_t n)
+{
+	struct serving *s = user;
+	unsigned receipts = 0;
+	char line[96];
+
+	if (vault_receipts_told(s->io, told, n) < 0 || vault_receipts_turn(s->io) < 0)
+		tell(s, "which receipts the host has on record could not be noted");
+	if (vault_carry_out(s->v, s->io, &receipts, &s->undone) < 0)
+		tell(s, s->undone.text);
+	snprintf(line, sizeof(line), "what people destroyed is gone here too: %u receipts", receipts);
+	if (receipts)
+		tell(s, line);
+}
+
+static int receipt(void *user, size_t i, struct cof_buf *ret)
+{
+	struct serving *s = user;
+	int r = vault_receipt_untold(s->io, i, ret);
+
+	if (r < 0 && r != -ENOENT)
+		tell(s, "a receipt cannot be read");
+	return r;
+}
+
 static void notice(void *user, struct cof_buf *lines)
 {
 	struct serving *s = user;
 	struct vault_judged j;
 
+	if (*s->undone.text)
+		cof_buf_printf(lines, "%s\n", s->undone.text);
 	if (vault_judged_load(s->io, &j) < 0 || !j.not_permitted)
 		return;
 	tell(s, j.first);
@@ -234,8 +272,8 @@ static int unlink_one(void *user, const char *name)
 	return cof_io_unlink(e->io, path);
 }
 
-/* Whoever only asked which vault this is leaves no copy behind. The copy's lock held; what another session makes meanwhile
- * keeps the directory. */
+/* Whoever only asked which vault this is leaves no copy behind. The copy's lock is held, and goes with the directory. archive.conf last:
+ * without it the next session makes all of it. */
 static void forget_empty(struct serving *s, const struct vault_copy *c)
 {
 	struct emptying e = {s->io, "tile"};
@@ -244,58 +282,79 @@ static void forget_empty(struct serving *s, const struct vault_copy *c)
 	vault_copy_state(c, &state);
 	if (state.head.size || state.size || state.address || cof_io_exists(s->io, "checkpoint") != 0)
 		return;
-	(void)cof_io_unlink(s->io, "archive.conf");
 	(void)cof_io_list(s->io, e.dir, unlink_one, &e);
 	(void)cof_io_rmdir(s->io, "tile");
 	(void)cof_io_rmdir(s->io, "log");
-	s->empty = true;
+	(void)cof_io_unlink(s->io, "archive.conf");
+	vault_place_forget(s->v, s->hello.id, s->io);
+}
+
+/* So that the next session and status need not: the other side has its answer already. */
+static void look_again(struct serving *s, struct vault_copy *c)
+{
+	struct cof_known known = {.size = 0}, is;
+	struct vault_copy_state state;
+
+	vault_copy_state(c, &state);
+	if (cof_known_load(s->io, &state.conf, &known) == 0 && known.size == state.head.size)
+		return;
+	if (vault_copy_known(c, &is) || cof_known_up_to(s->io, &state.conf, state.head.size, &is) == 0)
+		(void)cof_known_save(s->io, &is);
+}
+
+/* A copy that is new, or was cut off while it was made or removed. */
+static int make_copy(struct serving *s)
+{
+	return s->p->no_new && cof_io_exists(s->io, "archive.conf") != 1 ? 0 : vault_copy_create(s->io, s->hello.conf, s->hello.conf_len, s->diag);
+}
+
+static int take_into(struct serving *s)
+{
+	cof_autobuf struct cof_buf about = {0};
+	struct vault_taking t = {.io = s->io, .quota = s->p->quota, .sign = sign, .envelope = envelope, .keys = keys,
+				 .judge = judge, .refused = refused, .finished = finished,
+				 .receipt = s->hello.receipts ? receipt : NULL, .notice = notice, .user = s};
+	struct vault_copy *c = NULL;
+	int r = vault_copy_open(s->io, &c, s->diag);
+
+	vault_place_about(s->v, &about);
+	if (r < 0) {
+		tell(s, s->diag->text);
+		return say_no(s, VAULT_R_FAILED, r);
+	}
+	t.about = (const char *)about.data;
+	r = vault_take_log(s->w, c, &t, s->diag);
+	if (r == 0)
+		look_again(s, c);
+	else
+		forget_empty(s, c);
+	vault_copy_free(c);
+	return r;
 }
 
 static int take(struct serving *s)
 {
-	cof_autobuf struct cof_buf about = {0};
-	struct vault_taking t = {.io = s->io, .quota = s->p->quota, .sign = sign, .envelope = envelope,
-				 .judge = judge, .refused = refused, .notice = notice, .user = s};
 	struct vault_damage damage;
-	struct vault_copy *c = NULL;
-	int r = same_conf(s);
+	int r = make_copy(s);
 
 	if (r < 0)
-		return say_no(s, VAULT_R_UNKNOWN, r);
-	r = cof_io_lock(s->io, "coffer-vault", s->diag);
+		return say_no(s, VAULT_R_FAILED, r);
+	r = same_conf(s);
 	if (r < 0)
-		return say_no(s, VAULT_R_BUSY, r);
+		return say_no(s, VAULT_R_UNKNOWN, r);
 	if (vault_damage_load(s->io, &damage) == 0 && damage.n) {
 		cof_fail(s->diag, -EUCLEAN, "%u segments of this copy are damaged and have to be mended first", damage.n);
-		cof_io_unlock(s->io);
 		return say_no(s, VAULT_R_DAMAGED, -EUCLEAN);
 	}
-	r = vault_copy_open(s->io, &c, s->diag);
-	vault_place_about(s->v, &about);
-	if (r < 0) {
-		tell(s, s->diag->text);
-		r = say_no(s, VAULT_R_FAILED, r);
-	} else {
-		t.about = (const char *)about.data;
-		r = vault_take_log(s->w, c, &t, s->diag);
-		if (r < 0)
-			forget_empty(s, c);
-	}
-	vault_copy_free(c);
-	cof_io_unlock(s->io);
-	return r;
+	return take_into(s);
 }
 
 static int mend(struct serving *s)
 {
 	unsigned mended = 0;
 	char line[64];
-	int r = cof_io_lock(s->io, "coffer-vault", s->diag);
+	int r = vault_take_mending(s->w, s->io, &mended, s->diag);
 
-	if (r < 0)
-		return say_no(s, VAULT_R_BUSY, r);
-	r = vault_take_mending(s->w, s->io, &mended, s->diag);
-	cof_io_unlock(s->io);
 	snprintf(line, sizeof(line), "%u damaged segments were mended from the host", mended);
 	if (mended)
 		tell(s, line);
@@ -318,6 +377,21 @@ static void load_envelope(struct serving *s, uint8_t **ret, size_t *ret_n)
 		tell(s, "the recovery envelope cannot be read");
 }
 
+/* Stored hashes come from the log: where they are damaged and it is not, they are made anew, as a session would. */
+static int mend_hashes(struct serving *s)
+{
+	struct cof_diag why = {""};
+	int r = cof_io_lock(s->io, "coffer-vault", &why);
+
+	if (r < 0)
+		return r;
+	r = vault_copy_mend_hashes(s->io, &why);
+	cof_io_unlock(s->io);
+	if (r == 0)
+		tell(s, "stored hashes were damaged, and made anew from the log");
+	return r;
+}
+
 static int give(struct serving *s)
 {
 	struct vault_source *source = NULL;
@@ -327,6 +401,8 @@ static int give(struct serving *s)
 	uint8_t session[16];
 	int r = vault_source_open(s->io, &source, s->diag);
 
+	if (r == -EUCLEAN && mend_hashes(s) == 0)
+		r = vault_source_open(s->io, &source, s->diag);
 	if (r == -ENOENT)
 		return say_no(s, VAULT_R_UNKNOWN, cof_fail(s->diag, r, "this vault has no copy of archive %s yet: nothing of it was "
 									 "ever confirmed",
@@ -342,11 +418,21 @@ static int give(struct serving *s)
 	vault_source_free(source);
 	if (r == 0)
 		tell(s, "all of it was given to who restores it");
-	if (r == -EUCLEAN || r == -EIO) { /* what whoever restores can do something about: ask another vault */
+	if (r == -EUCLEAN || r == -EIO || r == -ERANGE) { /* what whoever restores can do something about: ask another vault */
 		tell(s, s->diag->text);
 		return say_no(s, VAULT_R_FAILED, r);
 	}
 	return r;
+}
+
+/* To the copy; whoever writes has its lock. */
+static int enter(struct serving *s)
+{
+	if (s->hello.role != VAULT_FETCHES)
+		return vault_place_lock(s->v, s->hello.id, s->hello.role == VAULT_SENDS && !s->p->no_new, "coffer-vault", &s->io, s->diag);
+	if (vault_retired(s->v, s->hello.id) != 0)
+		return cof_fail(s->diag, -ENOENT, "this vault destroyed what it had of archive %s: DIR/retired has the receipt", s->id);
+	return vault_place_archive(s->v, s->hello.id, &s->io, s->diag);
 }
 
 int vault_serve(const struct vault_place *v, struct vault_wire *w, const struct vault_serve *p, struct cof_diag *diag)
@@ -374,23 +460,10 @@ int vault_serve(const struct vault_place *v, struct vault_wire *w, const struct 
 		tell(&s, "was asked for over a connection that is another archive's");
 		return say_no(&s, VAULT_R_UNKNOWN, cof_fail(s.diag, -EACCES, "this connection is for another archive than %s", s.id));
 	}
-	if (vault_retired(v, s.hello.id) != 0)
-		return say_no(&s, VAULT_R_UNKNOWN,
-			      cof_fail(s.diag, -ENOENT, "this vault destroyed what it had of archive %s: DIR/retired has "
-							"the receipt, and stands in the way of taking it again", s.id));
-	r = vault_place_archive(v, s.hello.id, s.hello.role == VAULT_SENDS && !p->no_new ? s.hello.conf : NULL,
-				s.hello.conf_len, &s.io, s.diag);
+	r = enter(&s);
 	if (r < 0)
-		return say_no(&s, r == -ENOENT ? VAULT_R_UNKNOWN : VAULT_R_FAILED, r);
+		return say_no(&s, r == -EBUSY ? VAULT_R_BUSY : r == -ENOENT || r == -EOWNERDEAD ? VAULT_R_UNKNOWN : VAULT_R_FAILED, r);
 	r = s.hello.role == VAULT_SENDS ? take(&s) : s.hello.role == VAULT_MENDS ? mend(&s) : give(&s);
-	if (s.empty && cof_io_exists(s.io, "archive.conf") == 0)
-		(void)cof_io_unlink(s.io, "lock"); /* the directory is locked too by whoever has it */
-	cof_io_free(s.io);
-	if (s.empty) {
-		char path[48];
-
-		snprintf(path, sizeof(path), "archives/%s", s.id);
-		(void)cof_io_rmdir(v->io, path);
-	}
+	cof_io_free(s.io); /* and with it the lock */
 	return r;
 }

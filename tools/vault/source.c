@@ -7,6 +7,14 @@
 
 #include "tools/vault/internal.h"
 
+#define KEPT_TILES (2 * LEVELS)
+struct kept_tile {
+	bool there;
+	unsigned level;
+	uint64_t tile;
+	uint8_t hash[COF_TILE][COF_HASH];
+};
+
 struct vault_source {
 	struct cof_io *io;
 	struct cof_conf conf;
@@ -17,6 +25,7 @@ struct vault_source {
 	struct cof_file *tile[LEVELS];
 	uint64_t stored[LEVELS]; /* hashes that count */
 	uint8_t (*leaves)[COF_HASH]; /* from stored[0] on */
+	struct kept_tile *kept;	     /* NULL: none yet */
 	/* reading */
 	uint64_t at, sequence; /* the next byte; the frame that it is of */
 	uint64_t left;	       /* of that frame, when it was begun; else 0 */
@@ -54,6 +63,36 @@ static int get(void *user, unsigned level, uint64_t index, uint8_t out[COF_HASH]
 		}
 		cof_frontier_root(&f, out);
 	}
+	return 0;
+}
+
+/* Whoever proves something needs neighbours, and one frame after another the same again: a few tiles are kept. */
+static int get_kept(void *user, unsigned level, uint64_t index, uint8_t out[COF_HASH])
+{
+	struct vault_source *s = user;
+	uint64_t tile = index / COF_TILE;
+	struct kept_tile *k;
+	size_t n = 0, want;
+	int r;
+
+	if (level >= LEVELS || index >= s->stored[level])
+		return get(s, level, index, out);
+	want = (size_t)COF_MIN((uint64_t)COF_TILE, s->stored[level] - tile * COF_TILE) * COF_HASH;
+	if (!s->kept)
+		s->kept = calloc(KEPT_TILES, sizeof(*s->kept));
+	if (!s->kept)
+		return -ENOMEM;
+	k = &s->kept[(2 * level + tile % 2) % KEPT_TILES];
+	if (!k->there || k->level != level || k->tile != tile) {
+		k->there = false;
+		r = cof_io_read(s->tile[level], k->hash, want, tile * sizeof(k->hash), &n);
+		if (r < 0 || n != want)
+			return r < 0 ? r : -EUCLEAN;
+		k->there = true;
+		k->level = level;
+		k->tile = tile;
+	}
+	memcpy(out, k->hash[index % COF_TILE], COF_HASH);
 	return 0;
 }
 
@@ -126,6 +165,22 @@ static int last_segment(void *user, const char *name)
 	return 0;
 }
 
+/* Where the last frame begins, as it was found before: if the hashes say that it is that one. */
+static bool last_is_known(struct vault_source *s, struct cof_frame *f, uint64_t *ret)
+{
+	uint8_t raw[COF_FRAME_HEADER], previous[COF_HASH] = {0}, leaf[COF_HASH], is[COF_HASH];
+	struct cof_known known = {.size = 0};
+	uint64_t size = s->head.size;
+
+	if (cof_known_load(s->io, &s->conf, &known) < 0 || known.size != size ||
+	    cof_reader_header(s->reader, known.last, f, raw, NULL) < 0 || get(s, 0, size - 1, is) < 0 ||
+	    (size > 1 && get(s, 0, size - 2, previous) < 0))
+		return false;
+	cof_frame_leaf(raw, previous, leaf);
+	*ret = known.last;
+	return cof_equal(leaf, is, COF_HASH);
+}
+
 /* Where the last frame ends; where damage is in the way of it, where the log's files do. */
 static int find_end(struct vault_source *s, struct cof_diag *diag)
 {
@@ -135,8 +190,9 @@ static int find_end(struct vault_source *s, struct cof_diag *diag)
 	char path[32];
 	int r;
 
-	if (cof_reader_find(s->reader, s->head.size - 1, &at, NULL) == 0 &&
-	    cof_reader_header(s->reader, at, &frame, NULL, NULL) == 0 && frame.sequence == s->head.size - 1) {
+	if (last_is_known(s, &frame, &at) ||
+	    (cof_reader_find(s->reader, s->head.size - 1, &at, NULL) == 0 &&
+	     cof_reader_header(s->reader, at, &frame, NULL, NULL) == 0 && frame.sequence == s->head.size - 1)) {
 		s->end = at + COF_FRAME_HEADER + frame.stored;
 		return 0;
 	}
@@ -217,6 +273,7 @@ void vault_source_free(struct vault_source *s)
 		cof_io_close(s->tile[l]);
 	cof_reader_free(s->reader);
 	free(s->leaves);
+	free(s->kept);
 	free(s->conf_text);
 	free(s->note);
 	free(s);
@@ -254,14 +311,29 @@ int vault_source_proof(struct vault_source *s, uint64_t older, struct vault_proo
 				(unsigned long long)older);
 	if (!older)
 		return 0;
-	r = cof_merkle_consistency(older, s->head.size, get, s, proof->hash, &proof->n);
+	r = cof_merkle_consistency(older, s->head.size, get_kept, s, proof->hash, &proof->n);
+	return r < 0 ? damaged(s, diag) : 0;
+}
+
+int vault_source_leaf(struct vault_source *s, uint64_t sequence, uint8_t ret[COF_HASH], struct cof_diag *diag)
+{
+	int r = sequence < s->head.size ? get(s, 0, sequence, ret) : -ERANGE;
+
+	return r < 0 ? damaged(s, diag) : 0;
+}
+
+int vault_source_inclusion(struct vault_source *s, uint64_t sequence, uint64_t size, struct vault_proof *proof, struct cof_diag *diag)
+{
+	int r = sequence < size && size <= s->head.size ? cof_merkle_inclusion(sequence, size, get_kept, s, proof->hash, &proof->n)
+							: -ERANGE;
+
 	return r < 0 ? damaged(s, diag) : 0;
 }
 
 int vault_source_root(struct vault_source *s, uint64_t size, uint8_t ret[COF_HASH], struct cof_diag *diag)
 {
 	struct cof_frontier f;
-	int r = size > s->head.size ? -ERANGE : cof_frontier_load(&f, size, get, s);
+	int r = size > s->head.size ? -ERANGE : cof_frontier_load(&f, size, get_kept, s);
 
 	if (r < 0)
 		return damaged(s, diag);

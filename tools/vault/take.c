@@ -153,6 +153,24 @@ static int take_proof(struct taking *t)
 	return vault_copy_prove(t->c, &proof, t->diag);
 }
 
+static int receipts(struct taking *t)
+{
+	cof_autobuf struct cof_buf text = {0};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && t->p->receipt && i < VAULT_RECEIPTS; i++) {
+		int e;
+
+		text.len = 0;
+		e = t->p->receipt(t->p->user, i, &text);
+		if (e == -ENOENT)
+			break;
+		if (e == 0) /* one that cannot be read keeps no other back */
+			r = vault_send(t->w, VAULT_RECEIPT_IS, &(struct iovec){.iov_base = text.data, .iov_len = text.len}, 1);
+	}
+	return r;
+}
+
 static int notice(struct taking *t)
 {
 	cof_autobuf struct cof_buf lines = {0};
@@ -179,6 +197,11 @@ static int take_end(struct taking *t)
 		r = cof_fail(t->diag, -ENOMEM, "out of memory");
 	if (r == 0)
 		r = vault_copy_finish(t->c, t->note.data, t->note.len, t->diag);
+	if (r < 0)
+		return r;
+	if (t->p->finished)
+		t->p->finished(t->p->user, (const uint8_t(*)[COF_HASH])t->c->told.data, t->c->told.failed ? 0 : t->c->told.len / COF_HASH);
+	r = receipts(t);
 	if (r < 0)
 		return r;
 	r = notice(t);
@@ -217,6 +240,15 @@ static int loop(struct taking *t)
 			else if (t->p->envelope)
 				r = t->p->envelope(t->p->user, t->body.data, t->body.len, t->diag);
 			break;
+		case VAULT_KEYS:
+			if (t->body.len > VAULT_ENVELOPE_MAX || !t->p->keys)
+				r = malformed(t, "KEYS");
+			else
+				r = t->p->keys(t->p->user, t->body.data, t->body.len, t->diag);
+			break;
+		case VAULT_REFUSED: /* a vault that cannot give more says why */
+			r = t->body.len >= 2 ? vault_was_refused(&t->body, t->diag) : malformed(t, "REFUSED");
+			break;
 		case VAULT_END:
 			r = take_end(t);
 			ended = true;
@@ -232,12 +264,16 @@ int vault_take_log(struct vault_wire *w, struct vault_copy *c, const struct vaul
 {
 	struct cof_diag own = {""};
 	struct taking t = {.w = w, .c = c, .p = p, .diag = diag ? diag : &own};
-	int r = send_state(&t);
+	int r = p->head ? 0 : send_state(&t);
 
 	if (r < 0)
 		r = cof_fail(t.diag, r, "sending to the other side: %s", strerror(-r));
-	if (r == 0)
+	if (p->head)
+		cof_buf_add(&t.body, p->head->data, p->head->len);
+	else if (r == 0)
 		r = vault_expect(w, VAULT_HEAD, &t.body, NULL, t.diag);
+	if (t.body.failed)
+		r = cof_fail(t.diag, -ENOMEM, "out of memory");
 	if (r == -ENOTCONN) { /* whoever only asked who is here */
 		cof_buf_done(&t.body);
 		return r;

@@ -187,14 +187,22 @@ int vault_line_open(const char *url, struct vault_line *ret, struct cof_diag *di
 	return 0;
 }
 
+void vault_line_hang_up(struct vault_line *l)
+{
+	if (l->pid <= 0 || l->wire.out < 0)
+		return;
+	close(l->wire.out);
+	close(l->wire.in);
+	l->wire.out = l->wire.in = -1;
+}
+
 int vault_line_close(struct vault_line *l)
 {
 	int status = 0;
 
 	if (l->pid <= 0)
 		return 0;
-	close(l->wire.out);
-	close(l->wire.in);
+	vault_line_hang_up(l);
 	while (waitpid(l->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	l->pid = 0;

@@ -20,13 +20,18 @@
 #define VAULT_BODY_MAX (1u << 20) /* bytes of a message behind its head */
 #define VAULT_DATA 262144u	  /* bytes of the log in one message */
 #define VAULT_UNPROVEN (64u << 20) /* bytes that a receiver takes before it asks for a proof */
-#define VAULT_ENVELOPE_MAX 524288u
+/* An envelope, and the tree R: the largest that a host makes (COF_KEYS_SEEDS_MAX seeds, 704 KB) fits with its seal. */
+#define VAULT_ENVELOPE_MAX VAULT_BODY_MAX
+#define VAULT_ENVELOPE_OLD 524288u /* what older programs take of either */
+#define VAULT_RECEIPTS 64u /* in one session */
 
 enum vault_message {
 	VAULT_HELLO = 1, VAULT_STATE, VAULT_HEAD, VAULT_RESUME, VAULT_DATA_IS, VAULT_PROOF, VAULT_ENVELOPE,
 	VAULT_END, VAULT_DONE, VAULT_REFUSED,
 	VAULT_NOTICE, /* before DONE: what the sender's operator should know */
 	VAULT_DAMAGE, /* of mending: which segments are wanted */
+	VAULT_KEYS,   /* before END: the tree R, sealed to the vault */
+	VAULT_RECEIPT_IS, /* before NOTICE or DONE: what the receiver signed, to who says that he takes it */
 };
 
 enum vault_refusal { /* in REFUSED, and the exit codes of coffer sync are made of it */
@@ -84,6 +89,8 @@ int vault_copy_create(struct cof_io *io, const void *conf, size_t n, struct cof_
  * -EUCLEAN: it is damaged, diag says what (a scrub tells all of it).
  */
 int vault_copy_open(struct cof_io *io, struct vault_copy **ret, struct cof_diag *diag);
+/* Stored hashes are made anew from the log. -EUCLEAN: that does not give the newest head either, and nothing was changed. */
+int vault_copy_mend_hashes(struct cof_io *io, struct cof_diag *diag);
 void vault_copy_free(struct vault_copy *c); /* NULL is fine */
 void vault_copy_state(const struct vault_copy *c, struct vault_copy_state *ret);
 /* The note of the newest finished head, with its signatures; "" without one. */
@@ -91,8 +98,8 @@ const char *vault_copy_note(const struct vault_copy *c);
 
 /*
  * The head that comes: note, signed by the archive's key. from_head proves that it extends the newest finished head,
- * from_here that it extends what is there. -ESTALE: it is behind · -ENOTUNIQ: it does not extend the finished head, a
- * fork · -EBADMSG: not signed by this archive · -EUCLEAN malformed. What is there but not of this head is dropped.
+ * from_here that it extends what is there. -ESTALE: it is behind · -ENOTUNIQ: neither of it and the finished head
+ * extends the other, a fork · -EBADMSG: not signed by this archive · -EUCLEAN malformed. What is there but not of this head is dropped.
  */
 struct vault_proof {
 	uint8_t (*hash)[COF_HASH];
@@ -135,6 +142,9 @@ uint64_t vault_source_end(const struct vault_source *s);
 int vault_source_proof(struct vault_source *s, uint64_t older, struct vault_proof *proof, struct cof_diag *diag);
 /* The root that this log had at a size. */
 int vault_source_root(struct vault_source *s, uint64_t size, uint8_t ret[COF_HASH], struct cof_diag *diag);
+/* The leaf hash of a frame below the newest checkpoint, and its inclusion in the tree of the first `size` of them. */
+int vault_source_leaf(struct vault_source *s, uint64_t sequence, uint8_t ret[COF_HASH], struct cof_diag *diag);
+int vault_source_inclusion(struct vault_source *s, uint64_t sequence, uint64_t size, struct vault_proof *proof, struct cof_diag *diag);
 /* Where the frame behind so many begins. -ERANGE */
 int vault_source_address(struct vault_source *s, uint64_t size, uint64_t *ret, struct cof_diag *diag);
 /* What is read next: from an address within frame `size`, or where it begins. -ERANGE: it does not lie there. */
@@ -165,11 +175,15 @@ struct vault_sent {
 	char *notices;		      /* lines for the operator; malloc'ed, or NULL */
 	char *about;		      /* what the receiver says of itself; malloc'ed, or NULL */
 	char *note;		      /* with the vault's cosignature, or of the vault where it refused; malloc'ed, or NULL */
+	char **receipt;		      /* texts that it signed, of which nothing was looked at; malloc'ed */
+	size_t n_receipts;
 };
 void vault_sent_done(struct vault_sent *s);
 struct vault_sending {
 	const void *envelope; /* NULL: none */
 	size_t envelope_len;
+	const void *keys; /* the tree R, sealed to whoever takes; NULL: none */
+	size_t keys_len;
 	/* Who takes it, before anything of the archive is sent: an error ends the session. May be NULL. */
 	int (*meet)(void *user, const char *about, struct cof_diag *diag);
 	void *user;
@@ -188,15 +202,23 @@ struct vault_taking {
 	const char *about;  /* for STATE, or NULL: who takes */
 	/* An envelope came: kept as the receiver likes. NULL: dropped. */
 	int (*envelope)(void *user, const void *p, size_t n, struct cof_diag *diag);
+	/* The tree R came. NULL: it does not belong there. */
+	int (*keys)(void *user, const void *p, size_t n, struct cof_diag *diag);
 	/* All of a head is durable: whether it is signed. -EACCES: it does what the rules do not permit. May be NULL. */
 	int (*judge)(void *user, const struct vault_copy_state *s, struct cof_diag *diag);
 	/* A head was refused as stale, as a fork, or by the rules. May be NULL. */
 	void (*refused)(void *user, unsigned code, const void *note, size_t len);
+	/* Once a head is durable and signed, before the other side is told: what is to be done under it. told: SHA-256 of each
+	 * document in records of vaults that came. May be NULL. */
+	void (*finished)(void *user, const uint8_t (*told)[COF_HASH], size_t n);
+	/* Then texts that the receiver signed, one a call. -ENOENT: no more of them. NULL: the other side takes none. */
+	int (*receipt)(void *user, size_t i, struct cof_buf *ret);
 	/* Once a head is durable and signed, before the other side is told: what its operator should know is added to lines,
 	 * a line each. May be NULL. */
 	void (*notice)(void *user, struct cof_buf *lines);
 	void *user;
 	struct vault_progress progress;
+	const struct cof_buf *head; /* HEAD came already, to a STATE of nothing: the copy is empty. NULL: STATE is sent first */
 };
 /* As receiver, from STATE on. The copy is opened before. Tells the other side what is wrong; -errno then. */
 int vault_take_log(struct vault_wire *w, struct vault_copy *c, const struct vault_taking *t, struct cof_diag *diag);
@@ -234,6 +256,8 @@ bool vault_may_weaken(unsigned type);
 int vault_judge(struct cof_io *io, const struct cof_judge_places *places, struct vault_judged *ret, struct cof_diag *diag);
 /* The same at the end of a session, by what is kept in DIR/archives/ID/places of the sessions before. */
 int vault_judge_coming(struct cof_io *io, const struct vault_copy_state *s, struct vault_judged *ret, struct cof_diag *diag);
+/* Frames could not be read when it was judged last: it is to be judged again with any head that comes. */
+bool vault_unjudged(struct cof_io *io);
 /* The operator has heard of what was found last, and it stays: sessions go on. -ENOENT: nothing was found. */
 int vault_judged_follow(struct cof_io *io, struct vault_judged *ret, struct cof_diag *diag);
 int vault_judged_load(struct cof_io *io, struct vault_judged *ret);
@@ -246,17 +270,34 @@ struct vault_place {
 	uint8_t *seed;	      /* secure memory */
 	char place[128];      /* "LAT,LON,NAME", or "" */
 	char jurisdiction[8]; /* ISO 3166 letters, or "" */
+	char tpm[256];	      /* where the TPM is that has the key sealed: as cof_tpm_open; "": the key lies in a file */
 	int64_t created;
 };
-/* Makes one in an empty or new directory: -EEXIST. name: as a key's (crypto/note.h). */
-int vault_place_init(const char *dir, const char *name, const char *place, const char *jurisdiction, struct cof_diag *diag);
+struct vault_sealing {
+	const char *tpm;  /* as cof_tpm_open; NULL: the device */
+	const char *pcrs; /* such as "0,7"; NULL: 7, or those that it is sealed under */
+	const struct cof_tpm_pcrs *next; /* these values open too; NULL: none */
+	const uint8_t *recovery;	 /* 32 bytes: key.age is sealed to this age recipient; NULL: as it is */
+};
+/* Makes one in an empty or new directory: -EEXIST. name: as a key's (crypto/note.h). seal NULL: the key lies in a file. */
+int vault_place_init(const char *dir, const char *name, const char *place, const char *jurisdiction,
+		     const struct vault_sealing *seal, struct cof_diag *diag);
+/* Its key is sealed anew, under PCRs as they are now: what the TPM gives out, or a file has that goes then (*ret_filed); or, with
+ * n identities, what key.age has. */
+int vault_place_reseal(const char *dir, const struct vault_sealing *seal, const uint8_t (*identities)[COF_KEY], size_t n,
+		       bool *ret_filed, struct cof_diag *diag);
 int vault_place_open(const char *dir, struct vault_place *ret, struct cof_diag *diag); /* -ENOENT: none */
 void vault_place_close(struct vault_place *v);
 /* "LAT,LON,NAME" in degrees: -EINVAL with the reason. */
 int vault_place_check(const char *place, struct cof_diag *diag);
-/* The directory of an archive's copy. conf NULL: it has to be there, -ENOENT; else it is made. */
-int vault_place_archive(const struct vault_place *v, const uint8_t id[16], const void *conf, size_t n,
-			struct cof_io **ret, struct cof_diag *diag);
+/* The directory of an archive's copy. -ENOENT: there is none. */
+int vault_place_archive(const struct vault_place *v, const uint8_t id[16], struct cof_io **ret, struct cof_diag *diag);
+/* The same with its lock, which cof_io_free releases too; make: where it is not there it is made, and has nothing in it yet. -EBUSY · -ENOENT ·
+ * -EOWNERDEAD: it was destroyed. Who finds it removed by whoever had the lock before begins again. */
+int vault_place_lock(const struct vault_place *v, const uint8_t id[16], bool make, const char *holder, struct cof_io **ret,
+		     struct cof_diag *diag);
+/* The lock is held: a directory with nothing in it goes, and the lock with it. */
+void vault_place_forget(const struct vault_place *v, const uint8_t id[16], struct cof_io *io);
 typedef int (*vault_place_fn)(void *user, const uint8_t id[16]);
 int vault_place_list(const struct vault_place *v, vault_place_fn fn, void *user);
 /* What STATE says of a vault: lines of vkey, place, jurisdiction. */
@@ -272,6 +313,45 @@ struct vault_serve {
 /* One session, as the other side of coffer sync or coffer restore. */
 int vault_serve(const struct vault_place *v, struct vault_wire *w, const struct vault_serve *p, struct cof_diag *diag);
 
+/* ---- the tree R (keys.c, release.c): docs/vault-protocol.md 7 ---- */
+
+#define VAULT_RECIPIENT 63 /* characters of an age recipient, with terminator */
+/* The line of STATE that says to which age recipient R is sealed for this vault, signed by its key. */
+int vault_recipient_line(const struct vault_place *v, struct cof_buf *ret);
+/* line: without its end. -EUCLEAN · -EKEYREJECTED: not signed by vkey. */
+int vault_recipient_read(const char *line, const struct cof_vkey *vkey, char ret[VAULT_RECIPIENT]);
+/* What a receipt says of the tree R that the vault has newest: its SHA-256 and the vault's signature. -ENOENT: it has none. */
+int vault_keys_line(const struct vault_place *v, struct cof_io *io, const uint8_t id[16], struct cof_buf *ret);
+int vault_keys_line_read(const char *line, const uint8_t id[16], const struct cof_vkey *vkey, char ret[2 * COF_HASH + 1]);
+/* What a host sends as KEYS: kept beside those before in archives/ID/keys, at most 16. io: of the copy. -EKEYREJECTED: not
+ * sealed to this vault · -EXDEV · -EBADMSG · -EDQUOT. */
+int vault_keys_take(const struct vault_place *v, struct cof_io *io, const uint8_t id[16], const void *p, size_t n, struct cof_diag *diag);
+int vault_keys_newest(struct cof_io *io, char ret[2 * COF_HASH + 1]); /* SHA-256 in hex. -ENOENT */
+/* Sealed anew. which: a digest as status names it; NULL: the newest. Judges nothing. */
+int vault_keys_give(const struct vault_place *v, struct cof_io *io, const uint8_t id[16], const char *which, const uint8_t to[32],
+		    struct cof_buf *ret, struct cof_diag *diag);
+
+/* What the log destroys, as far as this vault permitted it (judged.c) under a head that it signed: keys, bytes, receipts. The
+ * copy's lock is held. Cut off, it goes on; with nothing to do, 0. */
+int vault_carry_out(const struct vault_place *v, struct cof_io *io, unsigned *ret_receipts, struct cof_diag *diag);
+
+#define VAULT_RELEASE_LIFE (30 * 86400 * COF_NSEC)
+struct vault_approval {
+	const char *name, *armored; /* who, and the SSH signature */
+};
+/* The document that people sign, for R to be released by this vault to an age recipient: canonical JSON, as all requests. */
+int vault_release_document(const struct vault_place *v, const uint8_t id[16], const char *author, const char *to, const char *reason,
+			   struct cof_buf *ret, struct cof_diag *diag);
+/* What the vault signs then, in three lines: o has time, request, to, reason, signed; archive and vault are added. */
+int vault_released_sign(const struct vault_place *v, const uint8_t id[16], struct cof_json *o, struct cof_buf *ret);
+bool vault_released_is(const char *text);
+/* *ret: the caller's. -EUCLEAN · -EKEYREJECTED · -EXDEV */
+int vault_released_read(const char *text, const uint8_t id[16], const struct cof_vkey *vkey, struct cof_json **ret, struct cof_diag *diag);
+/* Judged by the people and rules of the vault's own copy and by its clock, executed once: noted as such, durably, before ret
+ * has anything. approval[0]: the author's signature under the request. -EPERM with the reason. */
+int vault_release(const struct vault_place *v, const uint8_t id[16], const char *document, const struct vault_approval *approval, size_t n,
+		  struct cof_buf *ret, struct cof_diag *diag);
+
 /* ---- the way to a vault (transport.c) ---- */
 
 struct vault_line {
@@ -281,7 +361,8 @@ struct vault_line {
 int vault_url_check(const char *url, struct cof_diag *diag); /* -EINVAL */
 /* url: ssh://[USER@]HOST[:PORT]/DIR, with ssh or what COFFER_SSH names; dir:/DIR. */
 int vault_line_open(const char *url, struct vault_line *ret, struct cof_diag *diag);
-int vault_line_close(struct vault_line *l); /* the process's exit status */
+void vault_line_hang_up(struct vault_line *l); /* nothing more is said or heard; the process may still run */
+int vault_line_close(struct vault_line *l); /* the process's exit status, once it ended */
 
 /* ---- HELLO ---- */
 
@@ -289,6 +370,7 @@ enum vault_role { VAULT_SENDS = 1, VAULT_FETCHES = 2, VAULT_MENDS = 3 };
 struct vault_hello {
 	enum vault_role role; /* of whoever says hello */
 	uint8_t id[16], session[16];
+	bool receipts; /* it takes RECEIPT */
 	const char *conf; /* archive.conf, NUL-terminated, within the body; of VAULT_SENDS */
 	size_t conf_len;
 };
@@ -301,8 +383,9 @@ int vault_hello_read(const struct cof_buf *body, struct vault_hello *ret, unsign
 
 /* As whoever fetches: HELLO, and the archive's identity, the text of archive.conf (malloc'ed). STATE comes next. */
 int vault_ask_identity(struct vault_wire *w, const uint8_t id[16], char **ret_conf, struct cof_diag *diag);
-/* Behind it: the note of the newest head (malloc'ed), of which nothing was looked at. The session is of no other use then. */
-int vault_ask_head(struct vault_wire *w, char **ret_note, struct cof_diag *diag);
+/* Behind it: HEAD, and in it the note of the newest head (malloc'ed), of which nothing was looked at. An empty copy may go on from
+ * there: vault_taking.head. */
+int vault_ask_head(struct vault_wire *w, struct cof_buf *ret_head, char **ret_note, struct cof_diag *diag);
 
 /* ---- retiring (retire.c) ---- */
 

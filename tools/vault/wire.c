@@ -10,6 +10,8 @@
 #include "tools/vault/internal.h"
 
 #define HEAD 8
+#define OTHER_VERSION ": the programs at the two ends differ, and the older one has to be brought up to the other (coffer version here, " \
+		      "coffer-vault --version there)"
 
 const char *vault_refusal_name(unsigned code)
 {
@@ -178,6 +180,16 @@ int vault_receive(struct vault_wire *w, uint8_t *ret_type, struct cof_buf *body,
 	return got < n ? gone(diag, 1) : 0;
 }
 
+int vault_was_refused(const struct cof_buf *body, struct cof_diag *diag)
+{
+	unsigned code = cof_get_le16(body->data);
+	const char *more = code == VAULT_R_VERSION ? OTHER_VERSION : "";
+
+	if (body->len == 2 || !body->data[2])
+		return cof_fail(diag, -ECONNABORTED, "the other side refused it (%s), and does not say why%s", vault_refusal_name(code), more);
+	return cof_fail(diag, -ECONNABORTED, "%.*s%s", (int)COF_MIN(body->len - 2, 700), (const char *)body->data + 2, more);
+}
+
 int vault_expect(struct vault_wire *w, enum vault_message type, struct cof_buf *body, unsigned *ret_code,
 		 struct cof_diag *diag)
 {
@@ -189,10 +201,10 @@ int vault_expect(struct vault_wire *w, enum vault_message type, struct cof_buf *
 	if (is == type)
 		return 0;
 	if (is != VAULT_REFUSED || body->len < 2)
-		return cof_fail(diag, -EPROTO, "message %u came where %u belongs", is, type);
+		return cof_fail(diag, -EPROTO, "message %u came where %u belongs" OTHER_VERSION, is, type);
 	if (ret_code)
 		*ret_code = cof_get_le16(body->data);
-	return cof_fail(diag, -ECONNABORTED, "%.*s", (int)COF_MIN(body->len - 2, 700), (const char *)body->data + 2);
+	return vault_was_refused(body, diag);
 }
 
 int vault_refuse(struct vault_wire *w, enum vault_refusal code, const char *text)

@@ -48,7 +48,7 @@ static int of_copy(void *user, const uint8_t id[16])
 	size_t n = 0;
 	struct cof_note signed_by;
 
-	if (vault_place_archive(w->v, id, NULL, 0, &io, NULL) < 0)
+	if (vault_place_archive(w->v, id, &io, NULL) < 0)
 		return 0;
 	if (cof_conf_load(io, &conf, NULL) == 0 && !strcmp(conf.vkey.name, w->origin)) {
 		w->log = conf.vkey;

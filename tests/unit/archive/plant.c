@@ -4,7 +4,7 @@
  * any, into an archive that nobody has mounted.
  *
  *   plant STORE KEYFILE    lines on standard input: TYPE OBJECT PUBLIC PRIVATE, the last two in hexadecimal or -
- *                          for none; prints the sequence of each frame
+ *                          for none, OBJECT:POSITION where that is not 0; prints the sequence of each frame
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -43,11 +43,13 @@ static void plant(struct cof_archive *a, char *line)
 
 	need(sealed ? 0 : -EINVAL, "a line of four words");
 	d.type = (uint8_t)strtoul(type, NULL, 10);
-	d.object = strtoull(object, NULL, 10);
+	d.object = strtoull(object, &object, 10);
+	d.position = *object == ':' ? strtoull(object + 1, NULL, 10) : 0;
 	d.public_part = public_part = bytes(in_clear, &n);
 	d.plain = plain = bytes(sealed, &m);
 	d.public_len = (uint32_t)n;
 	d.length = (uint32_t)m;
+	d.commitment = d.type == COF_APPEND; /* the first of this mount */
 	COF_GATED(a, r, cof_archive_put(a, &d, NULL, &done));
 	need(r, "a frame");
 	printf("%llu\n", (unsigned long long)done.ret_sequence);

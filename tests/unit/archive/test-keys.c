@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "crypto/keytree.h"
+#include "fs/archive/archive.h"
 #include "fs/archive/keys-box.h"
 #include "fs/archive/keys-nv.h"
 #include "support.h"
@@ -290,6 +291,45 @@ START_TEST(passphrase)
 END_TEST
 
 /* No key lies in the files in clear. */
+START_TEST(destroyed)
+{
+	const struct cof_renewal renewal = {.tpm = NULL};
+	const uint64_t gone[] = {7, 300, 70000};
+	struct cof_diag diag = {""};
+	struct cof_keys *k;
+
+	for (unsigned round = 0; round < 2; round++) /* once more it changes nothing */
+		ck_assert_msg(cof_keys_destroy(made, s.io, gone, COF_COUNT(gone), &renewal, &diag) == 0, "%s", diag.text);
+	ck_assert_uint_eq(made->generation, 2);
+	k = must_open();
+	for (size_t i = 0; i < COF_COUNT(gone); i++) {
+		ck_assert(cof_keys_destroyed(made, gone[i]) && cof_keys_destroyed(k, gone[i]));
+		ck_assert(!cof_keys_destroyed(k, gone[i] + 1));
+	}
+	ck_assert_int_eq(cof_io_exists(s.io, "keys/h-00000000"), 1);
+	ck_assert_int_eq(cof_io_exists(s.io, "keys/r-00000001"), 1);
+	cof_keys_free(k);
+}
+END_TEST
+
+START_TEST(too_many_to_destroy)
+{
+	enum { FEW = 400, MANY = 600 };
+	uint64_t scattered[MANY], together[MANY];
+	size_t seeds = 0;
+
+	for (uint64_t i = 0; i < MANY; i++) {
+		scattered[i] = 10 + 300 * i;
+		together[i] = 10 + i;
+	}
+	ck_assert_int_eq(cof_keys_room(made, scattered, FEW, &seeds), 0);
+	ck_assert_int_eq(cof_keys_room(made, together, MANY, &seeds), 0);
+	ck_assert_int_eq(cof_keys_room(made, scattered, MANY, &seeds), -E2BIG);
+	ck_assert_uint_gt(seeds, COF_KEYS_SEEDS_MAX);
+	ck_assert(!cof_keys_destroyed(made, scattered[0]));
+}
+END_TEST
+
 START_TEST(nothing_in_clear)
 {
 	uint8_t key[COF_KEY];
@@ -331,6 +371,8 @@ int main(void)
 	tcase_add_loop_test(c, cut_files, 0, COF_COUNT(files));
 	tcase_add_test(c, several_openers);
 	tcase_add_test(c, passphrase);
+	tcase_add_test(c, destroyed);
+	tcase_add_test(c, too_many_to_destroy);
 	tcase_add_test(c, nothing_in_clear);
 	suite_add_tcase(suite, c);
 	srunner_run_all(runner, CK_NORMAL);

@@ -218,6 +218,20 @@ START_TEST(bounds)
 }
 END_TEST
 
+/* A checkpoint that covers the frame of the one before it: the log's last frame is none that the archive wrote. */
+START_TEST(own_frames)
+{
+	struct cof_stamped done;
+	struct answer a;
+
+	(void)file("one");
+	ck_assert_int_eq(cof_archive_checkpoint(s.archive), 0);
+	ck_assert_int_eq(cof_log_checkpoint_again(s.archive->log), 0);
+	ask(&a);
+	ck_assert_msg(give(&a, true, &done) == 0, "%s", diag.text);
+}
+END_TEST
+
 START_TEST(refused)
 {
 	static struct answer early, late, other;
@@ -391,6 +405,7 @@ int main(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, bounds);
 	tcase_add_test(c, refused);
+	tcase_add_test(c, own_frames);
 	tcase_add_test(c, clock_set_back);
 	tcase_add_test(c, clock_set_ahead);
 	tcase_add_test(c, hashes_gone);

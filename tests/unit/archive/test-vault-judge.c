@@ -71,7 +71,7 @@ static struct cof_io *copy(void)
 {
 	struct cof_io *io = NULL;
 
-	ck_assert_int_eq(vault_place_archive(&place, s.archive_id, NULL, 0, &io, &diag), 0);
+	ck_assert_int_eq(vault_place_archive(&place, s.archive_id, &io, &diag), 0);
 	return io;
 }
 
@@ -135,7 +135,7 @@ static void setup(void)
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	store_make(&s, STORE_SIM);
 	cof_hex(s.archive_id, 16, id);
-	ck_assert_int_eq(vault_place_init(dir, "vault.example/b", "", "", &diag), 0);
+	ck_assert_int_eq(vault_place_init(dir, "vault.example/b", "", "", NULL, &diag), 0);
 	ck_assert_int_eq(vault_place_open(dir, &place, &diag), 0);
 	file = must_create(&s, AUDIT, "a", COF_KIND_FILE);
 	must_write(&s, file, 0, "one", 3);
@@ -334,6 +334,63 @@ START_TEST(places_are_kept)
 }
 END_TEST
 
+/* One bit of the copy's segment, in the payload of its first HOLD frame. */
+static void flip_hold(void)
+{
+	struct cof_io *io = copy();
+	struct cof_reader *reader = NULL;
+	struct cof_file *segment = NULL;
+	struct cof_frame f = {.sequence = 0};
+	uint64_t at = 0;
+	uint8_t byte = 0;
+	size_t n = 0;
+
+	ck_assert_int_eq(cof_reader_new(io, &s.archive->conf, &reader), 0);
+	cof_reader_walk(reader, true);
+	while (f.type != COF_HOLD) {
+		ck_assert_int_eq(f.sequence || f.type ? cof_reader_next(reader, at, &f, &at) : 0, 0);
+		ck_assert_int_eq(cof_reader_header(reader, at, &f, NULL, NULL), 0);
+	}
+	ck_assert_uint_lt(at, s.archive->conf.segment_size);
+	ck_assert_int_eq(cof_io_open(io, "log/00000000.seg", COF_IO_RDWR, &segment), 0);
+	ck_assert_int_eq(cof_io_read(segment, &byte, 1, at + COF_FRAME_HEADER, &n), 0);
+	byte ^= 1;
+	ck_assert_int_eq(cof_io_write(segment, &byte, 1, at + COF_FRAME_HEADER), 0);
+	cof_io_close(segment);
+	cof_reader_free(reader);
+	cof_io_free(io);
+}
+
+static bool waits(void)
+{
+	struct cof_io *io = copy();
+	bool is = vault_unjudged(io);
+
+	cof_io_free(io);
+	return is;
+}
+
+/* A hold that cannot be read: it is said, the head is signed, nothing is destroyed, and it is judged again with the next. */
+START_TEST(damaged)
+{
+	hold(1, 0, NULL);
+	must_sign();
+	ck_assert(!waits() && !strstr(told, "cannot be read"));
+	flip_hold();
+	text_frame(COF_POLICY, 0, COF_T_POLICY, "[archive]\nplaces = 1\n");
+	must_sign();
+	ck_assert_msg(strstr(told, "frames cannot be read") && strstr(told, "coffer-vault scrub"), "%s", told);
+	ck_assert(waits());
+	must_write(&s, must_create(&s, AUDIT, "b", COF_KIND_FILE), 0, "two", 3);
+	must_sign();
+	ck_assert(waits());
+	flip_hold();
+	must_write(&s, must_create(&s, AUDIT, "c", COF_KIND_FILE), 0, "three", 5); /* nothing that weakens */
+	must_sign();
+	ck_assert_msg(!waits() && !strstr(told, "cannot be read"), "%s", told);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("vault-judge");
@@ -347,6 +404,7 @@ int main(void)
 	tcase_add_test(t, the_first_time);
 	tcase_add_test(t, follows_what_is_permitted);
 	tcase_add_test(t, places_are_kept);
+	tcase_add_test(t, damaged);
 	suite_add_tcase(suite, t);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -233,6 +233,50 @@ START_TEST(there_and_back)
 END_TEST
 
 /* Whatever is cut off, appended or altered is noticed: each byte of a small file, and each length. */
+static int gather(void *user, const void *p, size_t n)
+{
+	cof_buf_add(user, p, n);
+	return 0;
+}
+
+static int full(void *user, const void *p, size_t n)
+{
+	(void)p;
+	(void)n;
+	return --*(int *)user ? 0 : -ENOSPC;
+}
+
+/* In pieces of any size, ends of chunks among them. */
+START_TEST(streams)
+{
+	static const size_t pieces[] = {1, 4096, CHUNK - 1, CHUNK, CHUNK + 1, 8 * CHUNK};
+	cof_autofree uint8_t *plain = malloc(8 * CHUNK);
+	struct cof_age_stream *s;
+	struct pair p;
+	int room = 2;
+
+	pair_open(&p);
+	fill(plain, 8 * CHUNK);
+	for (size_t i = 0; i < COF_COUNT(sizes); i++)
+		for (size_t k = sizes[i] > CHUNK; k < COF_COUNT(pieces); k++) {
+			cof_autobuf struct cof_buf file = {0};
+
+			ck_assert_int_eq(cof_age_stream_new((const void *)p.public_keys, 2, gather, &file, &s), 0);
+			for (size_t at = 0; at < sizes[i]; at += pieces[k])
+				ck_assert_int_eq(cof_age_stream_write(s, plain + at, COF_MIN(pieces[k], sizes[i] - at)), 0);
+			ck_assert_int_eq(cof_age_stream_end(s), 0);
+			cof_age_stream_free(s);
+			ck_assert_int_eq(opens(&p, 0, file.data, file.len, plain, sizes[i]), 0);
+			ck_assert_int_eq(opens(&p, 1, file.data, file.len, plain, sizes[i]), 0);
+		}
+	ck_assert_int_eq(cof_age_stream_new((const void *)p.public_keys, 0, gather, NULL, &s), -EINVAL);
+	ck_assert_int_eq(cof_age_stream_new((const void *)p.public_keys, 1, full, &room, &s), 0);
+	ck_assert_int_eq(cof_age_stream_write(s, plain, CHUNK + 1), -ENOSPC);
+	cof_age_stream_free(s);
+	cof_secret_free(p.secrets);
+}
+END_TEST
+
 START_TEST(altered)
 {
 	cof_autobuf struct cof_buf b = {0};
@@ -426,6 +470,7 @@ Suite *suite(void)
 	tcase_add_test(t, keys_refused);
 	tcase_add_test(t, identity_files);
 	tcase_add_test(t, there_and_back);
+	tcase_add_test(t, streams);
 	tcase_add_test(t, altered);
 	tcase_add_test(t, chunks);
 	tcase_add_test(t, headers_strict);

@@ -168,6 +168,50 @@ START_TEST(exhausted)
 }
 END_TEST
 
+/* A new generation: the same below, others from there on, and none without them. */
+START_TEST(generations)
+{
+	static const uint64_t froms[] = {COF_KEYTREE_CUT, 3 * COF_KEYTREE_CUT, UINT64_C(0x123456780000), (UINT64_C(1) << 48) - COF_KEYTREE_CUT};
+	uint64_t from = froms[_i / 2], probe[] = {0, 1, 5, from - 2, from - 1, from, from + 1, from + COF_KEYTREE_CUT - 1, (UINT64_C(1) << 48) - 1};
+	bool fresh = _i % 2;
+	struct cof_keytree *t = whole_tree(), *whole = whole_tree();
+	uint8_t was[COF_KEY], is[COF_KEY];
+
+	ck_assert_int_eq(cof_keytree_puncture(t, 5), 0);
+	ck_assert_int_eq(fresh ? cof_keytree_fresh(t, from) : cof_keytree_cut(t, from), 0);
+	for (size_t i = 0; i < COF_COUNT(probe); i++) {
+		int r = cof_keytree_derive(t, probe[i], is);
+
+		ck_assert_int_eq(cof_keytree_derive(whole, probe[i], was), 0);
+		if (probe[i] == 5 || (probe[i] >= from && !fresh)) {
+			ck_assert_int_eq(r, -ENOKEY);
+			continue;
+		}
+		ck_assert_int_eq(r, 0);
+		ck_assert_int_eq(memcmp(was, is, COF_KEY) == 0, probe[i] < from);
+	}
+	ck_assert_int_eq(cof_keytree_cut(t, from), 0); /* of a fresh one too: what is below it stays */
+	ck_assert_int_eq(cof_keytree_derive(t, from - 1, is), 0);
+	ck_assert_int_eq(cof_keytree_derive(t, from, is), -ENOKEY);
+	ck_assert_int_eq(cof_keytree_cut(t, from + 1), -EINVAL);
+	ck_assert_int_eq(cof_keytree_cut(t, 0), -EINVAL);
+	ck_assert_int_eq(cof_keytree_fresh(t, UINT64_C(1) << 48), -EINVAL);
+	cof_keytree_free(whole);
+	cof_keytree_free(t);
+}
+END_TEST
+
+START_TEST(without_entries)
+{
+	struct cof_keytree *t = cof_keytree_new();
+
+	ck_assert_int_eq(cof_keytree_cut(t, COF_KEYTREE_CUT), 0);
+	ck_assert_uint_eq(cof_keytree_count(t), 0);
+	ck_assert(!derives(t, 0));
+	cof_keytree_free(t);
+}
+END_TEST
+
 /* From the root: what lies beside a punctured inode, at every level, still derives. */
 START_TEST(scattered)
 {
@@ -384,6 +428,8 @@ Suite *suite(void)
 	tcase_add_test(t, known_leaves);
 	tcase_add_test(t, exhausted);
 	tcase_add_test(t, scattered);
+	tcase_add_loop_test(t, generations, 0, 8);
+	tcase_add_test(t, without_entries);
 	tcase_add_test(t, written_and_read);
 	tcase_add_test(t, add_refuses);
 	tcase_add_test(t, touches_one_page);

@@ -370,16 +370,33 @@ START_TEST(old_epoch)
 {
 	struct cof_quorum old = quorum(3, 9), new;
 	struct signing s = {.who = {ALICE, BOB}};
+	uint8_t epoch[COF_HASH], other[COF_HASH];
+	uint64_t now = 0;
+	bool before;
 
 	opens(&old, &s);
-	must_be(cof_tpm_counter_raise(tpm, index_, COF_TPM_NORMAL, value + 1, &value, &diag), 0);
+	memset(epoch, 0, sizeof(epoch));
+	cof_quorum_epoch(&old, epoch);
+	for (unsigned i = 0; i < 2; i++) { /* a second time does nothing more */
+		must_be(cof_quorum_end(tpm, &old, &before, &diag), 0);
+		must(before == (i > 0));
+		must_be(cof_tpm_counter_read(tpm, index_, COF_TPM_NORMAL, &now, &diag), 0);
+		must(now == value + 1);
+	}
+	value = now;
 	s.called = 0;
 	must_be(open_it(&old, &s), -ESTALE);
 	must(s.called == 0); /* nobody is asked */
 	old.object.value = value; /* as whoever has the file would write it */
 	refused(&old, (struct signing){.who = {ALICE, BOB}}, -EKEYREJECTED);
 	new = quorum(3, 9);
+	cof_quorum_epoch(&new, other);
+	must(memcmp(epoch, other, sizeof(epoch)) != 0); /* what ended is named by another name than what is made now */
 	opens(&new, &s);
+	new.object.parent_name[5] ^= 1; /* of another TPM */
+	must(cof_quorum_end(tpm, &new, &before, &diag) < 0);
+	must_be(cof_tpm_counter_read(tpm, index_, COF_TPM_NORMAL, &now, &diag), 0);
+	must(now == value);
 }
 END_TEST
 

@@ -194,7 +194,7 @@ START_TEST(rules)
 {
 	struct cof_private_key rsa, weak, x, ed, ec;
 	struct cof_public_use enc = use_of("enc.crt"), sig = use_of("sig.crt"), both = use_of("both.crt"), none = use_of("none.crt"),
-			      ca = use_of("ca.crt");
+			      ca = use_of("ca.crt"), odd = enc;
 	const struct cof_intake fine = {COF_OWNER_SUBSCRIBER, COF_MATERIAL_KEY, 2, false, 2, 0, NULL, NULL, 0, &rsa, &enc};
 	const struct cof_intake root = {COF_OWNER_CA, COF_MATERIAL_WRAPPED, 3, true, 2, 0, "hsm-1", "recovery", 0, NULL, &ca};
 #define BUT(base, ...) ({ struct cof_intake t_ = base; __VA_ARGS__; t_; })
@@ -228,6 +228,7 @@ START_TEST(rules)
 	    {"usage-unknown", BUT(fine, t_.public = &none)},
 	    {"both-uses", BUT(fine, t_.public = &both)},
 	    {"both-uses", BUT(fine, t_.public = NULL, t_.decided = COF_USE_SIGN | COF_USE_ENCRYPT)},
+	    {"usage-impossible", BUT(fine, t_.key = &ed, t_.public = &odd)},
 	    {"signing-key", BUT(fine, t_.public = &sig)},
 	    {"signing-key", BUT(fine, t_.key = &ed, t_.public = NULL)},
 	    {"signing-key", BUT(fine, t_.public = &none, t_.decided = COF_USE_SIGN)},
@@ -236,6 +237,7 @@ START_TEST(rules)
 
 	ck_assert_int_eq(read_key("rsa.pem", NULL, &rsa, &diag) | read_key("weak.pem", NULL, &weak, &diag) |
 			     read_key("x.pem", NULL, &x, &diag) | read_key("ed.pem", NULL, &ed, &diag) | read_key("p8.pem", NULL, &ec, &diag), 0);
+	memcpy(odd.public_id, ed.public_id, sizeof(odd.public_id)); /* of a key for signatures, and says that it encrypts */
 	for (size_t i = 0; i < COF_COUNT(all); i++) {
 		struct cof_intake_ruling r;
 

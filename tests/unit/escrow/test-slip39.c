@@ -251,11 +251,14 @@ START_TEST(hints)
 	struct cof_slip39_share share;
 	struct cof_diag diag = {""};
 	const char *text = "duckling enlarge academic acadamic agency";
+	unsigned near[4];
 
 	ck_assert_int_eq(cof_slip39_read(text, strlen(text), &share, &diag), -EUCLEAN);
 	ck_assert_ptr_nonnull(strstr(diag.text, "word 4"));
-	ck_assert_ptr_nonnull(strstr(diag.text, "academic"));
 	ck_assert_ptr_null(strstr(diag.text, "acadamic")); /* what was typed may be half a secret */
+	ck_assert_ptr_null(strstr(diag.text, "academic")); /* and what is near to it as well: that is said at a terminal only */
+	ck_assert_uint_ge(cof_slip39_near("acadamic", 8, near, COF_COUNT(near)), 1);
+	ck_assert_str_eq(cof_slip39_word(near[0]), "academic");
 	ck_assert_int_eq(cof_slip39_index("ACID", 4), cof_slip39_index("acid", 4));
 	ck_assert_int_eq(cof_slip39_index("aca", 3), -ENOENT);
 	ck_assert_int_eq(cof_slip39_index("academics", 9), -ENOENT);

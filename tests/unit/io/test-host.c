@@ -221,6 +221,29 @@ START_TEST(holder_is_text)
 }
 END_TEST
 
+/* Whoever opened a store that was removed meanwhile, or made anew, gets no lock: it would be one on nothing. */
+START_TEST(lock_of_what_is_gone)
+{
+	struct cof_diag d = {""};
+	struct cof_io *before;
+	struct place p;
+	char aside[300];
+
+	place_begin(&p, (enum kind)_i);
+	before = place_open(&p);
+	snprintf(aside, sizeof(aside), "%s.aside", p.dir);
+	ok(rename(p.dir, aside));
+	ck_assert_int_eq(cof_io_lock(before, "me", &d), -ESTALE);
+	ok(mkdir(p.dir, 0700));
+	ck_assert_int_eq(cof_io_lock(before, "me", &d), -ESTALE);
+	ok(rmdir(p.dir));
+	ok(rename(aside, p.dir));
+	ok(cof_io_lock(before, "me", &d));
+	cof_io_free(before);
+	place_end(&p);
+}
+END_TEST
+
 /* Every descriptor of the process is taken: what writes goes on, reading gives up its place. */
 START_TEST(no_descriptors)
 {
@@ -284,6 +307,7 @@ TCase *host_case(void)
 	tcase_add_loop_test(t, full_disk, 0, HOST_KINDS);
 	tcase_add_loop_test(t, holder_dies, 0, HOST_KINDS);
 	tcase_add_loop_test(t, holder_is_text, 0, HOST_KINDS);
+	tcase_add_loop_test(t, lock_of_what_is_gone, 0, HOST_KINDS);
 	tcase_add_loop_test(t, no_descriptors, 0, HOST_KINDS);
 	return t;
 }

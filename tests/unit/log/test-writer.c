@@ -77,6 +77,41 @@ START_TEST(many_threads_one_chain)
 }
 END_TEST
 
+/* Whether there is a file of that name now. */
+static bool there(struct world *w, const char *path)
+{
+	struct cof_file *f;
+
+	if (cof_io_open(w->io, path, COF_IO_RDONLY, &f) < 0)
+		return false;
+	cof_io_close(f);
+	return true;
+}
+
+/* A stream finds its next segment made, however little it has written of this one: nobody writes here any more. */
+START_TEST(a_streams_next_segment_is_made_at_once)
+{
+	struct cof_log_status st;
+	struct world w;
+	uint64_t s;
+
+	ck_assert_int_eq(world_begin(&w, 4), 0);
+	ck_assert_int_eq(cof_log_start(w.log), 0);
+	for (uint64_t i = 0; !there(&w, "log/00000001.seg") || st.size * 3000 < 2 * WORLD_SEGMENT; i++) {
+		ck_assert_int_eq(world_put(&w, i, 3000, false, &s), 0);
+		cof_log_status(w.log, &st);
+	}
+	for (int i = 0; i < 200000 && !there(&w, "log/00000003.seg"); i++)
+		sched_yield();
+	ck_assert(there(&w, "log/00000003.seg"));
+	ck_assert(!there(&w, "log/00000004.seg"));
+	ck_assert_int_eq(cof_log_close(w.log, NULL), 0);
+	ck_assert_int_eq(world_verify(&w, NULL), COF_INTACT);
+	w.log = NULL;
+	world_end(&w);
+}
+END_TEST
+
 /* A workload whose promises can be checked. True when it came to a clean end. */
 static bool workload(struct world *w, uint64_t *durable, uint64_t *accepted)
 {
@@ -258,6 +293,7 @@ int main(void)
 	tcase_set_timeout(t, 300);
 	tcase_add_test(t, closes_cleanly_and_opens);
 	tcase_add_test(t, many_threads_one_chain);
+	tcase_add_test(t, a_streams_next_segment_is_made_at_once);
 	tcase_add_loop_test(t, a_crash_at_every_operation, COF_SIM_KEEP, COF_SIM_TEAR + 1);
 	tcase_add_test(t, a_full_disk_refuses_and_goes_on);
 	tcase_add_test(t, a_full_disk_closes_cleanly);

@@ -60,6 +60,11 @@ int world_mount(struct world *w)
 
 int world_begin(struct world *w, uint64_t seed)
 {
+	return world_begin_as(w, seed, 9, 3);
+}
+
+int world_begin_as(struct world *w, uint64_t seed, uint8_t id, uint8_t key)
+{
 	struct cof_log_params p;
 	uint8_t pub[32];
 	int r;
@@ -70,10 +75,10 @@ int world_begin(struct world *w, uint64_t seed)
 	ck_assert_ptr_nonnull(w->sim);
 	ck_assert_int_eq(cof_sim_open(w->sim, &w->io), 0);
 	w->mixed_at = COF_NOT_MIXED;
-	memset(w->secrets.signing_seed, 3, 32);
+	memset(w->secrets.signing_seed, key, 32);
 	memset(w->secrets.epoch_secret, 5, 32);
 	w->secrets.epoch = 1;
-	memset(w->conf.id, 9, 16);
+	memset(w->conf.id, id, 16);
 	ck_assert_int_eq(cof_ed25519_public(w->secrets.signing_seed, pub), 0);
 	ck_assert_int_eq(cof_vkey_make("test.example/log", COF_NOTE_ED25519, pub, &w->conf.vkey),
 			 0);

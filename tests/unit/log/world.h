@@ -28,6 +28,7 @@ struct world {
 };
 
 int world_begin(struct world *w, uint64_t seed); /* creates and mounts */
+int world_begin_as(struct world *w, uint64_t seed, uint8_t id, uint8_t key); /* another archive */
 struct cof_log_params world_params(struct world *w);
 int world_mount(struct world *w);
 int world_reopen(struct world *w); /* opens the store anew and the log; does not mount */

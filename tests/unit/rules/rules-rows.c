@@ -560,6 +560,49 @@ const struct row_attempt row_attempts[] = {
      {COF_OP_REMOVE, .approved = true},
      .more = {.holds = 1},
      .by_request = true},
+    {NULL, "destroy", "destruction of the content, without approval", F | REMOVED, {COF_OP_DESTROY}, .by_request = true},
+    {NULL,
+     "destroy-approved",
+     "destruction of the content, approved",
+     F | REMOVED | 1u << ROW_DIR,
+     {COF_OP_DESTROY, .approved = true},
+     .by_request = true},
+    {NULL,
+     "destroy-held",
+     "destruction of the content of what is on hold, approved",
+     F | REMOVED,
+     {COF_OP_DESTROY, .approved = true},
+     .more = {.holds = 1},
+     .by_request = true},
+    {NULL,
+     "destroy-again",
+     "destruction of content that is gone, approved",
+     1u << ROW_EXPIRED | REMOVED,
+     {COF_OP_DESTROY, .approved = true},
+     .more = {.destroyed = true},
+     .by_request = true},
+    {NULL,
+     "destroy-escrow",
+     "destruction of an escrowed key's file, approved",
+     1u << ROW_COMMITTED,
+     {COF_OP_DESTROY, .approved = true},
+     .more = {.escrow = true},
+     .by_request = true},
+    {NULL,
+     "destroy-escrow-governance",
+     "destruction of an escrowed key's file, approved (`mode = governance`)",
+     1u << ROW_COMMITTED,
+     {COF_OP_DESTROY, .approved = true},
+     .policy = GOVERNANCE,
+     .more = {.escrow = true, .mode_kept = COF_GOVERNANCE},
+     .by_request = true},
+    {NULL,
+     "destroy-escrow-none",
+     "destruction of an escrowed key's file that no end was promised, approved",
+     1u << ROW_COMMITTED,
+     {COF_OP_DESTROY, .approved = true},
+     .more = {.escrow = true, .retain_until = COF_RETAIN_NONE},
+     .by_request = true},
 };
 const size_t row_attempts_count = COF_COUNT(row_attempts);
 
@@ -593,7 +636,8 @@ static void make_object(const struct row_attempt *a, enum row_state state, struc
 	if (state == ROW_COMMITTED || state == ROW_EXPIRED) {
 		o->state = COF_STATE_COMMITTED;
 		o->mode = 0444;
-		o->retain_until = ROW_NOW + (state == ROW_COMMITTED ? 3650 : -100) * ROW_DAY;
+		if (a->more.retain_until != COF_RETAIN_NONE)
+			o->retain_until = ROW_NOW + (state == ROW_COMMITTED ? 3650 : -100) * ROW_DAY;
 	}
 	if (state == ROW_SYMLINK) {
 		o->kind = COF_KIND_SYMLINK;

@@ -53,6 +53,7 @@ static const struct {
     [COF_EFFECT_HOLD] = {"hold", "the hold begins or ends, and that is recorded"},
     [COF_EFFECT_EVENT] = {"event", "recorded: the retention waits for the event, or counts from it"},
     [COF_EFFECT_END] = {"end", "the earlier end is recorded"},
+    [COF_EFFECT_DESTROY] = {"destroy", "keys and bytes go; name and history stay"},
     [COF_EFFECT_ASK_REMOVE] = {"asked", "that it shall go is recorded"},
     [COF_EFFECT_ECHO] = {"echo", "acknowledged again where the bytes are equal"},
 };
@@ -202,7 +203,7 @@ static const char head[] =
     "with `autocommit` due counts as committed from then on, also before the frame that says so is "
     "written.\n"
     "What is *on hold* stays whatever its retention says, and is not over while it is held. *Approved* means that a\n"
-    "request has the signatures that the shelf's rule asks for. Withdrawal from staging and destruction are not in\n"
+    "request has the signatures that the shelf's rule asks for. Withdrawal from staging is not in\n"
     "this version.\n\n"
     "The shelf's policy, where nothing else is said:\n\n";
 

@@ -96,6 +96,7 @@ static const struct cof_op ops[] = {
     {COF_OP_EVENT_DECLARE, .name = EVENT, .retain = NOW + 1},
     {COF_OP_EVENT_DECLARE, .name = "other", .retain = NOW},
     {COF_OP_REMOVE},
+    {COF_OP_DESTROY},
 };
 
 /* ---- the promises, a second time ---- */
@@ -137,7 +138,7 @@ static void check_held(const struct cell *c, const struct cof_ruling *rl)
 {
 	if (!c->o.holds)
 		return;
-	PROMISE(rl->effect != COF_EFFECT_REMOVE);
+	PROMISE(rl->effect != COF_EFFECT_REMOVE && rl->effect != COF_EFFECT_DESTROY);
 	if (c->o.held_by_name)
 		PROMISE(rl->effect != COF_EFFECT_RENAME);
 	if (c->op.kind == COF_OP_UNLINK && c->o.kind == COF_KIND_FILE)
@@ -152,6 +153,10 @@ static void check_ends(const struct cell *c, const struct cof_ruling *rl)
 		PROMISE(c->op.kind == COF_OP_REMOVE && c->op.approved && over(&c->o));
 	if (c->op.kind == COF_OP_REMOVE && c->op.approved && over(&c->o))
 		PROMISE(rl->effect == COF_EFFECT_REMOVE);
+	if (rl->effect == COF_EFFECT_DESTROY)
+		PROMISE(c->op.kind == COF_OP_DESTROY && c->op.approved && c->o.kind == COF_KIND_FILE && over(&c->o));
+	if (c->op.kind == COF_OP_DESTROY && c->op.approved && c->o.kind == COF_KIND_FILE && over(&c->o))
+		PROMISE(rl->effect == COF_EFFECT_DESTROY);
 	if (c->op.kind == COF_OP_RETENTION_END && fixed) {
 		bool fits = endable(c) && c->op.approved && c->op.retain < end_of(&c->o) &&
 			    c->o.least_until <= c->op.retain;
@@ -250,6 +255,56 @@ START_TEST(replacing_what_is_held)
 }
 END_TEST
 
+/* Reasons that few operations have: the word, and whether it goes on record. */
+START_TEST(seldom)
+{
+	enum { OPEN, FIXED, WAITS };
+#define END(text) .name = "user.coffer.retain_until", .data = text, .length = sizeof(text) - 1
+	static const struct {
+		struct cof_op op;
+		uint8_t state;
+		int error;
+		const char *rule;
+		bool record;
+	} rows[] = {
+	    {{COF_OP_HOLD_END, .approved = true}, FIXED, -EINVAL, "not-held", false},
+	    {{COF_OP_RETAIN_EVENT, .name = "Contract end"}, FIXED, -EINVAL, "event-name", false},
+	    {{COF_OP_RETAIN_EVENT}, FIXED, -EINVAL, "event-name", false},
+	    {{COF_OP_RETAIN_EVENT, .name = "other"}, WAITS, -EPERM, "event", true},
+	    {{COF_OP_EVENT_DECLARE, .name = EVENT, .retain = NOW, .approved = true}, FIXED, -EINVAL, "event-none", false},
+	    {{COF_OP_EVENT_DECLARE, .name = "other", .retain = NOW, .approved = true}, WAITS, -EINVAL, "event-none", false},
+	    {{COF_OP_EVENT_DECLARE, .name = EVENT, .retain = NOW + 1, .approved = true}, WAITS, -EINVAL, "event-time", false},
+	    {{COF_OP_EVENT_DECLARE, .name = EVENT, .retain = -1, .approved = true}, WAITS, -EINVAL, "event-time", false},
+	    {{COF_OP_EVENT_DECLARE, .name = EVENT, .retain = NOW}, WAITS, -EPERM, "needs-approval", true},
+	    {{COF_OP_SETXATTR, END("soon")}, FIXED, -EINVAL, "retention-text", false},
+	    {{COF_OP_SETXATTR, END("")}, OPEN, -EINVAL, "retention-text", false},
+	    {{COF_OP_RETAIN, .retain = COF_RETAIN_NONE}, FIXED, -EINVAL, "retention-text", false},
+	    {{COF_OP_MMAP_WRITE}, OPEN, -ENODEV, "no-shared-mapping", true},
+	    {{COF_OP_REFLINK}, OPEN, -EOPNOTSUPP, "no-reflink", false},
+	    {{COF_OP_DESTROY, .approved = true}, OPEN, -EPERM, "not-committed", true},
+	    {{COF_OP_DESTROY}, OPEN, -EPERM, "not-committed", true},
+	};
+#undef END
+
+	for (size_t i = 0; i < COF_COUNT(rows); i++) {
+		struct cof_object o = {.kind = COF_KIND_FILE, .size = 1, .uid = 7, .mode = 0444, .retain_until = NOW + DAY,
+				       .asked_until = COF_RETAIN_NONE, .binds_from = COF_RETAIN_NONE, .event_span = DAY};
+		struct cof_policy p;
+		struct cof_ruling rl;
+
+		ck_assert_int_eq(cof_policy_parse(policies[1], strlen(policies[1]), &p, NULL), 0);
+		o.state = rows[i].state == OPEN ? COF_STATE_OPEN : COF_STATE_COMMITTED;
+		o.event_due = rows[i].state == WAITS;
+		if (o.event_due)
+			strcpy(o.event, EVENT);
+		cof_rule(&p, &o, &rows[i].op, &people[1], NOW, &rl);
+		ck_assert_msg(rl.error == rows[i].error && !strcmp(rl.rule, rows[i].rule) && rl.record == rows[i].record,
+			      "row %zu: %d %s%s", i, rl.error, rl.rule, rl.record ? ", recorded" : "");
+		ck_assert_int_eq(rl.effect, COF_EFFECT_NONE);
+	}
+}
+END_TEST
+
 /* What a commit grants, and what its frame says beside. */
 START_TEST(committing)
 {
@@ -299,6 +354,7 @@ TCase *hold_case(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_loop_test(c, each_cell, 0, COF_COUNT(policies));
 	tcase_add_test(c, replacing_what_is_held);
+	tcase_add_test(c, seldom);
 	tcase_add_test(c, committing);
 	return c;
 }

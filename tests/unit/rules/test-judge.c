@@ -8,8 +8,8 @@
 #include <check.h>
 
 #define NOW (INT64_C(1900000000) * COF_NSEC)
-enum { COMMIT = 10, REMOVE = 13, HOLD = 22 };
-enum { T_RETAIN_UNTIL = 24, T_HOLD_WHAT = 96, T_HOLD_RANGES = 98 };
+enum { COMMIT = 10, REMOVE = 13, HOLD = 22, DESTROY = 23 };
+enum { T_REQUEST = 112, T_RETAIN_UNTIL = 24, T_HOLD_WHAT = 96, T_HOLD_RANGES = 98 };
 
 static struct cof_judge *judge;
 static uint64_t sequence;
@@ -110,6 +110,28 @@ START_TEST(hostile)
 }
 END_TEST
 
+/* Content that ends: never without a request, whatever became of the file. */
+START_TEST(destroyed)
+{
+	cof_autobuf struct cof_buf commit = {0}, named = {0};
+	const uint8_t id[32] = {1};
+	const char *rule;
+
+	cof_field_put_i64(&commit, T_RETAIN_UNTIL, NOW - 1);
+	cof_field_put(&named, T_REQUEST, id, sizeof(id));
+	for (int watch = 1; watch >= 0; watch--) {
+		ck_assert_int_eq(feed(watch, COMMIT, 7, &commit, &rule), 0);
+		ck_assert_int_eq(feed(watch, REMOVE, 9, &nothing, &rule), 0);
+		for (uint64_t ino = 6; ino < 11; ino++) {
+			ck_assert_int_eq(feed(watch, DESTROY, ino, &nothing, &rule), watch ? 0 : -EPERM);
+			ck_assert(watch || !strcmp(rule, "not-approved"));
+			ck_assert_int_eq(feed(watch, DESTROY, ino, &named, &rule), watch ? 0 : -EPERM);
+			ck_assert(watch || !strcmp(rule, "unknown-request"));
+		}
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("judge");
@@ -121,6 +143,7 @@ int main(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, few);
 	tcase_add_test(c, many);
+	tcase_add_test(c, destroyed);
 	tcase_add_test(c, hostile);
 	suite_add_tcase(s, c);
 	r = srunner_create(s);

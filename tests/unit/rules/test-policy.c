@@ -52,6 +52,7 @@ static const struct {
     {"retain_margin = infinite\n", -EUCLEAN, 0, false, "retain_margin"},
     {"read_events = on\n", -EUCLEAN, 0, false, "yes or no"},
     {"silence = infinite\n", -EUCLEAN, 0, false, "silence"},
+    {"release_delay = infinite\n", -EUCLEAN, 0, false, "release_delay"},
     {"leak_guard = on\n", -EUCLEAN, 0, false, "off, report or refuse"},
     {"approve_policy = 1\n", -EUCLEAN, 0, false, "at least 2"},
     {"approve_policy = 02\n", -EUCLEAN, 0, false, "at least 2"},
@@ -96,7 +97,7 @@ START_TEST(all_keys)
 	    "retention_max = infinite\nstrict = yes\nautocommit = 90min\n"
 	    "quota = 500G\nquota_files = 1000\nstaging = yes\n"
 	    "record_kind = access log, web\n"
-	    "remove = rm\napprove_escrow = 3 custodian\napprove_policy = 2  officer auditor\napprove_retention_end = 3\n"
+	    "release_delay = 48h\nremove = rm\napprove_escrow = 3 custodian\napprove_policy = 2  officer auditor\napprove_retention_end = 3\n"
 	    "approve_remove = 2 auditor\napprove_hold_end = 4 custodian operator\n"
 	    "leak_guard = refuse\nsilence = 60min\nread_events = yes\nretain_margin = 1y\n"
 	    "certificates = yes\nretain_follows = certificates\nretain_event = contract-end\n"
@@ -109,7 +110,7 @@ START_TEST(all_keys)
 	    "retain_follows = certificates\ncertificates = yes\nretain_margin = 1y\n"
 	    "read_events = yes\nsilence = 1h\nleak_guard = refuse\n"
 	    "approve_hold_end = 4 custodian operator\napprove_retention_end = 3\n"
-	    "approve_policy = 2 auditor officer\napprove_escrow = 3 custodian\nremove = rm\n";
+	    "approve_policy = 2 auditor officer\napprove_escrow = 3 custodian\nremove = rm\nrelease_delay = 2d\n";
 	const int64_t day = 86400 * COF_NSEC;
 	cof_autobuf struct cof_buf again = {0}, none = {0};
 	struct cof_policy p;
@@ -121,7 +122,7 @@ START_TEST(all_keys)
 	ck_assert(p.quota_bytes == 500ull << 30 && p.quota_files == 1000 && p.staging);
 	ck_assert_str_eq(p.record_kind, "access log, web");
 	ck_assert(p.mode == COF_GOVERNANCE && p.cooling_off == 7 * day && p.retain_certificates);
-	ck_assert(p.certificates && p.retain_margin == 365 * day && p.read_events && p.remove_by_rm);
+	ck_assert(p.certificates && p.retain_margin == 365 * day && p.read_events && p.remove_by_rm && p.release_delay == 2 * day);
 	ck_assert(p.silence == day / 24 && p.leak_guard == COF_LEAK_REFUSE);
 	ck_assert_str_eq(p.retain_event, "contract-end");
 	ck_assert_str_eq(cof_policy_approve(&p, COF_APPROVE_REMOVE), "2 auditor");

@@ -97,6 +97,9 @@ static const struct {
     {"approve_escrow = 3\n", "approve_escrow = 2\n", "approve_escrow"},
     {"remove = rm\n", "", NULL},
     {"", "remove = rm\n", "remove would"},
+    {"", "release_delay = 1d\n", NULL},
+    {"release_delay = 2d\n", "release_delay = 1d\n", "release_delay"},
+    {"release_delay = 2d\n", "", "release_delay"},
 };
 
 START_TEST(stronger_only)

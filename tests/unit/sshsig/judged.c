@@ -156,6 +156,40 @@ void document(const struct spec *s, struct cof_buf *ret)
 	ck_assert_int_eq(cof_json_canonical(o, ret), 0);
 }
 
+void approved_escrow(const char *action, const char *what, struct cof_buf *ret)
+{
+	cof_autobuf struct cof_buf plain = {0}, fields = {0}, vote = {0};
+	cof_autojson struct cof_json *o = NULL;
+	struct cof_json *shelves = cof_json_array();
+	struct cof_judgement w;
+	uint8_t id[32];
+	int r;
+
+	document(&(struct spec){.action = action}, &plain);
+	ck_assert_int_eq(cof_json_parse((const char *)plain.data, plain.len, &o), 0);
+	cof_json_append(shelves, cof_json_new_uint(2));
+	cof_json_set(o, "shelves", shelves);
+	if (what) {
+		cof_json_set_uint(o, "record", 77);
+		cof_json_set_str(o, "what", what);
+	} else {
+		cof_json_set_str(o, "key", ESCROW_KEY);
+		cof_json_set_str(o, "recipient", ESCROW_TO);
+	}
+	ck_assert_int_eq(cof_json_canonical(o, ret), 0);
+	cof_field_put(&fields, COF_T_DOCUMENT, ret->data, ret->len);
+	sign(&fields, "alice", "alice", COF_SIGN_REQUEST, ret);
+	r = take(REQUEST, 0, NOW, &fields, &w);
+	PERMITTED(r, w);
+	cof_sha256(ret->data, ret->len, id);
+	cof_field_put(&vote, COF_T_REQUEST, id, 32);
+	cof_field_put_u8(&vote, COF_T_VERDICT, COF_VERDICT_APPROVE);
+	sign(&vote, "bob", "bob", COF_SIGN_APPROVE, ret);
+	r = take(APPROVAL, 0, NOW, &vote, &w);
+	PERMITTED(r, w);
+	ck_assert(w.met);
+}
+
 static int first_people(const char *text, const char *revoked, const char *const signers[], struct cof_judgement *w)
 {
 	cof_autobuf struct cof_buf doc = {0}, fields = {0};
@@ -198,14 +232,25 @@ void set_up(void)
 	policy_is(policy_text);
 	ck_assert_int_gt(asprintf(&text,
 				  "alice %s roles=officer\nbob %s roles=officer\n"
-				  "carol %s roles=auditor\n"
+				  "carol %s roles=auditor\nhana %s roles=auditor\n"
 				  "dan valid-before=\"20200101Z\" %s roles=operator\n"
 				  "erin cert-authority %s roles=operator\nfrank cert-authority %s roles=operator\n"
 				  "gina %s roles=operator\n",
-				  pub("alice"), pub("bob"), pub("carol"), pub("dan"), pub("ca"), pub("ca"), pub("gina")),
+				  pub("alice"), pub("bob"), pub("carol"), pub("hana"), pub("dan"), pub("ca"), pub("ca"), pub("gina")),
 			 0);
 	r = first_people(text, pub("gina"), officers, &w);
 	PERMITTED(r, w);
+}
+
+void without_people(void)
+{
+	struct cof_judge_params p = {.verify = verify, .verify_user = verify_user, .head = head};
+
+	tear_down();
+	memset(p.archive_id, 1, 16);
+	sequence = 1;
+	ck_assert_int_eq(cof_judge_new(&p, &judge), 0);
+	policy_is(policy_text);
 }
 
 void tear_down(void)
@@ -216,7 +261,7 @@ void tear_down(void)
 
 void make_keys(void)
 {
-	static const char *const names[] = {"alice", "bob", "carol", "dan", "gina", "ca", "both"};
+	static const char *const names[] = {"alice", "bob", "carol", "dan", "gina", "hana", "ca", "both"};
 
 	strcpy(dir, "/tmp/test-approve.XXXXXX");
 	if (!mkdtemp(dir))

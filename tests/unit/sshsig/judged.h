@@ -43,11 +43,16 @@ struct spec { /* of a document; zero: as it should be */
 	bool has_before;
 };
 void document(const struct spec *s, struct cof_buf *ret);
+/* A request for shelf 2, made by alice and approved by bob. what: that record 77 counts, as this; NULL: the release of a key. */
+#define ESCROW_KEY "0102030405060708090a0b0c0d0e0f10"
+#define ESCROW_TO "age1recipient"
+void approved_escrow(const char *action, const char *what, struct cof_buf *ret);
 void policy_is(const char *text);
 
 void make_keys(void); /* once a process */
 void remove_keys(void);
-void set_up(void); /* a judge with alice and bob (officers), carol (auditor), dan, erin, frank and gina (operators) */
+void set_up(void); /* a judge with alice and bob (officers), carol and hana (auditors), dan, erin, frank and gina (operators) */
+void without_people(void); /* another judge in its place, of an archive where nobody is enrolled */
 void tear_down(void);
 
 #endif

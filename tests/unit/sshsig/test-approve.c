@@ -362,6 +362,70 @@ START_TEST(objects_that_change_before_the_frame)
 }
 END_TEST
 
+START_TEST(where_nobody_is_enrolled)
+{
+	cof_autobuf struct cof_buf doc = {0};
+	struct cof_judgement w;
+	int r;
+
+	without_people();
+	r = request(&(struct spec){0}, "alice", "alice", COF_SIGN_REQUEST, &doc, NOW, &w);
+	REFUSED(r, w, "no-people");
+	r = APPROVE(&doc, "bob", NOW, &w);
+	REFUSED(r, w, "unknown-request");
+	r = act(&doc, weaker_text, &w);
+	REFUSED(r, w, "unknown-request");
+}
+END_TEST
+
+static int verdict; /* of what judges signatures, where it is not 0 */
+
+static int may_fail(void *user, const struct cof_signature *s, struct cof_diag *diag)
+{
+	return verdict ? cof_fail(diag, verdict, "there is no ssh-keygen here") : cof_sshsig_verify(user, s, diag);
+}
+
+/* What could not be looked at is neither refused nor taken: it may come again, and then it counts. */
+START_TEST(not_judged)
+{
+	static const int errors[] = {-EIO, -ENOENT, -ETIMEDOUT, -ENOMEM};
+	cof_autobuf struct cof_buf doc = {0}, fields = {0};
+	struct spec s = {.has_before = true};
+	struct cof_judgement w;
+	int r;
+
+	tear_down();
+	verify = may_fail;
+	set_up();
+	cof_sha256(policy_text, strlen(policy_text), s.before);
+	s.policy = weaker_text;
+	document(&s, &doc);
+	cof_field_put(&fields, COF_T_DOCUMENT, doc.data, doc.len);
+	sign(&fields, "alice", "alice", COF_SIGN_REQUEST, &doc);
+	for (size_t i = 0; i < COF_COUNT(errors); i++) {
+		verdict = errors[i];
+		r = take(REQUEST, 0, NOW, &fields, &w);
+		ck_assert_int_eq(r, errors[i]);
+		ck_assert_str_eq(w.rule, "not-judged");
+		ck_assert_msg(strstr(w.reason, "alice") && strstr(w.reason, "no ssh-keygen"), "%s", w.reason);
+	}
+	verdict = 0;
+	r = take(REQUEST, 0, NOW, &fields, &w);
+	PERMITTED(r, w);
+	verdict = -EIO;
+	r = APPROVE(&doc, "bob", NOW, &w);
+	ck_assert_int_eq(r, -EIO);
+	ck_assert_str_eq(w.rule, "not-judged");
+	r = act(&doc, weaker_text, &w);
+	REFUSED(r, w, "not-approved");
+	verdict = 0;
+	r = APPROVE(&doc, "bob", NOW, &w);
+	PERMITTED(r, w);
+	ck_assert(w.met);
+	verify = cof_sshsig_verify;
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("approve");
@@ -379,6 +443,8 @@ int main(void)
 	tcase_add_test(t, requests_that_do_not_count);
 	tcase_add_test(t, approvals_that_do_not_count);
 	tcase_add_test(t, people_files);
+	tcase_add_test(t, where_nobody_is_enrolled);
+	tcase_add_test(t, not_judged);
 	tcase_add_test(t, removal_before_certificates_end);
 	tcase_add_test(t, objects_that_change_before_the_frame);
 	tcase_add_test(t, by_the_process_of_its_own);

@@ -189,6 +189,8 @@ START_TEST(judged_by_the_archive)
 	    {{.who = "alice bob dan carol", .roll_only = true}, "key-interval"},
 	    {{.who = "alice bob dora carol", .key = {"dora", "alice"}, .roll_only = true}, "unknown-person"},
 	    {{.who = "alice carol erin frank", .key = {"erin", "both"}, .agree = "alice erin", .roll_only = true}, "wrong-key"}, /* frank's name, which has no key here */
+	    {{.who = "alice bob erin", .key = {"erin", "both"}, .roll_only = true}, "no-auditor"},
+	    {{.who = "alice carol hana", .agree = "alice carol", .roll_only = true}, "too-few"},
 	    {{.agree = "alice carol"}, "role"},
 	    {{.kind = COF_CEREMONY_DESTRUCTION, .key = {"proof", ""}}, "wrong-proof"},
 	    {{.none = true}, NULL},
@@ -216,6 +218,150 @@ START_TEST(judged_by_the_archive)
 		}
 		cof_ceremony_done(&c);
 	}
+}
+END_TEST
+
+START_TEST(where_nobody_is_enrolled)
+{
+	cof_autobuf struct cof_buf text = {0};
+	struct cof_ceremony c;
+	struct cof_judgement w;
+	int r;
+
+	hold(&(struct held){.kind = 0}, &c, &text);
+	without_people();
+	r = put(&c, &text, &w);
+	REFUSED(r, w, "no-people");
+	cof_ceremony_done(&c);
+}
+END_TEST
+
+/* ---- what an epoch of escrow needs ---- */
+
+enum { ESCROW = 30, POLICY = 18, EPOCH_VALID = 3, KEY = 6, RELEASE = 7, ROTATED = 11 };
+
+struct of_epoch {
+	uint8_t what, epoch_key, document, rehearsal;
+	uint32_t number;
+};
+
+static int escrow_record(const struct of_epoch *v, const struct cof_buf *doc, struct cof_judgement *w)
+{
+	cof_autobuf struct cof_buf fields = {0};
+	uint8_t bytes[32], facts[8] = {0}, key[16];
+
+	cof_field_put_u8(&fields, 190, v->what);
+	cof_field_put_u64(&fields, 191, 2);
+	cof_field_put_u32(&fields, 192, v->number);
+	memset(bytes, v->epoch_key, sizeof(bytes));
+	cof_field_put(&fields, 193, bytes, sizeof(bytes));
+	ck_assert_int_eq(cof_unhex(ESCROW_KEY, 32, key), 0);
+	if (v->what != EPOCH_VALID)
+		cof_field_put(&fields, 194, key, sizeof(key));
+	memset(bytes, v->document ? v->document : (int)(100 + v->number), sizeof(bytes));
+	cof_field_put(&fields, 195, bytes, sizeof(bytes));
+	facts[4] = v->rehearsal ? 2 : 0;
+	cof_field_put(&fields, 197, facts, sizeof(facts));
+	if (v->what == EPOCH_VALID)
+		cof_field_put_u64(&fields, 199, 77);
+	if (v->what == RELEASE)
+		cof_field_put_str(&fields, 204, ESCROW_TO);
+	if (doc) {
+		cof_sha256(doc->data, doc->len, bytes);
+		cof_field_put(&fields, COF_T_REQUEST, bytes, 32);
+	}
+	return take(ESCROW, v->what == KEY || v->what == ROTATED ? 9 : 0, NOW, &fields, w);
+}
+
+static void brings(const struct held *h)
+{
+	cof_autobuf struct cof_buf text = {0};
+	struct cof_ceremony c;
+	struct cof_judgement w;
+	int r;
+
+	hold(h, &c, &text);
+	r = put(&c, &text, &w);
+	PERMITTED(r, w);
+	cof_ceremony_done(&c);
+}
+
+static int accept_epoch(const struct of_epoch *v, struct cof_judgement *w)
+{
+	static struct cof_buf doc; /* of the last request, which stays open where it was refused */
+	struct of_epoch valid = *v;
+	int r;
+
+	valid.what = EPOCH_VALID;
+	if (!doc.len)
+		approved_escrow("escrow-accept", "epoch-valid", &doc);
+	r = escrow_record(&valid, &doc, w);
+	if (r == 0)
+		cof_buf_done(&doc);
+	return r;
+}
+
+static int release(struct cof_judgement *w)
+{
+	cof_autobuf struct cof_buf doc = {0};
+
+	approved_escrow("escrow-release", NULL, &doc);
+	return escrow_record(&(struct of_epoch){.what = RELEASE}, &doc, w);
+}
+
+/* Where the policy asks for it: the very epoch, by number, key and document, of a ceremony that came to its end. */
+START_TEST(epochs_that_ceremonies_made)
+{
+	static const struct of_epoch plain = {.number = 1, .epoch_key = 9, .document = 9}, made = {.number = 2, .epoch_key = 5, .document = 6};
+	static const struct {
+		struct of_epoch e;
+		const char *rule; /* NULL: it counts */
+	} rows[] = {
+	    {{.number = 3, .epoch_key = 5, .document = 6}, "other-document"},
+	    {{.number = 2, .epoch_key = 5, .document = 4}, "other-document"},
+	    {{.number = 2, .epoch_key = 9, .document = 6}, "no-ceremony"},
+	    {{.number = 2, .epoch_key = 5, .document = 6}, NULL},
+	};
+	cof_autobuf struct cof_buf policy = {0};
+	struct cof_judgement w;
+	int r = accept_epoch(&plain, &w);
+
+	PERMITTED(r, w);
+	r = escrow_record(&(struct of_epoch){.what = KEY, .number = 1, .epoch_key = 9}, NULL, &w);
+	PERMITTED(r, w);
+	cof_field_put_str(&policy, 27, "[archive]\nescrow_ceremony = yes\n");
+	r = take(POLICY, 0, NOW, &policy, &w);
+	PERMITTED(r, w);
+	r = release(&w);
+	REFUSED(r, w, "no-ceremony");
+	r = accept_epoch(&made, &w);
+	REFUSED(r, w, "no-ceremony");
+	r = escrow_record(&(struct of_epoch){.what = EPOCH_VALID, .number = 2, .epoch_key = 5, .rehearsal = 1}, NULL, &w);
+	PERMITTED(r, w);
+	for (uint8_t what = KEY; what <= ROTATED; what += ROTATED - KEY) { /* it does not become one of a rehearsal, which needs none */
+		r = escrow_record(&(struct of_epoch){.what = what, .number = 2, .epoch_key = 5, .rehearsal = 1}, NULL, &w);
+		REFUSED(r, w, what == KEY ? "repeated" : "rehearsal");
+		r = release(&w);
+		REFUSED(r, w, "no-ceremony");
+	}
+	brings(&(struct held){.abandoned = true});
+	r = accept_epoch(&made, &w);
+	REFUSED(r, w, "no-ceremony");
+	brings(&(struct held){.rehearsal = true});
+	r = accept_epoch(&made, &w);
+	REFUSED(r, w, "rehearsal");
+	brings(&(struct held){.none = true});
+	for (size_t i = 0; i < COF_COUNT(rows); i++) {
+		r = accept_epoch(&rows[i].e, &w);
+		if (rows[i].rule)
+			REFUSED(r, w, rows[i].rule);
+		else
+			PERMITTED(r, w);
+	}
+	r = escrow_record(&(struct of_epoch){.what = ROTATED, .number = 2, .epoch_key = 5}, NULL, &w);
+	PERMITTED(r, w);
+	r = release(&w);
+	PERMITTED(r, w);
 }
 END_TEST
 
@@ -352,6 +498,54 @@ START_TEST(order)
 }
 END_TEST
 
+/* One text for one thing: a challenge is what custodians are asked, a time has milliseconds. */
+START_TEST(forms)
+{
+	static const char *const wrong[] = {"destroy-", "destroy-aaaa-bbbb-cccc-dddd-eeee", "destroy-aaaa-bbbb-cccc-dddd-eeee-fff", "destroy-aaaa-bbbb-cccc-dddd-eeee-fffl",
+					     "destroy-aaaa-bbbb-cccc-dddd-eeee-fff0", "destroy-aaaa-bbbb-cccc-dddd-eeee-ffff-gggg", "drill-aaaa-bbbb-cccc-dddd-eeee-ffff",
+					     "destroy-the-share-of-alice-is-here"};
+	static const char *const times[] = {"2031-01-02T03:04:05Z", "2031-01-02T03:04:05.5Z", "2031-01-02T03:04:05.500000Z"};
+	uint8_t bytes[32] = {1};
+	char proof[89] = "";
+	cof_autobuf struct cof_buf text = {0}, line = {0};
+	struct cof_ceremony c = {.kind = 0};
+	struct held h = {.kind = 0};
+	struct cof_diag why;
+
+	memset(proof, 'A', 86);
+	strcpy(proof + 86, "==");
+	add(&c, COF_CER_OPENED, opened(&h, COF_CEREMONY_DESTRUCTION, "alice bob carol"), &text);
+	by_all(&c, COF_CER_PRESENT, "alice bob carol", &h, &text);
+	step(&c, "plan", &h, &text);
+	step(&c, "destroy", &h, &text);
+	for (size_t i = 0; i <= COF_COUNT(wrong); i++) {
+		struct cof_json *o = number("holder", 1);
+
+		cof_json_set_str(o, "challenge", i < COF_COUNT(wrong) ? wrong[i] : "destroy-aaaa-bbbb-cccc-dddd-eeee-ffff");
+		cof_json_set_str(o, "proof", proof);
+		hex(o, "commitment", bytes, 32);
+		line.len = 0;
+		ck_assert_int_eq(cof_ceremony_add(&c, COF_CER_DESTROYED, o, NOW, &line, &why), i < COF_COUNT(wrong) ? -EUCLEAN : 0);
+	}
+	cof_ceremony_done(&c);
+	for (size_t i = 0; i < COF_COUNT(times); i++) {
+		cof_autojson struct cof_json *o = opened(&h, COF_CEREMONY_CREATION, "alice bob carol");
+
+		cof_json_set_uint(o, "n", 0);
+		cof_json_set_str(o, "previous", "0000000000000000000000000000000000000000000000000000000000000000");
+		cof_json_set_str(o, "what", "opened");
+		cof_json_set_str(o, "time", times[i]);
+		line.len = 0;
+		ck_assert_int_eq(cof_json_canonical(o, &line), 0);
+		if (line.data[line.len - 1] != '\n')
+			cof_buf_add(&line, "\n", 1);
+		ck_assert_int_eq(cof_ceremony_parse(line.data, line.len, &c, &why), -EUCLEAN);
+		ck_assert_ptr_nonnull(strstr(why.text, "time"));
+		cof_ceremony_done(&c);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("ceremony");
@@ -366,8 +560,11 @@ int main(void)
 	make_keys();
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, judged_by_the_archive);
+	tcase_add_test(t, where_nobody_is_enrolled);
 	tcase_add_test(t, nothing_cut_changed_or_left_out);
 	tcase_add_test(t, order);
+	tcase_add_test(t, forms);
+	tcase_add_test(t, epochs_that_ceremonies_made);
 	tcase_set_timeout(t, 150);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);

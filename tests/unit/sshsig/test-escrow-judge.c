@@ -4,59 +4,35 @@
 
 #include <stdio.h>
 
-enum { ESCROW = 30, T_WHAT = 190, T_SHELF = 191, T_EPOCH = 192, T_EPOCH_KEY = 193, T_KEY = 194, T_FACTS = 197, T_OF = 199, T_OUTCOME = 200,
-       T_TO = 204 };
+enum { ESCROW = 30, T_WHAT = 190, T_SHELF = 191, T_EPOCH = 192, T_EPOCH_KEY = 193, T_KEY = 194, T_SHA256 = 195, T_FACTS = 197, T_OF = 199, T_OUTCOME = 200,
+       T_TO = 204, T_TPM = 254 };
 enum { EPOCH_VALID = 3, CUSTODIAN = 4, CUSTODIAN_REVOKED = 5, KEY = 6, RELEASE = 7, ATTEMPT = 8, RECOVERED = 9, FAILED = 10,
-       ROTATED = 11, REVOKED = 12, DRILL = 13, LAST = 19 };
-#define KEY_HEX "0102030405060708090a0b0c0d0e0f10"
-#define TO "age1recipient"
-
-/* A document of this action for shelf 2, made by alice and approved by bob. */
-static void approved(const char *action, const char *what, struct cof_buf *ret)
-{
-	cof_autobuf struct cof_buf plain = {0}, fields = {0}, vote = {0};
-	cof_autojson struct cof_json *o = NULL;
-	struct cof_json *shelves = cof_json_array();
-	struct cof_judgement w;
-	uint8_t id[32];
-	int r;
-
-	document(&(struct spec){.action = action}, &plain);
-	ck_assert_int_eq(cof_json_parse((const char *)plain.data, plain.len, &o), 0);
-	cof_json_append(shelves, cof_json_new_uint(2));
-	cof_json_set(o, "shelves", shelves);
-	if (what) {
-		cof_json_set_uint(o, "record", 77);
-		cof_json_set_str(o, "what", what);
-	} else {
-		cof_json_set_str(o, "key", KEY_HEX);
-		cof_json_set_str(o, "recipient", TO);
-	}
-	ck_assert_int_eq(cof_json_canonical(o, ret), 0);
-	cof_field_put(&fields, COF_T_DOCUMENT, ret->data, ret->len);
-	sign(&fields, "alice", "alice", COF_SIGN_REQUEST, ret);
-	r = take(REQUEST, 0, NOW, &fields, &w);
-	PERMITTED(r, w);
-	cof_sha256(ret->data, ret->len, id);
-	cof_field_put(&vote, COF_T_REQUEST, id, 32);
-	cof_field_put_u8(&vote, COF_T_VERDICT, COF_VERDICT_APPROVE);
-	sign(&vote, "bob", "bob", COF_SIGN_APPROVE, ret);
-	r = take(APPROVAL, 0, NOW, &vote, &w);
-	PERMITTED(r, w);
-	ck_assert(w.met);
-}
+       ROTATED = 11, REVOKED = 12, DRILL = 13, TPM_KEY = 20, TPM_KEY_REVOKED = 21, TPM_ENDED = 22, TPM_RAISED = 23, LAST = 23 };
 
 struct row {
 	uint8_t what;
 	uint64_t shelf, of; /* 0: 2 and 77 */
-	const char *to;	    /* NULL: TO */
-	uint8_t key, rehearsal;
+	const char *to;	    /* NULL: ESCROW_TO */
+	uint8_t key, rehearsal, tpm, outcome;
+	int64_t later, ahead; /* than NOW; by which the wall clock is set ahead besides */
 };
+
+/* As take, with the two clocks apart. */
+static int take_at(unsigned type, const struct row *v, const struct cof_buf *fields, struct cof_judgement *w)
+{
+	struct cof_judge_frame f = {.type = type, .sequence = sequence++, .record_time = NOW + v->later + v->ahead,
+				    .retention_time = NOW - DAY + v->later, .proven_from = INT64_MIN, .fields = fields->data, .n = fields->len};
+	struct cof_judgement asked;
+	int r = cof_judge_ask(judge, &f, &asked);
+
+	ck_assert_int_eq(cof_judge_take(judge, &f, w), r);
+	return r;
+}
 
 static int record(const struct row *v, const struct cof_buf *doc, struct cof_judgement *w)
 {
 	cof_autobuf struct cof_buf fields = {0};
-	uint8_t key[16], facts[8] = {0}, id[32];
+	uint8_t key[16], facts[8] = {0}, id[32], tpm[32];
 
 	for (unsigned i = 0; i < sizeof(key); i++)
 		key[i] = (uint8_t)(i + 1 + v->key);
@@ -66,18 +42,23 @@ static int record(const struct row *v, const struct cof_buf *doc, struct cof_jud
 	cof_field_put(&fields, T_KEY, key, sizeof(key));
 	cof_field_put(&fields, T_FACTS, facts, sizeof(facts));
 	cof_field_put_u64(&fields, T_OF, v->of ? v->of : 77);
-	cof_field_put_str(&fields, T_TO, v->to ? v->to : TO);
+	cof_field_put_str(&fields, T_TO, v->to ? v->to : ESCROW_TO);
+	memset(tpm, v->tpm, sizeof(tpm));
+	cof_field_put(&fields, T_TPM, tpm, sizeof(tpm));
+	if (v->outcome)
+		cof_field_put_u8(&fields, T_OUTCOME, v->outcome);
 	if (doc) {
 		cof_sha256(doc->data, doc->len, id);
 		cof_field_put(&fields, COF_T_REQUEST, id, 32);
 	}
-	return take(ESCROW, 0, NOW, &fields, w);
+	return take_at(ESCROW, v, &fields, w);
 }
 
 START_TEST(without_a_request)
 {
 	static const bool needs[LAST + 1] = {
-	    [EPOCH_VALID] = true, [CUSTODIAN] = true, [CUSTODIAN_REVOKED] = true, [RELEASE] = true, [REVOKED] = true};
+	    [EPOCH_VALID] = true, [CUSTODIAN] = true, [CUSTODIAN_REVOKED] = true, [RELEASE] = true, [REVOKED] = true,
+	    [TPM_KEY] = true, [TPM_KEY_REVOKED] = true, [TPM_ENDED] = true};
 	cof_autobuf struct cof_buf none = {0};
 	struct cof_judgement w;
 	int r;
@@ -90,11 +71,13 @@ START_TEST(without_a_request)
 			REFUSED(r, w, "not-released");
 		else if (what == KEY || what == ROTATED || what == DRILL)
 			REFUSED(r, w, "no-epoch");
+		else if (what == TPM_RAISED)
+			REFUSED(r, w, "not-approved");
 		else
 			PERMITTED(r, w);
 		r = record(&(struct row){.what = what, .rehearsal = 2}, NULL, &w);
 		ck_assert_int_eq(r, (needs[what] && what != EPOCH_VALID) || (what >= ATTEMPT && what <= FAILED) || what == KEY ||
-						    what == ROTATED || what == DRILL
+						    what == ROTATED || what == DRILL || what == TPM_RAISED
 					    ? -EPERM
 					    : 0);
 	}
@@ -109,7 +92,7 @@ START_TEST(a_release_as_it_was_approved)
 	struct cof_judgement w;
 	int r;
 
-	approved("escrow-release", NULL, &doc);
+	approved_escrow("escrow-release", NULL, &doc);
 	r = record(&(struct row){.what = RELEASE, .key = 1}, &doc, &w);
 	REFUSED(r, w, "wrong-document");
 	r = record(&(struct row){.what = RELEASE, .to = "age1thief"}, &doc, &w);
@@ -131,7 +114,7 @@ START_TEST(a_recovery_as_it_was_released)
 	uint64_t at;
 	int r;
 
-	approved("escrow-release", NULL, &doc);
+	approved_escrow("escrow-release", NULL, &doc);
 	at = sequence;
 	r = record(&(struct row){.what = RELEASE}, &doc, &w);
 	PERMITTED(r, w);
@@ -158,13 +141,156 @@ START_TEST(a_recovery_as_it_was_released)
 }
 END_TEST
 
+/* It goes to whom it was released to, and to nobody once the key was revoked. */
+START_TEST(a_recovery_for_whom_it_was_released)
+{
+	cof_autobuf struct cof_buf doc = {0}, end = {0}, later = {0};
+	struct cof_judgement w;
+	uint64_t at;
+	int r;
+
+	approved_escrow("escrow-release", NULL, &doc);
+	at = sequence;
+	r = record(&(struct row){.what = RELEASE}, &doc, &w);
+	PERMITTED(r, w);
+	r = record(&(struct row){.what = ATTEMPT, .of = at}, NULL, &w);
+	PERMITTED(r, w);
+	r = record(&(struct row){.what = RECOVERED, .of = at, .to = "age1thief"}, NULL, &w);
+	REFUSED(r, w, "wrong-recipient");
+	approved_escrow("escrow-release", NULL, &later);
+	approved_escrow("escrow-accept", "revoked", &end);
+	r = record(&(struct row){.what = REVOKED, .key = 1}, &end, &w); /* another key */
+	PERMITTED(r, w);
+	r = record(&(struct row){.what = ATTEMPT, .of = at}, NULL, &w);
+	PERMITTED(r, w);
+	cof_buf_done(&end);
+	approved_escrow("escrow-accept", "revoked", &end);
+	r = record(&(struct row){.what = REVOKED}, &end, &w);
+	PERMITTED(r, w);
+	r = record(&(struct row){.what = RELEASE}, &later, &w);
+	REFUSED(r, w, "revoked");
+	for (uint8_t what = ATTEMPT; what <= RECOVERED; what++) {
+		r = record(&(struct row){.what = what, .of = at}, NULL, &w);
+		REFUSED(r, w, "revoked");
+	}
+	r = record(&(struct row){.what = FAILED, .of = at}, NULL, &w);
+	PERMITTED(r, w);
+}
+END_TEST
+
+/* ---- releases that wait ---- */
+
+static int refuse(const struct cof_buf *doc, const char *who, int64_t later, struct cof_judgement *w)
+{
+	cof_autobuf struct cof_buf fields = {0};
+	uint8_t id[32];
+
+	cof_sha256(doc->data, doc->len, id);
+	cof_field_put(&fields, COF_T_REQUEST, id, 32);
+	cof_field_put_u8(&fields, COF_T_VERDICT, COF_VERDICT_REFUSE);
+	sign(&fields, who, strcmp(who, "erin") ? who : "both", COF_SIGN_REFUSE, doc);
+	return take_at(APPROVAL, &(struct row){.later = later}, &fields, w);
+}
+
+static enum cof_request_state state_of(const struct cof_buf *doc, int64_t *ret_until)
+{
+	struct cof_request_view v;
+	uint8_t id[32];
+
+	cof_sha256(doc->data, doc->len, id);
+	ck_assert_int_eq(cof_judge_request(judge, id, &v), 0);
+	*ret_until = v.until;
+	return v.state;
+}
+
+/* By retention time, whatever the wall clock says; and a policy that is weaker later, or stronger, changes nothing of it. */
+START_TEST(a_release_waits)
+{
+	cof_autobuf struct cof_buf doc = {0}, other = {0};
+	struct cof_judgement w;
+	int64_t until;
+	int r;
+
+	policy_is("retention = 10d\nrelease_delay = 2d\n");
+	approved_escrow("escrow-release", NULL, &doc);
+	ck_assert_int_eq(state_of(&doc, &until), COF_REQUEST_MET);
+	ck_assert_int_eq(until, NOW + DAY);
+	policy_is("retention = 10d\nrelease_delay = 9d\n");
+	r = record(&(struct row){.what = RELEASE}, &doc, &w);
+	REFUSED(r, w, "too-early");
+	r = record(&(struct row){.what = RELEASE, .ahead = 365 * DAY}, &doc, &w);
+	REFUSED(r, w, "too-early");
+	r = record(&(struct row){.what = RELEASE, .later = 2 * DAY - 1}, &doc, &w);
+	REFUSED(r, w, "too-early");
+	r = record(&(struct row){.what = RELEASE, .later = 2 * DAY}, &doc, &w);
+	PERMITTED(r, w);
+	r = refuse(&doc, "bob", 2 * DAY, &w); /* it is out */
+	REFUSED(r, w, "finished");
+	/* What is no release does not wait. */
+	approved_escrow("escrow-accept", "epoch-valid", &other);
+	ck_assert_int_eq(state_of(&other, &until), COF_REQUEST_MET);
+	ck_assert_int_eq(until, COF_RETAIN_NONE);
+	r = record(&(struct row){.what = EPOCH_VALID}, &other, &w);
+	PERMITTED(r, w);
+}
+END_TEST
+
+/* An officer where the rule names nobody, and not any operator; by a signature for that, also once the request expired; for good. */
+START_TEST(a_release_is_vetoed)
+{
+	cof_autobuf struct cof_buf doc = {0}, named = {0};
+	struct cof_judgement w;
+	int64_t until;
+	int r;
+
+	policy_is("retention = 10d\nrelease_delay = 3d\n");
+	approved_escrow("escrow-release", NULL, &doc);
+	r = refuse(&doc, "erin", 0, &w);
+	REFUSED(r, w, "role");
+	r = refuse(&doc, "carol", 0, &w);
+	REFUSED(r, w, "role");
+	ck_assert_int_eq(state_of(&doc, &until), COF_REQUEST_MET);
+	r = refuse(&doc, "bob", 2 * DAY, &w);
+	PERMITTED(r, w);
+	ck_assert_int_eq(state_of(&doc, &until), COF_REQUEST_REFUSED);
+	ck_assert_int_eq(until, COF_RETAIN_NONE);
+	r = record(&(struct row){.what = RELEASE, .later = 9 * DAY}, &doc, &w);
+	REFUSED(r, w, "finished");
+	r = refuse(&doc, "bob", 2 * DAY, &w);
+	REFUSED(r, w, "finished");
+	policy_is("retention = 10d\nrelease_delay = 3d\napprove_escrow = 2 officer\n");
+	approved_escrow("escrow-release", NULL, &named);
+	policy_is("retention = 10d\nrelease_delay = 3d\napprove_escrow = 2 auditor officer\n"); /* the rule of now */
+	r = refuse(&named, "carol", 0, &w);
+	PERMITTED(r, w);
+}
+END_TEST
+
+/* Without a delay there is nothing to veto. */
+START_TEST(a_release_without_delay)
+{
+	cof_autobuf struct cof_buf doc = {0};
+	struct cof_judgement w;
+	int64_t until;
+	int r;
+
+	approved_escrow("escrow-release", NULL, &doc);
+	ck_assert_int_eq(state_of(&doc, &until), COF_REQUEST_MET);
+	ck_assert_int_eq(until, COF_RETAIN_NONE);
+	r = refuse(&doc, "bob", 0, &w);
+	REFUSED(r, w, "finished");
+	r = record(&(struct row){.what = RELEASE}, &doc, &w);
+	PERMITTED(r, w);
+}
+END_TEST
+
 START_TEST(what_a_record_proposed)
 {
 	cof_autobuf struct cof_buf doc = {0};
 	struct cof_judgement w;
 	int r;
 
-	approved("escrow-accept", "epoch-valid", &doc);
+	approved_escrow("escrow-accept", "epoch-valid", &doc);
 	r = record(&(struct row){.what = EPOCH_VALID, .of = 78}, &doc, &w);
 	REFUSED(r, w, "wrong-document");
 	r = record(&(struct row){.what = CUSTODIAN}, &doc, &w);
@@ -178,6 +304,44 @@ START_TEST(what_a_record_proposed)
 }
 END_TEST
 
+/* A counter is raised for an end that was approved, of the same epoch; once, and as often as it failed. */
+START_TEST(a_tpm_is_ended)
+{
+	static const struct row others[] = {{.tpm = 4}, {.tpm = 3, .shelf = 3}, {.tpm = 3, .of = 1}};
+	cof_autobuf struct cof_buf doc = {0};
+	struct cof_judgement w;
+	struct row v;
+	uint64_t at;
+	int r;
+
+	approved_escrow("escrow-accept", "tpm-ended", &doc);
+	r = record(&(struct row){.what = TPM_KEY, .tpm = 3}, &doc, &w);
+	REFUSED(r, w, "wrong-document");
+	at = sequence;
+	r = record(&(struct row){.what = TPM_ENDED, .tpm = 3}, &doc, &w);
+	PERMITTED(r, w);
+	for (size_t i = 0; i < COF_COUNT(others); i++) {
+		v = others[i];
+		v.what = TPM_RAISED;
+		v.outcome = 1;
+		v.of = v.of ? v.of : at;
+		r = record(&v, NULL, &w);
+		REFUSED(r, w, "not-approved");
+	}
+	v = (struct row){.what = TPM_RAISED, .tpm = 3, .of = at};
+	r = record(&v, NULL, &w); /* without an outcome */
+	REFUSED(r, w, "not-approved");
+	v.outcome = 2;
+	r = record(&v, NULL, &w);
+	PERMITTED(r, w);
+	v.outcome = 1;
+	r = record(&v, NULL, &w);
+	PERMITTED(r, w);
+	r = record(&v, NULL, &w);
+	REFUSED(r, w, "finished");
+}
+END_TEST
+
 /* ---- epochs ---- */
 
 struct of_epoch {
@@ -185,21 +349,27 @@ struct of_epoch {
 	uint32_t number; /* 0: 1 */
 	uint8_t key, rehearsal, outcome;
 	uint64_t of, shelf, object; /* of 0: none */
-	bool about_key;
+	bool about_key, no_file;
+	uint8_t id, file; /* of the key; of its file, 0: one that was not there before */
 };
 
 static int epoch_record(const struct of_epoch *v, const struct cof_buf *doc, struct cof_judgement *w)
 {
 	cof_autobuf struct cof_buf fields = {0};
-	uint8_t key[32] = {v->key}, facts[8] = {0}, id[32];
+	static uint8_t files;
+	uint8_t key[32] = {v->key}, facts[8] = {0}, id[32], file[32] = {v->file, v->file ? 0 : ++files};
+	bool with_file = (v->what == KEY || v->what == ROTATED) && !v->no_file;
 
 	facts[4] = v->rehearsal;
 	cof_field_put_u8(&fields, T_WHAT, v->what);
 	cof_field_put_u64(&fields, T_SHELF, v->shelf ? v->shelf : 2);
 	cof_field_put_u32(&fields, T_EPOCH, v->number ? v->number : 1);
 	cof_field_put(&fields, T_EPOCH_KEY, key, sizeof(key));
+	key[0] = v->id ? v->id : v->key;
 	if (v->about_key)
 		cof_field_put(&fields, T_KEY, key, 16);
+	if (with_file)
+		cof_field_put(&fields, T_SHA256, file, sizeof(file));
 	cof_field_put(&fields, T_FACTS, facts, sizeof(facts));
 	if (v->of)
 		cof_field_put_u64(&fields, T_OF, v->of);
@@ -209,7 +379,7 @@ static int epoch_record(const struct of_epoch *v, const struct cof_buf *doc, str
 		cof_sha256(doc->data, doc->len, id);
 		cof_field_put(&fields, COF_T_REQUEST, id, 32);
 	}
-	return take(ESCROW, v->object, NOW, &fields, w);
+	return take(ESCROW, v->object || !with_file ? v->object : 9, NOW, &fields, w);
 }
 #define EPOCH_RECORD(...) epoch_record(&(struct of_epoch){__VA_ARGS__}, NULL, &w)
 
@@ -221,7 +391,7 @@ START_TEST(keys_go_to_an_approved_epoch)
 	int r = EPOCH_RECORD(.what = KEY, .about_key = true, .object = 9);
 
 	REFUSED(r, w, "no-epoch");
-	approved("escrow-accept", "epoch-valid", &doc);
+	approved_escrow("escrow-accept", "epoch-valid", &doc);
 	r = epoch_record(&(struct of_epoch){.what = EPOCH_VALID, .of = 77}, &doc, &w);
 	PERMITTED(r, w);
 	for (uint8_t what = KEY; what <= DRILL; what += ROTATED - KEY) { /* KEY, ROTATED */
@@ -236,7 +406,7 @@ START_TEST(keys_go_to_an_approved_epoch)
 		r = EPOCH_RECORD(.what = what, .about_key = true, .object = 9);
 		PERMITTED(r, w);
 	}
-	approved("escrow-accept", "revoked", &end);
+	approved_escrow("escrow-accept", "revoked", &end);
 	r = epoch_record(&(struct of_epoch){.what = REVOKED, .of = 77}, &end, &w);
 	PERMITTED(r, w);
 	r = EPOCH_RECORD(.what = KEY, .about_key = true, .object = 9);
@@ -245,6 +415,117 @@ START_TEST(keys_go_to_an_approved_epoch)
 	REFUSED(r, w, "no-epoch");
 	r = EPOCH_RECORD(.what = DRILL); /* who holds shares of an old one may still be asked */
 	PERMITTED(r, w);
+}
+END_TEST
+
+/* By its newest file is known whether a key's release needs a ceremony: neither a second first one, nor one that is encrypted anew
+ * to an epoch to practise with, makes a key one of a rehearsal. */
+START_TEST(a_key_is_taken_in_once)
+{
+	cof_autobuf struct cof_buf doc = {0}, end = {0};
+	struct cof_judgement w;
+	int r;
+
+	approved_escrow("escrow-accept", "epoch-valid", &doc);
+	r = epoch_record(&(struct of_epoch){.what = EPOCH_VALID, .of = 77}, &doc, &w);
+	PERMITTED(r, w);
+	r = EPOCH_RECORD(.what = EPOCH_VALID, .rehearsal = 2, .of = 77);
+	PERMITTED(r, w);
+	r = EPOCH_RECORD(.what = KEY);
+	REFUSED(r, w, "malformed");
+	r = EPOCH_RECORD(.what = ROTATED, .about_key = true);
+	REFUSED(r, w, "no-key");
+	r = EPOCH_RECORD(.what = KEY, .about_key = true);
+	PERMITTED(r, w);
+	for (uint8_t rehearsal = 0; rehearsal <= 2; rehearsal += 2) {
+		r = EPOCH_RECORD(.what = KEY, .about_key = true, .rehearsal = rehearsal);
+		REFUSED(r, w, "repeated");
+	}
+	r = EPOCH_RECORD(.what = ROTATED, .about_key = true, .rehearsal = 2);
+	REFUSED(r, w, "rehearsal");
+	r = EPOCH_RECORD(.what = ROTATED, .about_key = true);
+	PERMITTED(r, w);
+	approved_escrow("escrow-accept", "revoked", &end);
+	r = epoch_record(&(struct of_epoch){.what = REVOKED, .about_key = true, .of = 77}, &end, &w);
+	PERMITTED(r, w);
+	r = EPOCH_RECORD(.what = ROTATED, .about_key = true);
+	REFUSED(r, w, "revoked");
+	r = EPOCH_RECORD(.what = KEY, .about_key = true);
+	REFUSED(r, w, "repeated");
+	/* Another shelf has its own. */
+	r = EPOCH_RECORD(.what = EPOCH_VALID, .rehearsal = 2, .of = 77, .shelf = 3);
+	PERMITTED(r, w);
+	r = EPOCH_RECORD(.what = KEY, .about_key = true, .rehearsal = 2, .shelf = 3);
+	PERMITTED(r, w);
+	r = EPOCH_RECORD(.what = ROTATED, .about_key = true, .rehearsal = 2, .shelf = 3);
+	PERMITTED(r, w);
+}
+END_TEST
+
+/* A release of one key gives out what its newest record names: that is never the file of another. */
+START_TEST(a_file_is_of_one_key)
+{
+	cof_autobuf struct cof_buf doc = {0};
+	struct cof_judgement w;
+	int r;
+
+	approved_escrow("escrow-accept", "epoch-valid", &doc);
+	r = epoch_record(&(struct of_epoch){.what = EPOCH_VALID, .of = 77}, &doc, &w);
+	PERMITTED(r, w);
+	r = EPOCH_RECORD(.what = KEY, .about_key = true, .id = 1, .no_file = true);
+	REFUSED(r, w, "malformed");
+	r = EPOCH_RECORD(.what = KEY, .about_key = true, .id = 1, .file = 50);
+	PERMITTED(r, w);
+	r = EPOCH_RECORD(.what = KEY, .about_key = true, .id = 2, .file = 50);
+	REFUSED(r, w, "file-twice");
+	r = EPOCH_RECORD(.what = KEY, .about_key = true, .id = 2, .file = 51);
+	PERMITTED(r, w);
+	r = EPOCH_RECORD(.what = ROTATED, .about_key = true, .id = 2, .file = 52);
+	PERMITTED(r, w);
+	for (uint8_t file = 50; file <= 52; file++) { /* its own, another's first, another's newest */
+		r = EPOCH_RECORD(.what = ROTATED, .about_key = true, .id = 1, .file = file);
+		REFUSED(r, w, "file-twice");
+	}
+	r = EPOCH_RECORD(.what = ROTATED, .about_key = true, .id = 1, .no_file = true);
+	REFUSED(r, w, "malformed");
+	/* The same key on another shelf has the same file; another's has not. */
+	r = EPOCH_RECORD(.what = EPOCH_VALID, .rehearsal = 2, .of = 77, .shelf = 3);
+	PERMITTED(r, w);
+	r = EPOCH_RECORD(.what = KEY, .about_key = true, .rehearsal = 2, .shelf = 3, .id = 1, .file = 52);
+	REFUSED(r, w, "file-twice");
+	r = EPOCH_RECORD(.what = KEY, .about_key = true, .rehearsal = 2, .shelf = 3, .id = 1, .file = 50);
+	PERMITTED(r, w);
+}
+END_TEST
+
+/* More than there are places at first. */
+START_TEST(each_of_many_keys_is_taken_in_once)
+{
+	struct cof_judgement w;
+	int r = EPOCH_RECORD(.what = EPOCH_VALID, .rehearsal = 2, .of = 77);
+
+	PERMITTED(r, w);
+	for (unsigned i = 0; i < 400; i++) {
+		for (unsigned again = 0; again < 2; again++) {
+			cof_autobuf struct cof_buf fields = {0};
+			uint8_t epoch_key[32] = {0}, key[16] = {(uint8_t)i}, facts[8] = {[4] = 2}, file[32] = {0};
+
+			key[8] = (uint8_t)(i >> 8); /* some have the same first half */
+			cof_field_put_u8(&fields, T_WHAT, KEY);
+			cof_field_put_u64(&fields, T_SHELF, 2);
+			cof_field_put_u32(&fields, T_EPOCH, 1);
+			cof_field_put(&fields, T_EPOCH_KEY, epoch_key, sizeof(epoch_key));
+			cof_field_put(&fields, T_KEY, key, sizeof(key));
+			memcpy(file, key, sizeof(key));
+			cof_field_put(&fields, T_SHA256, file, sizeof(file));
+			cof_field_put(&fields, T_FACTS, facts, sizeof(facts));
+			r = take(ESCROW, 9, NOW, &fields, &w);
+			if (again)
+				REFUSED(r, w, "repeated");
+			else
+				PERMITTED(r, w);
+		}
+	}
 }
 END_TEST
 
@@ -297,9 +578,17 @@ int main(void)
 	tcase_add_test(c, without_a_request);
 	tcase_add_test(c, a_release_as_it_was_approved);
 	tcase_add_test(c, a_recovery_as_it_was_released);
+	tcase_add_test(c, a_recovery_for_whom_it_was_released);
 	tcase_set_timeout(c, 30);
+	tcase_add_test(c, a_release_waits);
+	tcase_add_test(c, a_release_is_vetoed);
+	tcase_add_test(c, a_release_without_delay);
 	tcase_add_test(c, what_a_record_proposed);
+	tcase_add_test(c, a_tpm_is_ended);
 	tcase_add_test(c, keys_go_to_an_approved_epoch);
+	tcase_add_test(c, a_key_is_taken_in_once);
+	tcase_add_test(c, a_file_is_of_one_key);
+	tcase_add_test(c, each_of_many_keys_is_taken_in_once);
 	tcase_add_test(c, drills_end_once_and_as_they_began);
 	suite_add_tcase(s, c);
 	runner = srunner_create(s);

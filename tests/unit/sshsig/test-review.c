@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The judge on reviews: none of a frame that was reviewed, none that leaves one out, none by anybody. */
+/* The judge on signed events: reviews, none of a frame that was reviewed, none that leaves one out, none by anybody; steps of
+ * changes that nobody asked for; and where nobody is enrolled. */
 #include "tests/unit/sshsig/judged.h"
 
 #include <stdio.h>
@@ -9,7 +10,10 @@ struct review { /* zero: as it should be */
 	uint64_t from, to, field, size; /* to is as given */
 	uint8_t root;
 	bool no_range, no_field;
+	const uint8_t *change; /* a step of that one; its form begins it where the type says so */
 };
+
+static uint8_t form_id[32]; /* of the form that was signed last */
 
 static int review(const struct review *v, struct cof_judgement *w)
 {
@@ -33,13 +37,18 @@ static int review(const struct review *v, struct cof_judgement *w)
 		cof_json_set_uint(o, "from", v->from);
 		cof_json_set_uint(o, "to", v->to);
 	}
+	if (v->change && strcmp(v->type, "change-requested") != 0)
+		hex(o, "change", v->change, 32);
 	ck_assert_int_eq(cof_json_canonical(o, &doc), 0);
+	cof_sha256(doc.data, doc.len, form_id);
 	store("doc", doc.data, doc.len);
 	run("ssh-keygen -q -Y sign -n %s -f %s/%s < %s/doc > %s/sig 2> /dev/null", v->purpose ? v->purpose : COF_SIGN_REVIEW, dir,
 	    key, dir, dir);
 	slurp("sig", &armored);
 	cof_field_put(&fields, 148, doc.data, doc.len);
 	cof_field_put(&fields, 147, armored.data, armored.len);
+	if (v->change)
+		cof_field_put(&fields, 155, strcmp(v->type, "change-requested") ? v->change : form_id, 32);
 	if (!v->no_field)
 		cof_field_put_u64(&fields, 149, v->field ? v->field : v->to);
 	return take(EVENT, 0, NOW, &fields, w);
@@ -94,6 +103,50 @@ START_TEST(reviews_one_behind_the_other)
 }
 END_TEST
 
+#define STEP(step, who, id) ((struct review){.type = step, .signer = who, .purpose = COF_SIGN_CHANGE, .no_range = true, .no_field = true, .change = id})
+
+/* A step of a change that nobody asked for: refused, also where another one was asked for, and that goes on as before. */
+START_TEST(steps_of_no_change)
+{
+	static const char *const steps[] = {"change-approved", "change-declined", "change-done", "change-checked"};
+	static const uint8_t none[32] = {9};
+	struct cof_judgement w;
+	uint8_t id[32];
+	int r;
+
+	for (unsigned asked = 0; asked < 2; asked++) {
+		for (size_t i = 0; i < COF_COUNT(steps); i++) {
+			r = review(&STEP(steps[i], "alice", none), &w);
+			REFUSED(r, w, "unknown-change");
+		}
+		if (!asked) {
+			r = review(&STEP("change-requested", "bob", none), &w);
+			PERMITTED(r, w);
+			memcpy(id, form_id, 32);
+		}
+	}
+	r = review(&STEP("change-approved", "alice", id), &w);
+	PERMITTED(r, w);
+}
+END_TEST
+
+START_TEST(where_nobody_is_enrolled)
+{
+	static const uint8_t none[32] = {9};
+	struct cof_judgement w;
+	int r;
+
+	without_people();
+	sequence = 100;
+	r = review(&(struct review){.to = 40}, &w);
+	REFUSED(r, w, "no-people");
+	r = review(&(struct review){.no_range = true, .no_field = true, .purpose = COF_SIGN_EVENT, .type = "visit"}, &w);
+	REFUSED(r, w, "no-people");
+	r = review(&STEP("change-requested", "bob", none), &w);
+	REFUSED(r, w, "no-people");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("review");
@@ -108,6 +161,8 @@ int main(void)
 	make_keys();
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, reviews_one_behind_the_other);
+	tcase_add_test(t, steps_of_no_change);
+	tcase_add_test(t, where_nobody_is_enrolled);
 	tcase_set_timeout(t, 30);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);

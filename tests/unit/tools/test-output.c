@@ -64,6 +64,30 @@ START_TEST(bytes_that_are_no_utf8)
 }
 END_TEST
 
+static void disarm(FILE *f, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	print_disarmed(f, fmt, ap);
+	va_end(ap);
+}
+
+/* The last of what a message goes through: a peer's text that nobody escaped steers nothing, and what was escaped stays. */
+START_TEST(a_message_steers_nothing)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+
+	ck_assert_ptr_nonnull(f);
+	disarm(f, "vault %s: %s\n", "b", "\x1b[2J\r\x7f \xc2\x9b \xff \\x1b C:\\ \xe6\xad\xb7");
+	ck_assert_int_eq(fclose(f), 0);
+	ck_assert_str_eq(text, "vault b: \\x1b[2J\\x0d\\x7f \\u{9b} \\xff \\x1b C:\\ \xe6\xad\xb7\n");
+	free(text);
+}
+END_TEST
+
 START_TEST(words)
 {
 	becomes(escaped_word, "a.log", "a.log");
@@ -180,6 +204,7 @@ TCase *output_case(void)
 	tcase_add_test(t, plain_text_stays);
 	tcase_add_test(t, controls_are_escaped);
 	tcase_add_test(t, bytes_that_are_no_utf8);
+	tcase_add_test(t, a_message_steers_nothing);
 	tcase_add_test(t, words);
 	tcase_add_test(t, paths_for_shell_and_fstab);
 	tcase_add_test(t, wrapping);

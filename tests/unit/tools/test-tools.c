@@ -43,10 +43,12 @@ int main(void)
 	suite_add_tcase(s, coverage_case());
 	suite_add_tcase(s, entry_case());
 	suite_add_tcase(s, event_line_case());
+	suite_add_tcase(s, ledger_case());
 	suite_add_tcase(s, mountinfo_case());
 	suite_add_tcase(s, opener_case());
 	suite_add_tcase(s, options_case());
 	suite_add_tcase(s, output_case());
+	suite_add_tcase(s, pending_case());
 	suite_add_tcase(s, progress_case());
 	suite_add_tcase(s, when_case());
 	srunner_run_all(r, CK_NORMAL);

@@ -9,10 +9,12 @@ TCase *auditor_case(void);
 TCase *coverage_case(void);
 TCase *entry_case(void);
 TCase *event_line_case(void);
+TCase *ledger_case(void);
 TCase *mountinfo_case(void);
 TCase *opener_case(void);
 TCase *options_case(void);
 TCase *output_case(void);
+TCase *pending_case(void);
 TCase *progress_case(void);
 TCase *when_case(void);
 

@@ -3,7 +3,10 @@
 #include "test-tools.h"
 
 #include "tools/shelf-policy.h"
+#include "tools/sync-watch.h"
 #include "tools/when.h"
+
+#include <limits.h>
 
 #define DAY (86400 * COF_NSEC)
 
@@ -69,6 +72,29 @@ START_TEST(policies)
 }
 END_TEST
 
+/* Of rounds of coffer sync --watch. */
+START_TEST(rounds)
+{
+	const int64_t every = 60 * COF_NSEC, began = 5000 * COF_NSEC;
+	struct sync_due d = {.began = COF_RETAIN_NONE};
+
+	ck_assert_int_eq(sync_next(&d, every), 0);
+	d = (struct sync_due){.began = began};
+	ck_assert_int_eq(sync_next(&d, every), began + SYNC_IDLE);
+	d.is_new = true;
+	ck_assert_int_eq(sync_next(&d, every), began + every);
+	d.failures = 1;
+	ck_assert_int_eq(sync_next(&d, every), began + every);
+	d.failures = 3;
+	ck_assert_int_eq(sync_next(&d, every), began + 4 * every);
+	d.is_new = false; /* what failed is tried again, though nothing came since */
+	ck_assert_int_eq(sync_next(&d, every), began + 4 * every);
+	d.failures = UINT_MAX;
+	ck_assert_int_eq(sync_next(&d, every), began + SYNC_RETRY_MAX);
+	ck_assert_int_eq(sync_next(&d, SYNC_IDLE), began + SYNC_IDLE); /* never more often than was asked for */
+}
+END_TEST
+
 TCase *when_case(void)
 {
 	TCase *t = tcase_create("when");
@@ -76,5 +102,6 @@ TCase *when_case(void)
 	tcase_add_test(t, dates);
 	tcase_add_test(t, ends);
 	tcase_add_test(t, policies);
+	tcase_add_test(t, rounds);
 	return t;
 }

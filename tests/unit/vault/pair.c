@@ -60,20 +60,57 @@ static void *vault_side(void *arg)
 	f->err = vault_copy_open(f->io, &c, &f->diag);
 	if (f->err == 0)
 		f->err = vault_take_log(&w, c, &t, &f->diag);
+	if (f->err == 0 && f->looks) {
+		struct vault_copy_state state;
+
+		vault_copy_state(c, &state);
+		if (!vault_copy_known(c, &f->known) || cof_known_up_to(f->io, &state.conf, state.head.size, &f->found) < 0)
+			f->known.size = f->found.size = 0;
+	}
 	vault_copy_free(c);
 	close(e->fd);
 	return NULL;
+}
+
+struct parsing { /* where messages end in a stream */
+	uint64_t at, next; /* bytes that went by; where the head that comes is whole, or its message */
+	uint8_t head[8];
+	unsigned have;
+	bool body;
+};
+
+static void parse(struct parsing *p, const uint8_t *buf, size_t n, uint64_t *boundary, unsigned *count)
+{
+	for (size_t i = 0; boundary && i < n; i++) {
+		p->at++;
+		if (!p->body) {
+			p->head[p->have++] = buf[i];
+			if (p->have < 8)
+				continue;
+			p->next = p->at + cof_get_le32(p->head);
+			p->body = true;
+			p->have = 0;
+		}
+		if (p->body && p->at == p->next) {
+			p->body = false;
+			if (*count < LINE_MESSAGES)
+				boundary[(*count)++] = p->at;
+		}
+	}
 }
 
 /* What the host sends, as far as the line lets it. */
 static void *carry(void *arg)
 {
 	struct end *e = arg;
+	struct parsing parsing = {.at = 0};
 	uint8_t buf[4096];
 	ssize_t n;
 
 	while ((n = read(e->from, buf, sizeof(buf))) > 0) {
 		uint64_t before = e->line->bytes;
+
+		parse(&parsing, buf, (size_t)n, e->line->boundary, &e->line->n_boundary);
 
 		e->line->bytes += (uint64_t)n;
 		if (e->line->flip > before && e->line->flip <= e->line->bytes)
@@ -92,14 +129,25 @@ static void *carry(void *arg)
 	return NULL;
 }
 
-/* What the vault sends, unchanged. */
+/* What the vault sends, likewise. */
 static void *carry_back(void *arg)
 {
 	struct end *e = arg;
+	struct parsing parsing = {.at = 0};
 	uint8_t buf[4096];
 	ssize_t n;
 
 	while ((n = read(e->to, buf, sizeof(buf))) > 0) {
+		uint64_t before = e->line->bytes_back;
+
+		parse(&parsing, buf, (size_t)n, e->line->boundary_back, &e->line->n_back);
+		e->line->bytes_back += (uint64_t)n;
+		if (e->line->cut_back && e->line->bytes_back >= e->line->cut_back) {
+			(void)cof_write_all(e->from, buf, (size_t)(e->line->cut_back - before));
+			shutdown(e->from, SHUT_RDWR);
+			shutdown(e->to, SHUT_RDWR);
+			break;
+		}
 		if (cof_write_all(e->from, buf, (size_t)n) < 0)
 			break;
 	}

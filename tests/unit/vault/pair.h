@@ -4,13 +4,17 @@
 #define TEST_VAULT_PAIR_H
 
 #include "../log/world.h"
-#include "tools/vault/vault.h"
+#include "tools/vault/internal.h"
 
 struct line {	      /* from the host to the vault */
 	uint64_t cut; /* after so many bytes; 0: never */
 	uint64_t flip; /* this byte (from 1 on) arrives changed; 0: none */
 	uint64_t bytes; /* that the host sent */
+	uint64_t cut_back, bytes_back; /* the same of what the vault says */
+	uint64_t *boundary, *boundary_back; /* where messages end, at most LINE_MESSAGES; may be NULL */
+	unsigned n_boundary, n_back;
 };
+#define LINE_MESSAGES 64u
 
 struct far { /* the vault */
 	struct cof_sim *sim;
@@ -22,6 +26,8 @@ struct far { /* the vault */
 	int err; /* of the last session */
 	struct cof_diag diag;
 	unsigned refused; /* what it told of: stale or fork */
+	bool looks;	  /* at what is known of its copy once a session went well: */
+	struct cof_known known, found; /* as it came, and as the log has it; of size 0: not */
 	struct line *line;
 };
 

@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
 static struct world w;
 static struct far far;
@@ -133,6 +134,57 @@ START_TEST(a_cut_line)
 		/* at the byte: all that had come of the log is kept; HELLO's and HEAD's bytes are not of it */
 		ck_assert_uint_le(sent.bytes + cut, all + 800);
 		far_end(&far);
+	}
+	world_end(&w);
+}
+END_TEST
+
+static void cut_once(struct line line)
+{
+	struct vault_sent sent;
+	struct cof_diag d = {""};
+	uint64_t seen;
+	int r;
+
+	far_begin(&far, &w);
+	r = far_sync(&far, w.io, &line, &sent, &d);
+	seen = r == 0 ? sent.size : 0;
+	vault_sent_done(&sent);
+	ck_assert(r == 0 || d.text[0]);
+	ck_assert(far_head(&far) == 0 || far_head(&far) == newest());
+	if (seen)
+		ck_assert_uint_eq(far_head(&far), seen); /* what the host was told is so */
+	(void)sync_all();
+	same_log();
+	far_end(&far);
+}
+
+/* Behind every message that either side says, a byte before and a byte behind; and at 500 drawn bytes of both. */
+START_TEST(cut_everywhere)
+{
+	uint64_t forth[LINE_MESSAGES], back[LINE_MESSAGES], state = 88;
+	struct line whole = {.boundary = forth, .boundary_back = back};
+	struct vault_sent sent;
+	struct cof_diag d = {""};
+
+	begin();
+	ck_assert_int_eq(far_sync(&far, w.io, &whole, &sent, &d), 0);
+	vault_sent_done(&sent);
+	far_end(&far);
+	ck_assert_uint_ge(whole.n_boundary, 4); /* HEAD, DATA, PROOF, END */
+	ck_assert_uint_eq(whole.n_back, 3);	/* STATE, RESUME, DONE */
+	for (int off = -1; off <= 1; off++) {
+		for (unsigned i = 0; i < whole.n_boundary; i++)
+			cut_once((struct line){.cut = forth[i] + (uint64_t)off});
+		for (unsigned i = 0; i < whole.n_back; i++)
+			cut_once((struct line){.cut_back = back[i] + (uint64_t)off});
+	}
+	for (unsigned i = 0; i < 500; i++) {
+		uint64_t at;
+
+		state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+		at = 1 + (state >> 20) % (whole.bytes + whole.bytes_back);
+		cut_once(at <= whole.bytes ? (struct line){.cut = at} : (struct line){.cut_back = at - whole.bytes});
 	}
 	world_end(&w);
 }
@@ -346,6 +398,7 @@ START_TEST(two_histories)
 	ck_assert_int_eq(cof_sim_open(other, &io), 0);
 	ck_assert_int_eq(far_sync(&far, io, NULL, &sent, &d), -ESTALE);
 	ck_assert_uint_eq(sent.refusal, VAULT_R_STALE);
+	ck_assert_uint_eq(far.refused, VAULT_R_STALE); /* the vault knows, too */
 	ck_assert_ptr_nonnull(sent.note); /* the vault's, with which it can be told */
 	vault_sent_done(&sent);
 
@@ -360,6 +413,15 @@ START_TEST(two_histories)
 		p = world_params(&twin);
 		ck_assert_int_eq(cof_log_open(&p, &twin.secrets, &twin.log, &twin.rec, &d), 0);
 		ck_assert_int_eq(world_mount(&twin), 0);
+		/* which shows while it has fewer frames, too */
+		ck_assert_int_eq(world_put(&twin, 900, 100, false, NULL), 0);
+		ck_assert_int_eq(cof_log_checkpoint(twin.log), 0);
+		ck_assert_int_lt(far_sync(&far, twin.io, NULL, &sent, &d), 0);
+		ck_assert_uint_lt(sent.size, head);
+		ck_assert_uint_eq(sent.refusal, VAULT_R_FORK);
+		ck_assert_uint_eq(far.refused, VAULT_R_FORK);
+		vault_sent_done(&sent);
+		far.refused = 0;
 		for (unsigned i = 0; i < 40; i++)
 			ck_assert_int_eq(world_put(&twin, 900 + i, 100, false, NULL), 0);
 		ck_assert_int_eq(cof_log_checkpoint(twin.log), 0);
@@ -443,6 +505,77 @@ START_TEST(a_liar_with_a_log_of_its_own)
 }
 END_TEST
 
+/* What a host sends of its first segment, as it answers DAMAGE. */
+static int mending_of(struct cof_io *io)
+{
+	static const uint8_t asked[8 + 8 + 8 + 1] = {[0] = 8, [4] = VAULT_DAMAGE, [16] = 1, [20] = VAULT_DONE, [24] = 'x'};
+	struct vault_wire line = {.in = memfd_create("asked", MFD_CLOEXEC), .out = memfd_create("said", MFD_CLOEXEC), .timeout_ms = 5000};
+	struct vault_source *s = NULL;
+	struct cof_diag d = {""};
+	unsigned segments = 0;
+	uint64_t bytes = 0;
+
+	ck_assert_int_eq(cof_write_all(line.in, asked, sizeof(asked)), 0);
+	ck_assert_int_eq(lseek(line.in, 0, SEEK_SET), 0);
+	ck_assert_int_eq(vault_source_open(io, &s, &d), 0);
+	ck_assert_msg(vault_send_mending(&line, s, &segments, &bytes, &d) == 0, "%s", d.text);
+	ck_assert_uint_eq(segments, 1);
+	vault_source_free(s);
+	close(line.in);
+	ck_assert_int_eq(lseek(line.out, 0, SEEK_SET), 0);
+	return line.out;
+}
+
+static int mend_by(struct cof_io *host, unsigned *mended, struct cof_diag *d)
+{
+	struct vault_wire line = {.in = mending_of(host), .out = memfd_create("answer", MFD_CLOEXEC), .timeout_ms = 5000};
+	int r = vault_take_mending(&line, far.io, mended, d);
+
+	close(line.in);
+	close(line.out);
+	return r;
+}
+
+/* Frames that are whole and right by themselves, and not the ones that were confirmed, mend nothing. */
+START_TEST(a_liar_that_mends)
+{
+	struct vault_damage damage = {.segment = {0}, .n = 1};
+	struct world twin;
+	struct cof_diag d = {""};
+	cof_autofree uint8_t *before = NULL;
+	const uint8_t *p;
+	unsigned mended = 0;
+	size_t n, m;
+
+	begin();
+	(void)sync_all();
+	ck_assert_int_eq(world_begin(&twin, 6), 0);
+	for (unsigned i = 0; i < 12; i++) /* of the same sizes */
+		ck_assert_int_eq(world_put(&twin, 7000 + i, (1 + i) % 5 == 4 ? 30000 : 700 + 13 * i, false, NULL), 0);
+	ck_assert_int_eq(cof_log_checkpoint(twin.log), 0);
+	ck_assert_int_eq(cof_sim_flip(far.sim, "log/00000000.seg", 3000, 1), 0);
+	ck_assert_int_eq(vault_damage_save(far.io, &damage), 0);
+	ck_assert_int_eq(cof_sim_peek(far.sim, "log/00000000.seg", &p, &n), 0);
+	before = malloc(n);
+	memcpy(before, p, n);
+	ck_assert_int_eq(mend_by(twin.io, &mended, &d), -EBADMSG);
+	ck_assert_uint_eq(mended, 0);
+	ck_assert_int_eq(cof_sim_peek(far.sim, "log/00000000.seg", &p, &m), 0);
+	ck_assert_uint_eq(m, n);
+	ck_assert_mem_eq(p, before, n);
+	ck_assert_int_eq(vault_damage_load(far.io, &damage), 0);
+	ck_assert_uint_eq(damage.n, 1);
+
+	d.text[0] = 0;
+	ck_assert_msg(mend_by(w.io, &mended, &d) == 0, "%s", d.text);
+	ck_assert_uint_eq(mended, 1);
+	ck_assert_int_eq(far_verify(&far, NULL), COF_INTACT);
+	same_log();
+	world_end(&twin);
+	end();
+}
+END_TEST
+
 START_TEST(a_quota)
 {
 	struct vault_sent sent;
@@ -492,6 +625,7 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, everything_arrives);
 	tcase_add_test(t, a_cut_line);
+	tcase_add_test(t, cut_everywhere);
 	tcase_add_test(t, a_cut_line_later);
 	tcase_add_test(t, an_end_that_came_later);
 	tcase_add_test(t, a_line_that_lies);
@@ -501,6 +635,7 @@ int main(void)
 	tcase_add_test(t, two_histories);
 	tcase_add_test(t, an_old_head);
 	tcase_add_test(t, a_liar_with_a_log_of_its_own);
+	tcase_add_test(t, a_liar_that_mends);
 	tcase_add_test(t, a_quota);
 	tcase_add_test(t, a_copy_without_tiles);
 	suite_add_tcase(s, t);

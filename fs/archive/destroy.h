@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Private to fs/archive: ending the content of files (docs/format.md 4.4). act-destroy.c has the order of things: DESTROY
+ * frames durable and under a checkpoint, keys out of the trees, and then what is here, bytes off the disk.
+ */
+#ifndef COF_ARCHIVE_DESTROY_H
+#define COF_ARCHIVE_DESTROY_H
+
+#include "fs/archive/people.h"
+
+struct cof_erasing { /* of one file, or of several */
+	uint64_t frames, bytes; /* APPEND frames, and what they have behind their public parts */
+	uint64_t erased;	/* frames whose bytes read back as zeros */
+	uint64_t missing;	/* frames that are not where the index says: nothing was overwritten there */
+	uint64_t punched;	/* bytes whose blocks went back to the filesystem */
+};
+/* What a DESTROY frame says: without looking at the frames. Inside the gate. */
+int cof_destroy_count(struct cof_archive *a, uint64_t ino, uint64_t end, struct cof_erasing *ret);
+/* Overwrites, syncs, gives blocks back and reads again what was there of a file; adds to *sum. Once more it changes nothing. */
+int cof_destroy_erase(struct cof_archive *a, uint64_t ino, struct cof_erasing *sum, struct cof_diag *diag);
+
+/* destroy-verbs.c: what a request would end, an object a file; one that is approved gone on with; a certificate on record. */
+int cof_destroy_plan(struct cof_archive *a, const struct cof_json *args, cof_show_fn fn, void *user, struct cof_diag *diag);
+int cof_destroy_run(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
+		    struct cof_diag *diag);
+int cof_destroy_certificate(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
+			    struct cof_diag *diag);
+
+/* Which request destroyed it. -ENOENT: none did. */
+int cof_destroyed_by(struct cof_archive *a, uint64_t ino, uint8_t ret[32]);
+int cof_destroyed_at(struct cof_archive *a, uint64_t ino, uint64_t *ret); /* sequence of its DESTROY frame; the same errors */
+#define COF_VALUE_DESTROYED "destroyed" /* of an inode in the index: the request's id */
+
+#endif
