@@ -120,6 +120,11 @@ class Sealed(Peer):
     seals = True
 
 
+class Disk(Peer):
+    """The disk alone: what is there is written over, O_DIRECT, four writes of 1 MiB at a time."""
+    name = "disk"
+
+
 class Served(Peer):
     def spawn(self, *args, **kw):
         self.process = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **kw)
@@ -311,4 +316,4 @@ class CofferUring(Coffer):
             sys.exit("bench: coffer-uring is not mounted over io_uring")
 
 
-KINDS = (Ext4, Sealed, Null, NullCached, NullSync, NullUring, Bare, BareCached, BareUring, Gocryptfs, Securefs, CofferUring, Coffer)
+KINDS = (Ext4, Disk, Sealed, Null, NullCached, NullSync, NullUring, Bare, BareCached, BareUring, Gocryptfs, Securefs, CofferUring, Coffer)

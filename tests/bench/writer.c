@@ -4,7 +4,8 @@
  *
  *   bench-writer DIR SIZE WRITERS SECONDS BYTES SYNC [plain|seal]
  *       ends after SECONDS or BYTES in all (0: no bound); SYNC: none, fsync, fdatasync (after each
- *       write), final (one fsync at the end, inside the measured time), dsync (O_DSYNC)
+ *       write), final (one fsync at the end, inside the measured time), dsync (O_DSYNC), disk (O_DIRECT
+ *       over a file that is there already, then as final: what the disk takes, and nothing else)
  *       seal: as an application would that encrypts by itself: each write goes through AES-256-GCM
  *       first, and its nonce and tag are written with it
  * Prints one line of JSON: operations, bytes, seconds, p50 and p99 of one operation in ns.
@@ -95,6 +96,32 @@ static const char *bytes(struct out *o)
 	return o->sealed;
 }
 
+static int disk(void)
+{
+	return !strcmp(sync_mode, "disk");
+}
+
+/* What is written over: no block has to be found for it. */
+static int lay_out(size_t i)
+{
+	static char zeros[1 << 20];
+	uint64_t want = byte_limit / writers;
+	char path[4096];
+	int fd, ok;
+
+	snprintf(path, sizeof(path), "%s/bench-%d-%zu", dir, (int)getpid(), i);
+	fd = open(path, O_WRONLY | O_CREAT, 0644);
+	ok = fd >= 0;
+	for (uint64_t at = 0; ok && at < want; at += sizeof(zeros))
+		ok = write(fd, zeros, sizeof(zeros)) == (ssize_t)sizeof(zeros);
+	ok = ok && fdatasync(fd) == 0;
+	if (!ok)
+		perror(path);
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
 static void *writer(void *arg)
 {
 	struct out o = {0};
@@ -103,7 +130,7 @@ static void *writer(void *arg)
 	char path[4096];
 
 	snprintf(path, sizeof(path), "%s/bench-%d-%zu", dir, (int)getpid(), (size_t)arg);
-	fd = open(path, flags, 0644);
+	fd = open(path, disk() ? O_WRONLY | O_DIRECT : flags, 0644);
 	if (fd < 0 || prepare(&o) < 0) {
 		perror(path);
 		failed = 1;
@@ -123,7 +150,7 @@ static void *writer(void *arg)
 		at = now_ns();
 		hist[bucket(at - was)]++;
 	}
-	if (!strcmp(sync_mode, "final") && fsync(fd) < 0)
+	if ((!strcmp(sync_mode, "final") || disk()) && fsync(fd) < 0)
 		failed = 1;
 	close(fd);
 	gcry_cipher_close(o.cipher);
@@ -162,11 +189,14 @@ int main(int argc, char **argv)
 	byte_limit = strtoull(argv[5], NULL, 10);
 	sync_mode = argv[6];
 	sealing = argc == 8 && !strcmp(argv[7], "seal");
-	if (!size || !writers || writers > 256)
+	if (!size || !writers || writers > 256 || (disk() && (!byte_limit || sealing)))
 		return 2;
 	gcry_check_version(NULL);
 	gcry_control(GCRYCTL_DISABLE_SECMEM, 0);
 	gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0);
+	for (size_t i = 0; disk() && i < writers; i++)
+		if (!lay_out(i))
+			return 1;
 	start = now_ns();
 	for (size_t i = 0; i < writers; i++)
 		if (pthread_create(&t[i], NULL, writer, (void *)i))

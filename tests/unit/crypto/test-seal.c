@@ -289,7 +289,7 @@ static int try_box(enum cof_box_kind kind, uint64_t page, const void *box, size_
 		must(generation == 77 && !plain && n == 77);
 		return err;
 	}
-	must(generation == GENERATION && n == want_len && memcmp(plain, want, n) == 0);
+	must(want && generation == GENERATION && n == want_len && memcmp(plain, want, n) == 0);
 	cof_secret_free(plain); /* ends the process if it is not secure memory */
 	return 0;
 }
