@@ -11,6 +11,8 @@
 #include "tools/share-read.h"
 #include "tools/store.h"
 
+#include "fs/sshsig/sshsig.h"
+
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -220,6 +222,7 @@ static void say(const struct recovery_run *r, const struct cof_recovered_keys *k
 		printf("Warning: %" PRIu64 " first writes to files do not fit; that is damage, or forgery: coffer "
 		       "verify %s\n",
 		       k->unlike, store ? store : "STORE");
+	recovery_say_ended(&k->ended);
 	printf("It has one opener now, the new one. Older openers, and copies of keys/, are of no use with this\n"
 	       "store; with an older copy of all of it they still are.\n"
 	       "\n"
@@ -240,6 +243,7 @@ static void say(const struct recovery_run *r, const struct cof_recovered_keys *k
 static int act(struct recovery_run *r, const char *arg, struct cof_diag *diag)
 {
 	struct cof_recover_params p = {.secret = &r->opener.secret,
+				       .verify = cof_sshsig_verify,
 				       .pcrs = opener_pcrs(&r->open)};
 	struct cof_recovered_keys done = {.mounts = 0};
 	int err = cof_crypto_init(SECURE_BYTES, diag);
@@ -308,7 +312,8 @@ const struct verb verb_recover = {
 	    "Opens the recovery envelope with the identity of one of its recipients, or with the shares of the "
 	    "epoch it is sealed to (--shares: one at a time, in any order; what is missing is shown, a wrong one named), proves on the log that "
 	    "the keys in it are this archive's, and makes keys/ and seal/ anew with one opener. The log is "
-	    "not touched. Interrupted, it may be run again.\n"
+	    "not touched, but for what people destroyed: where this copy still has the sealed bytes of that, they are overwritten. "
+	    "Interrupted, it may be run again.\n"
 	    "\n"
 	    "Exit code: 0 recovered, 1 failed, 2 wrong usage.",
     .options = options,

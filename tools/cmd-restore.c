@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer restore: an archive comes back from vaults, all of it or some files; or that is tried. */
 #include "tools/buckets.h"
+#include "tools/recovery.h"
 #include "tools/restore.h"
 #include "tools/share-read.h"
 
@@ -147,7 +148,10 @@ static int copy_out(struct asked *a, struct cof_diag *diag)
 		       plural(count.files), size);
 		if (count.there)
 			printf("; %" PRIu64 " of them were there already", count.there);
+		if (count.destroyed)
+			printf("; of %" PRIu64 " file%s the content was destroyed", count.destroyed, plural(count.destroyed));
 		puts(".");
+		recovery_say_ended(&s.keys.ended);
 	}
 	restore_close(&s);
 	return err;

@@ -7,6 +7,7 @@
 #include "tools/output.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #define FILE_MAX (64u << 10)
@@ -238,4 +239,21 @@ void recovery_said(const struct cof_json *o, char out[RECOVERY_SAID])
 		snprintf(out, RECOVERY_SAID, "one person opens the envelope");
 	else
 		snprintf(out, RECOVERY_SAID, "one person opens the envelope, any of %lld", (long long)n);
+}
+
+void recovery_say_ended(const struct cof_ended_again *e)
+{
+	char size[24];
+
+	cof_size_text(e->bytes, size);
+	if (e->unread)
+		printf("Warning: of what the log destroyed no byte was overwritten in this copy, since not all of its frames can be read and\n"
+		       "proven, and a hold may be among them, or one that destroys: coffer verify names the place. Once the log is whole,\n"
+		       "coffer recover once more.\n");
+	else if (e->files)
+		printf("What people destroyed is gone from this copy too: %" PRIu64 " file%s, %" PRIu64 " frame%s (%s) overwritten and read back.\n",
+		       e->files, plural(e->files), e->frames, plural(e->frames), size);
+	if (e->left)
+		printf("Warning: %" PRIu64 " frame%s of the log end%s files and %s permitted by nobody, or not yet by this host's clock: their bytes\n"
+		       "stay (coffer verify).\n", e->left, plural(e->left), e->left == 1 ? "s" : "", e->left == 1 ? "was" : "were");
 }

@@ -49,6 +49,9 @@ int recovery_find_epoch(struct cof_io *io, struct cof_epoch *ret, struct cof_dia
 /* Adds "shares": {"epoch", "scheme", "persons", "custodians", "rehearsal"} to "recovery", where find finds one. */
 void recovery_tell_shares(struct cof_io *io, struct cof_json *recovery);
 
+/* What became of what people destroyed, where the log that was recovered still had its bytes. */
+void recovery_say_ended(const struct cof_ended_again *e);
+
 #define RECOVERY_SAID 160
 /* What status and seal show say of "recovery" (NULL: there is none). */
 void recovery_said(const struct cof_json *o, char out[RECOVERY_SAID]);

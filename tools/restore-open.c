@@ -256,7 +256,7 @@ static int recover(struct restored *s, const struct restore_keys *k,
 		   const struct cof_opener_secret *secret, struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf envelope = {0};
-	struct cof_recover_params p = {.secret = secret};
+	struct cof_recover_params p = {.secret = secret, .verify = cof_sshsig_verify};
 	uint8_t(*identities)[COF_AGE_KEY] = NULL;
 	int err = 0;
 

@@ -149,6 +149,7 @@ static int write_content(struct copying *c, int fd, const struct cof_attr *attr)
 	return err;
 }
 
+/* -ENODATA: its content was destroyed; nothing is left in its place. */
 static int copy_file(struct copying *c, int dir, const char *name, const char *path,
 		     const struct cof_attr *attr)
 {
@@ -160,7 +161,7 @@ static int copy_file(struct copying *c, int dir, const char *name, const char *p
 		return 0;
 	}
 	if (err < 0)
-		return fail(c, path, err);
+		return err == -ENODATA ? err : fail(c, path, err);
 	if (other && !c->again)
 		return fail(c, path, -EEXIST);
 	(void)unlinkat(dir, PART, 0);
@@ -178,7 +179,7 @@ static int copy_file(struct copying *c, int dir, const char *name, const char *p
 		err = -errno;
 	if (err < 0)
 		(void)unlinkat(dir, PART, 0);
-	return err < 0 ? fail(c, path, err) : 0;
+	return err == -ENODATA || err == 0 ? err : fail(c, path, err);
 }
 
 static int copy_link(struct copying *c, int dir, const char *name, const char *path,
@@ -235,6 +236,10 @@ static int copy_one(void *user, const char *path, const struct cof_attr *attr)
 		return copy_dir(c, dir, name, path, attr);
 	err = attr->kind == COF_KIND_SYMLINK ? copy_link(c, dir, name, path, attr)
 					     : copy_file(c, dir, name, path, attr);
+	if (err == -ENODATA && attr->kind == COF_KIND_FILE) {
+		c->count->destroyed++;
+		return 0;
+	}
 	if (err == 0) {
 		c->count->files++;
 		c->count->bytes += attr->kind == COF_KIND_FILE ? attr->size : 0;

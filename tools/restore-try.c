@@ -163,13 +163,11 @@ static int record(struct trying *t, bool failed, struct cof_diag *diag)
 		snprintf(detail, sizeof(detail), "%.700s; took %s, %s was promised", t->why.text,
 			 took, promised);
 	else
-		snprintf(
-		    detail, sizeof(detail),
-		    "%" PRIu64 " frames came back and are the live archive's; %" PRIu64
-		    " files (%s) are the same, %" PRIu64
-		    " were moved or removed since; took %s, %s was promised; the scratch place "
-		    "is destroyed",
-		    t->came.head.size, t->d.files, size, t->d.elsewhere, took, promised);
+		snprintf(detail, sizeof(detail),
+			 "%" PRIu64 " frames came back and are the live archive's; %" PRIu64 " files (%s) are the same, %" PRIu64
+			 " were moved or removed since, the content of %" PRIu64 " is destroyed here and there; took %s, %s was promised; the "
+			 "scratch place is destroyed",
+			 t->came.head.size, t->d.files, size, t->d.elsewhere, t->d.destroyed, took, promised);
 	shown = escaped(detail); /* a vault that refused says why in its own words */
 	printf("Drill with %s: %s.\n", t->from, shown ? shown : "?");
 	if (record_vault(t, &to, failed, detail, diag) < 0)

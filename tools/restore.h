@@ -126,6 +126,7 @@ struct restore_wanted {
 };
 struct restore_counts {
 	uint64_t files, bytes, there; /* there: of the files, those that were there already */
+	uint64_t destroyed;	      /* besides: files whose content is no more */
 };
 /* Shelves that come first: those of first, else of the policy. Goes on where one before was cut
  * off. */
@@ -140,6 +141,7 @@ int restore_walk(struct cof_archive *a, const struct restore_wanted *w, restore_
 
 struct restore_drilled {
 	uint64_t files, bytes, elsewhere, differ; /* elsewhere: moved or removed since, not compared */
+	uint64_t destroyed;			  /* content that is no more, here and in the live archive */
 	char first[300];			  /* of those that differ */
 };
 /* Every file that came with the live archive, mounted there. What differs is no error. */

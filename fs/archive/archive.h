@@ -571,15 +571,24 @@ struct cof_recover_params {
 	const uint8_t (*vault_identities)[32];
 	size_t n_vault_identities;
 	bool without_vaults; /* instead: what was written since the first vault was enrolled stays unreadable for ever */
+	cof_verify_signature verify; /* of people (fs/sshsig), for what they destroyed */
+	void *verify_user;
+};
+struct cof_ended_again { /* what people had destroyed, in a log that still had its bytes */
+	uint64_t files, frames, bytes; /* by DESTROY frames that count; frames overwritten and read back, what they had */
+	uint64_t left;	 /* DESTROY frames that do not count: the bytes of those files stay */
+	bool unread;	 /* nothing was overwritten: not all frames that rules are about could be read and proven */
 };
 struct cof_recovered_keys {
 	uint32_t mounts;	/* MOUNT frames of the log, all of them written under these keys */
 	uint64_t files, unlike; /* first writes to files that were, and that were not (damage) */
 	uint32_t lineage;	/* of the seal from the next mount on */
 	uint64_t lost_from;	/* without_vaults: from this inode number on; 0: nothing is lost */
+	struct cof_ended_again ended;
 };
-/* keys/ and seal/ anew from the recovery envelope, with one opener; the log stays as it is. Safe against
- * power cuts: what is there is as before, or the next opening finishes it. May be repeated. */
+/* keys/ and seal/ anew from the recovery envelope, with one opener; the log stays as it is, but that sealed bytes of what people
+ * destroyed are overwritten where they still lie there. Safe against power cuts: what is there is as before, or the next opening
+ * finishes it. May be repeated. */
 int cof_store_recover(struct cof_io *io, const struct cof_recover_params *p,
 		      struct cof_recovered_keys *ret, struct cof_diag *diag);
 /* A log that was fetched (coffer restore) has where it came from in this file, a line of text, until the mount behind

@@ -26,6 +26,13 @@ int cof_destroy_run(struct cof_archive *a, const struct cof_who *who, const stru
 int cof_destroy_certificate(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
 			    struct cof_diag *diag);
 
+/* recover-erase.c: of a recovered archive. It is due, durably; then what is due is carried out (without that nothing is, and *ret is
+ * all 0); then put on record. */
+int cof_ended_due(struct cof_io *io);
+int cof_ended_carry_out(struct cof_io *io, cof_verify_signature verify, void *verify_user, struct cof_ended_again *ret,
+			struct cof_diag *diag);
+int cof_ended_record(struct cof_archive *a); /* at a mount: first what is due. What fails stays due, and is told */
+
 /* Which request destroyed it. -ENOENT: none did. */
 int cof_destroyed_by(struct cof_archive *a, uint64_t ino, uint8_t ret[32]);
 int cof_destroyed_at(struct cof_archive *a, uint64_t ino, uint64_t *ret); /* sequence of its DESTROY frame; the same errors */

@@ -42,6 +42,7 @@ struct cof_keys_checked {
 	uint32_t lineage;
 	uint64_t *destroyed; /* inodes of DESTROY frames, ascending; the caller's to free */
 	size_t n_destroyed;
+	bool damaged; /* frames could not be read: what was destroyed may be among them */
 };
 
 /* The signing key is that of archive.conf, and the commitments of the log's frames are of these keys.

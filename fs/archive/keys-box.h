@@ -18,6 +18,7 @@
 #define COF_KEYS_EPOCH "keys/epoch"
 #define COF_KEYS_STAGED ".recovered"
 #define COF_KEYS_RECOVERED "keys/recovered" /* a recovery is in force, and not on record yet */
+#define COF_KEYS_ENDED "keys/ended" /* what was destroyed is to be overwritten here, or was, and is not on record yet */
 
 struct cof_keys_page { /* a page of a tree, as the top lists it */
 	uint64_t number, generation;

@@ -108,8 +108,10 @@ static int check_destroy(struct checking *c, const struct cof_frame *f, uint64_t
 
 	if (r == -ENOMEM || r == -EIO)
 		return r;
-	if (r < 0 || !f->object || f->object >> COF_KEYTREE_BITS)
-		return 0; /* damaged: verify tells */
+	if (r < 0 || !f->object || f->object >> COF_KEYTREE_BITS) { /* verify tells */
+		c->out.damaged = true;
+		return 0;
+	}
 	if ((n & (n - 1)) == 0) {
 		more = realloc(c->out.destroyed, (n ? 2 * n : 1) * sizeof(*more));
 		if (!more)
@@ -164,6 +166,7 @@ static int walk(struct checking *c, bool first)
 			r = check_frame(c, &f, address);
 		else if (r == -EUCLEAN) {
 			address = (address / c->conf->segment_size + 1) * c->conf->segment_size;
+			c->out.damaged = true;
 			r = 0;
 			continue;
 		}

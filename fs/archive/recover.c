@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * coffer recover: keys/ and seal/ made anew from the recovery envelope (docs/format.md 7.8). The log is
- * read and not touched.
+ * read and not touched, but for what people destroyed (recover-erase.c).
  *
  * Nothing that is there is changed before all of the new is durable beside it, under names that end in
  * ".recovered". keys/recovered brings it into force: until that file is there an interrupted recovery
@@ -13,6 +13,7 @@
 
 #include "crypto/age.h"
 #include "fs/archive/auditor.h"
+#include "fs/archive/destroy.h"
 #include "fs/archive/door.h"
 #include "fs/archive/envelope.h"
 #include "fs/archive/internal.h"
@@ -362,6 +363,14 @@ static int mark(struct recovering *r)
 		   : 0;
 }
 
+/* Before the keys are in force: from then on a mount may come first. */
+static int due(struct recovering *r)
+{
+	int err = cof_ended_due(r->io);
+
+	return err ? cof_fail(r->diag, err, "%s/" COF_KEYS_ENDED " cannot be written: %s", cof_io_where(r->io), strerror(-err)) : 0;
+}
+
 static int make_new(struct recovering *r)
 {
 	const struct cof_recover_params *p = r->p;
@@ -383,6 +392,8 @@ static int make_new(struct recovering *r)
 	for (int t = 0; t < 2; t++)
 		for (size_t i = 0; !err && i < k->n_pages[t]; i++)
 			err = cof_keys_write_page(k, r->io, t, &k->pages[t][i], false, r->diag);
+	if (!err && (r->log.n_destroyed || r->log.damaged))
+		err = due(r);
 	if (!err)
 		err = mark(r);
 	return err ? err : cof_keys_recovered_finish(r->io, r->diag);
@@ -407,8 +418,20 @@ static int destroy_again(struct recovering *r)
 	return err ? cof_fail(r->diag, err, "what was destroyed cannot be taken out of the keys again: %s", strerror(-err)) : 0;
 }
 
+/* Nor do its bytes stay: the log may be a copy's that was behind. */
+static int overwrite_again(struct recovering *r, struct cof_ended_again *ret)
+{
+	struct cof_diag why = {""};
+	int err = cof_ended_carry_out(r->io, r->p->verify, r->p->verify_user, ret, &why);
+
+	return err ? cof_fail(r->diag, err, "the keys of %s are recovered, and %.300s. The next mount goes on with that, or coffer recover "
+			      "once more", cof_io_where(r->io), why.text)
+		   : 0;
+}
+
 static int recover(struct recovering *r, struct cof_recovered_keys *ret)
 {
+	struct cof_ended_again ended = {.files = 0};
 	uint64_t lost;
 	int err = cof_keys_recovered_finish(r->io, r->diag); /* of one before */
 
@@ -432,11 +455,14 @@ static int recover(struct recovering *r, struct cof_recovered_keys *ret)
 	if (!err)
 		err = prove(r);
 	if (!err)
+		err = overwrite_again(r, &ended);
+	if (!err)
 		*ret = (struct cof_recovered_keys){.mounts = r->log.mounts,
 						   .files = r->log.files,
 						   .unlike = r->log.unlike,
 						   .lineage = r->keys->next.lineage,
-						   .lost_from = lost};
+						   .lost_from = lost,
+						   .ended = ended};
 	return err;
 }
 
@@ -532,6 +558,8 @@ int cof_recovered_record(struct cof_archive *a, struct cof_diag *diag)
 {
 	int r = record_recovery(a);
 
+	if (r == 0)
+		r = cof_ended_record(a);
 	if (r == 0)
 		r = record_lineage(a);
 	return r < 0 ? cof_fail(diag, r, "%s: the recovery of the keys cannot be recorded: %s",
