@@ -29,6 +29,8 @@ struct destroying {
 	struct cof_json *certificate;
 	uint64_t refused;
 	struct cof_json *files;
+	struct cof_json *spared; /* certificate: of what the request names, the files that it did not destroy */
+	const char *outcome;	 /* of a request that failed, as it is on record; NULL: all is done */
 };
 
 /* ---- plan ---- */
@@ -121,6 +123,53 @@ static const char *const not_claimed[] = {
 	"anything about plaintext that somebody read or copied before",
 };
 
+/* All that it names. */
+static int take_named(struct destroying *w, const struct cof_json *doc)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < cof_json_count(cof_json_get(doc, "objects")); i++) {
+		const struct cof_json *range = cof_json_at(cof_json_get(doc, "objects"), i);
+		uint64_t first = 0, count = 0;
+
+		(void)cof_json_value_uint(cof_json_at(range, 0), &first);
+		(void)cof_json_value_uint(cof_json_at(range, 1), &count);
+		for (uint64_t k = 0; r == 0 && k < count && k < 100000; k++)
+			r = destruction_add_ino(&w->d, first + k);
+	}
+	return r;
+}
+
+static int take_one(void *user, struct cof_json *o)
+{
+	struct destroying *w = user;
+	struct cof_json *spared;
+
+	if (!strcmp(ledger_text(o, "destroyed_by"), w->d.request))
+		return destruction_add_ino(&w->d, (uint64_t)ledger_number(o, "ino"));
+	spared = cof_json_object();
+	cof_json_set_uint(spared, "inode", (uint64_t)ledger_number(o, "ino"));
+	cof_json_set_str(spared, "state", ledger_text(o, "state"));
+	cof_json_append(w->spared, spared);
+	return 0;
+}
+
+/* It failed for one of its files: others may be destroyed by it, for good. */
+static int take_destroyed(struct destroying *w, const struct cof_json *request, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *args = cof_json_object();
+	int r;
+
+	w->outcome = ledger_text(request, "outcome");
+	cof_json_set_str(args, "id", w->d.request);
+	r = people_ask(&w->d.ask, "destroy-plan", args, take_one, w, diag);
+	if (r == 0 && !w->d.n)
+		r = cof_fail(diag, -ENOENT,
+			     "the request failed (%s) and nothing was destroyed by it: there is nothing to certify. Where its files shall still go, a new "
+			     "request is wanted (coffer request destroy)", w->outcome);
+	return r;
+}
+
 /* The request as it is on record: whose signatures it has, and which inodes it names. */
 static int look_request(struct destroying *w, struct cof_json **ret, struct cof_diag *diag)
 {
@@ -136,22 +185,15 @@ static int look_request(struct destroying *w, struct cof_json **ret, struct cof_
 	text = r == 0 ? ledger_text(*ret, "document") : "";
 	if (r < 0)
 		return r;
+	if (!strcmp(ledger_text(*ret, "action"), "destroy") && !strcmp(ledger_text(*ret, "state"), "failed"))
+		return take_destroyed(w, *ret, diag);
 	if (strcmp(ledger_text(*ret, "action"), "destroy") || strcmp(ledger_text(*ret, "state"), "done"))
-		return cof_fail(diag, -EINVAL, "that request is for %s, and is %s: a certificate is of a destruction that is done",
-				ledger_text(*ret, "action"), ledger_text(*ret, "state"));
+		return cof_fail(diag, -EINVAL, "that request is for %s, and is %s: a certificate is of a destruction that is done, or failed for one of "
+					       "its files", ledger_text(*ret, "action"), ledger_text(*ret, "state"));
 	raw = malloc(strlen(text) + 1);
 	if (!raw || cof_unbase64(text, strlen(text), raw, strlen(text), &n) < 0 || cof_json_parse((char *)raw, n, &doc) < 0)
 		return cof_fail(diag, -EPROTO, "the request's document cannot be read");
-	for (size_t i = 0; r == 0 && i < cof_json_count(cof_json_get(doc, "objects")); i++) {
-		const struct cof_json *range = cof_json_at(cof_json_get(doc, "objects"), i);
-		uint64_t first = 0, count = 0;
-
-		(void)cof_json_value_uint(cof_json_at(range, 0), &first);
-		(void)cof_json_value_uint(cof_json_at(range, 1), &count);
-		for (uint64_t k = 0; r == 0 && k < count && k < 100000; k++)
-			r = destruction_add_ino(&w->d, first + k);
-	}
-	return r;
+	return take_named(w, doc);
 }
 
 static struct cof_json *verification(const struct destroying *w)
@@ -187,6 +229,11 @@ static struct cof_json *fields(const struct destroying *w, const struct cof_json
 	for (size_t i = 0; i < w->d.n; i++)
 		cof_json_append(list, cof_json_new_uint(w->d.ino[i]));
 	cof_json_set(o, "files", list);
+	cof_json_set_str(o, "outcome", w->outcome ? "failed" : "done");
+	if (w->outcome) {
+		cof_json_set_str(o, "reason", w->outcome);
+		cof_json_set(o, "not_destroyed", cof_json_ref(w->spared));
+	}
 	cof_json_set_uint(o, "escrowed_keys", w->d.keys);
 	cof_json_set(o, "copies", cof_json_ref(w->d.copies));
 	list = cof_json_array();
@@ -214,6 +261,8 @@ static struct cof_json *summary(const struct destroying *w, const char *digest)
 	}
 	cof_json_set_str(o, "sha256", digest);
 	cof_json_set_uint(o, "files", w->d.n);
+	if (w->outcome)
+		cof_json_set_uint(o, "not_destroyed", cof_json_count(w->spared));
 	cof_json_set_uint(o, "escrowed_keys", w->d.keys);
 	cof_json_set_uint(o, "unknown", unknown);
 	cof_json_set_uint(o, "failed", failed);
@@ -247,11 +296,25 @@ static int write_file(const char *path, const struct cof_buf *text, struct cof_d
 	return ok ? 0 : cof_fail(diag, -EIO, "cannot write %s: %s", path, strerror(errno));
 }
 
+static void say_spared(const struct destroying *w)
+{
+	cof_autofree char *why = escaped(w->outcome);
+	size_t n = cof_json_count(w->spared);
+
+	printf("  NOT DESTROYED: %zu of the %zu files that the request names, which failed: %s\n ", n, w->d.n + n, why ? why : "?");
+	for (size_t i = 0; i < n && i < 20; i++)
+		printf(" inode %" PRId64 " (%s)%s", ledger_number(cof_json_at(w->spared, i), "inode"), ledger_text(cof_json_at(w->spared, i), "state"),
+		       i + 1 < n ? "," : "");
+	printf("%s\n", n > 20 ? " ..." : "");
+}
+
 static void say_certificate(const struct destroying *w, const char *digest)
 {
 	const struct cof_json *all = cof_json_get(w->certificate, "validation");
 
 	printf("Certificate of destruction of %zu files, request %s\n", w->d.n, w->d.request);
+	if (w->outcome)
+		say_spared(w);
 	printf("  what was done: %s\n  when: %s, frame %" PRIu64 "\n", ledger_text(w->d.done, "detail"), ledger_text(w->d.done, "time"),
 	       w->d.sequence);
 	printf("  method: %s\n  asked for and concurred:", ledger_text(w->certificate, "method"));
@@ -341,6 +404,7 @@ static int act(struct destroying *w, const char *action, char **words, int n, st
 	int r;
 
 	w->files = cof_json_array();
+	w->spared = cof_json_array();
 	w->d.ask.reads = !strcmp(action, "plan") || (!strcmp(action, "certificate") && w->no_record);
 	r = people_open(&w->d.ask, words[0], diag);
 	if (r == 0)
@@ -350,6 +414,7 @@ static int act(struct destroying *w, const char *action, char **words, int n, st
 	r = people_close(&w->d.ask, r, diag);
 	cof_json_free(w->certificate);
 	cof_json_free(w->files);
+	cof_json_free(w->spared);
 	destruction_done(&w->d);
 	return r;
 }
@@ -387,7 +452,7 @@ const struct verb verb_destroy = {
     .text = "plan says of each file whether it may be destroyed and why not, and lists what else may lead to its content: openers of the "
 	    "root key, the recovery envelope, vaults, buckets, and of escrowed keys the shares of custodians. Nothing happens. What is asked "
 	    "for by coffer request destroy and approved is done at once; run goes on with a REQUEST that was cut short, as the next mount "
-	    "does. certificate is that of a REQUEST that is done: what was done and verified, who asked for it and concurred, each copy and "
+	    "does. certificate is that of a REQUEST that is done, or failed for one of its files and destroyed others, which it says: what was done and verified, who asked for it and concurred, each copy and "
 	    "opener with PASS, FAILED or UNKNOWN, and what is not claimed; its SHA-256 goes on record with what is open.\n"
 	    "\n"
 	    "Example:\n"

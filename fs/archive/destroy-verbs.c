@@ -7,6 +7,18 @@
 
 #include <stdio.h>
 
+/* A request of this action, by its id in hexadecimal. */
+static int find(struct cof_archive *a, const struct cof_json *args, uint8_t id[32], struct cof_request_view *ret, struct cof_diag *diag)
+{
+	const char *hex = cof_json_str(args, "id");
+
+	if (!hex || strlen(hex) != 64 || cof_unhex(hex, 64, id) < 0)
+		return cof_fail(diag, -EINVAL, "a request's id is 64 hex digits");
+	if (cof_judge_request(cof_people_judge(a), id, ret) < 0)
+		return cof_fail(diag, -ENOENT, "there is no such request in the chain: coffer requests lists them");
+	return strcmp(ret->request->action, "destroy") ? cof_fail(diag, -EINVAL, "that request is for %s", ret->request->action) : 0;
+}
+
 /* ---- what would be ---- */
 
 struct planning {
@@ -20,6 +32,20 @@ static int count(struct cof_archive *a, uint64_t ino, struct cof_erasing *ret, s
 	int r = cof_obj_peek(a, ino, attr);
 
 	return r == 0 && attr->kind == COF_KIND_FILE ? cof_destroy_count(a, ino, attr->size, ret) : r;
+}
+
+static int tell_by(struct cof_archive *a, uint64_t ino, struct cof_json *o)
+{
+	uint8_t by[32];
+	char hex[65];
+	int r;
+
+	COF_GATED(a, r, cof_destroyed_by(a, ino, by));
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	cof_hex(by, sizeof(by), hex);
+	cof_json_set_str(o, "destroyed_by", hex);
+	return 0;
 }
 
 static int plan_one(void *user, uint64_t ino)
@@ -48,6 +74,8 @@ static int plan_one(void *user, uint64_t ino)
 	cof_json_set_uint(o, "bytes", sum.bytes);
 	cof_json_set_bool(o, "allowed", rl.error == 0);
 	cof_json_set_bool(o, "escrow", view.escrow);
+	if (tell_by(p->a, ino, o) < 0)
+		return -EIO;
 	if (rl.error) {
 		cof_json_set_str(o, "rule", rl.rule);
 		cof_json_set_str(o, "reason", rl.reason);
@@ -55,14 +83,30 @@ static int plan_one(void *user, uint64_t ino)
 	return p->fn(p->user, o);
 }
 
+/* Of what a request names, as it is now. */
+static int plan_request(struct planning *p, const struct cof_json *args, struct cof_diag *diag)
+{
+	struct cof_request_view v = {.outcome = ""};
+	uint8_t id[32];
+	int r = find(p->a, args, id, &v, diag);
+
+	if (r < 0)
+		return r;
+	r = cof_action_each_object(v.request->doc, plan_one, p);
+	return r < 0 ? cof_fail(diag, r, "a file cannot be looked at: %s", strerror(-r)) : 0;
+}
+
 int cof_destroy_plan(struct cof_archive *a, const struct cof_json *args, cof_show_fn fn, void *user, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *doc = cof_json_object();
 	cof_autobuf struct cof_buf sheet = {0};
 	struct planning p = {a, fn, user};
-	int r = cof_json_bool(args, "expired") ? cof_action_add_expired(a, args, doc, &sheet, diag)
-					       : cof_action_add_paths(a, args, 0, doc, &sheet, diag);
+	int r;
 
+	if (cof_json_str(args, "id"))
+		return plan_request(&p, args, diag);
+	r = cof_json_bool(args, "expired") ? cof_action_add_expired(a, args, doc, &sheet, diag)
+				       : cof_action_add_paths(a, args, 0, doc, &sheet, diag);
 	if (r < 0)
 		return r;
 	cof_clock_look(&a->clock);
@@ -71,17 +115,6 @@ int cof_destroy_plan(struct cof_archive *a, const struct cof_json *args, cof_sho
 }
 
 /* ---- what was approved ---- */
-
-static int find(struct cof_archive *a, const struct cof_json *args, uint8_t id[32], struct cof_request_view *ret, struct cof_diag *diag)
-{
-	const char *hex = cof_json_str(args, "id");
-
-	if (!hex || strlen(hex) != 64 || cof_unhex(hex, 64, id) < 0)
-		return cof_fail(diag, -EINVAL, "a request's id is 64 hex digits");
-	if (cof_judge_request(cof_people_judge(a), id, ret) < 0)
-		return cof_fail(diag, -ENOENT, "there is no such request in the chain: coffer requests lists them");
-	return strcmp(ret->request->action, "destroy") ? cof_fail(diag, -EINVAL, "that request is for %s", ret->request->action) : 0;
-}
 
 int cof_destroy_run(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
 		    struct cof_diag *diag)
@@ -93,7 +126,7 @@ int cof_destroy_run(struct cof_archive *a, const struct cof_who *who, const stru
 	if (r == 0 && v.state == COF_REQUEST_MET)
 		r = cof_grant_run(a, who, id, true, diag);
 	else if (r == 0 && v.state != COF_REQUEST_DONE)
-		r = cof_fail(diag, -EPERM, "the request is %s%s%s: nothing is destroyed by it", cof_request_state_name(v.state),
+		r = cof_fail(diag, -EPERM, "the request is %s%s%s: nothing more is destroyed by it", cof_request_state_name(v.state),
 			     v.outcome[0] ? ", " : "", v.outcome);
 	if (r == 0)
 		r = cof_judge_request(cof_people_judge(a), id, &v);
@@ -127,6 +160,32 @@ static int put_certificate(struct cof_archive *a, const struct cof_who *who, con
 	return r;
 }
 
+struct ended {
+	struct cof_archive *a;
+	const uint8_t *request;
+};
+
+static int is_ended(void *user, uint64_t ino)
+{
+	const struct ended *e = user;
+	uint8_t by[32];
+	int r;
+
+	COF_GATED(e->a, r, cof_destroyed_by(e->a, ino, by));
+	return r == 0 ? !memcmp(by, e->request, sizeof(by)) : r == -ENOENT ? 0 : r;
+}
+
+/* One that failed for one of its files may have ended others. */
+static int ended_some(struct cof_archive *a, const struct cof_request_view *v, struct cof_diag *diag)
+{
+	struct ended e = {a, v->request->id};
+	int r = cof_action_each_object(v->request->doc, is_ended, &e);
+
+	return r > 0 ? 0
+	       : r   ? cof_fail(diag, r, "its files cannot be looked at: %s", strerror(-r))
+		     : cof_fail(diag, -EPERM, "the request failed (%s) and nothing was destroyed by it: there is nothing to certify", v->outcome);
+}
+
 int cof_destroy_certificate(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
 			    struct cof_diag *diag)
 {
@@ -136,8 +195,10 @@ int cof_destroy_certificate(struct cof_archive *a, const struct cof_who *who, co
 	uint8_t id[32];
 	int r = find(a, args, id, &v, diag);
 
-	if (r == 0 && v.state != COF_REQUEST_DONE)
+	if (r == 0 && v.state != COF_REQUEST_DONE && v.state != COF_REQUEST_FAILED)
 		r = cof_fail(diag, -EPERM, "the request is %s: there is nothing to certify", cof_request_state_name(v.state));
+	if (r == 0 && v.state == COF_REQUEST_FAILED)
+		r = ended_some(a, &v, diag);
 	if (r == 0 && (!form || strlen(form) > FORM_MAX || !digest || strlen(digest) != 64))
 		r = cof_fail(diag, -EINVAL, "a certificate goes on record as \"form\" of at most %d bytes and \"sha256\"", FORM_MAX);
 	if (r < 0 || !form || !digest)

@@ -149,6 +149,51 @@ coffer verify "$W/restored" > "$W/out" 2>&1 || fail "verify: $(cat "$W/out")"
 coffer destroy plan "$STORE" short/four --key-file "$KEY" > "$W/out" || fail "$(cat "$W/out")"
 grep -q "UNKNOWN *vault *v  (open)" "$W/out" || fail "the vault is not listed: $(cat "$W/out")"
 
+say "a request that failed for one of its files: the certificate says which are destroyed, and which are not"
+# cut_off INODE: the daemon ended between the approval and what it approves, and that file's retention had been extended meanwhile
+cut_off() {
+    python3 - "$id" "$R.carol" "$1" > "$W/lines" << 'PY'
+import struct, sys, time
+field = lambda tag, v: struct.pack("<BH", tag, len(v)) + v
+print("21 0", (field(112, bytes.fromhex(sys.argv[1])) + field(119, b"\1") + field(115, b"carol\0" + open(sys.argv[2], "rb").read())).hex(), "-")
+print(f"11 {sys.argv[3]}", field(24, struct.pack("<q", int((time.time() + 1e8) * 1e9))).hex(), "-")
+PY
+    "$BUILD/tests/unit/archive/plant" "$STORE" "$KEY" < "$W/lines" > "$W/planted" || fail "not planted"
+}
+[ -n "$(daemon_pid)" ] || mount_archive
+OPEN=()
+for f in gone spared; do cp "$W/secret" "$MNT/short/$f"; chmod a-w "$MNT/short/$f"; done
+GONE=$(stat -c %i "$MNT/short/gone") SPARED=$(stat -c %i "$MNT/short/spared")
+request destroy short/gone short/spared || fail "not asked: $(cat "$W/out")"
+id=$(sha256sum < "$R" | cut -d' ' -f1)
+sign carol coffer-approve "$R"
+umount_archive
+cut_off "$SPARED"
+mount_archive
+same "the request" failed "$(coffer requests "$STORE" --json | jsonl "[q['state'] for q in j if q['id'] == '$id'][0]")"
+expect_fail ENODATA cat "$MNT/short/gone"
+cmp "$MNT/short/spared" "$W/secret"
+expect_fail "nothing more is destroyed by it" coffer destroy run "$STORE" "$id"
+coffer destroy certificate "$STORE" "$id" > "$W/out" || fail "certificate: $(cat "$W/out")"
+grep -q "NOT DESTROYED: 1 of the 2 files.*retention is not over" "$W/out" || fail "certificate: $(cat "$W/out")"
+grep -q "inode $SPARED (committed)" "$W/out" || fail "certificate: $(cat "$W/out")"
+coffer destroy certificate "$STORE" "$id" --no-record --json > "$W/certificate"
+same "what is and is not" "failed [$GONE] [$SPARED]" "$(json 'j["outcome"] + " %s %s" % (j["files"], [f["inode"] for f in j["not_destroyed"]])' < "$W/certificate")"
+same "on record" "1 1" "$(coffer events "$STORE" --type destruction-certificate --json | jsonl '"%d %d" % (lambda f: (f["files"], f["not_destroyed"]))(json.loads(j[-1]["form"]))')"
+umount_archive
+verify_intact
+second_reader --json > "$W/out" 2>&1 || fail "second reader: $(cat "$W/out")"
+mount_archive
+SPARED=$(stat -c %i "$MNT/short/four")
+request destroy short/four || fail "not asked: $(cat "$W/out")"
+id=$(sha256sum < "$R" | cut -d' ' -f1)
+sign carol coffer-approve "$R"
+umount_archive
+cut_off "$SPARED"
+mount_archive
+expect_fail "nothing was destroyed by it: there is nothing to certify" coffer destroy certificate "$STORE" "$id"
+umount_archive
+
 say "the same bytes gone from a file that nobody destroyed are tampering"
 python3 - "$STORE" "$W/secret" <<'PY'
 import os, struct, sys
