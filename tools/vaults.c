@@ -171,8 +171,11 @@ static int drop_keys(const struct store *s, const char *name, struct cof_diag *d
 	char path[80];
 	int r;
 
+	path_of(name, &COF_VAULT_WAITS[1], path);
+	r = cof_io_unlink(s->io, path);
 	path_of(name, "keys", path);
-	r = cof_io_open(s->io, path, COF_IO_RDWR, &f);
+	if (r == 0 || r == -ENOENT)
+		r = cof_io_open(s->io, path, COF_IO_RDWR, &f);
 	if (r == 0)
 		r = cof_io_size(f, &size);
 	if (r == 0)

@@ -5,6 +5,7 @@
  *   1. a DESTROY frame for each file, and a checkpoint that covers them: from here on nobody reads the files, and a
  *      payload that is not what its header says is no damage;
  *   2. what leads to their keys out of both trees, with a new root key (keys-destroy.c);
+ *      and out of what waits to be brought to vaults (vault-enroll.c);
  *   3. keys and plaintext out of memory and caches;
  *   4. the sealed bytes overwritten, given back, read again (destroy.c).
  * Then the APPROVAL frame says that it is done (grant.c).
@@ -13,6 +14,7 @@
 #include "fs/archive/envelope.h"
 #include "fs/archive/escrow.h"
 #include "fs/archive/keys-box.h"
+#include "fs/archive/vaults.h"
 
 #include <stdio.h>
 
@@ -269,6 +271,8 @@ static int finish(struct ending *w)
 
 	if (r == 0)
 		r = end_keys(w);
+	if (r == 0)
+		r = cof_vault_waiting_anew(w->a, w->g->who, w->diag);
 	if (r == 0) {
 		forget(w);
 		r = erase(w, &sum);

@@ -301,6 +301,8 @@ int cof_archive_vault_told(struct cof_archive *a, const struct cof_who *who, con
  * when it returns 0. who NULL: the daemon. ret_sequence may be NULL. -EINVAL */
 int cof_archive_vault_record(struct cof_archive *a, const struct cof_who *who, const struct cof_json *record,
 			     uint64_t *ret_sequence, struct cof_diag *diag);
+/* Beside STORE/vaults/NAME.keys: for whom that was made, to make it anew. */
+#define COF_VAULT_WAITS ".waits"
 /* A vault gets the tree R from the next file on (docs/format.md 7.12): what it gets lies in STORE/vaults/NAME.keys, sealed to
  * recipient, an age key of the vault, until a sync has brought it there. about: name, vault, place… of the record that
  * is made of it. Once more, for the same or another vault: what there is of R by then. */

@@ -90,7 +90,7 @@ static int plan_request(struct planning *p, const struct cof_json *args, struct 
 	uint8_t id[32];
 	int r = find(p->a, args, id, &v, diag);
 
-	if (r < 0)
+	if (r < 0 || !v.request)
 		return r;
 	r = cof_action_each_object(v.request->doc, plan_one, p);
 	return r < 0 ? cof_fail(diag, r, "a file cannot be looked at: %s", strerror(-r)) : 0;

@@ -2,12 +2,17 @@
 /*
  * A vault is given R (docs/format.md 7.12): with the first one, files get keys that no envelope has, from the next inode
  * number on. What the vault gets lies in STORE/vaults/NAME.keys, sealed to it, until it has it. Only then the record.
+ * NAME.waits, before that, says to whom and what the record is made of: where content is destroyed while it waits, what waits is
+ * made anew from the trees as they are then.
  */
 #include "crypto/age.h"
 #include "fs/archive/people.h"
 #include "fs/archive/vaults.h"
 
 #include <stdio.h>
+
+#define VAULTS "vaults"
+#define WAITS_MAX 8192u
 
 static int path_of(const struct cof_json *record, char path[96], struct cof_diag *diag)
 {
@@ -63,7 +68,8 @@ static int enroll(struct cof_archive *a, struct cof_diag *diag)
 	return r;
 }
 
-static int give(struct cof_archive *a, const uint8_t recipient[COF_AGE_KEY], struct cof_json *record, struct cof_diag *diag)
+/* R as it is now, and what the record says of it. */
+static int seal_now(struct cof_archive *a, const uint8_t recipient[COF_AGE_KEY], struct cof_json *record, struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf sealed = {0};
 	char path[96], hex[2 * COF_HASH + 1];
@@ -72,8 +78,6 @@ static int give(struct cof_archive *a, const uint8_t recipient[COF_AGE_KEY], str
 	int r = path_of(record, path, diag);
 
 	cof_json_set(record, "counted", counted);
-	if (r == 0)
-		r = enroll(a, diag);
 	if (r < 0)
 		return r;
 	r = seal_part(a, recipient, &sealed);
@@ -87,6 +91,123 @@ static int give(struct cof_archive *a, const uint8_t recipient[COF_AGE_KEY], str
 	cof_json_append(counted, cof_json_new_uint(cof_keys_enrolled(a->keys)));
 	return 0;
 }
+
+static int note_waiting(struct cof_archive *a, const struct cof_json *about, const char *recipient, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *o = cof_json_object();
+	const char *text;
+	char path[96];
+	int r = path_of(about, path, diag);
+
+	if (r < 0)
+		return r;
+	memcpy(strrchr(path, '.'), COF_VAULT_WAITS, sizeof(COF_VAULT_WAITS));
+	cof_json_set_str(o, "recipient", recipient);
+	cof_json_set(o, "record", cof_json_ref((struct cof_json *)(uintptr_t)about));
+	text = cof_json_text(o, false);
+	r = text ? cof_io_replace(a->io, path, text, strlen(text)) : -ENOMEM;
+	return r < 0 ? cof_fail(diag, r, "%s/%s cannot be written: %s", cof_io_where(a->io), path, strerror(-r)) : 0;
+}
+
+static int give(struct cof_archive *a, const uint8_t recipient[COF_AGE_KEY], struct cof_json *record, struct cof_diag *diag)
+{
+	int r = enroll(a, diag);
+
+	return r == 0 ? seal_now(a, recipient, record, diag) : r;
+}
+
+/* ---- what waits while content is destroyed ---- */
+
+struct waiting {
+	struct cof_buf names; /* of vaults, NUL-separated */
+};
+
+static int one_name(void *user, const char *name)
+{
+	struct waiting *w = user;
+	size_t n = strlen(name);
+
+	if (n > 5 && n < 69 && !strcmp(name + n - 5, ".keys")) {
+		cof_buf_add(&w->names, name, n - 5);
+		cof_buf_add(&w->names, "", 1);
+	}
+	return w->names.failed ? -ENOMEM : 0;
+}
+
+/* -EUCLEAN: it is not there, or says nothing; it was made by a version before, or is another file. */
+static int load_waiting(struct cof_archive *a, const char *name, struct cof_json **ret, uint8_t recipient[COF_AGE_KEY])
+{
+	cof_autojson struct cof_json *o = NULL;
+	cof_autofree uint8_t *text = NULL;
+	const struct cof_json *record;
+	const char *to, *of;
+	char path[96];
+	size_t n = 0;
+	int r;
+
+	snprintf(path, sizeof(path), VAULTS "/%s" COF_VAULT_WAITS, name);
+	r = cof_io_load(a->io, path, WAITS_MAX, &text, &n);
+	if (r == 0 && cof_json_parse((const char *)text, n, &o) < 0)
+		r = -EUCLEAN;
+	if (r < 0)
+		return r == -ENOENT || r == -EFBIG ? -EUCLEAN : r;
+	record = cof_json_get(o, "record");
+	to = cof_json_str(o, "recipient");
+	of = record ? cof_json_str(record, "name") : NULL;
+	if (!to || !of || strcmp(of, name) != 0 || cof_age_recipient_parse(to, strlen(to), recipient) < 0)
+		return -EUCLEAN;
+	*ret = cof_json_ref((struct cof_json *)(uintptr_t)record);
+	return 0;
+}
+
+/* Rather none than one that leads to what is destroyed: its vault is enrolled once more by whoever runs this. */
+static int drop_waiting(struct cof_archive *a, const char *name)
+{
+	cof_autobuf struct cof_buf none = {0};
+	char path[96];
+	int r;
+
+	snprintf(path, sizeof(path), VAULTS "/%s.keys", name);
+	r = replace(a, path, &none);
+	if (r == 0)
+		r = cof_io_unlink(a->io, path);
+	if (r == 0)
+		r = cof_io_sync_dir(a->io, VAULTS);
+	if (r == 0)
+		cof_fault(a, "The tree R that waited for vault %s led to what was destroyed, and to whom it is sealed is not known: it is "
+			     "removed, and vault %s has none. coffer vault enroll STORE %s, then coffer sync", name, name, name);
+	return r;
+}
+
+static int make_anew(struct cof_archive *a, const struct cof_who *who, const char *name, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *record = NULL;
+	uint8_t recipient[COF_AGE_KEY];
+	int r = load_waiting(a, name, &record, recipient);
+
+	if (r == -EUCLEAN)
+		return drop_waiting(a, name);
+	if (r < 0)
+		return r;
+	cof_json_set_str(record, "what", cof_vault_what_name(COF_VR_ENROLLED));
+	r = seal_now(a, recipient, record, diag);
+	return r < 0 ? r : cof_archive_vault_record(a, who, record, NULL, diag);
+}
+
+int cof_vault_waiting_anew(struct cof_archive *a, const struct cof_who *who, struct cof_diag *diag)
+{
+	struct waiting w = {.names = {0}};
+	int r = cof_io_list(a->io, VAULTS, one_name, &w);
+
+	for (size_t at = 0; r == 0 && at < w.names.len; at += strlen((char *)w.names.data + at) + 1)
+		r = make_anew(a, who, (char *)w.names.data + at, diag);
+	cof_buf_done(&w.names);
+	if (r == -ENOENT) /* it has no vaults */
+		return 0;
+	return r < 0 && !*diag->text ? cof_fail(diag, r, "the tree R that waits for vaults cannot be made anew: %s", strerror(-r)) : r;
+}
+
+/* ---- the verb ---- */
 
 int cof_archive_vault_enroll(struct cof_archive *a, const struct cof_who *who, const struct cof_json *about, const char *recipient,
 			     struct cof_diag *diag)
@@ -103,6 +224,9 @@ int cof_archive_vault_enroll(struct cof_archive *a, const struct cof_who *who, c
 	if (!a->log || atomic_load(&a->failed) || !a->mount)
 		return cof_fail(diag, -EROFS, "nothing can be changed in this archive as it is");
 	cof_json_set_str(record, "what", cof_vault_what_name(COF_VR_ENROLLED));
+	r = note_waiting(a, about, recipient, diag);
+	if (r < 0)
+		return r;
 	cof_people_lock(a); /* what is destroyed changes the same trees, under the same lock */
 	r = give(a, key, record, diag);
 	cof_people_unlock(a);

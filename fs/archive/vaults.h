@@ -44,6 +44,12 @@ bool cof_vault_receipt_show(struct cof_json *o, const struct cof_field *f);
 int cof_vault_receipt_put(struct cof_archive *a, const struct cof_who *who, const struct cof_json *record, uint64_t *ret_sequence,
 			  struct cof_diag *diag);
 
+/* ---- vault-enroll.c ---- */
+
+/* The tree R that waits for vaults, made anew where content was destroyed, the people lock held: each overwritten, and a record
+ * of its new digest. After an error, and once more, it is as good. */
+int cof_vault_waiting_anew(struct cof_archive *a, const struct cof_who *who, struct cof_diag *diag);
+
 /* ---- vault-record.c ---- */
 
 /* STORE/vaults/pending: what happened while nobody had the archive open, a record in JSON a line. Chained and removed;

@@ -1,0 +1,108 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Content is destroyed while the tree R still waits to be brought to a vault: what waits is made anew and leads to none of it, its
+# bytes before are overwritten, and the record says which one it is. Where it is not known for whom it was made, it goes.
+. "$(dirname "$0")/lib.sh"
+command -v age > /dev/null && command -v age-keygen > /dev/null && command -v ssh-keygen > /dev/null || skip "needs age and ssh-keygen"
+
+cd "$W" || exit 1
+mkdir k r
+for name in alice bob carol; do ssh-keygen -q -t ed25519 -N '' -C '' -f "k/$name"; done
+pub() { cut -d' ' -f1,2 "k/$1.pub"; }
+sign() { ssh-keygen -q -Y sign -n "$2" -f "k/$1" < "$3" > "$3.$1" 2> /dev/null; }
+age-keygen -o custodians 2> /dev/null
+ENVELOPE=$(age-keygen -y custodians)
+printf 'retention = 0s\n' > short
+make_store short:short -- --recovery "$ENVELOPE" --segment-size 64K
+{ echo "alice $(pub alice) roles=officer"; echo "bob $(pub bob) roles=officer"; echo "carol $(pub carol) roles=auditor"; } > people
+coffer people set "$STORE" people -o r --key-file "$KEY" > out
+R=$(echo r/*.request)
+sign alice coffer-people "$R"
+sign bob coffer-people "$R"
+coffer people accept "$STORE" "$R" "$R.alice" "$R.bob" --key-file "$KEY" > out
+for v in b c; do
+    coffer-vault init "$W/$v" --name "vault.example/$v" > out
+    coffer vault add "$STORE" "$v" "dir:$W/$v" > out
+done
+destroy() { # destroy PATH
+    rm -f r/*
+    coffer request destroy "$STORE" "$@" --as alice --key k/alice -o r > out 2>&1 || fail "not asked: $(cat out)"
+    coffer approve "$STORE" "$(echo r/*.request)" --key k/carol > out 2>&1 && grep -q ' done' out || fail "not destroyed: $(cat out)"
+}
+# leads VAULT FILE INODE …: which of the inodes the tree R in the file leads to, opened as that vault does
+leads() {
+    python3 - "$W/$1" "${@:2}" << 'PY'
+import struct, subprocess, sys
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+seed = open(sys.argv[1] + "/key", "rb").read()[:32]
+key = HKDF(SHA256(), 32, None, b"coffer-vault/1 identity").derive(seed)
+letters, hrp = "qpzry9x8gf2tvdw0s3jn54khce6mua7l", "age-secret-key-"
+bits = "".join(f"{b:08b}" for b in key) + "0000"
+data = [int(bits[i:i + 5], 2) for i in range(0, 260, 5)]
+def polymod(values):
+    c = 1
+    for v in values:
+        top, c = c >> 25, (c & 0x1ffffff) << 5 ^ v
+        for i, g in enumerate((0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3)):
+            c ^= g if top >> i & 1 else 0
+    return c
+check = polymod([ord(x) >> 5 for x in hrp] + [0] + [ord(x) & 31 for x in hrp] + data + [0] * 6) ^ 1
+text = (hrp + "1" + "".join(letters[d] for d in data + [check >> 5 * (5 - i) & 31 for i in range(6)])).upper()
+open("vault-identity", "w").write(text + "\n")
+plain = subprocess.run(["age", "-d", "-i", "vault-identity", sys.argv[2]], capture_output=True, check=True).stdout
+assert plain[:8] == b"COFVAUR1"
+at, entries = 32, []
+while at < len(plain):
+    tag, n = struct.unpack_from("<BH", plain, at)
+    entries.append(struct.unpack_from("<BQ", plain, at + 3))
+    at += 3 + n
+print(" ".join(i for i in sys.argv[3:] if any(int(i) >> 48 - 4 * depth == prefix for depth, prefix in entries)))
+PY
+}
+
+mount_archive
+coffer vault enroll "$STORE" b > out
+coffer vault enroll "$STORE" c > out
+umount_archive
+coffer seal recovery-renew "$STORE" --recovery "$ENVELOPE" --key-file "$KEY" > out
+mount_archive
+for f in one two three; do
+    head -c 50000 /dev/urandom > $f
+    cp $f "$MNT/short/$f"
+    chmod a-w "$MNT/short/$f"
+done
+ONE=$(stat -c %i "$MNT/short/one") TWO=$(stat -c %i "$MNT/short/two") THREE=$(stat -c %i "$MNT/short/three")
+coffer sync "$STORE" c > out 2>&1 || fail "sync: $(cat out)"
+[ ! -e "$STORE/vaults/c.keys" ] && [ ! -e "$STORE/vaults/c.waits" ] || fail "c has it, and it waits: $(ls "$STORE/vaults")"
+same "what waits leads to" "$ONE $TWO $THREE" "$(leads b "$STORE/vaults/b.keys" "$ONE" "$TWO" "$THREE")"
+
+say "what waits is made anew, what was there before is overwritten, and the record names the new one"
+ln "$STORE/vaults/b.keys" was
+destroy short/one
+same "what waits leads to" "$TWO $THREE" "$(leads b "$STORE/vaults/b.keys" "$ONE" "$TWO" "$THREE")"
+[ "$(tr -d '\0' < was | wc -c)" = 0 ] && [ -s was ] || fail "what waited before was not overwritten"
+[ ! -e "$STORE/vaults/c.keys" ] || fail "something waits for a vault that has it"
+same "on record" "$(sha256sum < "$STORE/vaults/b.keys" | cut -d' ' -f1)" \
+    "$(coffer events "$STORE" --type vault-enrolled --json | jsonl '[e["sha256"] for e in j if e["name"] == "b"][-1]')"
+same "of which vault" "b c b" "$(coffer events "$STORE" --type vault-enrolled --json | jsonl '" ".join(e["name"] for e in j)')"
+coffer sync "$STORE" b > out 2>&1 || fail "sync: $(cat out)"
+grep -q "b signed that it destroyed 1 file" out || fail "no receipt: $(cat out)"
+[ ! -e "$STORE/vaults/b.keys" ] && [ ! -e "$STORE/vaults/b.waits" ] || fail "b has it, and it waits: $(ls "$STORE/vaults")"
+
+say "for whom it was made is not known: it goes, and is said"
+coffer vault enroll "$STORE" b > out
+ln "$STORE/vaults/b.keys" then
+rm "$STORE/vaults/b.waits"
+destroy short/two
+[ ! -e "$STORE/vaults/b.keys" ] || fail "what leads to it still waits"
+[ "$(tr -d '\0' < then | wc -c)" = 0 ] && [ -s then ] || fail "what waited before was not overwritten"
+grep -q "coffer vault enroll STORE b" <(coffer status "$STORE") || fail "not said: $(coffer status "$STORE")"
+coffer vault enroll "$STORE" b > out
+same "what waits leads to" "$THREE" "$(leads b "$STORE/vaults/b.keys" "$ONE" "$TWO" "$THREE")"
+
+cmp three "$MNT/short/three"
+umount_archive
+verify_intact
+second_reader --json > reader || fail "second reader: $(cat reader)"
+ok destroy-waiting
