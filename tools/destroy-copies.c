@@ -160,6 +160,21 @@ static bool had_keys(const struct destruction *d, const char *name)
 	return false;
 }
 
+/* From which inode number on it was given R, at the most; UINT64_MAX where that is not on record. */
+static uint64_t given_from(const struct destruction *d, const char *name)
+{
+	uint64_t from = 0, one;
+
+	for (size_t i = 0; i < cof_json_count(d->vaults); i++) {
+		const struct cof_json *e = cof_json_at(d->vaults, i);
+
+		if (is(e, "vault-enrolled") && !strcmp(ledger_text(e, "name"), name) &&
+		    cof_json_value_uint(cof_json_at(cof_json_get(e, "counted"), 0), &one) == 0)
+			from = COF_MAX(from, one);
+	}
+	return from ? from : UINT64_MAX;
+}
+
 static bool said(const struct destruction *d, const char *event, const char *name)
 {
 	for (size_t i = 0; i < cof_json_count(d->vaults); i++) {
@@ -177,7 +192,7 @@ static bool said(const struct destruction *d, const char *event, const char *nam
 struct signed_of {
 	uint8_t *file; /* of d->ino each: SIGNED, WITH_KEYS */
 	size_t files;  /* that are signed, each once: a vault signs again what it tried again */
-	size_t keyless; /* of them: of which it said that it had no R */
+	size_t keyless; /* of them: of which it said that it had no R, or R from behind what it was given on */
 	int64_t ended;
 	bool keys, tpm; /* it had R, guarded by a TPM */
 };
@@ -199,7 +214,7 @@ static void add_signed(const struct destruction *d, const struct cof_json *e, co
 	if (cof_receipt_read(text, strlen(text), &r, NULL) < 0)
 		return;
 	if (is_of(d, &r, of)) {
-		bool keys = r.from && r.key != COF_RECEIPT_NONE;
+		bool keys = r.from && r.from <= given_from(d, of->name) && r.key != COF_RECEIPT_NONE;
 
 		for (size_t i = 0; i < d->n; i++)
 			if (cof_receipt_names(&r, d->ino[i]))

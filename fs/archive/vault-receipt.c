@@ -73,6 +73,19 @@ static int check_vault(struct cof_archive *a, const struct cof_receipt *r, struc
 		   : cof_fail(diag, -EINVAL, "the receipt is of a vault that has not signed this log, as far as is on record: sync with it first");
 }
 
+/* R has one beginning, which every vault was given (a recovery without vaults moves it up): who says that it has R from behind that on
+ * says of files between that it has no keys, and may have them. */
+static int check_from(struct cof_archive *a, const struct cof_receipt *r, struct cof_diag *diag)
+{
+	uint64_t given = cof_keys_enrolled(a->keys);
+
+	return r->from <= given
+		   ? 0
+		   : cof_fail(diag, -EINVAL, "the receipt says that the vault has the tree R from inode %llu on, and vaults were given it from inode %llu on: "
+					     "what leads to the keys of files between is not said to be gone", (unsigned long long)r->from,
+			      (unsigned long long)given);
+}
+
 /* One that is on record is no second one: the answer to it may have been lost. */
 static int put(struct cof_archive *a, const struct cof_who *who, const struct cof_buf *fields, const struct cof_receipt *r, bool *ret_new,
 	       uint64_t *ret_sequence, struct cof_diag *diag)
@@ -88,6 +101,8 @@ static int put(struct cof_archive *a, const struct cof_who *who, const struct co
 		e = check_vault(a, r, diag);
 	if (e == 0)
 		e = check_objects(a, r, diag);
+	if (e == 0)
+		e = check_from(a, r, diag);
 	if (e == 0)
 		e = cof_people_put(a, who ? who : &daemon, COF_RECEIPT, fields, NULL, &said, ret_sequence, diag);
 	return e == -EPERM ? -EINVAL : e;

@@ -105,6 +105,13 @@ same "it had R, and signs that it had none" "b UNKNOWN open, c UNKNOWN open" "$(
 grep -q "that it had no keys: the log has" certificate || fail "no keys: $(cat certificate)"
 umount_archive
 rm -rf "$STORE"
+cp -a whole "$STORE"
+receipt b "$SECRET,$OLD" from=131072 > lines
+plant < lines
+mount_archive "hook=$W/tell"
+same "it had R, and signs that it had another part of it" "b UNKNOWN open, c UNKNOWN open" "$(of_vaults)"
+umount_archive
+rm -rf "$STORE"
 mv whole "$STORE"
 mount_archive "hook=$W/tell"
 coffer sync "$STORE" b > out 2>&1 || fail "sync: $(cat out)"
@@ -138,8 +145,16 @@ sign_there() { # sign_there VAULT INODES …: in its untold receipts
 sign_there b "$SECRET,$OLD" from=65536 "first=$((FIRST + 1))"
 sign_there b "$SECRET,$OLD" from=65536 "last=$((FIRST + 2))"
 expect_code 5 coffer sync "$STORE" b
+grep -q "vaults were given it from" out && fail "refused for what is right: $(cat out)"
 same "both are refused" "2" "$(grep -c "these files ended in $FIRST to $((FIRST + 1))" out)"
 rm "b/archives/$ID/receipts/untold"
+for from in $((SECRET + 1)) 131072 281474976710655; do # R from behind one of the files on, or from behind all files
+    sign_there b "$SECRET,$OLD" "from=$from"
+    expect_code 5 coffer sync "$STORE" b
+    grep -q "has the tree R from inode $from on, and vaults were given it from inode 65536 on" out || fail "from $from: $(cat out)"
+    rm "b/archives/$ID/receipts/untold"
+    coffer events "$STORE" --type vault-alarm --json | jsonl 'j[-1]["detail"]' | grep -q "from inode $from on" || fail "no alarm on record, from $from"
+done
 coffer-vault init "$W/none" --name vault.example/none > none.init
 umount_archive
 python3 "$TOP/tests/e2e/receipt.py" "$STORE" "$KEY" "$W/none" "$BUILD" "$REQUEST" "$SECRET,$OLD" > lie
