@@ -30,9 +30,11 @@ await() {
     done
 }
 stop() {
-    if [ -s "$pidfile" ] && kill -0 "$(cat "$pidfile")" 2>/dev/null; then
-        kill "$(cat "$pidfile")"
-        await "rsyslogd to end" sh -c "! kill -0 $(cat "$pidfile")"
+    local pid=
+    [ ! -s "$pidfile" ] || pid=$(cat "$pidfile") # it removes the file when it ends
+    if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then
+        kill "$pid"
+        await "rsyslogd to end" sh -c "! kill -0 $pid"
         echo "rsyslogd stopped"
     fi
     rm -f "$pidfile"
