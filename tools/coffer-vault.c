@@ -239,6 +239,7 @@ struct seen {
 	uint64_t size;
 	unsigned forks;
 	bool silent, mended, destroying;
+	bool unconfirmed; /* its first session goes on, or was cut off: this vault has signed nothing of it */
 	char keys[2 * COF_HASH + 1]; /* of the tree R that came last; "": none */
 	struct vault_judged judged;
 	struct vault_damage damage;
@@ -313,6 +314,7 @@ static int look_at(const struct looking *l, struct cof_io *io, struct seen *s)
 	struct cof_checkpoint head = {.size = 0};
 	struct cof_note cosigned;
 	struct cof_conf conf;
+	char holder[64];
 	size_t n = 0;
 	int r = cof_conf_load(io, &conf, l->diag);
 
@@ -331,7 +333,8 @@ static int look_at(const struct looking *l, struct cof_io *io, struct seen *s)
 			cof_time_text((int64_t)cosigned.time[0] * COF_NSEC, s->when);
 		s->silent = *s->when && is_silent(l, io, &conf, (int64_t)cosigned.time[0] * COF_NSEC);
 	}
-	if (!l->scrub)
+	s->unconfirmed = r == -ENOENT && (cof_io_exists(io, "received") == 0 || cof_io_locked(io, holder, sizeof(holder)) > 0);
+	if (!l->scrub || s->unconfirmed) /* what a first session has brought so far, it judges itself */
 		return 0;
 	(void)cof_judge_places_new(&s->places);
 	r = cof_log_verify(&p, &found, l->diag);
@@ -356,6 +359,8 @@ static void show(const struct looking *l, const struct seen *s)
 	if (!l->all) {
 		printf("%s  %s\n  %" PRIu64 " frames%s%s%s%s%s\n", s->id, s->origin, s->size, *s->when ? ", the last confirmed " : "",
 		       s->when, s->forks ? ", FORKED: see forks/" : "", *s->verdict ? "; " : "", s->verdict);
+		if (s->unconfirmed)
+			printf("  its first session is not over: nothing of it was signed yet\n");
 		if (*s->first)
 			printf("  %s\n", first ? first : "?");
 		if (*s->keys)
@@ -385,7 +390,7 @@ static void show(const struct looking *l, const struct seen *s)
 	cof_json_set_uint(row, "not_permitted", s->judged.not_permitted);
 	if (s->judged.not_permitted)
 		cof_json_set_str(row, "first_not_permitted", s->judged.first);
-	if (l->scrub) {
+	if (l->scrub && !s->unconfirmed) {
 		cof_json_set_str(row, "verdict", s->verdict);
 		if (*s->first)
 			cof_json_set_str(row, "first", s->first);
