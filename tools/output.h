@@ -47,6 +47,7 @@ struct progress { /* zero to begin with; calls may come from several threads */
 	pthread_mutex_t lock;
 	int64_t started, drawn;
 	bool off, visible;
+	bool told; /* another process draws it */
 };
 #define PROGRESS_INIT                                                                              \
 	{                                                                                          \
@@ -54,6 +55,11 @@ struct progress { /* zero to begin with; calls may come from several threads */
 	}
 void progress_update(struct progress *p, uint64_t done, uint64_t total); /* bytes */
 void progress_clear(struct progress *p); /* before another line is printed, and at the end */
+/* A process whose progress another one draws (sync-screen.h) has this in its environment: it says "\001DONE TOTAL NANOSECONDS", a line
+ * each, on standard error, and "\001" when it is over. No message begins so, what others say being escaped. */
+#define PROGRESS_TOLD_ENV "COFFER_PROGRESS_TOLD"
+#define PROGRESS_TOLD 1
+int terminal_width(void); /* of standard error */
 /* The line that is drawn: pure, for tests. width: columns of the terminal. */
 void progress_line(uint64_t done, uint64_t total, int64_t elapsed_ns, int width, char *out,
 		   size_t cap);

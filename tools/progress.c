@@ -46,7 +46,7 @@ void progress_line(uint64_t done, uint64_t total, int64_t elapsed_ns, int width,
 	snprintf(out, cap, "[%s] %s", bar, tail);
 }
 
-static int terminal_width(void)
+int terminal_width(void)
 {
 	struct winsize size;
 
@@ -63,13 +63,18 @@ void progress_update(struct progress *p, uint64_t done, uint64_t total)
 	pthread_mutex_lock(&p->lock);
 	if (!p->started) {
 		p->started = now;
-		p->off = p->off || !isatty(STDERR_FILENO);
+		p->told = getenv(PROGRESS_TOLD_ENV) != NULL;
+		p->off = p->off || !(p->told || isatty(STDERR_FILENO));
 	}
 	if (!p->off && now - p->started >= QUIET_NS && now - p->drawn >= REDRAW_NS) {
 		p->drawn = now;
 		p->visible = true;
-		progress_line(done, total, now - p->started, terminal_width(), line, sizeof(line));
-		fprintf(stderr, "\r%s\x1b[K", line);
+		if (p->told)
+			snprintf(line, sizeof(line), "%c%llu %llu %lld\n", PROGRESS_TOLD, (unsigned long long)done, (unsigned long long)total,
+				 (long long)(now - p->started));
+		else
+			progress_line(done, total, now - p->started, terminal_width(), line, sizeof(line));
+		fprintf(stderr, p->told ? "%s" : "\r%s\x1b[K", line);
 		fflush(stderr);
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -79,7 +84,7 @@ void progress_clear(struct progress *p)
 {
 	pthread_mutex_lock(&p->lock);
 	if (p->visible) {
-		fputs("\r\x1b[K", stderr);
+		fputs(p->told ? (const char[]){PROGRESS_TOLD, '\n', 0} : "\r\x1b[K", stderr);
 		fflush(stderr);
 	}
 	p->visible = false;

@@ -10,6 +10,8 @@
 
 #include "tools/buckets.h"
 #include "tools/bundles.h"
+#include "tools/output.h"
+#include "tools/sync-screen.h"
 #include "tools/vaults.h"
 
 #define MINUTE (60 * COF_NSEC)
@@ -20,6 +22,7 @@ struct watched {
 	int64_t every;
 	pid_t pid; /* 0: no round is under way */
 	bool listed;
+	struct sync_round says; /* on a terminal */
 };
 
 struct watching {
@@ -30,6 +33,7 @@ struct watching {
 	int store, vaults; /* watched directories */
 	bool ending, listed;
 	bool failed; /* no memory for one */
+	bool screen; /* there is a terminal that all of them write to */
 	sigset_t before;
 };
 
@@ -123,12 +127,22 @@ static void become(const struct watching *w, const char *name)
 
 static int begin(struct watching *w, struct watched *v, int64_t now, struct cof_diag *diag)
 {
-	pid_t pid = fork();
+	int child[2] = {-1, -1}, r = w->screen ? sync_round_open(&v->says, child) : 0;
+	pid_t pid = r < 0 ? -1 : fork();
 
-	if (pid < 0)
-		return cof_fail(diag, -errno, "cannot begin a round with %s: %s", v->name, strerror(errno));
-	if (pid == 0)
+	if (pid == 0) {
+		if (w->screen)
+			sync_round_become(child);
 		become(w, v->name);
+	}
+	r = pid < 0 && r == 0 ? -errno : r;
+	for (int i = 0; i < 2; i++)
+		if (child[i] >= 0)
+			close(child[i]);
+	if (r < 0) {
+		sync_round_close(&v->says);
+		return cof_fail(diag, r, "cannot begin a round with %s: %s", v->name, strerror(-r));
+	}
 	v->pid = pid;
 	v->due.began = now;
 	v->due.is_new = false;
@@ -147,6 +161,7 @@ static void ended(struct watching *w)
 			if (v->pid != pid)
 				continue;
 			v->pid = 0;
+			sync_round_close(&v->says);
 			/* what a vault tells is no reason to come later */
 			if (WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == SYNC_ALARM))
 				v->due.failures = 0;
@@ -223,9 +238,44 @@ static int begin_due(struct watching *w, int64_t *ret, struct cof_diag *diag)
 	return r;
 }
 
+/* What rounds say, and how far they are. */
+static void show(struct watching *w)
+{
+	cof_autofree const struct sync_round **round = calloc(w->n + 1, sizeof(*round));
+	cof_autofree const char **name = calloc(w->n + 1, sizeof(*name));
+	char line[512];
+
+	if (!w->screen || !round || !name)
+		return;
+	for (size_t i = 0; i < w->n; i++) {
+		sync_round_read(&w->of[i].says);
+		name[i] = w->of[i].name;
+		round[i] = &w->of[i].says;
+	}
+	sync_screen_line(name, round, w->n, cof_now(CLOCK_MONOTONIC), terminal_width(), line, sizeof(line));
+	sync_screen_draw(line);
+}
+
+/* Until something comes, or the time is over. */
+static int wait_a_while(struct watching *w, int ms, struct cof_diag *diag)
+{
+	cof_autofree struct pollfd *fd = calloc(2 + 2 * w->n, sizeof(*fd));
+	nfds_t n = 2;
+
+	if (!fd)
+		return cof_fail(diag, -ENOMEM, "out of memory");
+	fd[0] = (struct pollfd){.fd = w->signals, .events = POLLIN};
+	fd[1] = (struct pollfd){.fd = w->changes, .events = POLLIN};
+	for (size_t i = 0; i < w->n; i++)
+		for (int k = 0; k < 2 && w->of[i].says.open; k++)
+			fd[n++] = (struct pollfd){.fd = w->of[i].says.fd[k], .events = POLLIN}; /* -1: it is passed over */
+	if (poll(fd, n, ms) < 0 && errno != EINTR)
+		return cof_fail(diag, -errno, "cannot wait: %s", strerror(errno));
+	return 0;
+}
+
 static int follow(struct watching *w, struct cof_diag *diag)
 {
-	struct pollfd fd[] = {{.fd = w->signals, .events = POLLIN}, {.fd = w->changes, .events = POLLIN}};
 	int64_t due, left;
 	int r = look(w, diag);
 
@@ -236,11 +286,13 @@ static int follow(struct watching *w, struct cof_diag *diag)
 		if (r < 0)
 			break;
 		left = (due - cof_now(CLOCK_BOOTTIME)) / 1000000 + 1;
-		if (poll(fd, 2, (int)COF_MIN(COF_MAX(left, 0), 3600000)) < 0 && errno != EINTR)
-			return cof_fail(diag, -errno, "cannot wait: %s", strerror(errno));
+		r = wait_a_while(w, (int)COF_MIN(COF_MAX(left, 0), 3600000), diag);
+		if (r < 0)
+			break;
 		signalled(w);
 		changed(w);
 		ended(w);
+		show(w);
 		if (!w->ending)
 			r = look(w, diag);
 	}
@@ -265,7 +317,7 @@ static int wait_for(struct watching *w, struct cof_diag *diag)
 
 int sync_watch(const struct sync_watch *p, struct cof_diag *diag)
 {
-	struct watching w = {.p = p, .signals = -1, .changes = -1};
+	struct watching w = {.p = p, .signals = -1, .changes = -1, .screen = sync_screen_is()};
 	sigset_t set;
 	int r;
 
@@ -282,6 +334,10 @@ int sync_watch(const struct sync_watch *p, struct cof_diag *diag)
 	if (w.changes >= 0)
 		close(w.changes);
 	(void)sigprocmask(SIG_SETMASK, &w.before, NULL);
+	for (size_t i = 0; i < w.n; i++)
+		sync_round_close(&w.of[i].says);
+	if (w.screen)
+		sync_screen_draw("");
 	free(w.of);
 	return r;
 }

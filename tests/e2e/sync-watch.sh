@@ -18,6 +18,7 @@ expect_code 2 coffer sync "$STORE" --watch --key-file "$KEY"
 expect_fail "no vault 'd'" coffer sync "$STORE" d --watch
 mount_archive
 watch() { # watch OPTION…
+    rm -f said # what an ended one's vault says late goes to the old one
     coffer sync "$STORE" --watch --every 1s "$@" > said 2>&1 &
     watcher=$!
     child $watcher
@@ -83,3 +84,55 @@ await 30 "vault b, without anything new" grep -q "^b [a-z]* .*frames" said
 ended_well -HUP
 for v in a b c; do coffer verify "$v/archives/$ID" > out 2>&1 || fail "vault $v: $(cat out)"; done
 verify_intact
+
+say "on a terminal: several rounds at once have one line that says how far each is, and what they say comes in whole lines"
+mount_archive
+head -c 5000000 /dev/urandom > "$MNT/audit/much"
+cat > screen.py << 'PY'
+import fcntl, os, pty, re, signal, struct, sys, termios, time
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp("coffer", ["coffer", "sync", sys.argv[1], "--watch", "--every", "1s", "--limit", "1M"])
+fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+raw, ended = b"", False
+while True:
+    try:
+        b = os.read(fd, 4096)
+    except OSError:
+        break
+    if not b:
+        break
+    raw += b
+    if not ended and all(re.search(rb"[K\n]%s took .* has \d+; confirmed" % v, raw) for v in (b"a", b"b", b"c")):
+        ended = True
+        os.kill(pid, signal.SIGINT)
+status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+# what stands in the row of the cursor each time that it is begun anew or left, and the rows that stay
+rows, draws, row, at = [], [], "", 0
+for piece in re.findall(r"\r\n|\r|\x1b\[K|[^\r\n\x1b]+|.", raw.decode(), re.S):
+    if piece == "\r\n" or piece == "\n":
+        rows.append(row)
+        row, at = "", 0
+    elif piece == "\r":
+        draws.append(row)
+        at = 0
+    elif piece == "\x1b[K":
+        row = row[:at]
+    else:
+        row = row[:at] + piece + row[at + len(piece):]
+        at += len(piece)
+print(status)
+print(sum(bool(re.fullmatch(r"([abc] \d+ %  ){2,3}[\d.]+ [KMG]?i?B/s", d)) for d in draws))
+for d in draws:
+    if d and not re.fullmatch(r"([abc] \d+ %  ){2,3}[\d.]+ [KMG]?i?B/s|[abc] \[[#.]*\] +\d+ % of .*", d):
+        print("drawn:", repr(d))
+for r in rows:
+    if not re.fullmatch(r"[abc] (took|has) .* confirmed at .*\.|coffer sync: vault [abc]: .*|", r):
+        print("row:", repr(r))
+PY
+timeout 100 python3 screen.py "$STORE" > out || fail "the screen: $(cat out)"
+same "it ended with" 0 "$(sed -n 1p out)"
+[ "$(sed -n 2p out)" -ge 3 ] || fail "no line is about several: $(cat out)"
+same "what is neither" "" "$(tail -n +3 out)"
+umount_archive
+ok sync-watch

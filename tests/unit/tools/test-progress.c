@@ -3,6 +3,7 @@
 #include "test-tools.h"
 
 #include "tools/output.h"
+#include "tools/sync-screen.h"
 
 static const char *line(uint64_t done, uint64_t total, int64_t seconds, int width)
 {
@@ -63,6 +64,30 @@ START_TEST(never_wider_than_the_terminal)
 }
 END_TEST
 
+/* Of rounds that run at once: each by its name, never wider than the terminal. */
+START_TEST(several_at_once)
+{
+	const struct sync_round none = {.total = 0}, half = {.done = 50, .total = 100}, whole = {.done = 300, .total = 200};
+	const struct sync_round *const three[] = {&half, &none, &whole}, *const one[] = {&none, &half, &none};
+	const char *const name[] = {"a", "quiet", "b"};
+	char out[512];
+
+	sync_screen_line(name, three, 3, COF_NSEC, 80, out, sizeof(out));
+	ck_assert_str_eq(out, "a 50 %  b 100 %  350 B/s");
+	sync_screen_line(name, one, 3, COF_NSEC, 80, out, sizeof(out));
+	ck_assert(!strncmp(out, "quiet [", 7));
+	ck_assert_ptr_nonnull(strstr(out, " 50 % of 100 B"));
+	for (int width = 2; width < 100; width++) {
+		sync_screen_line(name, three, 3, COF_NSEC, width, out, sizeof(out));
+		ck_assert_int_lt((int)strlen(out), width);
+		sync_screen_line(name, one, 3, COF_NSEC, width, out, sizeof(out));
+		ck_assert_int_lt((int)strlen(out), COF_MAX(width, 8));
+	}
+	sync_screen_line(name, one, 1, COF_NSEC, 80, out, sizeof(out));
+	ck_assert_str_eq(out, "");
+}
+END_TEST
+
 TCase *progress_case(void)
 {
 	TCase *t = tcase_create("progress");
@@ -72,5 +97,6 @@ TCase *progress_case(void)
 	tcase_add_test(t, what_cannot_be_divided);
 	tcase_add_test(t, units_of_time);
 	tcase_add_test(t, never_wider_than_the_terminal);
+	tcase_add_test(t, several_at_once);
 	return t;
 }
