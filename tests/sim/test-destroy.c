@@ -3,7 +3,8 @@
  * A file destroyed by approval, with a crash at each operation of the store from the last approval on, and with another one
  * while the next mount goes on with it: killed, power cut, power cut with torn writes. Behind it the request is open and
  * nothing has changed, or it is done: the content gives ENODATA, no tree leads to its key, its sealed bytes are nowhere in the
- * log, nothing of a renewal is left over, everything else reads, and verification and the judge find nothing wrong.
+ * log, nothing of a renewal is left over, everything else reads, and verification and the judge find nothing wrong. And a log that
+ * came back with the sealed bytes: recovered, with a crash at each operation, it has none of them behind the next mount.
  */
 #include <stdio.h>
 
@@ -33,6 +34,7 @@ struct world { /* a copy of it that goes on */
 	struct cof_io *io;
 	struct cof_archive *archive;
 	struct cof_opened opened;
+	const uint8_t *key; /* of another opener; NULL: that of the base */
 };
 
 /* ---- asking ---- */
@@ -183,7 +185,7 @@ static void make(struct base *b, uint64_t seed)
 
 static int open_it(struct base *b, struct world *w, struct cof_diag *diag)
 {
-	struct cof_opener_secret secret = {COF_OPENER_FILE, b->w.key, 48};
+	struct cof_opener_secret secret = {COF_OPENER_FILE, w->key ? w->key : b->w.key, 48};
 	struct cof_archive_params p = {.io = w->io,
 				       .secret = &secret,
 				       .index_dir = "",
@@ -395,6 +397,127 @@ START_TEST(each_operation)
 }
 END_TEST
 
+/* ---- a recovered copy ---- */
+
+static uint8_t (*identity)[32]; /* of the envelope */
+static uint8_t *other_key;
+
+/* Destroyed, and the segments as a copy has them that did not follow. */
+static void make_behind(struct base *b, struct world *w)
+{
+	uint8_t recipient[1][32];
+	struct cof_recovery recovery = {.recipients = (const uint8_t(*)[32])recipient, .n_recipients = 1};
+	struct cof_opener_secret secret = {COF_OPENER_FILE, b->w.key, 48};
+	struct cof_diag diag = {""};
+
+	*w = (struct world){.sim = cof_sim_clone(b->w.sim)};
+	ck_assert_int_eq(cof_x25519_public(identity[0], recipient[0]), 0);
+	ck_assert_int_eq(cof_sim_open(w->sim, &w->io), 0);
+	ck_assert_msg(cof_store_seal_recovery(w->io, &secret, &recovery, &diag) == 0, "%s", diag.text);
+	ck_assert_msg(open_it(b, w, &diag) == 0, "%s", diag.text);
+	ck_assert_msg(sign_and_ask(w->archive, "approve", COF_SIGN_APPROVE, AUDITOR, &b->doc, NULL, &diag) == 0, "%s", diag.text);
+	ck_assert_int_eq(cof_archive_close(w->archive, &diag), 0);
+	w->archive = NULL;
+	check_bytes(b, w, "destroyed");
+	for (unsigned i = 0; i < 32; i++) {
+		cof_autofile struct cof_file *f = NULL;
+		const uint8_t *p;
+		char path[32];
+		size_t n;
+
+		(void)snprintf(path, sizeof(path), "log/%08x.seg", i);
+		if (cof_sim_peek(b->w.sim, path, &p, &n) < 0)
+			continue;
+		while (n && !p[n - 1]) /* behind its end there is more by now */
+			n--;
+		ck_assert_int_eq(cof_io_open(w->io, path, COF_IO_RDWR, &f), 0);
+		ck_assert_int_eq(cof_io_write(f, p, n, 0), 0);
+		ck_assert_int_eq(cof_io_sync(f), 0);
+	}
+	ck_assert(has_sealed(b, w));
+	cof_io_free(w->io);
+	w->io = NULL;
+}
+
+static int recover(struct world *w, struct cof_recovered_keys *done, struct cof_diag *diag)
+{
+	struct cof_opener_secret secret = {COF_OPENER_FILE, other_key, 48};
+	struct cof_recover_params p = {
+	    .identities = (const uint8_t(*)[32])identity, .n_identities = 1, .secret = &secret, .verify = sign_verify};
+
+	return cof_store_recover(w->io, &p, done, diag);
+}
+
+/* Returns how many operations there are. */
+static uint64_t play_recovery(struct base *b, const struct world *behind, uint64_t at, uint64_t again, enum cof_sim_loss loss)
+{
+	struct world w = {.sim = cof_sim_clone(behind->sim), .key = other_key};
+	struct cof_recovered_keys done = {.mounts = 0};
+	struct cof_diag diag = {""};
+	uint64_t before, ops;
+	char doing[128];
+	int r;
+
+	(void)snprintf(doing, sizeof(doing), "recovery: crash at %llu, at %llu of the next mount, loss %d", (unsigned long long)at,
+		       (unsigned long long)again, (int)loss);
+	ck_assert_int_eq(cof_sim_open(w.sim, &w.io), 0);
+	before = cof_sim_ops(w.sim);
+	if (at)
+		cof_sim_plan(w.sim, COF_SIM_CRASH, before + at);
+	r = recover(&w, &done, &diag);
+	ops = cof_sim_ops(w.sim) - before;
+	ck_assert_msg(at || (r == 0 && done.ended.files == 2 && done.ended.frames && !done.ended.left), "%s: %s", doing, diag.text);
+	if (r == 0)
+		check_bytes(b, &w, doing);
+	if (at)
+		crash(&w, loss);
+	if (cof_io_exists(w.io, "keys/recovered") == 0 || at % 5 == 4)
+		ck_assert_msg(recover(&w, &done, &diag) == 0, "%s: %s", doing, diag.text);
+	if (again) {
+		cof_sim_plan(w.sim, COF_SIM_CRASH, cof_sim_ops(w.sim) + again);
+		(void)open_it(b, &w, &diag);
+		crash(&w, loss);
+	}
+	ck_assert_msg(open_it(b, &w, &diag) == 0, "%s: %s", doing, diag.text);
+	ck_assert_msg(check(b, &w, doing), "%s: it is not done", doing);
+	ck_assert_msg(cof_io_exists(w.io, "keys/ended") == 0, "%s: it is due still", doing);
+	ck_assert_int_eq(cof_archive_close(w.archive, &diag), 0);
+	check_store(&w, true, doing);
+	cof_io_free(w.io);
+	cof_sim_free(w.sim);
+	return ops;
+}
+
+START_TEST(recovered_copy)
+{
+	static const enum cof_sim_loss losses[] = {COF_SIM_KEEP, COF_SIM_LOSE, COF_SIM_TEAR};
+	bool all = getenv("COFFER_LONG") != NULL;
+	struct world behind;
+	struct base b;
+	uint64_t n;
+
+	make(&b, 7);
+	identity = cof_secret_alloc(32);
+	other_key = cof_secret_alloc(48);
+	cof_random(identity[0], 32);
+	cof_random(other_key, 48);
+	make_behind(&b, &behind);
+	n = play_recovery(&b, &behind, 0, 0, COF_SIM_KEEP);
+	ck_assert_uint_gt(n, 20);
+	for (uint64_t at = 1; at <= n; at++)
+		for (unsigned l = 0; l < COF_COUNT(losses); l++)
+			if (all || l == at % COF_COUNT(losses))
+				play_recovery(&b, &behind, at, at % 2 ? 1 + at * 7 % n : 0, losses[l]);
+	printf("%llu operations of a recovery\n", (unsigned long long)n);
+	cof_sim_free(behind.sim);
+	cof_secret_free(identity);
+	cof_secret_free(other_key);
+	cof_buf_done(&b.doc);
+	cof_buf_done(&b.sealed);
+	rules_free(&b.w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("sim destroy");
@@ -404,6 +527,7 @@ int main(void)
 
 	tcase_set_timeout(c, 600);
 	tcase_add_test(c, each_operation);
+	tcase_add_test(c, recovered_copy);
 	suite_add_tcase(s, c);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
