@@ -9,6 +9,8 @@
 
 #include "crypto/private.h"
 
+#define AT_ONCE (64u << 10) /* bytes of a brief program's pool: a signature takes 20 KiB */
+
 static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool ready;
 
@@ -96,7 +98,7 @@ static int wait_for_memory(void *user, size_t n, unsigned int flags)
 	return now - atomic_load(&began) < 60 * COF_NSEC;
 }
 
-static int init_once(size_t secure_bytes, struct cof_diag *diag)
+static int init_once(size_t secure_bytes, size_t at_once, struct cof_diag *diag)
 {
 	uint8_t probe[16];
 	int err = harden(diag);
@@ -109,7 +111,7 @@ static int init_once(size_t secure_bytes, struct cof_diag *diag)
 	if (gcry_control(GCRYCTL_ANY_INITIALIZATION_P))
 		return cof_fail(diag, -EBUSY, "libgcrypt is already in use in this process");
 	long before = cof_pool_locked_kib();
-	err = cof_pool_init(secure_bytes, diag);
+	err = cof_pool_init(secure_bytes, at_once, diag);
 	if (err < 0)
 		return err;
 	/* Some sandboxes answer mlock with success and do nothing: believe the kernel's count. */
@@ -134,7 +136,7 @@ static int init_once(size_t secure_bytes, struct cof_diag *diag)
 	return cof_crypto_selftest(diag);
 }
 
-int cof_crypto_init(size_t secure_bytes, struct cof_diag *diag)
+static int init(size_t secure_bytes, size_t at_once, struct cof_diag *diag)
 {
 	/* A failure stays: half an initialisation is not tried again on. */
 	static int failed;
@@ -143,11 +145,21 @@ int cof_crypto_init(size_t secure_bytes, struct cof_diag *diag)
 
 	pthread_mutex_lock(&init_lock);
 	if (!ready && !failed) {
-		failed = init_once(secure_bytes, &why);
+		failed = init_once(secure_bytes, at_once, &why);
 		ready = failed == 0;
 	}
 	if (!ready)
 		ret = cof_fail(diag, failed, "%s", why.text);
 	pthread_mutex_unlock(&init_lock);
 	return ret;
+}
+
+int cof_crypto_init(size_t secure_bytes, struct cof_diag *diag)
+{
+	return init(secure_bytes, SIZE_MAX, diag);
+}
+
+int cof_crypto_init_brief(size_t secure_bytes, struct cof_diag *diag)
+{
+	return init(secure_bytes, AT_ONCE, diag);
 }

@@ -22,6 +22,12 @@
  * process undumpable (prctl, RLIMIT_CORE). A second call in the same process returns 0.
  */
 int cof_crypto_init(size_t secure_bytes, struct cof_diag *diag);
+/*
+ * The same for a program that soon ends and mostly needs little of its pool: all of it is reserved and counts as locked, and
+ * a page is taken when the first secret comes to lie there. 4 MiB of memfd_secret at once take 10 ms, and interrupt every processor a
+ * thousand times. A daemon takes them at once, so as not to need them when there are none.
+ */
+int cof_crypto_init_brief(size_t secure_bytes, struct cof_diag *diag);
 
 /* What does the cryptography of this process. */
 struct cof_module {

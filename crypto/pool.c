@@ -37,6 +37,7 @@ static struct {
 	uint8_t *state; /* one byte for each granule */
 	size_t bytes;   /* 0 until cof_pool_init */
 	size_t granules, used, rover;
+	size_t at_once, touched; /* bytes that are there from the beginning; that are there now */
 	bool secret; /* memfd_secret */
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -92,7 +93,8 @@ static int map_pool(void)
 		munmap(area, whole);
 		return err;
 	}
-	memset(base, 0, pool.bytes); /* every page is there now, not at the moment it is needed */
+	pool.touched = COF_MIN(pool.at_once, pool.bytes);
+	memset(base, 0, pool.touched); /* these pages are there now, not at the moment they are needed */
 	memset(pool.state, FREE, pool.granules);
 	pool.used = 0;
 	pool.rover = 0;
@@ -134,6 +136,17 @@ static size_t find_run(size_t from, size_t to, size_t n)
 	return to;
 }
 
+/* lock held. The pages below `end`: those that no secret was on before. */
+static void touch(size_t end)
+{
+	size_t page = page_size(), to = COF_MIN((end + page - 1) / page * page, pool.bytes);
+
+	if (to <= pool.touched)
+		return;
+	memset(pool.base + pool.touched, 0, to - pool.touched);
+	pool.touched = to;
+}
+
 /* keep: granules that must stay free. */
 static void *pool_take(size_t bytes, size_t keep)
 {
@@ -155,6 +168,7 @@ static void *pool_take(size_t bytes, size_t keep)
 	pool.state[at + n - 1] = LAST;
 	pool.used += n;
 	pool.rover = at + n;
+	touch((at + n) * GRANULE);
 	ret = pool.base + at * GRANULE;
 out:
 	pthread_mutex_unlock(&pool.lock);
@@ -354,7 +368,7 @@ bool cof_pool_disarm_large(void)
 	return made;
 }
 
-int cof_pool_init(size_t bytes, struct cof_diag *diag)
+int cof_pool_init(size_t bytes, size_t at_once, struct cof_diag *diag)
 {
 	size_t page = page_size();
 
@@ -364,6 +378,7 @@ int cof_pool_init(size_t bytes, struct cof_diag *diag)
 				bytes);
 	pool.bytes = (bytes + COF_POOL_RESERVE + page - 1) / page * page;
 	pool.granules = pool.bytes / GRANULE;
+	pool.at_once = at_once;
 	pool.state = calloc(pool.granules, 1);
 	if (!pool.state) {
 		pool.bytes = 0;

@@ -17,8 +17,9 @@
  */
 #define COF_POOL_RESERVE (256u << 10)
 
-/* Maps and locks the pool and hands it to libgcrypt. Before any other call of libgcrypt. */
-int cof_pool_init(size_t bytes, struct cof_diag *diag);
+/* Maps and locks the pool and hands it to libgcrypt. Before any other call of libgcrypt. at_once: so many bytes of it are there
+ * from the beginning, the others once they are used. */
+int cof_pool_init(size_t bytes, size_t at_once, struct cof_diag *diag);
 /* KiB that this process has locked, or -1 where /proc cannot tell. */
 long cof_pool_locked_kib(void);
 /* True while an object of n bytes that lives long can be had without touching the reserve. */

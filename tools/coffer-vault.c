@@ -541,7 +541,7 @@ static int run(int argc, char **argv)
 	code = take_args(argc - 1, argv + 1, &a);
 	if (code >= 0)
 		return code;
-	if (cof_crypto_init(SECURE_BYTES, &diag) < 0)
+	if (cof_crypto_init_brief(SECURE_BYTES, &diag) < 0)
 		return fail_with(&diag);
 	switch (verb) {
 	case 0:
