@@ -25,6 +25,7 @@ int cof_names_add(struct cof_names *names, const char *name);
 
 struct cof_io_ops {
 	const char *name;
+	bool side_by_side; /* syncs of several files may go on at once; else they come in their order, in the caller's thread */
 	void (*free)(struct cof_io *io); /* everything but where and the struct itself */
 	/* Allocates *ret; io.c fills the part that all files share. */
 	int (*open)(struct cof_io *io, const char *path, int mode, struct cof_file **ret);
@@ -69,7 +70,12 @@ struct cof_file {
 	bool writable;
 	_Atomic int failed;        /* the first error of a write or sync; never cleared */
 	pthread_mutex_t sync_lock; /* of two syncs at once the kernel tells only one of an error */
+	pthread_t settler;	   /* that was started by cof_io_settle, and is joined by who starts the next, or closes */
+	bool settles;
+	atomic_bool settled; /* the thread has nothing left to do */
 };
+
+void cof_io_settle_end(struct cof_file *f); /* together.c */
 
 /* ---- stores in a directory of the host (posix.c, path.c, lock.c) ---- */
 

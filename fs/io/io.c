@@ -61,6 +61,7 @@ static int open_file(struct cof_io *io, const char *path, int mode, struct cof_f
 	f->io = io;
 	f->writable = mode & COF_IO_RDWR;
 	atomic_init(&f->failed, 0);
+	f->settles = false;
 	r = -pthread_mutex_init(&f->sync_lock, NULL);
 	if (r) {
 		io->ops->close(f);
@@ -87,6 +88,7 @@ void cof_io_close(struct cof_file *f)
 {
 	if (!f)
 		return;
+	cof_io_settle_end(f);
 	f->io->ops->close(f);
 	pthread_mutex_destroy(&f->sync_lock);
 	free(f);

@@ -42,9 +42,16 @@ int cof_io_write(struct cof_file *f, const void *p, size_t n, uint64_t off);
 /* *ret_n < n only at the end of the file. */
 int cof_io_read(struct cof_file *f, void *p, size_t n, uint64_t off, size_t *ret_n);
 int cof_io_sync(struct cof_file *f); /* data and size durable */
+/* As cof_io_sync of each, NULL is passed over, and cof_io_sync_dir of dir (NULL: of none); side by side where the store
+ * can. The error of the first in this order; the others were tried as well. */
+#define COF_IO_TOGETHER 16 /* the most */
+int cof_io_sync_together(struct cof_io *io, struct cof_file *const *f, size_t n, const char *dir);
 /* Bytes that were written are to go to the disk by now, so that a later sync finds little left. Promises
  * nothing and waits for nothing; what fails is told by the next sync. */
 void cof_io_push(struct cof_file *f, uint64_t off, uint64_t n);
+/* Begins to make durable what was written, in a thread of its own, where none is at it yet: as cof_io_push, and the disk's
+ * own cache empties as well. By one thread; who closes the file waits for it. */
+void cof_io_settle(struct cof_file *f);
 /* Preallocates with zeros and grows the file to off + n: space is then certain. -ENOSPC; where the
  * filesystem cannot (-EOPNOTSUPP) the file is grown by truncation after a check against statfs. */
 int cof_io_allocate(struct cof_file *f, uint64_t off, uint64_t n);
@@ -77,6 +84,8 @@ int cof_io_list(struct cof_io *io, const char *path, cof_io_list_fn fn, void *us
 /* path.new, sync, rename, directory sync. After an error the old content is there; only when the
  * directory's sync failed it may be either, whole (as after a crash at that moment). */
 int cof_io_replace(struct cof_io *io, const char *path, const void *p, size_t n);
+/* The same; before path has the new content, this other file is durable too. NULL: there is none. */
+int cof_io_replace_behind(struct cof_io *io, const char *path, const void *p, size_t n, struct cof_file *other);
 /* The whole of a file of at most cap bytes: -EFBIG. *ret is malloc'ed, one NUL behind it. */
 int cof_io_load(struct cof_io *io, const char *path, size_t cap, uint8_t **ret, size_t *ret_n);
 

@@ -4,6 +4,7 @@
 
 static const struct cof_io_ops plain_ops = {
     .name = "plain",
+    .side_by_side = true,
     .free = cof_posix_free,
     .open = cof_posix_open,
     .close = cof_posix_close,

@@ -5,7 +5,7 @@
 
 #include "fs/io/impl.h"
 
-static int write_new(struct cof_io *io, const char *path, const void *p, size_t n)
+static int write_new(struct cof_io *io, const char *path, const void *p, size_t n, struct cof_file *other)
 {
 	cof_autofile struct cof_file *f = NULL;
 	int r = cof_io_create(io, path, &f);
@@ -16,10 +16,15 @@ static int write_new(struct cof_io *io, const char *path, const void *p, size_t 
 	}
 	if (!r)
 		r = cof_io_write(f, p, n, 0);
-	return r ? r : cof_io_sync(f);
+	return r ? r : cof_io_sync_together(io, (struct cof_file *[]){f, other}, 2, NULL);
 }
 
 int cof_io_replace(struct cof_io *io, const char *path, const void *p, size_t n)
+{
+	return cof_io_replace_behind(io, path, p, n, NULL);
+}
+
+int cof_io_replace_behind(struct cof_io *io, const char *path, const void *p, size_t n, struct cof_file *other)
 {
 	char new[PATH_MAX], dir[PATH_MAX] = "";
 	const char *slash = strrchr(path, '/');
@@ -31,7 +36,7 @@ int cof_io_replace(struct cof_io *io, const char *path, const void *p, size_t n)
 		return -ENAMETOOLONG;
 	if (slash)
 		memcpy(dir, path, (size_t)(slash - path)); /* zeros behind it from above */
-	r = write_new(io, new, p, n);
+	r = write_new(io, new, p, n, other);
 	if (!r)
 		r = cof_io_rename(io, new, path);
 	if (r) {

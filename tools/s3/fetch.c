@@ -316,7 +316,7 @@ static int finish(struct fetch *f, const struct cof_buf *note)
 	if (r == 0)
 		r = vault_copy_sync(f->copy, f->diag);
 	if (r == 0)
-		r = vault_copy_finish(f->copy, note->data, note->len, f->diag);
+		r = vault_copy_finish(f->copy, note->data, note->len, NULL, f->diag);
 	return r;
 }
 

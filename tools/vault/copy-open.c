@@ -19,11 +19,12 @@ int vault_copy_create(struct cof_io *io, const void *conf, size_t n, struct cof_
 	if (r == 0 || r == -EEXIST)
 		r = cof_io_mkdir(io, "tile");
 	if (r == 0 || r == -EEXIST)
-		r = cof_io_sync_dir(io, "");
-	if (r == 0)
 		r = cof_io_exists(io, "archive.conf");
-	if (r == 0)
-		r = cof_io_replace(io, "archive.conf", conf, n);
+	if (r == 0) { /* else both were durable before it was */
+		r = cof_io_sync_dir(io, "");
+		if (r == 0)
+			r = cof_io_replace(io, "archive.conf", conf, n);
+	}
 	if (r < 0)
 		return cof_fail(diag, r, "%s: a copy cannot be made: %s", cof_io_where(io), strerror(-r));
 	return 0;

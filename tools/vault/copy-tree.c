@@ -10,6 +10,7 @@ static int flush_level(struct copy_tree *t, unsigned l)
 
 	if (!t->count[l])
 		return 0;
+	t->changed[l] = true;
 	r = cof_io_write(t->file[l], t->buffer[l], (size_t)t->count[l] * COF_HASH, t->start[l] * COF_HASH);
 	if (r < 0)
 		return r;
@@ -120,13 +121,16 @@ int copy_tree_back(struct copy_tree *t, uint64_t size)
 			return r;
 		if (bytes / COF_HASH < n)
 			return -ERANGE;
-		if (bytes != n * COF_HASH)
+		if (bytes != n * COF_HASH) {
+			t->changed[l] = true;
 			r = cof_io_truncate(t->file[l], n * COF_HASH);
+		}
 		if (r < 0)
 			return r;
 		t->start[l] = n;
 		t->count[l] = 0;
 	}
+	t->pushed = size;
 	return cof_frontier_load(&t->frontier, size, get, t);
 }
 
@@ -136,14 +140,37 @@ int copy_tree_add(struct copy_tree *t, const uint8_t leaf[COF_HASH])
 	return t->err;
 }
 
-int copy_tree_sync(struct copy_tree *t)
+int copy_tree_write(struct copy_tree *t, struct cof_file *ret[LEVELS])
 {
 	int r = t->err;
 
 	for (unsigned l = 0; l < LEVELS && r == 0; l++) {
 		r = flush_level(t, l);
-		if (r == 0)
-			r = cof_io_sync(t->file[l]);
+		ret[l] = t->changed[l] ? t->file[l] : NULL;
 	}
+	return r;
+}
+
+void copy_tree_durable(struct copy_tree *t)
+{
+	memset(t->changed, 0, sizeof(t->changed));
+}
+
+void copy_tree_push(struct copy_tree *t)
+{
+	if (t->pushed < t->start[0])
+		cof_io_push(t->file[0], t->pushed * COF_HASH, (t->start[0] - t->pushed) * COF_HASH);
+	t->pushed = t->start[0];
+}
+
+int copy_tree_sync(struct copy_tree *t)
+{
+	struct cof_file *changed[LEVELS];
+	int r = copy_tree_write(t, changed);
+
+	if (r == 0)
+		r = cof_io_sync_together(t->io, changed, LEVELS, NULL);
+	if (r == 0)
+		copy_tree_durable(t);
 	return r;
 }

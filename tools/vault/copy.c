@@ -7,7 +7,7 @@
 
 #include "tools/vault/internal.h"
 
-#define PUSH (8u << 20) /* bytes after which the disk begins to write, so that the sync at the end finds little */
+#define PUSH (4u << 20) /* bytes after which the disk is to have them, so that the sync at the end finds little */
 
 void copy_segment_path(uint64_t number, char ret[32])
 {
@@ -247,7 +247,15 @@ void copy_close_segments(struct vault_copy *c)
 	cof_io_close(c->segment);
 	cof_io_close(c->before);
 	c->segment = c->before = NULL;
+	c->settled_from = c->settled_to = 0;
 	c->pushed = 0;
+}
+
+static void note_settled(struct vault_copy *c, uint64_t number)
+{
+	if (c->settled_to != number)
+		c->settled_from = number;
+	c->settled_to = number + 1;
 }
 
 /* The disk writes one segment while the next one comes: the wait for it is a segment later. */
@@ -257,13 +265,16 @@ static int leave_segment(struct vault_copy *c, struct cof_diag *diag)
 
 	if (!c->segment)
 		return 0;
-	cof_io_push(c->segment, c->pushed, c->conf.segment_size - c->pushed);
+	cof_io_settle(c->segment);
 	if (c->before)
 		r = cof_io_sync(c->before);
 	if (r < 0)
 		return sync_failed(c, r, diag);
+	if (c->before)
+		note_settled(c, c->before_number);
 	cof_io_close(c->before);
 	c->before = c->segment;
+	c->before_number = c->segment_number;
 	c->segment = NULL;
 	c->pushed = 0;
 	return 0;
@@ -313,7 +324,8 @@ int vault_copy_feed(struct vault_copy *c, uint64_t address, const void *p, size_
 	if (r < 0)
 		return cof_fail(diag, r, "%s cannot be written: %s", cof_io_where(c->io), strerror(-r));
 	if (address % size + n - c->pushed >= PUSH) {
-		cof_io_push(c->segment, c->pushed, address % size + n - c->pushed);
+		copy_tree_push(&c->tree);
+		cof_io_settle(c->segment);
 		c->pushed = address % size + n;
 	}
 	c->unproven += n;
@@ -364,8 +376,15 @@ int vault_copy_drop(struct vault_copy *c, struct cof_diag *diag)
 	return r < 0 ? cof_fail(diag, r, "%s: what came cannot be dropped: %s", cof_io_where(c->io), strerror(-r)) : 0;
 }
 
-/* All that came since the head, also in sessions that ended before they could. */
-static int sync_segments(struct vault_copy *c)
+/* Whether this session has it open, or made it durable before it closed it. */
+static bool is_ours(const struct vault_copy *c, uint64_t number)
+{
+	return (c->segment && c->segment_number == number) || (c->before && c->before_number == number) ||
+	       (number >= c->settled_from && number < c->settled_to);
+}
+
+/* What came since the head in sessions that ended before they could. */
+static int sync_others(struct vault_copy *c)
 {
 	uint64_t size = c->conf.segment_size;
 	int r = 0;
@@ -374,6 +393,8 @@ static int sync_segments(struct vault_copy *c)
 		cof_autofile struct cof_file *f = NULL;
 		char path[32];
 
+		if (is_ours(c, n))
+			continue;
 		copy_segment_path(n, path);
 		r = cof_io_open(c->io, path, COF_IO_RDWR, &f);
 		if (r == 0)
@@ -381,6 +402,21 @@ static int sync_segments(struct vault_copy *c)
 		else if (r == -ENOENT && n * size == c->boundary)
 			r = 0; /* the last one ended with its segment */
 	}
+	return r;
+}
+
+/* Log and stored hashes need no order among themselves: nothing counts before the head that covers both. */
+static int sync_all(struct vault_copy *c)
+{
+	struct cof_file *all[2 + LEVELS] = {c->before, c->segment}; /* what failed before is told by the file that it failed in */
+	int r = copy_tree_write(&c->tree, all + 2);
+
+	if (r == 0)
+		r = sync_others(c);
+	if (r == 0)
+		r = cof_io_sync_together(c->io, all, COF_COUNT(all), "log");
+	if (r == 0)
+		copy_tree_durable(&c->tree);
 	return r;
 }
 
@@ -396,20 +432,11 @@ int vault_copy_sync(struct vault_copy *c, struct cof_diag *diag)
 	r = copy_judge_erased(c, diag);
 	if (r < 0)
 		return r;
-	if (c->before)
-		r = cof_io_sync(c->before);
-	if (r == 0 && c->segment)
-		r = cof_io_sync(c->segment); /* what failed before is told by the file that it failed in */
-	if (r == 0)
-		r = sync_segments(c);
-	if (r == 0)
-		r = cof_io_sync_dir(c->io, "log");
-	if (r == 0)
-		r = copy_tree_sync(&c->tree);
+	r = sync_all(c);
 	return r < 0 ? sync_failed(c, r, diag) : 0;
 }
 
-int vault_copy_finish(struct vault_copy *c, const void *note, size_t len, struct cof_diag *diag)
+int vault_copy_finish(struct vault_copy *c, const void *note, size_t len, struct cof_file *list, struct cof_diag *diag)
 {
 	struct cof_checkpoint head;
 	char *kept;
@@ -420,7 +447,7 @@ int vault_copy_finish(struct vault_copy *c, const void *note, size_t len, struct
 	kept = strndup(note, len);
 	if (!kept)
 		return cof_fail(diag, -ENOMEM, "out of memory");
-	r = cof_io_replace(c->io, "checkpoint", note, len);
+	r = cof_io_replace_behind(c->io, "checkpoint", note, len, list);
 	if (r < 0) {
 		free(kept);
 		return cof_fail(diag, r, "%s/checkpoint cannot be written: %s", cof_io_where(c->io), strerror(-r));

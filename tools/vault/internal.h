@@ -86,6 +86,8 @@ struct copy_tree {
 	uint64_t start[LEVELS]; /* hashes in the file */
 	unsigned count[LEVELS];
 	int err;
+	bool changed[LEVELS]; /* since it was made durable */
+	uint64_t pushed;      /* leaves that are on their way to the disk */
 	bool dry; /* leaves enter the frontier, and nothing is written */
 };
 int copy_tree_open(struct copy_tree *t, struct cof_io *io, struct cof_diag *diag);
@@ -97,6 +99,10 @@ int copy_tree_back(struct copy_tree *t, uint64_t size);
 int copy_tree_add(struct copy_tree *t, const uint8_t leaf[COF_HASH]);
 int copy_tree_leaf(struct copy_tree *t, uint64_t index, uint8_t ret[COF_HASH]);
 int copy_tree_root(struct copy_tree *t, uint64_t size, uint8_t ret[COF_HASH]); /* of its first frames */
+/* All hashes are in the files; ret: those that are to be made durable, LEVELS at most, NULL in the place of others. */
+int copy_tree_write(struct copy_tree *t, struct cof_file *ret[LEVELS]);
+void copy_tree_durable(struct copy_tree *t); /* they are */
+void copy_tree_push(struct copy_tree *t);    /* leaves that are in their file are to go to the disk by now */
 int copy_tree_sync(struct copy_tree *t);
 
 /* ---- the copy (copy.c, copy-open.c) ---- */
@@ -122,7 +128,8 @@ struct vault_copy {
 	struct cof_file *segment; /* that is written to */
 	struct cof_file *before;  /* the one before it: on its way to the disk, and not known to be there */
 	uint64_t pushed;	  /* bytes of `segment` that are on their way */
-	uint64_t segment_number;
+	uint64_t segment_number, before_number;
+	uint64_t settled_from, settled_to; /* segments that this session made durable and closed */
 	struct cof_erased *ended; /* by what is under the head, once it was asked for; NULL: not yet */
 	bool erased;		  /* behind the head a payload came that is not what its header says */
 	/* Once all of a coming head was there, and a payload was wrong that no frame of it ends: what its frames end, and how many

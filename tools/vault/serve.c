@@ -19,6 +19,7 @@ struct serving {
 	struct vault_hello hello;
 	struct cof_io *io;
 	char id[33];
+	struct cof_file *received; /* the list, once it says what is signed; durable before the note is kept */
 	struct cof_diag undone; /* why what was destroyed is not gone yet; "": it is */
 };
 
@@ -34,10 +35,11 @@ static void tell(const struct serving *s, const char *what)
 
 /* ---- cosigning ---- */
 
-/* Appends to received: when, how much, which root. */
+/* Appends to received: when, how much, which root. It is made durable with the note that has the cosignature, before that note has its
+ * name: what nobody can see yet was not signed. */
 static int remember(struct serving *s, uint64_t time, const struct cof_checkpoint *head)
 {
-	cof_autofile struct cof_file *f = NULL;
+	struct cof_file *f = NULL;
 	char hex[2 * COF_HASH + 1], when[32], line[256];
 	uint64_t at = 0;
 	size_t got = 0;
@@ -59,7 +61,8 @@ static int remember(struct serving *s, uint64_t time, const struct cof_checkpoin
 		     (unsigned long long)head->size, hex);
 	if (r == 0)
 		r = cof_io_write(f, line, (size_t)n, at);
-	return r < 0 ? r : cof_io_sync(f);
+	s->received = f;
+	return r;
 }
 
 /* Never before the cosignature before: a clock that was set back shows as times that stand still. */
@@ -311,7 +314,7 @@ static int make_copy(struct serving *s)
 static int take_into(struct serving *s)
 {
 	cof_autobuf struct cof_buf about = {0};
-	struct vault_taking t = {.io = s->io, .quota = s->p->quota, .sign = sign, .envelope = envelope, .keys = keys,
+	struct vault_taking t = {.io = s->io, .quota = s->p->quota, .sign = sign, .list = &s->received, .envelope = envelope, .keys = keys,
 				 .judge = judge, .refused = refused, .finished = finished,
 				 .receipt = s->hello.receipts ? receipt : NULL, .notice = notice, .user = s};
 	struct vault_copy *c = NULL;
@@ -464,6 +467,7 @@ int vault_serve(const struct vault_place *v, struct vault_wire *w, const struct 
 	if (r < 0)
 		return say_no(&s, r == -EBUSY ? VAULT_R_BUSY : r == -ENOENT || r == -EOWNERDEAD ? VAULT_R_UNKNOWN : VAULT_R_FAILED, r);
 	r = s.hello.role == VAULT_SENDS ? take(&s) : s.hello.role == VAULT_MENDS ? mend(&s) : give(&s);
+	cof_io_close(s.received);
 	cof_io_free(s.io); /* and with it the lock */
 	return r;
 }

@@ -196,7 +196,7 @@ static int take_end(struct taking *t)
 	if (r == 0 && t->note.failed)
 		r = cof_fail(t->diag, -ENOMEM, "out of memory");
 	if (r == 0)
-		r = vault_copy_finish(t->c, t->note.data, t->note.len, t->diag);
+		r = vault_copy_finish(t->c, t->note.data, t->note.len, t->p->list ? *t->p->list : NULL, t->diag);
 	if (r < 0)
 		return r;
 	if (t->p->finished)

@@ -120,9 +120,10 @@ int vault_copy_prove(struct vault_copy *c, const struct vault_proof *proof, stru
 void vault_copy_blind(struct vault_copy *c);
 int vault_copy_keep(struct vault_copy *c, struct cof_diag *diag); /* -EBADMSG: it ends within a frame */
 int vault_copy_drop(struct vault_copy *c, struct cof_diag *diag);
-/* All of it is there: makes it durable. Then the head is finished once the note with more signatures is kept. */
+/* All of it is there: makes it durable. Then the head is finished once the note with more signatures is kept; list: a file that
+ * has to be durable before that, where the note is written down (NULL: none). */
 int vault_copy_sync(struct vault_copy *c, struct cof_diag *diag);
-int vault_copy_finish(struct vault_copy *c, const void *note, size_t len, struct cof_diag *diag);
+int vault_copy_finish(struct vault_copy *c, const void *note, size_t len, struct cof_file *list, struct cof_diag *diag);
 
 /* ---- what a sender has (source.c) ---- */
 
@@ -199,6 +200,7 @@ struct vault_taking {
 	struct cof_io *io; /* of the copy */
 	uint64_t quota;	   /* bytes of the log; 0: none */
 	vault_sign_fn sign; /* NULL: nothing is added */
+	struct cof_file *const *list; /* what sign wrote down beside the note, to be durable before that is kept. NULL, of NULL: nothing */
 	const char *about;  /* for STATE, or NULL: who takes */
 	/* An envelope came: kept as the receiver likes. NULL: dropped. */
 	int (*envelope)(void *user, const void *p, size_t n, struct cof_diag *diag);
@@ -363,6 +365,7 @@ int vault_url_check(const char *url, struct cof_diag *diag); /* -EINVAL */
 int vault_line_open(const char *url, struct vault_line *ret, struct cof_diag *diag);
 void vault_line_hang_up(struct vault_line *l); /* nothing more is said or heard; the process may still run */
 int vault_line_close(struct vault_line *l); /* the process's exit status, once it ended */
+void vault_line_drop(struct vault_line *l); /* of one on which nothing was said: its process is ended */
 
 /* ---- HELLO ---- */
 

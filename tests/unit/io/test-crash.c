@@ -299,6 +299,84 @@ START_TEST(replace_errors)
 }
 END_TEST
 
+/* What a note says was written down elsewhere: where the note is seen, that is there too, whenever the power went. */
+static bool list_and_crash(uint64_t seed, uint64_t op, enum cof_sim_loss loss, unsigned *ret_new)
+{
+	struct cof_io *io;
+	struct cof_sim *s = new_disk(seed, &io);
+	struct cof_file *list = NULL;
+	bool done = false, is_new;
+
+	ok(cof_io_replace(io, "top", old_text, strlen(old_text)));
+	put_file(io, "list", "");
+	ok(cof_io_sync_dir(io, ""));
+	ok(cof_io_open(io, "list", COF_IO_RDWR, &list));
+	cof_sim_plan(s, COF_SIM_CRASH, cof_sim_ops(s) + op);
+	if (cof_io_write(list, "new", 3, 0) == 0)
+		done = !cof_io_replace_behind(io, "top", new_text, strlen(new_text), list);
+	cof_io_close(list);
+	restart(s, &io, loss);
+	is_new = holds(io, "top", new_text);
+	must(is_new || holds(io, "top", old_text));
+	must(is_new || !done);
+	must(!is_new || holds(io, "list", "new"));
+	*ret_new += is_new;
+	cof_io_free(io);
+	cof_sim_free(s);
+	return done;
+}
+
+START_TEST(listed_before)
+{
+	static const enum cof_sim_loss losses[] = {COF_SIM_KEEP, COF_SIM_LOSE, COF_SIM_TEAR};
+	unsigned crashed = 0, became_new = 0;
+
+	memset(old_text, 'o', sizeof(old_text) - 1);
+	memset(new_text, 'n', sizeof(new_text) - 1);
+	for (uint64_t seed = 0; seed < 64; seed++)
+		for (size_t k = 0; k < COF_COUNT(losses); k++)
+			for (uint64_t op = 1;; op++) {
+				must(op < 20);
+				if (list_and_crash(seed, op, losses[k], &became_new))
+					break;
+				crashed++;
+			}
+	ck_assert_uint_ge(crashed, 64 * 3 * 7);
+	ck_assert_uint_gt(became_new, 64 * 3);
+}
+END_TEST
+
+/* Files and a name, all at once: each of them is there behind a power cut, and one that fails keeps no other back. */
+START_TEST(together)
+{
+	static const char *const name[] = {"d/a", "d/b", "d/c"};
+
+	for (uint64_t fails = 0; fails <= 4; fails++) { /* 4: the name's; 0: nothing does */
+		struct cof_file *f[4] = {NULL};
+		struct cof_io *io;
+		struct cof_sim *s = new_disk(fails, &io);
+
+		ok(cof_io_mkdir(io, "d"));
+		ok(cof_io_sync_dir(io, ""));
+		for (int i = 0; i < 3; i++) {
+			ok(cof_io_create(io, name[i], &f[i + (i > 0)])); /* one place is empty */
+			ok(cof_io_write(f[i + (i > 0)], "text", 4, 0));
+		}
+		if (fails)
+			cof_sim_plan(s, COF_SIM_EIO, cof_sim_ops(s) + fails);
+		ck_assert_int_eq(cof_io_sync_together(io, f, 4, "d"), fails ? -EIO : 0);
+		for (int i = 0; i < 4; i++)
+			cof_io_close(f[i]);
+		restart(s, &io, COF_SIM_LOSE);
+		for (uint64_t i = 0; i < 3 && fails != 4; i++)
+			ck_assert(i + 1 == fails || holds(io, name[i], "text"));
+		ck_assert(fails != 4 || holds(io, name[0], NULL));
+		cof_io_free(io);
+		cof_sim_free(s);
+	}
+}
+END_TEST
+
 TCase *crash_case(void)
 {
 	TCase *t = io_case("crash");
@@ -310,5 +388,7 @@ TCase *crash_case(void)
 	tcase_add_test(t, torn_sizes);
 	tcase_add_test(t, replaced_whole);
 	tcase_add_test(t, replace_errors);
+	tcase_add_test(t, listed_before);
+	tcase_add_test(t, together);
 	return t;
 }

@@ -125,6 +125,35 @@ START_TEST(limit_is_final)
 }
 END_TEST
 
+/* Made durable meanwhile: what fails there stays with the file, and is told by the sync that somebody waits for. */
+START_TEST(settles_meanwhile)
+{
+	static uint8_t block[100000];
+	const struct rlimit limit = {150000, RLIM_INFINITY};
+	struct cof_file *f = NULL, *g = NULL;
+	struct place p;
+
+	place_begin(&p, (enum kind)_i);
+	ok(cof_io_create(p.io, "a", &f));
+	ok(cof_io_create(p.io, "b", &g));
+	for (uint64_t i = 0; i < 50; i++) { /* begun while the one before is at it, too */
+		ok(cof_io_write(f, "0123456789", 10, i * 10));
+		cof_io_settle(f);
+	}
+	ok(cof_io_sync_together(p.io, (struct cof_file *[]){f, NULL, g}, 3, ""));
+	cof_io_settle(f);
+	ok(setrlimit(RLIMIT_FSIZE, &limit));
+	ck_assert_int_eq(cof_io_write(f, block, sizeof(block), 100000), -EFBIG);
+	cof_io_settle(f);
+	ck_assert_int_eq(cof_io_sync_together(p.io, (struct cof_file *[]){g, f}, 2, ""), -EFBIG);
+	ok(cof_io_sync(g));
+	cof_io_settle(g);
+	cof_io_close(f);
+	cof_io_close(g); /* waits for it */
+	place_end(&p);
+}
+END_TEST
+
 /* A filesystem of 1 MiB, in a mount namespace that ends with this process. */
 START_TEST(full_disk)
 {
@@ -304,6 +333,7 @@ TCase *host_case(void)
 	tcase_add_loop_test(t, links, 0, HOST_KINDS);
 	tcase_add_loop_test(t, no_regular_file, 0, HOST_KINDS);
 	tcase_add_loop_test(t, limit_is_final, 0, HOST_KINDS);
+	tcase_add_loop_test(t, settles_meanwhile, 0, HOST_KINDS);
 	tcase_add_loop_test(t, full_disk, 0, HOST_KINDS);
 	tcase_add_loop_test(t, holder_dies, 0, HOST_KINDS);
 	tcase_add_loop_test(t, holder_is_text, 0, HOST_KINDS);

@@ -2,6 +2,7 @@
 #include "pair.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 void far_begin(struct far *f, const struct world *w)
@@ -31,6 +32,18 @@ static int sign(void *user, struct cof_buf *note, struct cof_diag *diag)
 	struct far *f = user;
 
 	(void)diag;
+	if (f->lists) {
+		char line[32];
+		uint64_t at = 0;
+		int n = snprintf(line, sizeof(line), "%llu\n", (unsigned long long)f->time), r = cof_io_open(f->io, "list", COF_IO_RDWR, &f->list);
+
+		if (r == 0)
+			r = cof_io_size(f->list, &at);
+		if (r == 0)
+			r = cof_io_write(f->list, line, (size_t)n, at);
+		if (r < 0)
+			return r;
+	}
 	return cof_note_cosign(note, &f->vkey, f->seed, f->time++);
 }
 
@@ -53,7 +66,7 @@ static void *vault_side(void *arg)
 	struct end *e = arg;
 	struct far *f = e->far;
 	struct vault_wire w = {.in = e->fd, .out = e->fd, .timeout_ms = 20000};
-	struct vault_taking t = {.io = f->io, .quota = f->quota, .sign = sign, .refused = refused, .user = f};
+	struct vault_taking t = {.io = f->io, .quota = f->quota, .sign = sign, .list = &f->list, .refused = refused, .user = f};
 	struct vault_copy *c = NULL;
 
 	f->diag.text[0] = 0;
@@ -68,6 +81,8 @@ static void *vault_side(void *arg)
 			f->known.size = f->found.size = 0;
 	}
 	vault_copy_free(c);
+	cof_io_close(f->list);
+	f->list = NULL;
 	close(e->fd);
 	return NULL;
 }

@@ -21,6 +21,8 @@ struct far { /* the vault */
 	struct cof_io *io;
 	uint64_t quota;
 	uint64_t time; /* of the next cosignature, seconds */
+	bool lists;    /* what it signs, in the file `list`: the time, a line each */
+	struct cof_file *list;
 	struct cof_vkey vkey;
 	uint8_t seed[32];
 	int err; /* of the last session */

@@ -278,14 +278,35 @@ START_TEST(a_line_that_lies)
 }
 END_TEST
 
+/* What the copy's note was cosigned at is in the list, whenever the vault died. */
+static void is_listed(void)
+{
+	cof_autofree uint8_t *note = NULL, *list = NULL;
+	struct cof_note n;
+	size_t len = 0;
+	char line[32];
+
+	if (cof_io_load(far.io, "checkpoint", COF_NOTE_MAX, &note, &len) < 0)
+		return;
+	ck_assert_int_eq(cof_note_open(note, len, &far.vkey, 1, &n), 0);
+	ck_assert_int_eq(cof_io_load(far.io, "list", 4096, &list, &len), 0);
+	snprintf(line, sizeof(line), "%llu\n", (unsigned long long)n.time[0]);
+	ck_assert_ptr_nonnull(strstr((const char *)list, line));
+}
+
 static void crash_at(uint64_t op, enum cof_sim_loss loss)
 {
+	struct cof_file *list = NULL;
 	struct vault_sent sent;
 	struct cof_diag d = {""};
 	uint64_t seen;
 	int r;
 
 	far_begin(&far, &w);
+	ck_assert_int_eq(cof_io_create(far.io, "list", &list), 0);
+	cof_io_close(list);
+	ck_assert_int_eq(cof_io_sync_dir(far.io, ""), 0);
+	far.lists = true;
 	cof_sim_plan(far.sim, COF_SIM_CRASH, cof_sim_ops(far.sim) + op);
 	r = far_sync(&far, w.io, NULL, &sent, &d);
 	seen = r == 0 ? sent.size : 0;
@@ -293,6 +314,7 @@ static void crash_at(uint64_t op, enum cof_sim_loss loss)
 	cof_io_free(far.io);
 	cof_sim_reboot(far.sim, loss);
 	ck_assert_int_eq(cof_sim_open(far.sim, &far.io), 0);
+	is_listed();
 	if (seen)
 		ck_assert_uint_eq(far_head(&far), seen); /* what was cosigned is there */
 	(void)sync_all();
@@ -306,7 +328,7 @@ START_TEST(a_vault_that_dies)
 	begin();
 	ops = cof_sim_ops(far.sim);
 	(void)sync_all();
-	ops = cof_sim_ops(far.sim) - ops;
+	ops = cof_sim_ops(far.sim) - ops + 2; /* and of the list */
 	far_end(&far);
 	ck_assert_uint_gt(ops, 20);
 	/* the last round: it dies once all of it was confirmed */
