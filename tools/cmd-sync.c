@@ -5,6 +5,7 @@
 #include "tools/buckets.h"
 #include "tools/output.h"
 #include "tools/placement.h"
+#include "tools/sync-early.h"
 #include "tools/sync-watch.h"
 #include "tools/vault-record.h"
 #include "tools/witness.h"
@@ -47,6 +48,9 @@ struct syncing {
 	struct cof_diag kept_back; /* why the tree R that waits for this vault was not sent; "": it was, or none waits */
 	struct opener_args opener;
 	struct vault_recording recording;
+	struct vault_line line; /* of the session that is on, was the last, or is to come */
+	char early[512];	/* of the one that is to come: where it leads; "": it is not open yet */
+	bool looked;
 };
 
 static void progressed(void *user, uint64_t done, uint64_t total)
@@ -122,33 +126,51 @@ static int meet(void *user, const char *about, struct cof_diag *diag)
 	return may_leave(user, diag);
 }
 
+/* Once, before anything leaves, and while the first of them begins to answer: what is new in the log, and where its copies are. */
+static void look_around(struct syncing *s)
+{
+	if (s->looked)
+		return;
+	s->looked = true;
+	vaults_look(&s->store);
+	placement_say(&s->store);
+}
+
+/* Its program may still be there behind it: its end is waited for when nothing else is left to do. */
 static int session(struct syncing *s, struct vault_entry *e, struct vault_sent *sent, struct cof_diag *diag)
 {
 	struct meeting meeting = {.s = s, .e = e, .sent = sent};
 	struct vault_sending p = {.envelope = s->envelope, .envelope_len = s->envelope_len, .meet = meet, .user = &meeting,
 				  .progress = {progressed, s}};
 	struct vault_source *source = NULL;
-	struct vault_line line = {.pid = 0};
 	cof_autofree uint8_t *keys = NULL;
 	int r;
 
+	if (*s->early && strcmp(s->early, e->url))
+		vault_line_drop(&s->line);
+	else if (!*s->early)
+		vault_line_close(&s->line);
+	s->early[0] = 0;
+	r = vault_hello_to(&s->store, VAULT_SENDS, e->url, &s->line, diag);
+	s->recording.began = cof_now(CLOCK_BOOTTIME);
+	s->line.wire.limit = s->limit;
 	if (vault_entry_keys(&s->store, e, &keys, &p.keys_len, &s->kept_back) == 0)
 		p.keys = keys;
-	r = vault_hello_to(&s->store, VAULT_SENDS, e->url, &line, diag);
-	s->recording.began = cof_now(CLOCK_BOOTTIME);
-	line.wire.limit = s->limit;
-	if (r == 0) /* while ssh says who it is */
+	if (r == 0) { /* while ssh says who it is */
+		look_around(s);
 		r = vault_source_open(s->store.io, &source, diag);
+	}
 	if (r == 0)
-		r = vault_send_log(&line.wire, source, &p, sent, diag);
+		r = vault_send_log(&s->line.wire, source, &p, sent, diag);
 	progress_clear(&s->progress);
-	vault_line_hang_up(&line);
+	vault_line_hang_up(&s->line);
 	if (r == 0)
 		r = vault_entry_note(&s->store, e, sent->note, diag);
 	if (r == 0 && p.keys && !sent->nothing)
 		r = vault_entry_has_keys(&s->store, e, diag);
 	vault_source_free(source);
-	vault_line_close(&line);
+	if (r < 0)
+		vault_line_close(&s->line);
 	return r;
 }
 
@@ -156,18 +178,17 @@ static int session(struct syncing *s, struct vault_entry *e, struct vault_sent *
 static int mend(struct syncing *s, const struct vault_entry *e, struct cof_diag *diag)
 {
 	struct vault_source *source = NULL;
-	struct vault_line line = {.pid = 0};
 	char detail[128], size[32];
 	unsigned segments = 0;
 	uint64_t bytes = 0;
 	int r = vault_source_open(s->store.io, &source, diag);
 
 	if (r == 0)
-		r = vault_hello_to(&s->store, VAULT_MENDS, e->url, &line, diag);
-	line.wire.limit = s->limit;
+		r = vault_hello_to(&s->store, VAULT_MENDS, e->url, &s->line, diag);
+	s->line.wire.limit = s->limit;
 	if (r == 0)
-		r = vault_send_mending(&line.wire, source, &segments, &bytes, diag);
-	vault_line_close(&line);
+		r = vault_send_mending(&s->line.wire, source, &segments, &bytes, diag);
+	vault_line_close(&s->line);
 	vault_source_free(source);
 	if (r < 0)
 		return r;
@@ -227,6 +248,7 @@ static int sessions(struct syncing *s, struct vault_entry *e, struct vault_sent 
 	int r;
 
 	if (witness_is_url(e->url)) {
+		look_around(s);
 		s->recording.began = cof_now(CLOCK_BOOTTIME);
 		return witness_ask(&s->store, e, sent, diag);
 	}
@@ -326,6 +348,7 @@ static int one(void *user, struct vault_entry *e)
 	}
 	s->code = COF_MAX(s->code, code);
 	vault_sent_done(&sent);
+	vault_line_close(&s->line);
 	return 0;
 }
 
@@ -342,6 +365,7 @@ static int one_bucket(void *user, const struct bucket *b)
 	if (!wanted(s, b->name))
 		return 0;
 	s->met++;
+	look_around(s);
 	r = bucket_push(&p, b, &diag);
 	if (r == 0)
 		r = vault_newer_drop(&s->store, b->name, &diag);
@@ -364,23 +388,6 @@ static void ask_for_checkpoint(const struct store *s)
 
 	cof_json_set_str(request, "verb", "checkpoint");
 	(void)store_ask(s, request, ignore, NULL, &why);
-}
-
-/* Too few places are no reason to have fewer: it is said before anything leaves, and status has it as long as it is so. */
-static void say_places(const struct store *s)
-{
-	cof_autojson struct cof_json *all = cof_json_array();
-	struct cof_profile policy;
-	struct cof_diag diag = {""};
-
-	if (cof_store_policy(s->io, &s->conf, &policy) < 0 || placement_judge(s, &policy, all, &diag) < 0)
-		return; /* whoever sends something asks again, and says why not */
-	for (size_t i = 0; i < cof_json_count(all); i++) {
-		const char *text = cof_json_str(cof_json_at(all, i), "text");
-
-		if (text && strstr(text, "(R41)"))
-			complain("%s", text);
-	}
 }
 
 static int by_hand(struct syncing *s, struct cof_diag *diag)
@@ -412,30 +419,29 @@ static int watch(const struct syncing *s, struct cof_diag *diag)
 
 static int act(struct syncing *s, const char *arg, struct cof_diag *diag)
 {
-	int r = cof_crypto_init(SECURE_BYTES, diag);
+	int r = store_find(arg, &s->store, diag);
 
+	if (r == 0 && !s->watch && !s->bundle && !s->receipt && s->n <= 1)
+		(void)sync_early(&s->store, s->n ? s->name[0] : NULL, s->early, &s->line);
 	if (r == 0)
-		r = store_open(arg, &s->store, diag);
-	for (int i = 0; r == 0 && i < s->n; i++) {
-		struct vault_entry e = {.time = 0};
-
-		if (bucket_exists(&s->store, s->name[i]))
-			continue;
-		r = vault_entry_load(&s->store, s->name[i], &e, diag);
-		vault_entry_done(&e);
-	}
+		r = cof_crypto_init_brief(SECURE_BYTES, diag);
+	if (r == 0)
+		r = store_load(&s->store, diag);
+	for (int i = 0; r == 0 && i < s->n; i++)
+		if (!bucket_exists(&s->store, s->name[i]))
+			r = vault_entry_there(&s->store, s->name[i], diag);
 	if (r == 0 && !s->watch)
 		ask_for_checkpoint(&s->store);
 	if (r == 0) {
 		if (s->watch)
 			return watch(s, diag);
-		vaults_look(&s->store);
 		r = cof_io_load(s->store.io, "seal/recovery.age", VAULT_ENVELOPE_MAX, &s->envelope, &s->envelope_len);
 		if (r < 0 && r != -ENOENT)
 			return cof_fail(diag, r, "%s/seal/recovery.age cannot be read: %s", s->store.path, strerror(-r));
-		say_places(&s->store);
-		if (s->bundle || s->receipt)
+		if (s->bundle || s->receipt) {
+			look_around(s);
 			return by_hand(s, diag);
+		}
 		r = vault_entries(&s->store, one, s, diag);
 	}
 	if (r == 0)
@@ -509,6 +515,8 @@ static int run(const struct verb *self, int argc, char **argv)
 	code = vault_record_done(&s.recording, r < 0 ? NULL : &diag);
 	r = r < 0 ? r : code;
 	free(s.envelope);
+	if (*s.early)
+		vault_line_drop(&s.line);
 	store_close(&s.store);
 	return r < 0 ? failure(&diag) : s.code;
 }

@@ -2,6 +2,7 @@
 #include "tools/placement.h"
 
 #include "fs/rules/place.h"
+#include "tools/output.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -226,4 +227,20 @@ int placement_judge(const struct store *s, const struct cof_profile *p, struct c
 	if (j->vaults > 1 && j->administrations < 2)
 		say(j, "the vaults are of fewer than two administrations that are named (coffer vault add --administration)");
 	return 0;
+}
+
+void placement_say(const struct store *s)
+{
+	cof_autojson struct cof_json *all = cof_json_array();
+	struct cof_profile policy;
+	struct cof_diag diag = {""};
+
+	if (cof_store_policy(s->io, &s->conf, &policy) < 0 || placement_judge(s, &policy, all, &diag) < 0)
+		return; /* whoever sends something asks again, and says why not */
+	for (size_t i = 0; i < cof_json_count(all); i++) {
+		const char *text = cof_json_str(cof_json_at(all, i), "text");
+
+		if (text && strstr(text, "(R41)"))
+			complain("%s", text);
+	}
 }

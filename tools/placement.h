@@ -24,4 +24,7 @@ int placement_may_leave(const struct store *s, const struct placed *c, struct co
  * administration. */
 int placement_judge(const struct store *s, const struct cof_profile *p, struct cof_json *array, struct cof_diag *diag);
 
+/* Too few places are no reason to have fewer: what the policy in force asks of them and is not so is said, on standard error. */
+void placement_say(const struct store *s);
+
 #endif

@@ -72,20 +72,26 @@ int store_find(const char *arg, struct store *ret, struct cof_diag *diag)
 	return 0;
 }
 
-int store_open(const char *arg, struct store *ret, struct cof_diag *diag)
+int store_load(struct store *s, struct cof_diag *diag)
 {
-	autostore struct store s = {0};
-	int r = store_find(arg, &s, diag);
+	int r = cof_conf_load(s->io, &s->conf, diag);
 
-	if (r < 0)
-		return r;
-	r = cof_conf_load(s.io, &s.conf, diag);
 	if (r == -ENOENT)
 		return cof_fail(
 		    diag, r,
 		    "%s is neither an archive (it has no archive.conf) nor a mounted one; "
 		    "coffer init makes one",
-		    s.path);
+		    s->path);
+	return r;
+}
+
+int store_open(const char *arg, struct store *ret, struct cof_diag *diag)
+{
+	autostore struct store s = {0};
+	int r = store_find(arg, &s, diag);
+
+	if (r == 0)
+		r = store_load(&s, diag);
 	if (r < 0)
 		return r;
 	*ret = s;

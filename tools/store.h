@@ -15,6 +15,8 @@ struct store {
 /* The argument is a store directory, or anything on a mounted archive. Opens the directory; whether
  * it is an archive is not looked at (conf stays empty). */
 int store_find(const char *arg, struct store *ret, struct cof_diag *diag);
+/* What find left out: reads archive.conf. -ENOENT: no archive; the sentence is in diag. */
+int store_load(struct store *s, struct cof_diag *diag);
 /* As find, and reads archive.conf. -ENOENT: no archive; the sentence is in diag. */
 int store_open(const char *arg, struct store *ret, struct cof_diag *diag);
 void store_close(struct store *s);

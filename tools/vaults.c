@@ -93,6 +93,19 @@ static int read_note(const struct store *s, struct vault_entry *e)
 	return 0;
 }
 
+static int no_vault(const struct store *s, const char *name, struct cof_diag *diag)
+{
+	return cof_fail(diag, -ENOENT, "%s has no vault '%s': coffer vault list %s shows them", s->path, name, s->path);
+}
+
+int vault_entry_there(const struct store *s, const char *name, struct cof_diag *diag)
+{
+	char path[80];
+
+	path_of(name, "conf", path);
+	return vault_name_ok(name) && cof_io_exists(s->io, path) == 1 ? 0 : no_vault(s, name, diag);
+}
+
 int vault_entry_load(const struct store *s, const char *name, struct vault_entry *ret, struct cof_diag *diag)
 {
 	struct vault_entry e = {.time = 0};
@@ -105,7 +118,7 @@ int vault_entry_load(const struct store *s, const char *name, struct vault_entry
 	if (r == 0)
 		r = cof_io_load(s->io, path, 4096, &text, &n);
 	if (r == -ENOENT)
-		return cof_fail(diag, r, "%s has no vault '%s': coffer vault list %s shows them", s->path, name, s->path);
+		return no_vault(s, name, diag);
 	snprintf(e.name, sizeof(e.name), "%s", name);
 	if (r == 0)
 		r = cof_ini_parse((const char *)text, n, take_key, &e, NULL);
@@ -472,13 +485,14 @@ int vault_hello_to(const struct store *s, enum vault_role role, const char *url,
 
 	if (r < 0)
 		return cof_fail(diag, r, "%s/archive.conf cannot be read: %s", s->path, strerror(-r));
-	r = vault_line_open(url, line, diag);
+	if (line->pid <= 0)
+		r = vault_line_open(url, line, diag);
 	if (r < 0)
 		return r;
 	r = vault_hello_send(&line->wire, role, s->conf.id, role == VAULT_SENDS ? (const char *)conf : "", session);
 	if (r < 0) {
 		vault_line_close(line);
-		return cof_fail(diag, r, "%s does not answer: its program, or ssh, said on standard error why", url);
+		return cof_fail(diag, r, "%s does not answer: the other side ended, and its program, or ssh, said on standard error why", url);
 	}
 	return 0;
 }

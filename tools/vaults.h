@@ -23,6 +23,7 @@ bool vault_name_ok(const char *name);
 /* What STATE said of a vault: its key, place and jurisdiction. -EUCLEAN */
 int vault_about_read(const char *about, struct vault_entry *ret);
 int vault_entry_load(const struct store *s, const char *name, struct vault_entry *ret, struct cof_diag *diag); /* -ENOENT */
+int vault_entry_there(const struct store *s, const char *name, struct cof_diag *diag); /* -ENOENT; nothing of it is looked at */
 int vault_entry_remove(const struct store *s, const char *name, struct cof_diag *diag);
 int vault_entry_save(const struct store *s, const struct vault_entry *e, struct cof_diag *diag);
 /* A file of the store's folder vaults/, which is made when it is not there; as the store's owner, whoever runs this. */
@@ -54,7 +55,7 @@ int vault_entries(const struct store *s, int (*fn)(void *user, struct vault_entr
 int vault_entries_json(const struct store *s, struct cof_json *array, struct cof_diag *diag);
 /* Goes once over what came to the log, so that nobody reads all of it to know its policy and its end: STORE/known. */
 void vaults_look(const struct store *s);
-/* The session's first messages, up to what the vault says of itself. */
+/* The session's first message, on this line, which is opened where its pid is 0. */
 int vault_hello_to(const struct store *s, enum vault_role role, const char *url, struct vault_line *line, struct cof_diag *diag);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
@@ -147,16 +148,40 @@ int vault_url_check(const char *url, struct cof_diag *diag)
 	return r;
 }
 
-static void become(const struct words *w, int in, int out)
+/* The program, with these as its standard input and output. */
+static int start(const struct words *w, int in, int out, pid_t *ret)
 {
-	const char *program = w->word[0];
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t usual;
+	int r = -posix_spawn_file_actions_init(&files);
 
-	signal(SIGPIPE, SIG_DFL);
-	if (program && dup2(in, 0) == 0 && dup2(out, 1) == 1) {
-		execvp(program, (char *const *)w->word);
-		dprintf(2, "%s cannot be started: %s\n", program, strerror(errno));
+	if (r < 0)
+		return r;
+	r = -posix_spawnattr_init(&attr);
+	if (r == 0) {
+		sigemptyset(&usual);
+		sigaddset(&usual, SIGPIPE);
+		r = -posix_spawnattr_setsigdefault(&attr, &usual);
+		if (r == 0)
+			r = -posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF);
+		if (r == 0)
+			r = -posix_spawn_file_actions_adddup2(&files, in, 0);
+		if (r == 0)
+			r = -posix_spawn_file_actions_adddup2(&files, out, 1);
+		if (r == 0)
+			r = -posix_spawnp(ret, w->word[0], &files, &attr, (char *const *)w->word, environ);
+		posix_spawnattr_destroy(&attr);
 	}
-	_exit(127);
+	posix_spawn_file_actions_destroy(&files);
+	return r;
+}
+
+static void shut(const int pair[2])
+{
+	for (int i = 0; i < 2; i++)
+		if (pair[i] >= 0)
+			close(pair[i]);
 }
 
 int vault_line_open(const char *url, struct vault_line *ret, struct cof_diag *diag)
@@ -165,22 +190,19 @@ int vault_line_open(const char *url, struct vault_line *ret, struct cof_diag *di
 	int down[2] = {-1, -1}, up[2] = {-1, -1}, r = words_for(&w, url, diag);
 	pid_t pid = -1;
 
-	if (r == 0 && (pipe2(down, O_CLOEXEC) < 0 || pipe2(up, O_CLOEXEC) < 0 || (pid = fork()) < 0))
-		r = cof_fail(diag, -errno, "cannot start %s: %s", w.word[0], strerror(errno));
-	if (r == 0 && pid == 0)
-		become(&w, down[0], up[1]);
+	if (r == 0) {
+		r = pipe2(down, O_CLOEXEC) < 0 || pipe2(up, O_CLOEXEC) < 0 ? -errno : start(&w, down[0], up[1], &pid);
+		if (r < 0)
+			cof_fail(diag, r, "%s cannot be started: %s", w.word[0], strerror(-r));
+	}
 	words_done(&w);
-	if (down[0] >= 0)
-		close(down[0]);
-	if (up[1] >= 0)
-		close(up[1]);
 	if (r < 0) {
-		if (down[1] >= 0)
-			close(down[1]);
-		if (up[0] >= 0)
-			close(up[0]);
+		shut(down);
+		shut(up);
 		return r;
 	}
+	close(down[0]);
+	close(up[1]);
 	(void)fcntl(down[1], F_SETPIPE_SZ, PIPE);
 	(void)fcntl(up[0], F_SETPIPE_SZ, PIPE);
 	*ret = (struct vault_line){.pid = pid, .wire = {.in = up[0], .out = down[1], .timeout_ms = IDLE_MS}};
@@ -194,6 +216,13 @@ void vault_line_hang_up(struct vault_line *l)
 	close(l->wire.out);
 	close(l->wire.in);
 	l->wire.out = l->wire.in = -1;
+}
+
+void vault_line_drop(struct vault_line *l)
+{
+	if (l->pid > 0)
+		(void)kill(l->pid, SIGTERM);
+	(void)vault_line_close(l);
 }
 
 int vault_line_close(struct vault_line *l)
