@@ -92,11 +92,11 @@ grep -q "b signed that it destroyed 1 file" out || fail "no receipt: $(cat out)"
 
 say "for whom it was made is not known: it goes, and is said"
 coffer vault enroll "$STORE" b > out
-ln "$STORE/vaults/b.keys" then
+ln "$STORE/vaults/b.keys" later
 rm "$STORE/vaults/b.waits"
 destroy short/two
 [ ! -e "$STORE/vaults/b.keys" ] || fail "what leads to it still waits"
-[ "$(tr -d '\0' < then | wc -c)" = 0 ] && [ -s then ] || fail "what waited before was not overwritten"
+[ "$(tr -d '\0' < later | wc -c)" = 0 ] && [ -s later ] || fail "what waited before was not overwritten"
 grep -q "coffer vault enroll STORE b" <(coffer status "$STORE") || fail "not said: $(coffer status "$STORE")"
 coffer vault enroll "$STORE" b > out
 same "what waits leads to" "$THREE" "$(leads b "$STORE/vaults/b.keys" "$ONE" "$TWO" "$THREE")"

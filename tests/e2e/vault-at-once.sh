@@ -4,7 +4,7 @@
 # is free; status and scrub during a first session, held at whichever byte, tell of nothing that was not confirmed.
 . "$(dirname "$0")/lib.sh"
 
-cd "$W"
+cd "$W" || exit 1
 make_store audit -- --segment-size 64K
 ID=$(coffer status "$STORE" --json | json 'j["archive_id"]')
 mount_archive
