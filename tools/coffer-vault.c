@@ -33,6 +33,8 @@ static const char usage[] =
     "        command=\"coffer-vault serve /srv/vault --archive ID\",restrict ssh-ed25519 AAAA... host\n"
     "  coffer-vault receive DIR BUNDLE... --receipt FILE [--archive ID] [--quota SIZE] [--no-new]\n"
     "      takes what was carried here by hand (coffer sync --bundle), and writes what is to be carried back\n"
+    "  coffer-vault receive DIR --again --archive ID --receipt FILE\n"
+    "      what is to be carried back once more, where it was lost\n"
     "  coffer-vault give BUNDLE...\n"
     "      such files as a vault that an archive is restored from: coffer restore starts it\n"
     "  coffer-vault status DIR [--silence SPAN] [--json]\n"

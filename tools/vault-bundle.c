@@ -25,7 +25,7 @@ static void told(void *user COF_UNUSED, const char *line)
 }
 
 /* To whom the host may seal the tree R, and which one is here: each signed by itself. */
-static void say_keys(const struct vault_place *v, const struct bundle_about *a, struct cof_json *into)
+static void say_keys(const struct vault_place *v, const uint8_t archive[16], struct cof_json *into)
 {
 	cof_autobuf struct cof_buf recipient = {0}, keys = {0};
 	struct cof_io *io = NULL;
@@ -34,21 +34,40 @@ static void say_keys(const struct vault_place *v, const struct bundle_about *a, 
 		recipient.data[recipient.len - 1] = 0; /* for the line's end */
 		cof_json_set_str(into, "recipient", (const char *)recipient.data);
 	}
-	if (vault_place_archive(v, a->archive, &io, NULL) == 0 && vault_keys_line(v, io, a->archive, &keys) == 0)
+	if (vault_place_archive(v, archive, &io, NULL) == 0 && vault_keys_line(v, io, archive, &keys) == 0)
 		cof_json_set_str(into, "keys", (const char *)keys.data);
 	cof_io_free(io);
 }
 
+/* The receipt's name is there after a power cut, too. */
+static int sync_name(const char *path, struct cof_diag *diag)
+{
+	cof_autofree char *dir = strdup(path);
+	char *slash = dir ? strrchr(dir, '/') : NULL;
+	int fd, r = 0;
+
+	if (!dir)
+		return cof_fail(diag, -ENOMEM, "out of memory");
+	if (slash)
+		slash[slash == dir] = 0;
+	fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL)) /* EINVAL: this filesystem syncs no directories */
+		r = cof_fail(diag, -errno, "the directory of %s cannot be synced: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
 /* Never over one that is there, which may not have been carried back yet. */
-static int write_receipt(const char *path, const struct vault_place *v, const struct bundle_about *a, const char *note, const char *notices,
-			 struct cof_json *receipts, struct cof_diag *diag)
+static int write_receipt(const char *path, const struct vault_place *v, const uint8_t archive[16], const char *note,
+			 const char *notices, struct cof_json *receipts, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *o = cof_json_object();
 	char id[33];
 	const char *text;
 	int fd, r = 0;
 
-	cof_hex(a->archive, 16, id);
+	cof_hex(archive, 16, id);
 	cof_json_set_uint(o, "format", 1);
 	cof_json_set_str(o, "archive", id);
 	cof_json_set_str(o, "note", note);
@@ -56,17 +75,17 @@ static int write_receipt(const char *path, const struct vault_place *v, const st
 		cof_json_set_str(o, "notices", notices);
 	if (cof_json_count(receipts))
 		cof_json_set(o, "receipts", cof_json_ref(receipts));
-	say_keys(v, a, o);
+	say_keys(v, archive, o);
 	text = cof_json_text(o, true);
 	if (!text)
 		return cof_fail(diag, -ENOMEM, "out of memory");
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0 || cof_write_all(fd, text, strlen(text)) < 0 || fsync(fd) < 0)
-		r = cof_fail(diag, -errno, "%s cannot be written: %s. The vault has taken the bundle: the next one's receipt is as good", path,
-			     strerror(errno));
+		r = cof_fail(diag, -errno, "%s cannot be written: %s. The vault has taken what was brought: coffer-vault receive DIR --again "
+			     "--archive %s --receipt FILE writes the receipt once more", path, strerror(errno), id);
 	if (fd >= 0)
 		close(fd);
-	return r;
+	return r < 0 ? r : sync_name(path, diag);
 }
 
 static int receive(const char *dir, const char *const *files, unsigned n, const char *receipt, const struct vault_serve *p,
@@ -87,13 +106,34 @@ static int receive(const char *dir, const char *const *files, unsigned n, const 
 	if (r == 0)
 		r = bundle_receive(&v, p, b, &note, &notices, receipts, diag);
 	if (r == 0)
-		r = write_receipt(receipt, &v, bundle_about(b), note, notices, receipts, diag);
+		r = write_receipt(receipt, &v, bundle_about(b)->archive, note, notices, receipts, diag);
 	if (r == 0)
 		printf("Taken: frames %llu to %llu. The receipt, for the host: %s\n", (unsigned long long)bundle_about(b)->from,
 		       (unsigned long long)bundle_about(b)->to, receipt);
 	if (r == 0 && notices)
 		complain("%s", notices);
 	bundle_close(b);
+	vault_place_close(&v);
+	return r;
+}
+
+/* What was signed last, once more: the receipt of it was lost, or could not be written. Nothing is signed anew. */
+static int again(const char *dir, const uint8_t archive[16], const char *receipt, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *receipts = cof_json_array();
+	cof_autofree char *note = NULL;
+	struct vault_place v;
+	int r = vault_place_open(dir, &v, diag);
+
+	if (r < 0)
+		return r;
+	r = vault_signed_last(&v, archive, &note, receipts, diag);
+	if (r == 0 && access(receipt, F_OK) == 0)
+		r = cof_fail(diag, -EEXIST, "%s is there already", receipt);
+	if (r == 0)
+		r = write_receipt(receipt, &v, archive, note, NULL, receipts, diag);
+	if (r == 0)
+		printf("What this vault signed last, for the host: %s\n", receipt);
 	vault_place_close(&v);
 	return r;
 }
@@ -107,30 +147,37 @@ static int misused(const char *what)
 int bundle_receive_main(int argc, char **argv)
 {
 	static const struct option options[] = {{"receipt", 1, NULL, 'r'}, {"archive", 1, NULL, 'a'}, {"quota", 1, NULL, 'q'},
-						{"no-new", 0, NULL, 'N'},  {0}};
+						{"no-new", 0, NULL, 'N'},  {"again", 0, NULL, 'A'},   {0}};
 	struct vault_serve p = {.told = told};
 	struct cof_diag diag = {""};
 	const char *receipt = NULL;
+	bool once_more = false;
 	uint8_t only[16];
-	int o;
+	int o, r;
 
 	while ((o = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		if (o == 'r')
 			receipt = optarg;
 		else if (o == 'N')
 			p.no_new = true;
+		else if (o == 'A')
+			once_more = true;
 		else if (o == 'a' && strlen(optarg) == 32 && cof_unhex(optarg, 32, only) == 0)
 			p.only = only;
 		else if (o != 'q' || cof_size_parse(optarg, &p.quota) < 0)
-			return misused("receive takes --receipt FILE, --archive ID, --quota SIZE and --no-new");
+			return misused("receive takes --receipt FILE, --archive ID, --quota SIZE, --no-new and --again");
 	}
-	if (argc - optind < 2 || !receipt)
+	if (once_more && (argc - optind != 1 || !receipt || !p.only))
+		return misused("receive --again wants DIR, --archive ID and --receipt FILE, and no bundle");
+	if (!once_more && (argc - optind < 2 || !receipt))
 		return misused("receive wants DIR, the bundle's files, and --receipt FILE");
 	openlog("coffer-vault", LOG_PID, LOG_AUTHPRIV);
-	if (cof_crypto_init(SECURE_BYTES, &diag) < 0 ||
-	    receive(argv[optind], (const char *const *)argv + optind + 1, (unsigned)(argc - optind - 1), receipt, &p, &diag) < 0)
-		return fail_with(&diag);
-	return 0;
+	r = cof_crypto_init(SECURE_BYTES, &diag);
+	if (r == 0)
+		r = once_more ? again(argv[optind], only, receipt, &diag)
+			      : receive(argv[optind], (const char *const *)argv + optind + 1, (unsigned)(argc - optind - 1), receipt,
+					&p, &diag);
+	return r < 0 ? fail_with(&diag) : 0;
 }
 
 int bundle_give_main(int argc, char **argv)

@@ -47,6 +47,12 @@ last=$(find "$W" -name 'one.*' | wc -l)
 take "$W/one.00$last" $(find "$W" -name 'one.*' ! -name "one.00$last") --receipt "$W/r1" > "$W/out" 2>&1 || { cat "$W/out"; fail "receive, in any order"; }
 coffer verify "$W/b/archives/$ID" > /dev/null || fail "the copy does not verify"
 expect_fail "this bundle is stale" take "$W/one" --receipt "$W/r2"
+mv "$W/r1" "$W/lost" # the medium did not come back: the vault writes the same once more
+expect_code 2 take --again --receipt "$W/r1"
+expect_fail "is there already" take --again --archive "$ID" --receipt "$W/lost"
+expect_fail "this vault has no copy" coffer-vault receive "$W/c" --again --archive "$ID" --receipt "$W/r1"
+take --again --archive "$ID" --receipt "$W/r1" > "$W/out" 2>&1 || { cat "$W/out"; fail "once more"; }
+same "which is the same" "$(json 'j["note"]' < "$W/lost")" "$(json 'j["note"]' < "$W/r1")"
 expect_fail "for the archive $ID" coffer sync "$W/foreign" --receipt "$W/r1"
 sed 's/vault.example\/b /vault.example\/x /' "$W/r1" > "$W/r1.forged"
 expect_fail "not signed by the archive and by one of its vaults" coffer sync "$STORE" --receipt "$W/r1.forged"

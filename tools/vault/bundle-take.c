@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A bundle as one side of a session: a vault takes it, or whoever restores does. */
 #include "tools/vault/bundle.h"
+#include "tools/vault/internal.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -81,7 +82,7 @@ static int check_state(const struct vault_place *v, const struct bundle_about *a
 	if (head.size > a->from)
 		return cof_fail(diag, -ESTALE,
 				"this bundle is stale: it goes on behind frame %llu, and this vault has %llu frames. Give the newest receipt to "
-				"the host (coffer sync --receipt), and let it make another",
+				"the host (coffer sync --receipt; coffer-vault receive --again writes it once more), and let it make another",
 				(unsigned long long)a->from, (unsigned long long)head.size);
 	return cof_fail(diag, -ESTALE, "this bundle goes on behind frame %llu, and this vault has only %llu frames: a bundle before it is missing",
 			(unsigned long long)a->from, (unsigned long long)head.size);
@@ -110,6 +111,37 @@ static int run(const struct vault_place *v, const struct vault_serve *p, struct 
 	}
 	close(fd[0]);
 	close(fd[1]);
+	return r;
+}
+
+int vault_signed_last(const struct vault_place *v, const uint8_t archive[16], char **ret_note, struct cof_json *receipts,
+		      struct cof_diag *diag)
+{
+	cof_autobuf struct cof_buf text = {0};
+	struct cof_io *io = NULL;
+	uint8_t *note = NULL;
+	size_t n = 0;
+	int r = vault_place_archive(v, archive, &io, diag);
+
+	if (r < 0)
+		return r;
+	r = cof_io_load(io, "checkpoint", COF_NOTE_MAX, &note, &n);
+	if (r < 0)
+		r = cof_fail(diag, r, "%s: of this archive nothing was signed yet: %s", cof_io_where(io), strerror(-r));
+	for (size_t i = 0; r == 0 && i < VAULT_RECEIPTS && vault_receipt_untold(io, i, &text) == 0; i++) {
+		cof_autofree char *one = strndup((const char *)text.data, text.len);
+
+		if (one)
+			cof_json_append(receipts, cof_json_new_str(one));
+		else
+			r = cof_fail(diag, -ENOMEM, "out of memory");
+		text.len = 0;
+	}
+	cof_io_free(io);
+	if (r == 0)
+		*ret_note = (char *)note; /* ends with a NUL */
+	else
+		free(note);
 	return r;
 }
 

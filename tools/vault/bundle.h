@@ -44,6 +44,10 @@ const struct bundle_about *bundle_about(const struct bundle_in *b);
 ssize_t bundle_read(struct bundle_in *b, void *buf, size_t n, struct cof_diag *diag);
 void bundle_close(struct bundle_in *b);
 
+/* What the vault signed last of this archive: the note with its cosignature (the caller's), and what else of it the host does
+ * not have yet, added to receipts, an array. -ENOENT: nothing was signed. */
+int vault_signed_last(const struct vault_place *v, const uint8_t archive[16], char **ret_note, struct cof_json *receipts,
+		      struct cof_diag *diag);
 /* A vault takes it: the note that it signed (the caller's) is the receipt. -ESTALE: made for another state than the vault's
  * · -EXDEV: for another vault· -EACCES, -EBADMSG and so on as vault_take_log. What it
  * signed besides is added to receipts, an array. */
