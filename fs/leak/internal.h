@@ -25,15 +25,15 @@
 #define LETTERS_MAX 9 /* of ASCII in a row, of a listed word */
 #define BACK 64	     /* bytes before a candidate that a judge may look at */
 
-/* Classes of bytes, as bits of class_of[] */
-#define C_ALPHA_1 0x01 /* letters of rows 4 and 6 */
-#define C_ALPHA_2 0x02 /* of rows 5 and 7 */
-#define C_HIGH 0x04    /* 0x80 and above */
-#define C_DIGIT 0x08
-#define C_BASE64 0x10 /* + - / */
-#define C_UNDER 0x20
-#define C_GAP_1 0x40 /* space " ' ( ) * , - . */
-#define C_GAP_2 0x80 /* tab, line ends, [ ] */
+/* Classes of bytes, as bits of class_of[]: those of C_RUN above the others of ASCII, letters above these */
+#define C_ALPHA_1 0x80 /* letters of rows 4 and 6 */
+#define C_ALPHA_2 0x40 /* of rows 5 and 7 */
+#define C_DIGIT 0x20
+#define C_UNDER 0x10
+#define C_BASE64 0x08 /* + - / */
+#define C_GAP_1 0x04  /* space " ' ( ) * , - . */
+#define C_GAP_2 0x02  /* tab, line ends, [ ] */
+#define C_HIGH 0x01   /* bytes of 0x80 and above */
 #define C_WORD (C_ALPHA_1 | C_ALPHA_2 | C_HIGH)
 #define C_ALNUM (C_ALPHA_1 | C_ALPHA_2 | C_DIGIT)
 #define C_RUN (C_ALNUM | C_BASE64 | C_UNDER)
@@ -130,8 +130,7 @@ void cof_leak_run_init(void); /* run.c, by sieve_init */
 /* The judges */
 void cof_leak_judge_literal(struct scan *s, size_t at); /* the three bytes are at, at + 1, at + 2 */
 void cof_leak_judge_base64(struct scan *s, size_t at, size_t end);
-void cof_leak_judge_base58(struct scan *s, size_t at, size_t end);
-void cof_leak_judge_hex(struct scan *s, size_t at, size_t end);
+void cof_leak_judge_alnum(struct scan *s, size_t at, size_t end); /* all letters and digits: Base58, hex */
 void cof_leak_judge_age(struct scan *s, size_t at); /* of "AGE-SECRET-KEY-1" */
 void cof_leak_judge_words(struct scan *s, size_t at, size_t end);
 void cof_leak_judge_pem(struct scan *s, size_t at);   /* of "-----BEGIN " */

@@ -13,6 +13,21 @@
 
 static const char begin[] = "-----BEGIN ";
 
+/* As memmem: by the character `rare` of the text, at this place in it, which logs have seldom. */
+static const uint8_t *find(const uint8_t *p, size_t n, const char *text, size_t rare)
+{
+	size_t len = strlen(text);
+
+	for (const uint8_t *at = p + rare, *end = p + n; n >= len && at < end; at++) {
+		at = memchr(at, text[rare], (size_t)(end - at));
+		if (!at)
+			return NULL;
+		if ((size_t)(end - at) >= len - rare && !memcmp(at - rare, text, len))
+			return at - rare;
+	}
+	return NULL;
+}
+
 enum label { NONE, CUT, PLAIN, ENCRYPTED, OPENSSH, PGP };
 
 static bool label_is(const uint8_t *p, size_t n, const char *text)
@@ -29,7 +44,7 @@ static enum label label_of(const struct scan *s, size_t at, size_t *ret_end)
 
 	if (start >= s->n)
 		return CUT;
-	dashes = memmem(p, most - start, "-----", 5);
+	dashes = find(p, most - start, "-----", 0);
 	if (!dashes)
 		return s->n < at + LABEL ? CUT : NONE;
 	n = (size_t)(dashes - p);
@@ -116,7 +131,7 @@ static size_t find_key(const struct scan *s, enum label label, size_t at, size_t
 			if (key)
 				return t;
 		}
-	if (label == PLAIN && memmem(s->p + at, stop - at, ",ENCRYPTED", 10))
+	if (label == PLAIN && find(s->p + at, stop - at, ",ENCRYPTED", 7))
 		return find_locked(s, at, stop);
 	return 0;
 }
@@ -149,7 +164,7 @@ void cof_leak_judge_pem(struct scan *s, size_t at)
 	if (label == CUT || label == NONE)
 		return;
 	stop = COF_MIN(s->n, body + LOOK);
-	next = memmem(s->p + body, stop - body, begin, sizeof(begin) - 1);
+	next = find(s->p + body, stop - body, begin, 5);
 	if (next) /* what is behind it is judged by itself */
 		stop = (size_t)(next - s->p);
 	key = find_key(s, label, body, stop);

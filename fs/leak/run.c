@@ -6,7 +6,8 @@
 #include "crypto/age.h"
 #include "fs/leak/internal.h"
 
-#define TELL 24	    /* bytes between a telling word and what it tells of */
+#define TELL 24	     /* bytes between a telling word and what it tells of */
+#define HEX_BEFORE 3 /* of "\\n0x": what of it is letters and digits */
 
 /* ---- telling words ---- */
 
@@ -114,8 +115,17 @@ static bool varied(const uint8_t *p, size_t n)
 	return __builtin_popcountll(seen) >= 8;
 }
 
-/* 64 digits with nothing of a word beside them but "0x" or an escaped line end. */
-void cof_leak_judge_hex(struct scan *s, size_t at, size_t end)
+static bool all_hex(const uint8_t *p, size_t n)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < n; i++)
+		all &= is_class(p[i], C_DIGIT) || ((p[i] | 0x20) >= 'a' && (p[i] | 0x20) <= 'f');
+	return all;
+}
+
+/* 64 digits with nothing of a word beside them but "0x" or an escaped line end: [at, end) if these are digits. */
+static void judge_hex(struct scan *s, size_t at, size_t end)
 {
 	size_t start = at;
 
@@ -127,7 +137,8 @@ void cof_leak_judge_hex(struct scan *s, size_t at, size_t end)
 				     !(start >= 2 && escape_ends(s->p + start - 1)))))
 			return;
 	}
-	if (scan_wanted(s, start) && scan_ends(s, end, C_ALNUM) && told(s, at) && varied(s->p + at, HEX_RUN))
+	if (scan_wanted(s, start) && scan_ends(s, end, C_ALNUM) && told(s, at) && varied(s->p + at, HEX_RUN) &&
+	    all_hex(s->p + at, HEX_RUN)) /* few come so far */
 		cof_leak_found(s, COF_LEAK_RAW, at, HEX_RUN);
 }
 
@@ -158,8 +169,8 @@ static void judge_bip32(struct scan *s, size_t at, size_t n)
 	explicit_bzero(key, sizeof(key));
 }
 
-/* A part of letters and digits that is of Base58 as a whole. */
-void cof_leak_judge_base58(struct scan *s, size_t at, size_t end)
+/* Letters and digits that may be of Base58 as a whole. */
+static void judge_base58(struct scan *s, size_t at, size_t end)
 {
 	size_t n;
 
@@ -172,6 +183,13 @@ void cof_leak_judge_base58(struct scan *s, size_t at, size_t end)
 		judge_wif(s, at, n);
 	else if (n >= 110 && n <= 112)
 		judge_bip32(s, at, n);
+}
+
+void cof_leak_judge_alnum(struct scan *s, size_t at, size_t end)
+{
+	judge_base58(s, at, end);
+	if (end - at >= HEX_RUN && end - at <= HEX_RUN + HEX_BEFORE)
+		judge_hex(s, end - HEX_RUN, end);
 }
 
 void cof_leak_judge_age(struct scan *s, size_t at)

@@ -5,22 +5,22 @@
  * For each byte a class by its two nibbles (two shuffles of a table of 16), and for each three bytes in a row
  * whether they fit a mark: the intersection, over six nibbles, of the marks that have this nibble
  * there (Teddy's algorithm, of Hyperscan). The answers are bit masks of 64, on which runs are found by
- * counting zeros: first the masks of several blocks, with the tables in registers, then what they tell, with
- * few branches, for in logs nobody can guess them. What passes the marks by chance the judges refuse at their first look.
+ * counting zeros (steps.h): first the masks of several blocks, with the tables in registers, then what they tell, with
+ * few branches, for in logs nobody can guess them, or nothing where no stretch is long. What passes the marks by
+ * chance the judges refuse at their first look.
  *
  * The same with AVX-512 (VBMI), AVX2 and byte by byte; what is found is the same (a test compares it).
  */
 #include <pthread.h>
 
 #include "fs/leak/internal.h"
+#include "fs/leak/steps.h"
 
-#define BLOCK 64
 #define BATCH 8 /* blocks */
-
-struct masks {
-	uint64_t word, text, run, mark;
-	uint64_t high, base58, hex;
-};
+/* Of ASCII, what is of C_WORD, C_RUN or C_ALNUM has a class of at least */
+#define LEAST_WORD C_ALPHA_2
+#define LEAST_RUN C_BASE64
+#define LEAST_ALNUM C_DIGIT
 
 static const uint8_t class_low[16] = {
     /* 0 */ C_ALPHA_2 | C_HIGH | C_DIGIT | C_GAP_1,
@@ -45,30 +45,12 @@ static const uint8_t class_high[16] = {
     C_ALPHA_1, C_ALPHA_2, C_HIGH, C_HIGH, C_HIGH, C_HIGH, C_HIGH, C_HIGH, C_HIGH, C_HIGH,
 };
 
-/* The digits of Base58 in four rectangles of nibbles, those of hex in two */
-#define D_BASE58 0x0f
-#define D_HEX 0x30
-static const uint8_t digit_low[16] = {
-    /* 0 */ 0x04 | 0x10,
-    /* 1 to 6 */ 0x3f, 0x3f, 0x3f, 0x3f, 0x3f, 0x3f,
-    /* 7, 8 */ 0x1f, 0x1f,
-    /* 9: no I */ 0x1d,
-    /* a */ 0x0e,
-    /* b */ 0x0a,
-    /* c: no l */ 0x02,
-    /* d, e */ 0x0a, 0x0a,
-    /* f: no O */ 0x08,
-};
-static const uint8_t digit_high[16] = {0, 0, 0, 0x01 | 0x10, 0x02 | 0x20, 0x04, 0x08 | 0x20, 0x04};
-
 uint8_t cof_leak_class[256] __attribute__((aligned(64)));
-static uint8_t digit_class[128];
 /* What AVX-512 asks of a byte, in one table */
 #define S_WORD 0x01
 #define S_TEXT 0x02
 #define S_RUN 0x04
-#define S_BASE58 0x08
-#define S_HEX 0x10
+#define S_ALNUM 0x08
 static uint8_t sieve_class[128] __attribute__((aligned(64)));
 
 /* ---- marks: three bytes, each one of a few; eight groups, the marks of a group crossed ---- */
@@ -99,20 +81,16 @@ static void tables_fill(void)
 	for (unsigned c = 0; c < 256; c++)
 		cof_leak_class[c] = class_low[c & 15] & class_high[c >> 4];
 	for (unsigned c = 0; c < 128; c++)
-		digit_class[c] = digit_low[c & 15] & digit_high[c >> 4];
-	for (unsigned c = 0; c < 128; c++)
 		sieve_class[c] = (is_class((uint8_t)c, C_WORD) ? S_WORD : 0) |
 				 (is_class((uint8_t)c, C_TEXT) ? S_TEXT : 0) |
 				 (is_class((uint8_t)c, C_RUN) ? S_RUN : 0) |
-				 (digit_class[c] & D_BASE58 ? S_BASE58 : 0) | (digit_class[c] & D_HEX ? S_HEX : 0);
+				 (is_class((uint8_t)c, C_ALNUM) ? S_ALNUM : 0);
 	for (unsigned i = 0; i < 3; i++)
 		for (unsigned c = 0; c < 128; c++)
 			mark_of[i][c] = mark_low[i][c & 15] & mark_high[i][c >> 4];
 }
 
 /* ---- the three ways to the same masks; p has BLOCK + 2 bytes ---- */
-
-#define INLINE static inline __attribute__((always_inline))
 
 INLINE struct masks masks_plain(const uint8_t *p)
 {
@@ -126,10 +104,9 @@ INLINE struct masks masks_plain(const uint8_t *p)
 		m.word |= (uint64_t)!!(class & C_WORD) << i;
 		m.text |= (uint64_t)!!(class & C_TEXT) << i;
 		m.run |= (uint64_t)!!(class & C_RUN) << i;
+		m.alnum |= (uint64_t)!!(class & C_ALNUM) << i;
 		m.mark |= (uint64_t)!!mark << i;
 		m.high |= (uint64_t)(p[i] >> 7) << i;
-		m.base58 |= (uint64_t)(p[i] < 128 && digit_class[p[i]] & D_BASE58) << i;
-		m.hex |= (uint64_t)(p[i] < 128 && digit_class[p[i]] & D_HEX) << i;
 	}
 	return m;
 }
@@ -160,29 +137,51 @@ AVX2 INLINE uint32_t some_avx2(__m256i v, unsigned classes)
 	return ~(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, _mm256_setzero_si256()));
 }
 
+/* The same for ASCII: a byte of 0x80 and above finds 0 in every table of low nibbles. */
+AVX2 INLINE __m256i ascii_avx2(__m256i v, __m256i high_nibbles, const uint8_t low[16], const uint8_t high[16])
+{
+	return _mm256_and_si256(_mm256_shuffle_epi8(twice(low), v),
+				_mm256_shuffle_epi8(twice(high), high_nibbles));
+}
+
+AVX2 INLINE __m256i high_nibbles_avx2(__m256i v)
+{
+	return _mm256_and_si256(_mm256_srli_epi16(v, 4), _mm256_set1_epi8(15));
+}
+
+/* Which bytes are at least this: one more addition and they would be 0x80. */
+AVX2 INLINE uint32_t least_avx2(__m256i v, unsigned least)
+{
+	return (uint32_t)_mm256_movemask_epi8(_mm256_adds_epu8(v, _mm256_set1_epi8((char)(0x80 - least))));
+}
+
+AVX2 INLINE struct masks half_avx2(const uint8_t *p)
+{
+	const __m256i v0 = _mm256_loadu_si256((const void *)p), high0 = high_nibbles_avx2(v0);
+	const __m256i v1 = _mm256_loadu_si256((const void *)(p + 1)), high1 = high_nibbles_avx2(v1);
+	const __m256i v2 = _mm256_loadu_si256((const void *)(p + 2)), high2 = high_nibbles_avx2(v2);
+	const __m256i class = ascii_avx2(v0, high0, class_low, class_high);
+	const __m256i mark = _mm256_and_si256(ascii_avx2(v0, high0, mark_low[0], mark_high[0]),
+					      _mm256_and_si256(ascii_avx2(v1, high1, mark_low[1], mark_high[1]),
+							       ascii_avx2(v2, high2, mark_low[2], mark_high[2])));
+	const uint32_t above = (uint32_t)_mm256_movemask_epi8(v0);
+
+	return (struct masks){
+	    .word = least_avx2(class, LEAST_WORD) | above,
+	    .text = some_avx2(class, C_TEXT) | above,
+	    .run = least_avx2(class, LEAST_RUN),
+	    .alnum = least_avx2(class, LEAST_ALNUM),
+	    .mark = some_avx2(mark, 0xff),
+	    .high = above,
+	};
+}
+
 AVX2 INLINE struct masks masks_avx2(const uint8_t *p)
 {
-	struct masks m = {0};
+	const struct masks a = half_avx2(p), b = half_avx2(p + 32);
 
-	for (unsigned i = 0; i < BLOCK; i += 32) {
-		__m256i v[3], class, digit, mark;
-
-		for (unsigned j = 0; j < 3; j++)
-			v[j] = _mm256_loadu_si256((const void *)(p + i + j));
-		class = look_avx2(v[0], class_low, class_high);
-		digit = look_avx2(v[0], digit_low, digit_high);
-		mark = _mm256_and_si256(look_avx2(v[0], mark_low[0], mark_high[0]),
-					_mm256_and_si256(look_avx2(v[1], mark_low[1], mark_high[1]),
-							 look_avx2(v[2], mark_low[2], mark_high[2])));
-		m.word |= (uint64_t)some_avx2(class, C_WORD) << i;
-		m.text |= (uint64_t)some_avx2(class, C_TEXT) << i;
-		m.run |= (uint64_t)some_avx2(class, C_RUN) << i;
-		m.mark |= (uint64_t)some_avx2(mark, 0xff) << i;
-		m.high |= (uint64_t)(uint32_t)_mm256_movemask_epi8(v[0]) << i;
-		m.base58 |= (uint64_t)some_avx2(digit, D_BASE58) << i;
-		m.hex |= (uint64_t)some_avx2(digit, D_HEX) << i;
-	}
-	return m;
+	return (struct masks){a.word | b.word << 32, a.text | b.text << 32, a.run | b.run << 32,
+			      a.alnum | b.alnum << 32, a.mark | b.mark << 32, a.high | b.high << 32};
 }
 
 /* All of ASCII in two registers; what lies above looks like what lies 0x80 below, and is told by its sign. */
@@ -207,145 +206,52 @@ AVX512 INLINE struct masks masks_avx512(const uint8_t *p)
 	    .word = _mm512_test_epi8_mask(class, _mm512_set1_epi8(S_WORD)) | high,
 	    .text = _mm512_test_epi8_mask(class, _mm512_set1_epi8(S_TEXT)) | high,
 	    .run = _mm512_test_epi8_mask(class, _mm512_set1_epi8(S_RUN)) & ~high,
+	    .alnum = _mm512_test_epi8_mask(class, _mm512_set1_epi8(S_ALNUM)) & ~high,
 	    .mark = _mm512_test_epi8_mask(mark, mark),
 	    .high = high,
-	    .base58 = _mm512_test_epi8_mask(class, _mm512_set1_epi8(S_BASE58)) & ~high,
-	    .hex = _mm512_test_epi8_mask(class, _mm512_set1_epi8(S_HEX)) & ~high,
 	};
 }
 #endif
 
-/* ---- from masks to places ---- */
-
-typedef void (*judge_fn)(struct scan *s, size_t at, size_t end);
-
-struct open { /* what goes on from block to block */
-	size_t words, run, base58, hex; /* where they began */
-	unsigned starts; /* words that began since `words` */
-	uint64_t before; /* which of the last bytes were of words */
-};
-
-/* A gap of min between two bits of one block covers these bits. */
-#define MIDDLE(min) (~0ull << (BLOCK - 1 - (min)) & ~0ull >> (BLOCK - 1 - (min)))
-
-/* The rare gap inside a block: at most one, as min is more than half of it. */
-static __attribute__((noinline)) void gap_inside(struct scan *s, size_t pos, uint64_t breaks, unsigned min,
-						 unsigned max, judge_fn judge)
+/* From pos on, where no batch is left, and what is open at the end. */
+INLINE void sift_rest(struct scan *s, struct open *o, size_t from, size_t pos, struct masks (*masks)(const uint8_t *p))
 {
-	uint64_t lowest = MIDDLE(min) & -MIDDLE(min);
-	uint64_t below = breaks & (lowest - 1), above = breaks & ~(below | MIDDLE(min));
-	unsigned a, b;
-
-	if (!below || !above)
-		return;
-	a = 63 - (unsigned)__builtin_clzll(below);
-	b = (unsigned)__builtin_ctzll(above);
-	if (b - a - 1 >= min && b - a - 1 <= max)
-		judge(s, pos + a + 1, pos + b);
-}
-
-/* start: from there on no byte broke it, so far. Returns the next one. min of BLOCK or more fits in no block. */
-INLINE size_t gap_step(struct scan *s, size_t start, size_t pos, uint64_t breaks, unsigned min, unsigned max,
-		       judge_fn judge)
-{
-	size_t end;
-
-	if (!breaks)
-		return start;
-	end = pos + (unsigned)__builtin_ctzll(breaks);
-	if (__builtin_expect(end - start - min <= max - min, 0))
-		judge(s, start, end);
-	if (min < BLOCK - 1 && __builtin_expect(!(breaks & MIDDLE(min)), 0))
-		gap_inside(s, pos, breaks, min, max, judge);
-	return pos + BLOCK - (unsigned)__builtin_clzll(breaks);
-}
-
-/*
- * Which bytes end a stretch of words: what is no text, and what stands behind a word that is in no list, having one or two
- * letters or, of ASCII and in this block, more than LETTERS_MAX.
- */
-INLINE uint64_t word_breaks(const struct masks *m, uint64_t before)
-{
-	uint64_t one = m->word << 1 | before >> 63, two = m->word << 2 | before >> 62;
-	uint64_t three = m->word << 3 | before >> 61;
-	uint64_t letters = m->word & ~m->high, of_2 = letters & letters << 1, of_4 = of_2 & of_2 << 2;
-	uint64_t of_10 = of_4 & of_4 << 4 & of_2 << 8;
-
-	_Static_assert(LETTERS_MAX == 9, "one more is ten");
-	return ~m->text | (~m->word & ((one & ~(two & three)) | of_10 << 1));
-}
-
-/* As gap_step, and a stretch of fewer than twelve words is none. Which bytes of high ones are words is not asked. */
-INLINE void words_step(struct scan *s, struct open *o, size_t pos, const struct masks *m, uint64_t valid)
-{
-	uint64_t breaks = word_breaks(m, o->before) & valid, starts = m->word & ~(m->word << 1 | o->before >> 63);
-	unsigned more = m->high ? WORDS_LEAST : 0, last = 63 - (unsigned)__builtin_clzll(breaks | 1);
-	uint64_t first = breaks & -breaks; /* 0: none, and all is before it */
-	unsigned n = o->starts + more + (unsigned)__builtin_popcountll(starts & (first - 1));
-	unsigned here = more + (unsigned)__builtin_popcountll(starts);
-
-	if (__builtin_expect((n >= WORDS_LEAST) & (breaks != 0), 0) &&
-	    pos + (unsigned)__builtin_ctzll(breaks) - o->words >= WORDS_MIN)
-		cof_leak_judge_words(s, o->words, pos + (unsigned)__builtin_ctzll(breaks));
-	if (__builtin_expect((here >= WORDS_LEAST) & !(breaks & MIDDLE(WORDS_MIN)) & (breaks != 0), 0))
-		gap_inside(s, pos, breaks, WORDS_MIN, BLOCK, cof_leak_judge_words);
-	o->words = breaks ? pos + last + 1 : o->words;
-	o->starts = breaks ? more + (unsigned)__builtin_popcountll(starts >> last) : n;
-}
-
-static __attribute__((noinline)) void marks_step(struct scan *s, size_t pos, uint64_t mark)
-{
-	for (; mark; mark &= mark - 1)
-		cof_leak_judge_literal(s, pos + (unsigned)__builtin_ctzll(mark));
-}
-
-INLINE void step(struct scan *s, struct open *o, size_t pos, const struct masks *m, uint64_t valid)
-{
-	if (__builtin_expect(m->mark & valid, 0))
-		marks_step(s, pos, m->mark & valid);
-	words_step(s, o, pos, m, valid);
-	o->run = gap_step(s, o->run, pos, ~m->run & valid, RUN_MIN, RUN_MAX, cof_leak_judge_base64);
-	o->base58 = gap_step(s, o->base58, pos, ~m->base58 & valid, BASE58_MIN, BASE58_MAX, cof_leak_judge_base58);
-	o->hex = gap_step(s, o->hex, pos, ~m->hex & valid, HEX_RUN, HEX_RUN, cof_leak_judge_hex);
-	o->before = m->word;
-}
-
-INLINE void sift(struct scan *s, size_t from, struct masks (*masks)(const uint8_t *p))
-{
-	/* a word that began before `from` counts as long */
-	struct open o = {from, from, from, from, 0, from && is_class(s->p[from - 1], C_WORD) ? ~0ull : 0};
-	struct masks m[BATCH];
 	uint8_t rest[BLOCK + 2];
-	size_t pos = from;
+	struct masks m;
 
-	for (; s->n - pos >= BATCH * BLOCK + 2; pos += BATCH * BLOCK) {
-		for (unsigned i = 0; i < BATCH; i++)
-			m[i] = masks(s->p + pos + i * BLOCK);
-		for (unsigned i = 0; i < BATCH; i++)
-			step(s, &o, pos + i * BLOCK, &m[i], ~0ull);
-	}
 	for (; s->n - pos >= BLOCK + 2; pos += BLOCK) {
-		m[0] = masks(s->p + pos);
-		step(s, &o, pos, &m[0], ~0ull);
+		m = masks(s->p + pos);
+		step(s, o, pos, &m, ~0ull);
 	}
 	for (; pos < s->n; pos += COF_MIN(BLOCK, s->n - pos)) {
 		size_t n = s->n - pos;
 
 		memcpy(rest, s->p + pos, n);
 		memset(rest + n, 0, sizeof(rest) - n);
-		m[0] = masks(rest);
-		step(s, &o, pos, &m[0], scan_bits(n));
+		m = masks(rest);
+		step(s, o, pos, &m, scan_bits(n));
 		explicit_bzero(rest, n);
 	}
-	if (s->n - o.words >= WORDS_MIN && o.starts >= WORDS_LEAST)
-		cof_leak_judge_words(s, o.words, s->n);
-	if (s->n - o.run - RUN_MIN <= RUN_MAX - RUN_MIN)
-		cof_leak_judge_base64(s, o.run, s->n);
-	if (s->n - o.base58 - BASE58_MIN <= BASE58_MAX - BASE58_MIN)
-		cof_leak_judge_base58(s, o.base58, s->n);
-	if (s->n - o.hex == HEX_RUN)
-		cof_leak_judge_hex(s, o.hex, s->n);
-	scan_wait(s, COF_MIN(COF_MIN(o.words, o.run), s->n - COF_MIN(s->n - from, 2)));
+	if (s->n - o->words >= WORDS_MIN && o->starts >= WORDS_LEAST)
+		cof_leak_judge_words(s, o->words, s->n);
+	if (s->n - o->run - RUN_MIN <= RUN_MAX - RUN_MIN)
+		cof_leak_judge_base64(s, o->run, s->n);
+	if (s->n - o->alnum - BASE58_MIN <= BASE58_MAX - BASE58_MIN)
+		cof_leak_judge_alnum(s, o->alnum, s->n);
+	scan_wait(s, COF_MIN(COF_MIN(o->words, o->run), s->n - COF_MIN(s->n - from, 2)));
+}
+
+static struct open open_at(const struct scan *s, size_t from)
+{
+	/* a word that began before `from` counts as long */
+	return (struct open){from, from, from, 0, from && is_class(s->p[from - 1], C_WORD) ? ~0ull : 0};
+}
+
+static void sift_plain(struct scan *s, size_t from)
+{
+	struct open o = open_at(s, from);
+
+	sift_rest(s, &o, from, from, masks_plain);
 }
 
 static uint64_t mask_plain(const uint8_t *p, unsigned classes)
@@ -357,11 +263,6 @@ static uint64_t mask_plain(const uint8_t *p, unsigned classes)
 	return m;
 }
 
-static void sift_plain(struct scan *s, size_t from)
-{
-	sift(s, from, masks_plain);
-}
-
 #if defined(__x86_64__)
 AVX2 static uint64_t mask_avx2(const uint8_t *p, unsigned classes)
 {
@@ -371,6 +272,141 @@ AVX2 static uint64_t mask_avx2(const uint8_t *p, unsigned classes)
 		m |= (uint64_t)some_avx2(look_avx2(_mm256_loadu_si256((const void *)(p + i)), class_low,
 						   class_high), classes) << i;
 	return m;
+}
+
+/* ---- batches: looked at closely only where a stretch may be long enough ---- */
+
+struct batch {
+	uint64_t word[1 + BATCH]; /* [0]: of the block before */
+	uint64_t text[BATCH], run[BATCH], alnum[BATCH], mark[BATCH], high[BATCH];
+	uint64_t breaks[BATCH], starts[BATCH]; /* of words */
+};
+
+AVX2 INLINE __m256i four(const uint64_t *p)
+{
+	return _mm256_loadu_si256((const void *)p);
+}
+
+/* word_breaks and word_starts of four blocks */
+AVX2 INLINE void four_words(struct batch *b, unsigned i)
+{
+	const __m256i before = four(b->word + i), word = four(b->word + i + 1);
+	const __m256i letters = _mm256_andnot_si256(four(b->high + i), word);
+	const __m256i of_2 = _mm256_and_si256(letters, _mm256_slli_epi64(letters, 1));
+	const __m256i of_4 = _mm256_and_si256(of_2, _mm256_slli_epi64(of_2, 2));
+	const __m256i of_10 = _mm256_and_si256(_mm256_and_si256(of_4, _mm256_slli_epi64(of_4, 4)),
+					       _mm256_slli_epi64(of_2, 8));
+	const __m256i one = _mm256_or_si256(_mm256_slli_epi64(word, 1), _mm256_srli_epi64(before, 63));
+	const __m256i two = _mm256_or_si256(_mm256_slli_epi64(word, 2), _mm256_srli_epi64(before, 62));
+	const __m256i three = _mm256_or_si256(_mm256_slli_epi64(word, 3), _mm256_srli_epi64(before, 61));
+	const __m256i ends = _mm256_or_si256(_mm256_andnot_si256(_mm256_and_si256(two, three), one),
+					     _mm256_slli_epi64(of_10, 1));
+	const __m256i unbroken = _mm256_andnot_si256(_mm256_andnot_si256(word, ends), four(b->text + i));
+
+	_mm256_storeu_si256((void *)(b->breaks + i), _mm256_xor_si256(unbroken, _mm256_set1_epi8(-1)));
+	_mm256_storeu_si256((void *)(b->starts + i), _mm256_andnot_si256(one, word));
+}
+
+/*
+ * A batch is lanes of eight bytes. The least of the stretches, of RUN_MIN bytes, has LANES of them in a row
+ * without a break of its kind.
+ */
+#define LANE 8
+#define LANES 4
+_Static_assert((LANES + 1) * LANE - 1 <= RUN_MIN && RUN_MIN <= WORDS_MIN && RUN_MIN <= BASE58_MIN, "lanes");
+
+struct lanes { /* of the batch before: bit i: lane i … */
+	uint64_t clear; /* lacks breaks of words, or of a run */
+	uint64_t full;	/* and so do those before it, LANES in all */
+};
+
+AVX2 INLINE uint64_t clear_lanes(const struct batch *b)
+{
+	uint64_t clear = 0;
+
+	for (unsigned i = 0; i < BATCH; i += 4) {
+		__m256i words = _mm256_cmpeq_epi8(four(b->breaks + i), _mm256_setzero_si256());
+		__m256i run = _mm256_cmpeq_epi8(four(b->run + i), _mm256_set1_epi8(-1));
+
+		clear |= (uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_or_si256(words, run)) << LANE * i;
+	}
+	return clear;
+}
+
+/* Whether a stretch may be in the batch, or end there. */
+INLINE bool lanes_step(struct lanes *l, uint64_t clear)
+{
+	bool open = l->full >> 63;
+
+	l->full = clear & (clear << 1 | l->clear >> 63) & (clear << 2 | l->clear >> 62) &
+		  (clear << 3 | l->clear >> 61);
+	l->clear = clear;
+	return open | (l->full != 0);
+}
+
+/* Returns whether there is a mark. */
+AVX2 INLINE bool batch_fill(struct batch *b, const uint8_t *p, struct masks (*masks)(const uint8_t *p))
+{
+	uint64_t mark = 0;
+
+	b->word[0] = b->word[BATCH];
+	for (unsigned i = 0; i < BATCH; i++) {
+		struct masks m = masks(p + i * BLOCK);
+
+		b->word[i + 1] = m.word;
+		b->text[i] = m.text;
+		b->run[i] = m.run;
+		b->alnum[i] = m.alnum;
+		b->mark[i] = m.mark;
+		b->high[i] = m.high;
+		mark |= m.mark;
+	}
+	for (unsigned i = 0; i < BATCH; i += 4)
+		four_words(b, i);
+	return mark;
+}
+
+INLINE void batch_steps(struct scan *s, struct open *o, size_t pos, const struct batch *b)
+{
+	for (unsigned i = 0; i < BATCH; i++, pos += BLOCK) {
+		if (__builtin_expect(b->mark[i] != 0, 0))
+			marks_step(s, pos, b->mark[i]);
+		words_step(s, o, pos, b->starts[i], b->high[i], b->breaks[i]);
+		o->run = run_step(s, o->run, pos, ~b->run[i]);
+		o->alnum = alnum_step(s, o->alnum, pos, ~b->alnum[i]);
+	}
+}
+
+/* What a batch leaves open in which no stretch is long: its last block has a break of each kind. */
+INLINE void batch_skip(struct open *o, size_t end, const struct batch *b)
+{
+	unsigned behind = (unsigned)__builtin_clzll(b->breaks[BATCH - 1]);
+
+	o->words = end - behind;
+	o->starts = (b->high[BATCH - 1] ? WORDS_LEAST : 0) +
+		    (unsigned)__builtin_popcountll(b->starts[BATCH - 1] >> (BLOCK - 1 - behind));
+	o->run = end - (unsigned)__builtin_clzll(~b->run[BATCH - 1]);
+	o->alnum = end - (unsigned)__builtin_clzll(~b->alnum[BATCH - 1]);
+}
+
+AVX2 INLINE void sift(struct scan *s, size_t from, struct masks (*masks)(const uint8_t *p))
+{
+	struct open o = open_at(s, from);
+	struct batch b = {.word = {[BATCH] = o.before}};
+	struct lanes lanes = {0}; /* what is before `from` counts as breaks */
+	size_t pos = from;
+
+	for (; s->n - pos >= BATCH * BLOCK + 2; pos += BATCH * BLOCK) {
+		bool mark = batch_fill(&b, s->p + pos, masks);
+		bool stretch = lanes_step(&lanes, clear_lanes(&b));
+
+		if (mark | stretch)
+			batch_steps(s, &o, pos, &b);
+		else
+			batch_skip(&o, pos + BATCH * BLOCK, &b);
+		o.before = b.word[BATCH];
+	}
+	sift_rest(s, &o, from, pos, masks);
 }
 
 AVX2 static void sift_avx2(struct scan *s, size_t from)

@@ -183,6 +183,150 @@ START_TEST(sieves_agree)
 }
 END_TEST
 
+/* ---- what the sieves have to find at each place: stretches as long as a secret is, a little more, a little less ---- */
+
+static unsigned some_length(struct logs *l)
+{
+	switch (logs_below(l, 8)) {
+	case 0:
+		return 110 + logs_below(l, 4);
+	case 1:
+		return 1 + logs_below(l, 700);
+	case 2:
+	case 3:
+		return 1 + logs_below(l, 20);
+	default:
+		return 40 + logs_below(l, 31);
+	}
+}
+
+static void add_words(struct logs *l, struct cof_buf *text)
+{
+	static const char *const gaps[] = {" ", " ", " ", ", ", "-", "\n", "  12 ", "\xc3\xa9 ", " (", "=", "\xe3\x80\x80"};
+
+	for (unsigned i = 1 + logs_below(l, 16); i > 0; i--) {
+		char word[12];
+		unsigned n = logs_below(l, 8) ? 3 + logs_below(l, 6) : 1 + logs_below(l, sizeof(word));
+		const char *gap = gaps[logs_below(l, logs_below(l, 4) ? 3 : COF_COUNT(gaps))];
+
+		logs_chars(l, "abcdefghijklmnopqrstuvwxyz", word, n);
+		cof_buf_add(text, word, n);
+		cof_buf_add(text, gap, strlen(gap));
+	}
+}
+
+/* Far from the next one, so that nothing else leads to it */
+static void add_space(struct logs *l, struct cof_buf *text)
+{
+	char run[1200];
+	unsigned n = 1 + logs_below(l, sizeof(run));
+
+	logs_chars(l, "=;<>?@!", run, n);
+	cof_buf_add(text, run, n);
+}
+
+static void add_part(struct logs *l, struct cof_buf *text)
+{
+	static const char *const alphabets[] = {LOGS_ALNUM,  LOGS_HEX,	       LOGS_BASE58, LOGS_BASE64,
+						LOGS_BASE64URL, "\x01\x80\xff =", "a", "Aa1 "};
+	static const char *const between[] = {"\n", " ", "=", "key=", "secret: ", "key \"", "\"", "\\n", "seed 0x",
+					      "\\n0x", ".", "/", "-", "_", "\xe2\x82\xac", "key:\\n"};
+	const char *next = between[logs_below(l, COF_COUNT(between))];
+	unsigned what = logs_below(l, 4), n = some_length(l);
+	struct made m;
+	char run[700];
+
+	if (what == 0) {
+		add_words(l, text);
+	} else if (what == 1) {
+		made_leak(l, logs_below(l, COF_LEAK_KINDS), logs_below(l, 100), &m);
+		cof_buf_add(text, m.text.data + (n & 1 ? m.at : 0), n & 1 ? m.len : m.text.len);
+		made_done(&m);
+	} else {
+		logs_chars(l, alphabets[logs_below(l, COF_COUNT(alphabets))], run, n);
+		cof_buf_add(text, run, n);
+	}
+	cof_buf_add(text, next, strlen(next));
+}
+
+/* In pieces of at most `most` bytes, the same ones for the same seed */
+static void sift_pieces(const struct cof_buf *text, uint64_t seed, unsigned most, struct list *ret)
+{
+	struct cof_leak_stream *t = fresh(0, NULL);
+	struct logs l;
+
+	logs_init(&l, seed);
+	ret->n = 0;
+	for (size_t at = 0, n; at < text->len; at += n) {
+		n = COF_MIN(1 + logs_below(&l, most), text->len - at);
+		cof_leak_scan(leak_db, t, text->data + at, n, keep, ret);
+		cof_leak_accept(t, text->data + at, n);
+	}
+	cof_leak_stream_free(t);
+}
+
+START_TEST(stretches)
+{
+	static struct list lists[SIEVES];
+	unsigned rounds = getenv("COFFER_LONG") ? 20000 : 1000, found = 0;
+	struct logs l;
+
+	logs_init(&l, 12);
+	for (unsigned i = 0; i < rounds; i++) {
+		unsigned most = i % 3 == 0 ? 1 : i % 3 == 1 ? 900 : 9000;
+		size_t size = 1 + logs_below(&l, 12000);
+		cof_autobuf struct cof_buf text = {0};
+
+		while (text.len < size) {
+			if (i & 1)
+				add_space(&l, &text);
+			add_part(&l, &text);
+		}
+		for (int way = 0; way < SIEVES; way++) {
+			if (!cof_leak_use_sieve(way))
+				continue;
+			sift_pieces(&text, i, most == 1 ? UINT32_MAX : most, &lists[way]);
+			ck_assert_msg(lists[way].n == lists[0].n, "round %u, sieve %d: %u for %u", i, way,
+				      lists[way].n, lists[0].n);
+			for (unsigned k = 0; k < lists[0].n; k++) {
+				const struct cof_leak *a = &lists[way].l[k], *b = &lists[0].l[k];
+
+				ck_assert_msg(a->kind == b->kind && a->offset == b->offset && a->len == b->len &&
+					      a->open_ended == b->open_ended, "round %u, sieve %d, finding %u", i, way, k);
+			}
+		}
+		found += lists[0].n;
+	}
+	ck_assert_uint_ge(found, 5 * rounds);
+}
+END_TEST
+
+/* Each alone, at each place of a batch and across two: nothing else has the sieve look closely. */
+START_TEST(alone)
+{
+	static const char *const secrets[] = {
+	    "=<" PHRASE "<",
+	    "key=wSxgPr0Vz3TqN8uYb5LhJ2mEo7KdQf9iXa1RcGt4BsU<",
+	    "=5HueCGU8rMjxEXxiPuD5BDku4MkFqeZyd4dZ1jvhTVqvbTLvyTJ<",
+	    "seed=5f1d3c0a97b2e8446ad0c1f37e92b58d04c6a1e9f3b7285d6e0a4c9182f7d3b5<",
+	};
+	char text[2000];
+
+	for (unsigned k = 0; k < COF_COUNT(secrets); k++)
+		for (unsigned at = 0; at < 1100; at++)
+			for (int way = 0; way < SIEVES; way++) {
+				struct cof_leak_stream *t = fresh(0, NULL);
+
+				memset(text, '=', sizeof(text));
+				memcpy(text + at, secrets[k], strlen(secrets[k]));
+				if (cof_leak_use_sieve(way))
+					ck_assert_msg(cof_leak_scan(leak_db, t, text, sizeof(text), NULL, NULL) == 1,
+						      "%s at %u by sieve %d", secrets[k], at, way);
+				cof_leak_stream_free(t);
+			}
+}
+END_TEST
+
 static void *scan_alone(void *user)
 {
 	struct cof_leak_stream *t = fresh(0, NULL);
@@ -224,6 +368,8 @@ TCase *stream_case(void)
 	tcase_add_test(t, many);
 	tcase_add_test(t, the_list);
 	tcase_add_test(t, sieves_agree);
+	tcase_add_test(t, stretches);
+	tcase_add_test(t, alone);
 	tcase_add_test(t, threads);
 	return t;
 }
