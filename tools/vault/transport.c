@@ -4,15 +4,19 @@
  * and output. No shell comes near it.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 
 #include "tools/vault/internal.h"
 
 #define WORDS 32
 #define IDLE_MS 120000
+#define END_MS 20000 /* of a program whose input ended; a vault may be in the middle of a sync */
+#define TERM_MS 5000
 #define PIPE (1 << 20) /* bytes on the way: fewer turns between the two processes; as the kernel allows */
 
 struct words {
@@ -225,15 +229,40 @@ void vault_line_drop(struct vault_line *l)
 	(void)vault_line_close(l);
 }
 
+/* Whether the process ended within that time, and how. Where the kernel tells nobody of an end it is waited for. */
+static bool ended(pid_t pid, int fd, int ms, int *ret_status)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	int r;
+
+	do
+		r = fd < 0 ? 1 : poll(&p, 1, ms);
+	while (r < 0 && errno == EINTR);
+	if (r == 0)
+		return false;
+	while (waitpid(pid, ret_status, 0) < 0 && errno == EINTR)
+		;
+	return true;
+}
+
+/* A vault whose disk stands still, or that means ill, does not end by itself, and ssh only when it does. */
 int vault_line_close(struct vault_line *l)
 {
-	int status = 0;
+	int status = 0, most = l->wire.timeout_ms, fd;
 
 	if (l->pid <= 0)
 		return 0;
 	vault_line_hang_up(l);
-	while (waitpid(l->pid, &status, 0) < 0 && errno == EINTR)
-		;
+	fd = pidfd_open(l->pid, 0);
+	if (!ended(l->pid, fd, COF_MIN(END_MS, most), &status)) {
+		(void)kill(l->pid, SIGTERM);
+		if (!ended(l->pid, fd, COF_MIN(TERM_MS, most), &status)) {
+			(void)kill(l->pid, SIGKILL);
+			(void)ended(l->pid, -1, 0, &status);
+		}
+	}
+	if (fd >= 0)
+		close(fd);
 	l->pid = 0;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }

@@ -364,7 +364,9 @@ int vault_url_check(const char *url, struct cof_diag *diag); /* -EINVAL */
 /* url: ssh://[USER@]HOST[:PORT]/DIR, with ssh or what COFFER_SSH names; dir:/DIR. */
 int vault_line_open(const char *url, struct vault_line *ret, struct cof_diag *diag);
 void vault_line_hang_up(struct vault_line *l); /* nothing more is said or heard; the process may still run */
-int vault_line_close(struct vault_line *l); /* the process's exit status, once it ended */
+/* Hangs up, and the process's exit status, once it ended; one that does not end by itself within 20 s, or the wire's timeout if
+ * that is less, is ended: 128. */
+int vault_line_close(struct vault_line *l);
 void vault_line_drop(struct vault_line *l); /* of one on which nothing was said: its process is ended */
 
 /* ---- HELLO ---- */

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A line whose other end does not end by itself. */
+#include <check.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tools/vault/vault.h"
+
+#define MOST_MS 50 /* what this line waits for an end */
+
+static char dir[] = "/tmp/coffer-line.XXXXXX";
+
+/* ssh, as it is when the program at the other end lives on; it says that it is there, and then how it takes SIGTERM counts. */
+static void stand_in(const char *on_term, struct vault_line *l)
+{
+	struct cof_diag diag = {""};
+	char path[64], byte;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/ssh", dir);
+	f = fopen(path, "w");
+	ck_assert_ptr_nonnull(f);
+	fprintf(f, "#!/bin/sh\ntrap %s TERM\necho\nexec 0<&- 1>&- 2>&-\nwhile :; do read x < %s/never; done\n", on_term, dir);
+	fclose(f);
+	ck_assert_int_eq(chmod(path, 0755), 0);
+	ck_assert_int_eq(setenv("COFFER_SSH", path, 1), 0);
+	ck_assert_int_eq(vault_line_open("ssh://host/vault", l, &diag), 0);
+	ck_assert_int_eq(read(l->wire.in, &byte, 1), 1);
+	l->wire.timeout_ms = MOST_MS;
+}
+
+static void gone(pid_t pid)
+{
+	ck_assert_int_eq(kill(pid, 0), -1);
+}
+
+START_TEST(ends_when_told)
+{
+	struct vault_line l;
+	pid_t pid;
+
+	stand_in("'exit 0'", &l);
+	pid = l.pid;
+	vault_line_close(&l);
+	ck_assert_int_eq(l.pid, 0);
+	gone(pid);
+}
+END_TEST
+
+START_TEST(ends_all_the_same)
+{
+	struct vault_line l;
+	pid_t pid;
+
+	stand_in("''", &l);
+	pid = l.pid;
+	ck_assert_int_eq(vault_line_close(&l), 128);
+	gone(pid);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("line");
+	TCase *t = tcase_create("line");
+	SRunner *r = srunner_create(s);
+	char never[64], ssh[64];
+	int failed;
+
+	if (!mkdtemp(dir)) {
+		perror(dir);
+		return 1;
+	}
+	snprintf(never, sizeof(never), "%s/never", dir);
+	snprintf(ssh, sizeof(ssh), "%s/ssh", dir);
+	if (mkfifo(never, 0600) < 0) {
+		perror(never);
+		return 1;
+	}
+	tcase_set_timeout(t, 30);
+	tcase_add_test(t, ends_when_told);
+	tcase_add_test(t, ends_all_the_same);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	unlink(never);
+	unlink(ssh);
+	rmdir(dir);
+	return failed != 0;
+}
