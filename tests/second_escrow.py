@@ -21,7 +21,8 @@ WITH_FILE = {"scheme", "epoch", "key", "rotated"}
 
 
 class Escrow:
-    def __init__(self, gone):
+    def __init__(self, gone, refused):
+        self.refused = refused  # what second_people.py says does not count
         self.gone = gone  # keys that were revoked by somebody who may, of second_people.py
         self.records, self.keys, self.epochs, self.revoked, self.used = {}, {}, set(), set(), set()  # keys: if of a rehearsal
         self.things = {}  # media and tokens by name: the newest that is said
@@ -37,8 +38,10 @@ class Escrow:
         what, shelf = WHAT[v[190][0]], struct.unpack("<Q", v[191])[0]
         need(names.get(shelf, f).parent == 1, f.where, "is on no shelf")
         need(what in ("epoch-valid", "drill") or (f.object != 0) == (what in WITH_FILE), f.where, "has a file, or lacks one")
+        if self.refused and self.refused[-1]["sequence"] == f.sequence:
+            return  # it does not count; and so below
         if what in ("release", "attempt", "recovered", "rotated") and (shelf, v.get(194)) in self.gone:
-            return  # it does not count, as second_people.py says; and so below
+            return
         if f.object:
             n = names.get(f.object, f)
             need(n.state != "open" and n.parent == shelf, f.where, "is about no committed file of its shelf")

@@ -135,6 +135,7 @@ class Judge:
         self.made = set()  # by ceremonies that were none: epoch key, number, document of an epoch
         self.files = {}  # of keys of escrow: by digest, which shelves and keys
         self.kept = {}  # shelf and key of escrow: the epoch key of its newest file, and whether that epoch is a rehearsal
+        self.proposed = {}  # records that propose one of escrow, by number: as what, and their public fields
         self.gone, self.released = set(), {}  # keys of escrow that were revoked: shelf, key; for whom each release is
         self.reviewed = {"review": 0, "failed-logins": 0}  # the frame that the next one begins with
         self.escrowed = set()  # requests by which a record of escrow was made
@@ -400,6 +401,8 @@ class Judge:
                 want(f.object and all(key == one[194] and on != shelf for on, key in others), "a file that was of a key before")
                 others.add((shelf, one[194]))
                 self.kept[shelf, one[194]] = one[193], practice
+            if what in (2, 18):
+                self.proposed[f.sequence] = 3 if what == 2 else (one.get(205) or b"\0")[0], self.accepted_fields(one)
             if what in (8, 9):
                 want((shelf, one[194]) not in self.gone, "a key that was revoked")
                 want(what == 8 or self.released.get(struct.unpack("<Q", one[199])[0]) == one.get(204), "for somebody else than it was released to")
@@ -418,11 +421,23 @@ class Judge:
             want(what != 3 or practised or (one[193], struct.unpack("<I", one[192])[0], one[195]) in self.made, "no ceremony that made this epoch is on record")
             want(what != 7 or practice or key in {m[0] for m in self.made}, "a key of an epoch that no ceremony made")
         want(what != 7 or (shelf, one[194]) not in self.gone, "a key that was revoked")
+        want(what != 7 or (shelf, one[194]) in self.kept, "a key that was never taken in")
+        if what != 7:
+            kind, fields = self.proposed.get(q.doc["record"], (0, {}))
+            want(kind == what, "accepts what no record before it proposes")
+            mine = self.accepted_fields(one)
+            other = [tag for tag in sorted({*fields, *mine}) if fields.get(tag) != mine.get(tag)]
+            want(not other, f"its field {next(iter(other), '')} is not that of record {q.doc['record']}, which was accepted")
         self.escrowed.add(q.id)
         if what == 7:
             self.released[f.sequence] = one[204]
         if what == 12 and 194 in one:
             self.gone.add((shelf, one[194]))
+
+    @staticmethod
+    def accepted_fields(one):
+        """10.1: those that a record has from the one that it accepts."""
+        return {tag: value for tag, value in one.items() if tag > 190 and tag not in (199, 205)}
 
     def receipt(self, f, one, signatures):
         """4.5: what a vault signed, of this log, once, and of files that ended so under the head that it names."""

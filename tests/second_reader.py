@@ -53,7 +53,7 @@ class Store:
         self.holds, self.waits = Holds(), {}
         self.vault_records = VaultRecords()
         self.people = second_people.Judge(self.conf.id, self.tree.root)
-        self.escrow = Escrow(self.people.gone)
+        self.escrow = Escrow(self.people.gone, self.people.not_permitted)
         self.policies, self.policy_digests = {}, 0  # of shelves: SHA-256; EVENT frames with a digest of all of them
         self.openers = []  # what EVENT frames say of openers
         self.last_note, self.clean, self.owes_recovery, self.previous = 0, True, False, None

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The judge on records of escrow: which of them count only with an approved request, that each does what its request
- * says, and once; and that a recovery follows a release, of the same key, which is for one. What the records otherwise mean is
+ * says, and once, and what it accepts (approve-judge-proposal.c); and that a recovery follows a release, of the same key, which is for one. What the records otherwise mean is
  * not its affair.
  */
 #include "fs/rules/approve-judge.h"
@@ -157,8 +157,8 @@ static int judge_approved(struct cof_judge *j, const struct cof_judge_frame *f, 
 	if (what == RELEASE && f->retention_time < q->until)
 		return judge_no(ret, "too-early", "the release waits for a veto, and its delay is not over yet");
 	r = what == RELEASE ? judge_kept_valid(j, f, ret) : what == EPOCH_VALID ? judge_epoch_made(j, f, ret) : 0;
-	if (r == 0 && what == RELEASE)
-		r = judge_release_made(j, f, ret);
+	if (r == 0)
+		r = what == RELEASE ? judge_release_made(j, f, ret) : judge_accepted(j, f, what, ret);
 	if (r < 0)
 		return r;
 	q->used |= apply;
@@ -189,5 +189,7 @@ int judge_escrow(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 	if (what == ATTEMPT || what == RECOVERED || what == FAILED)
 		return judge_recovery(j, f, what, apply, ret);
 	r = judge_tpm(j, f, what, apply, ret);
+	if (r == 0)
+		r = judge_proposal(j, f, what, apply);
 	return r == 0 ? judge_epoch(j, f, what, apply, ret) : r;
 }

@@ -171,7 +171,7 @@ int judge_release_made(const struct cof_judge *j, const struct cof_judge_frame *
 		return 0;
 	k = kept_of(j, v.shelf, v.key);
 	if (!k || !k->taken)
-		return 0;
+		return judge_no(ret, "no-key", "a release of a key that was never taken in on this shelf");
 	e = &j->epoch[k->epoch];
 	return e->rehearsal ? 0 : cof_judge_made(j, e->number, e->key, NULL, ret);
 }

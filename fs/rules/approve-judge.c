@@ -62,6 +62,7 @@ void cof_judge_free(struct cof_judge *j)
 	free(j->receipt);
 	free(j->release);
 	free(j->tpm);
+	judge_proposals_free(j);
 	free(j->kept);
 	free(j->file);
 	free(j->forms.digest);

@@ -100,6 +100,13 @@ struct judged_release { /* of escrow */
 	bool recovered;
 };
 
+struct judged_proposal { /* of escrow: what an approved request may put in force */
+	uint64_t sequence;
+	uint8_t what; /* that it becomes */
+	uint8_t *fields; /* its public part */
+	size_t n;
+};
+
 struct judged_tpm { /* an epoch of a TPM that was ended */
 	uint64_t sequence, shelf;
 	uint8_t epoch[32];
@@ -166,6 +173,8 @@ struct cof_judge {
 	size_t n_releases;
 	struct judged_tpm *tpm;
 	size_t n_tpms;
+	struct judged_proposal *proposal; /* in order of the chain */
+	size_t n_proposals;
 	struct judged_kept *kept; /* open addressing */
 	size_t n_kept, kept_places;
 	struct judged_file *file; /* open addressing, by digest */
@@ -224,6 +233,10 @@ bool judge_release_waits(const struct judged_request *r);
 int judge_veto(struct cof_judge *j, const struct cof_judge_frame *f, struct judged_request *r, bool apply, struct cof_judgement *ret);
 int judge_tpm(struct cof_judge *j, const struct cof_judge_frame *f, uint8_t what, bool apply, struct cof_judgement *ret);
 int judge_epoch(struct cof_judge *j, const struct cof_judge_frame *f, uint8_t what, bool apply, struct cof_judgement *ret);
+/* What a record proposes is remembered; one that accepts it has its public fields. */
+int judge_proposal(struct cof_judge *j, const struct cof_judge_frame *f, uint8_t what, bool apply);
+int judge_accepted(const struct cof_judge *j, const struct cof_judge_frame *f, uint8_t what, struct cof_judgement *ret);
+void judge_proposals_free(struct cof_judge *j);
 /* A file of a key, which e is the epoch of: its first one, or encrypted anew. */
 int judge_kept(struct cof_judge *j, const struct cof_judge_frame *f, uint8_t what, const struct judged_epoch *e, bool apply,
 	       struct cof_judgement *ret);
@@ -235,7 +248,7 @@ int judge_ceremony(struct cof_judge *j, const struct cof_judge_frame *f, bool ap
 int judge_vault(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 int judge_receipt(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 /* Whether the epoch that a frame puts in force, or the one that the key of a release is encrypted to, has a ceremony where the policy
- * asks for one. */
+ * asks for one; a release is of a key that was taken in on its shelf before. */
 int judge_epoch_made(const struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret);
 int judge_release_made(const struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret);
 int judge_hold(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);

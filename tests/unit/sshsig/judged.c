@@ -190,6 +190,30 @@ void approved_escrow(const char *action, const char *what, struct cof_buf *ret)
 	ck_assert(w.met);
 }
 
+void proposed_escrow(const struct cof_buf *fields)
+{
+	enum { T_WHAT = 190, T_OF = 199, T_PROPOSES = 205, EPOCH = 2, EPOCH_VALID = 3, PROPOSED = 18, ESCROW = 30 };
+	cof_autobuf struct cof_buf of = {0};
+	uint64_t then = sequence;
+	struct cof_judgement w;
+	struct cof_field f;
+	size_t off = 0;
+	uint8_t what;
+	int r;
+
+	ck_assert_int_eq(cof_field_u8(fields->data, fields->len, T_WHAT, &what), 0);
+	cof_field_put_u8(&of, T_WHAT, what == EPOCH_VALID ? EPOCH : PROPOSED);
+	if (what != EPOCH_VALID)
+		cof_field_put_u8(&of, T_PROPOSES, what);
+	while (cof_field_next(fields->data, fields->len, &off, &f) > 0)
+		if (f.tag > T_WHAT && f.tag != T_OF)
+			cof_field_put(&of, f.tag, f.value, f.len);
+	sequence = 77;
+	r = take(ESCROW, 0, NOW, &of, &w);
+	PERMITTED(r, w);
+	sequence = then;
+}
+
 static int first_people(const char *text, const char *revoked, const char *const signers[], struct cof_judgement *w)
 {
 	cof_autobuf struct cof_buf doc = {0}, fields = {0};

@@ -47,6 +47,8 @@ void document(const struct spec *s, struct cof_buf *ret);
 #define ESCROW_KEY "0102030405060708090a0b0c0d0e0f10"
 #define ESCROW_TO "age1recipient"
 void approved_escrow(const char *action, const char *what, struct cof_buf *ret);
+/* Record 77, which proposes a record of escrow as these fields have it. */
+void proposed_escrow(const struct cof_buf *fields);
 void policy_is(const char *text);
 
 void make_keys(void); /* once a process */

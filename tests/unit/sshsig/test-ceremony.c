@@ -266,6 +266,8 @@ static int escrow_record(const struct of_epoch *v, const struct cof_buf *doc, st
 		cof_field_put_u64(&fields, 199, 77);
 	if (v->what == RELEASE)
 		cof_field_put_str(&fields, 204, ESCROW_TO);
+	if (doc && v->what != RELEASE)
+		proposed_escrow(&fields);
 	if (doc) {
 		cof_sha256(doc->data, doc->len, bytes);
 		cof_field_put(&fields, COF_T_REQUEST, bytes, 32);

@@ -47,6 +47,8 @@ static int record(const struct row *v, const struct cof_buf *doc, struct cof_jud
 	cof_field_put(&fields, T_TPM, tpm, sizeof(tpm));
 	if (v->outcome)
 		cof_field_put_u8(&fields, T_OUTCOME, v->outcome);
+	if (doc && v->what != RELEASE)
+		proposed_escrow(&fields);
 	if (doc) {
 		cof_sha256(doc->data, doc->len, id);
 		cof_field_put(&fields, COF_T_REQUEST, id, 32);
@@ -86,6 +88,34 @@ START_TEST(without_a_request)
 }
 END_TEST
 
+/* The key that approved_escrow releases is taken in on shelf 2, of an epoch to practise with. */
+static void keeps_key(void)
+{
+	static const uint8_t facts[8] = {[4] = 2};
+	uint8_t epoch_key[32] = {99}, key[16];
+
+	ck_assert_int_eq(cof_unhex(ESCROW_KEY, 32, key), 0);
+	for (uint8_t what = EPOCH_VALID; what <= KEY; what += KEY - EPOCH_VALID) {
+		cof_autobuf struct cof_buf fields = {0};
+		struct cof_judgement w;
+		int r;
+
+		cof_field_put_u8(&fields, T_WHAT, what);
+		cof_field_put_u64(&fields, T_SHELF, 2);
+		cof_field_put_u32(&fields, T_EPOCH, 9);
+		cof_field_put(&fields, T_EPOCH_KEY, epoch_key, sizeof(epoch_key));
+		cof_field_put(&fields, T_FACTS, facts, sizeof(facts));
+		if (what == KEY) {
+			cof_field_put(&fields, T_KEY, key, sizeof(key));
+			cof_field_put(&fields, T_SHA256, epoch_key, sizeof(epoch_key));
+		} else {
+			cof_field_put_u64(&fields, T_OF, 77);
+		}
+		r = take(ESCROW, what == KEY ? 9 : 0, NOW, &fields, &w);
+		PERMITTED(r, w);
+	}
+}
+
 START_TEST(a_release_as_it_was_approved)
 {
 	cof_autobuf struct cof_buf doc = {0};
@@ -93,6 +123,9 @@ START_TEST(a_release_as_it_was_approved)
 	int r;
 
 	approved_escrow("escrow-release", NULL, &doc);
+	r = record(&(struct row){.what = RELEASE}, &doc, &w); /* of no key that is here */
+	REFUSED(r, w, "no-key");
+	keeps_key();
 	r = record(&(struct row){.what = RELEASE, .key = 1}, &doc, &w);
 	REFUSED(r, w, "wrong-document");
 	r = record(&(struct row){.what = RELEASE, .to = "age1thief"}, &doc, &w);
@@ -114,6 +147,7 @@ START_TEST(a_recovery_as_it_was_released)
 	uint64_t at;
 	int r;
 
+	keeps_key();
 	approved_escrow("escrow-release", NULL, &doc);
 	at = sequence;
 	r = record(&(struct row){.what = RELEASE}, &doc, &w);
@@ -149,6 +183,7 @@ START_TEST(a_recovery_for_whom_it_was_released)
 	uint64_t at;
 	int r;
 
+	keeps_key();
 	approved_escrow("escrow-release", NULL, &doc);
 	at = sequence;
 	r = record(&(struct row){.what = RELEASE}, &doc, &w);
@@ -211,6 +246,7 @@ START_TEST(a_release_waits)
 	int64_t until;
 	int r;
 
+	keeps_key();
 	policy_is("retention = 10d\nrelease_delay = 2d\n");
 	approved_escrow("escrow-release", NULL, &doc);
 	ck_assert_int_eq(state_of(&doc, &until), COF_REQUEST_MET);
@@ -243,6 +279,7 @@ START_TEST(a_release_is_vetoed)
 	int64_t until;
 	int r;
 
+	keeps_key();
 	policy_is("retention = 10d\nrelease_delay = 3d\n");
 	approved_escrow("escrow-release", NULL, &doc);
 	r = refuse(&doc, "erin", 0, &w);
@@ -274,6 +311,7 @@ START_TEST(a_release_without_delay)
 	int64_t until;
 	int r;
 
+	keeps_key();
 	approved_escrow("escrow-release", NULL, &doc);
 	ck_assert_int_eq(state_of(&doc, &until), COF_REQUEST_MET);
 	ck_assert_int_eq(until, COF_RETAIN_NONE);
@@ -301,6 +339,74 @@ START_TEST(what_a_record_proposed)
 	REFUSED(r, w, "wrong-action");
 	r = record(&(struct row){.what = EPOCH_VALID}, &doc, &w);
 	PERMITTED(r, w);
+}
+END_TEST
+
+/* Each public field, for each kind: none is changed, left out or added between what two had signed and what counts. */
+enum change { CHANGED, LEFT_OUT, ADDED, CHANGES };
+
+static void accepting(uint8_t what, unsigned tag, enum change change, struct cof_buf *ret)
+{
+	static const struct {
+		uint8_t tag, size;
+	} all[] = {{T_EPOCH, 4}, {T_EPOCH_KEY, 32}, {T_KEY, 16}, {T_SHA256, 32}, {196, 32}, {T_FACTS, 8}, {198, 32}, {T_OUTCOME, 1}, {T_TO, 9}, {206, 8}, {207, 8}, {T_TPM, 32}};
+
+	cof_field_put_u8(ret, T_WHAT, what);
+	cof_field_put_u64(ret, T_SHELF, 2);
+	cof_field_put_u64(ret, T_OF, 77);
+	for (size_t i = 0; i < COF_COUNT(all); i++) {
+		uint8_t value[32] = {(uint8_t)(1 + (all[i].tag == tag && change == CHANGED))};
+
+		if (all[i].tag != tag || change == CHANGED)
+			cof_field_put(ret, all[i].tag, value, all[i].size);
+	}
+	if (change == ADDED)
+		cof_field_put_u8(ret, (uint8_t)tag, 1);
+}
+
+START_TEST(what_counts_is_what_was_accepted)
+{
+	static const struct {
+		uint8_t what;
+		const char *name;
+	} kinds[] = {{EPOCH_VALID, "epoch-valid"}, {CUSTODIAN, "custodian"}, {CUSTODIAN_REVOKED, "custodian-revoked"}, {REVOKED, "revoked"},
+		     {TPM_KEY, "tpm-key"}, {TPM_KEY_REVOKED, "tpm-key-revoked"}, {TPM_ENDED, "tpm-ended"}};
+	static const uint8_t tags[] = {T_EPOCH, T_EPOCH_KEY, T_KEY, T_SHA256, 196, T_FACTS, 198, T_OUTCOME, T_TO, 206, 207, T_TPM};
+	struct cof_judgement w;
+	char named[16];
+	int r;
+
+	for (size_t k = 0; k < COF_COUNT(kinds); k++) {
+		cof_autobuf struct cof_buf doc = {0}, right = {0}, other = {0};
+		uint8_t id[32];
+
+		approved_escrow("escrow-accept", kinds[k].name, &doc);
+		cof_sha256(doc.data, doc.len, id);
+		accepting(kinds[(k + 1) % COF_COUNT(kinds)].what, 0, CHANGED, &other);
+		if (k) /* what is there proposes another kind */
+			proposed_escrow(&other);
+		accepting(kinds[k].what, 0, CHANGED, &right);
+		cof_field_put(&right, COF_T_REQUEST, id, 32);
+		r = take(ESCROW, 0, NOW, &right, &w);
+		REFUSED(r, w, "no-proposal");
+		proposed_escrow(&right);
+		for (size_t i = 0; i <= COF_COUNT(tags); i++)
+			for (enum change change = CHANGED; change < CHANGES; change++) {
+				unsigned tag = change == ADDED ? 210 : i < COF_COUNT(tags) ? tags[i] : 0;
+				cof_autobuf struct cof_buf wrong = {0};
+
+				if (!tag)
+					continue;
+				accepting(kinds[k].what, tag, change, &wrong);
+				cof_field_put(&wrong, COF_T_REQUEST, id, 32);
+				r = take(ESCROW, 0, NOW, &wrong, &w);
+				REFUSED(r, w, "other-fields");
+				snprintf(named, sizeof(named), "field %u (", tag);
+				ck_assert_msg(strstr(w.reason, named) && strstr(w.reason, "record 77,"), "%s of %u", w.reason, tag);
+			}
+		r = take(ESCROW, 0, NOW, &right, &w);
+		PERMITTED(r, w);
+	}
 }
 END_TEST
 
@@ -375,6 +481,8 @@ static int epoch_record(const struct of_epoch *v, const struct cof_buf *doc, str
 		cof_field_put_u64(&fields, T_OF, v->of);
 	if (v->outcome)
 		cof_field_put_u8(&fields, T_OUTCOME, v->outcome);
+	if (doc && v->what != RELEASE)
+		proposed_escrow(&fields);
 	if (doc) {
 		cof_sha256(doc->data, doc->len, id);
 		cof_field_put(&fields, COF_T_REQUEST, id, 32);
@@ -584,6 +692,7 @@ int main(void)
 	tcase_add_test(c, a_release_is_vetoed);
 	tcase_add_test(c, a_release_without_delay);
 	tcase_add_test(c, what_a_record_proposed);
+	tcase_add_test(c, what_counts_is_what_was_accepted);
 	tcase_add_test(c, a_tpm_is_ended);
 	tcase_add_test(c, keys_go_to_an_approved_epoch);
 	tcase_add_test(c, a_key_is_taken_in_once);
