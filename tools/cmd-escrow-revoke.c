@@ -101,10 +101,7 @@ static struct ledger_epoch *epoch_by_number(const struct ledger *l, const char *
 	char *end;
 	unsigned long v = strtoul(text, &end, 10);
 
-	for (size_t i = 0; *text && !*end && i < l->n_epochs; i++)
-		if (l->epoch[i].number == v)
-			return &l->epoch[i];
-	return NULL;
+	return *text && !*end && v <= UINT32_MAX ? escrow_ledger_epoch_numbered(l, (uint32_t)v) : NULL;
 }
 
 static int revoke_key(struct changing *c, const char *id, struct cof_json *record, struct cof_diag *diag)

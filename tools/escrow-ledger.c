@@ -411,6 +411,16 @@ struct ledger_epoch *escrow_ledger_epoch_with(const struct ledger *l, const char
 	return best;
 }
 
+struct ledger_epoch *escrow_ledger_epoch_numbered(const struct ledger *l, uint32_t number)
+{
+	struct ledger_epoch *best = NULL;
+
+	for (size_t i = 0; i < l->n_epochs; i++)
+		if (l->epoch[i].number == number && (!best || rank(&l->epoch[i]) >= rank(best)))
+			best = &l->epoch[i];
+	return best;
+}
+
 int escrow_ledger_document(struct escrow_shelf *s, const struct ledger *l, const char *epoch_key, struct cof_epoch *ret,
 			   struct cof_diag *diag)
 {

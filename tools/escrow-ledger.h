@@ -70,7 +70,9 @@ struct ledger_epoch *escrow_ledger_current_on(const struct ledger *l, uint64_t s
 struct ledger_epoch *escrow_ledger_epoch_of(const struct ledger *l, const struct ledger_key *k); /* NULL */
 /* Of this epoch key: the newest that is in force, else that was, else to practise with, else the newest; NULL: none is here. */
 struct ledger_epoch *escrow_ledger_epoch_with(const struct ledger *l, const char *epoch_key);
-/* The document of that; checked. Done with cof_epoch_done. */
+/* Of this number, by the same order: whoever puts an epoch here gives it any number. NULL: none is here. */
+struct ledger_epoch *escrow_ledger_epoch_numbered(const struct ledger *l, uint32_t number);
+/* The document of escrow_ledger_epoch_with; checked. Done with cof_epoch_done. */
 int escrow_ledger_document(struct escrow_shelf *s, const struct ledger *l, const char *epoch_key, struct cof_epoch *ret,
 			   struct cof_diag *diag);
 /* That of one epoch, which may be of other shares of the same secret. */

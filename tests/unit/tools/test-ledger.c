@@ -194,6 +194,27 @@ START_TEST(rehearsals)
 }
 END_TEST
 
+/* Anybody who may put a document here gives it the number of another: what two had approved is the one of that number. */
+START_TEST(numbered)
+{
+	ck_assert_ptr_null(escrow_ledger_epoch_numbered(&l, 1));
+	event("epoch", "keys/epoch-1.json", 5, OTHER, "rehearsal=true");
+	event("epoch-valid", NULL, 5, OTHER, "of=10 rehearsal=true");
+	event("epoch", "keys/epoch-1.1.json", 5, KEY, "");
+	ck_assert_ptr_eq(escrow_ledger_epoch_numbered(&l, 1), &l.epoch[0]);
+	event("epoch-valid", "keys/epoch-1.1.json", 5, KEY, "of=12");
+	ck_assert_ptr_eq(escrow_ledger_epoch_numbered(&l, 1), &l.epoch[1]);
+	event("epoch", "keys/epoch-1.2.json", 5, ONE, "");
+	ck_assert_uint_eq(l.n_epochs, 3);
+	ck_assert_ptr_eq(escrow_ledger_epoch_numbered(&l, 1), &l.epoch[1]);
+	event("revoked", NULL, 5, KEY, "");
+	ck_assert_ptr_eq(escrow_ledger_epoch_numbered(&l, 1), &l.epoch[1]); /* of it there are keys, and shares */
+	event("epoch-valid", "keys/epoch-1.2.json", 5, ONE, "of=14");
+	ck_assert_ptr_eq(escrow_ledger_epoch_numbered(&l, 1), &l.epoch[2]);
+	ck_assert_ptr_null(escrow_ledger_epoch_numbered(&l, 2));
+}
+END_TEST
+
 TCase *ledger_case(void)
 {
 	TCase *c = tcase_create("ledger");
@@ -205,5 +226,6 @@ TCase *ledger_case(void)
 	tcase_add_test(c, releases);
 	tcase_add_test(c, documents);
 	tcase_add_test(c, rehearsals);
+	tcase_add_test(c, numbered);
 	return c;
 }
