@@ -244,7 +244,7 @@ static int put(struct cof_archive *a, const struct cof_who *who, const struct co
 
 struct telling {
 	struct cof_archive *archive;
-	uint64_t shelf; /* 0: all */
+	uint64_t shelf, from; /* shelf 0: all */
 	bool info;
 	cof_show_fn fn;
 	void *user;
@@ -266,7 +266,7 @@ static int tell_record(void *user, const struct cof_escrow_record *r)
 	uint64_t shelf = 0;
 
 	(void)cof_field_u64(r->public_part.data, r->public_part.len, COF_T_ESCROW_SHELF, &shelf);
-	if (t->shelf && shelf != t->shelf)
+	if ((t->shelf && shelf != t->shelf) || r->sequence < t->from)
 		return 0;
 	o = cof_json_object();
 	if (!o)
@@ -282,6 +282,7 @@ static int tell_record(void *user, const struct cof_escrow_record *r)
 	return t->fn(t->user, o);
 }
 
+/* Those that count: who recovers, rotates or lists by them takes nothing that nobody permitted. */
 static int tell_records(struct cof_archive *a, const struct cof_json *args, cof_show_fn fn, void *user, struct cof_diag *diag)
 {
 	struct telling t = {.archive = a, .info = cof_json_bool(args, "info"), .fn = fn, .user = user};
@@ -292,8 +293,9 @@ static int tell_records(struct cof_archive *a, const struct cof_json *args, cof_
 		r = get_shelf(a, args, &t.shelf, diag);
 	if (r == 0 && cof_json_get(args, "from") && (cof_json_int(args, "from", &from) < 0 || from < 0))
 		r = cof_fail(diag, -EINVAL, "\"from\" is a sequence");
-	return r == 0 ? cof_escrow_each(a, cof_escrow_list(cof_json_bool(args, "no_key") ? COF_ESCROW_NO_KEY : COF_ESCROW_ALL, NULL, 0),
-					(uint64_t)from, tell_record, &t)
+	t.from = (uint64_t)from;
+	return r == 0 ? cof_escrow_each_counted(a, cof_escrow_list(cof_json_bool(args, "no_key") ? COF_ESCROW_NO_KEY : COF_ESCROW_ALL, NULL, 0),
+						tell_record, &t, NULL)
 		      : r;
 }
 

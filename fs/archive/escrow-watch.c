@@ -29,6 +29,7 @@ struct watching {
 	struct watched_epoch *epoch;
 	struct watched_share *share;
 	size_t n_epochs, n_shares;
+	struct cof_escrow_passed passed; /* what does not count */
 };
 
 /* Room for one more, all zero. NULL: there is none. */
@@ -154,6 +155,7 @@ static int look(void *user, const struct cof_escrow_record *r)
 struct keeping {
 	const struct watched_epoch *epoch;
 	struct cof_archive *archive;
+	const struct cof_escrow_passed *passed;
 	uint8_t key[16];
 	bool here;
 };
@@ -164,7 +166,8 @@ static int look_at_key(void *user, const struct cof_escrow_record *r)
 	struct cof_escrow_facts f;
 
 	cof_escrow_facts(r->public_part.data, r->public_part.len, &f);
-	if (f.shelf != k->epoch->shelf || !f.has_key || memcmp(f.key, k->key, sizeof(f.key)) != 0)
+	if (f.shelf != k->epoch->shelf || !f.has_key || memcmp(f.key, k->key, sizeof(f.key)) != 0 ||
+	    cof_escrow_passed_over(k->passed, r->sequence))
 		return 0;
 	if (f.what == COF_ESC_KEY || f.what == COF_ESC_ROTATED)
 		k->here = !memcmp(f.epoch_key, k->epoch->key, sizeof(f.epoch_key));
@@ -180,18 +183,18 @@ static int look_for_key(void *user, const struct cof_escrow_record *r)
 
 	cof_escrow_facts(r->public_part.data, r->public_part.len, &f);
 	if (f.shelf != k->epoch->shelf || !f.has_key || f.rehearsal || (f.what != COF_ESC_KEY && f.what != COF_ESC_ROTATED) ||
-	    memcmp(f.epoch_key, k->epoch->key, sizeof(f.epoch_key)) != 0)
+	    memcmp(f.epoch_key, k->epoch->key, sizeof(f.epoch_key)) != 0 || cof_escrow_passed_over(k->passed, r->sequence))
 		return 0;
 	memcpy(k->key, f.key, sizeof(f.key));
 	e = cof_escrow_each(k->archive, cof_escrow_list(COF_ESCROW_OF_KEY, f.key, sizeof(f.key)), 0, look_at_key, k);
 	return e < 0 ? e : k->here;
 }
 
-static bool has_key(struct cof_archive *a, const struct watched_epoch *e)
+static bool has_key(const struct watching *w, const struct watched_epoch *e)
 {
-	struct keeping k = {.epoch = e, .archive = a};
+	struct keeping k = {.epoch = e, .archive = w->archive, .passed = &w->passed};
 
-	return cof_escrow_each(a, cof_escrow_list(COF_ESCROW_ALL, NULL, 0), 0, look_for_key, &k) == 0 && k.here;
+	return cof_escrow_each(w->archive, cof_escrow_list(COF_ESCROW_ALL, NULL, 0), 0, look_for_key, &k) == 0 && k.here;
 }
 
 /* ---- what is overdue ---- */
@@ -220,9 +223,9 @@ static void judge(const struct watching *w, const struct cof_profile *p, int64_t
 	for (size_t i = 0; i < w->n_epochs; i++) {
 		const struct watched_epoch *e = &w->epoch[i];
 
-		if (e->recovered && has_key(w->archive, e))
+		if (e->recovered && has_key(w, e))
 			say(w, ret, e, "", "a key was recovered, and its keys are to go to a new one");
-		if (e->revoked || (e->old && !has_key(w->archive, e)))
+		if (e->revoked || (e->old && !has_key(w, e)))
 			continue;
 		for (size_t s = 0; s < w->n_shares; s++)
 			if (w->share[s].epoch == i && !w->share[s].gone && over(COF_MAX(w->share[s].last, e->valid), p->escrow_drill, now))
@@ -248,11 +251,12 @@ void cof_escrow_watch(struct cof_archive *a, int64_t now)
 		return;
 	a->escrow.span = span;
 	a->escrow.next = now + (span ? COF_MAX(COF_MIN(span / 24, HOUR), COF_NSEC) : HOUR);
-	r = cof_escrow_each(a, cof_escrow_list(COF_ESCROW_ALL, NULL, 0), 0, look, &w);
+	r = cof_escrow_each_counted(a, cof_escrow_list(COF_ESCROW_ALL, NULL, 0), look, &w, &w.passed);
 	if (r == 0)
 		judge(&w, &p, cof_now(CLOCK_REALTIME), &text);
 	free(w.epoch);
 	free(w.share);
+	cof_escrow_passed_done(&w.passed);
 	if (r < 0 || !text.len || text.failed || (a->escrow.told && now - a->escrow.told < DAY))
 		return;
 	a->escrow.told = now;

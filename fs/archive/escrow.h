@@ -74,6 +74,15 @@ int cof_escrow_apply(struct cof_archive *a, const struct cof_frame *f, uint64_t 
  * a list is about has to be looked at again. */
 typedef int (*cof_escrow_fn)(void *user, const struct cof_escrow_record *r);
 int cof_escrow_each(struct cof_archive *a, uint64_t list, uint64_t from, cof_escrow_fn fn, void *user);
+/* escrow-counts.c: those alone that count, by the judge of a whole chain; from the first, of a list of all or of those about no key.
+ * passed: NULL, or which others there are, done with cof_escrow_passed_done, also after an error. */
+struct cof_escrow_passed {
+	uint64_t *sequence; /* in order */
+	size_t n;
+};
+int cof_escrow_each_counted(struct cof_archive *a, uint64_t list, cof_escrow_fn fn, void *user, struct cof_escrow_passed *passed);
+bool cof_escrow_passed_over(const struct cof_escrow_passed *p, uint64_t sequence);
+void cof_escrow_passed_done(struct cof_escrow_passed *p);
 int cof_escrow_get(struct cof_archive *a, uint64_t sequence, struct cof_escrow_record *ret); /* -ENOENT */
 /* Written and durable; the people lock held. request: 32 bytes, or NULL. */
 int cof_escrow_put(struct cof_archive *a, const struct cof_who *who, uint64_t object, struct cof_buf *public_part,

@@ -15,7 +15,6 @@
 #include <stdio.h>
 
 #define PEOPLE_FRAMES ((UINT64_C(1) << 63) + 112) /* above all inode numbers */
-#define AT_ONCE 64
 
 struct rule_frame { /* SHELF or POLICY, written by somebody without the people lock */
 	struct rule_frame *next;
@@ -220,25 +219,43 @@ static int tell_one(void *user, const struct cof_frame *f, const struct cof_buf 
 	return r == -EPERM ? 0 : r; /* without effect then, as for everybody who judges it */
 }
 
+/* After an error the index is asked anew: what it said may be what was wrong. */
+int cof_people_next(struct cof_archive *a, struct cof_people_walk *w, uint64_t before, struct cof_frame *ret, struct cof_buf *ret_fields)
+{
+	const struct cof_stretch *s;
+	int r = 0;
+
+	if (w->i == w->n) {
+		w->i = w->n = 0;
+		r = cof_ix(a, cof_index_stretches(a->ix, COF_INDEX_NOW, PEOPLE_FRAMES, w->position, w->stretch, COF_COUNT(w->stretch), &w->n));
+	}
+	s = &w->stretch[w->i];
+	if (r < 0 || w->i == w->n || s->sequence >= before)
+		return r;
+	r = read_one(a, s, ret, ret_fields);
+	if (r < 0) {
+		w->i = w->n = 0;
+		return r;
+	}
+	w->position = s->position + s->length;
+	w->i++;
+	return 1;
+}
+
 int cof_people_each(struct cof_archive *a, cof_people_fn fn, void *user)
 {
-	struct cof_stretch s[AT_ONCE];
-	uint64_t position = 0;
-	size_t n = 0;
+	struct cof_people_walk w = {.n = 0};
 	int r;
 
 	do {
-		r = cof_ix(a, cof_index_stretches(a->ix, COF_INDEX_NOW, PEOPLE_FRAMES, position, s, AT_ONCE, &n));
-		for (size_t i = 0; r == 0 && i < n; i++) {
-			cof_autobuf struct cof_buf fields = {0};
-			struct cof_frame f;
+		cof_autobuf struct cof_buf fields = {0};
+		struct cof_frame f = {.sequence = 0};
 
-			r = read_one(a, &s[i], &f, &fields);
-			if (r == 0)
-				r = fn(user, &f, &fields);
-			position = s[i].position + s[i].length;
-		}
-	} while (r == 0 && n);
+		r = cof_people_next(a, &w, UINT64_MAX, &f, &fields);
+		if (r <= 0)
+			return r;
+		r = fn(user, &f, &fields);
+	} while (r == 0);
 	return r;
 }
 

@@ -19,6 +19,13 @@ void cof_people_free(struct cof_archive *a);
 /* The frames that the index remembers so, in order, by their public parts; until fn returns not 0, which is returned. */
 typedef int (*cof_people_fn)(void *user, const struct cof_frame *f, const struct cof_buf *fields);
 int cof_people_each(struct cof_archive *a, cof_people_fn fn, void *user);
+/* The same one by one, the walk all zero at first: 1 with the next one, if it is before that sequence, else 0. In the gate. */
+struct cof_people_walk {
+	struct cof_stretch stretch[64];
+	uint64_t position;
+	size_t i, n;
+};
+int cof_people_next(struct cof_archive *a, struct cof_people_walk *w, uint64_t before, struct cof_frame *ret, struct cof_buf *ret_fields);
 
 /* With the people lock held: */
 struct cof_judge *cof_people_judge(struct cof_archive *a);

@@ -146,6 +146,8 @@ grep -q ' done' out || fail "$(cat out)"
 expect_fail "the key was revoked" of_kit coffer escrow recover "$MNT/keys" "$ID" -o again.age
 R=late.request
 expect_fail "nobody recovers it" approve
+coffer escrow revoke "$MNT/keys" key "$OTHER_ID" --reason "seen too" --as anna --key k/anna --dir r > out # asked for, and not approved
+cp "$(ls -t r/*.request | head -n 1)" end.request
 ok "revoked"
 
 say "a daemon that asks nobody: both judges find it"
@@ -156,9 +158,11 @@ import hashlib, json, struct, subprocess
 records = [json.loads(line) for line in open("records")]
 def field(tag, value): return struct.pack("<BH", tag, len(value)) + value
 def of(request): return field(112, hashlib.sha256(open(request, "rb").read()).digest())
-def approval(request):
-    signature = subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-n", "coffer-approve", "-f", "k/ben"], input=open(request, "rb").read(), capture_output=True, check=True).stdout
-    print("21 0", (of(request) + field(119, b"\1") + field(115, b"ben\0" + signature)).hex(), "-")
+def signed(request, who, purpose):
+    done = subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-n", purpose, "-f", "k/" + who], input=open(request, "rb").read(), capture_output=True, check=True)
+    return field(115, who.encode() + b"\0" + done.stdout)
+def approval(request): print("21 0", (of(request) + field(119, b"\1") + signed(request, "ben", "coffer-approve")).hex(), "-")
+def asked(request): print("20 0", (of(request) + field(116, open(request, "rb").read()) + signed(request, "anna", "coffer-request")).hex(), "-")
 def record(what, about, *more, epoch=None, ino=0): # of the key or epoch that another record is about
     print("30", ino, (field(190, bytes([what])) + field(191, struct.pack("<Q", about["shelf"])) + b"".join(more)
                       + (field(192, struct.pack("<I", epoch["epoch"])) + field(193, bytes.fromhex(epoch["epoch_key"])) if epoch else b"")
@@ -181,16 +185,39 @@ record(9, key, named(release[key["key"]]), field(204, release[key["key"]]["to"].
 record(11, key, digest, field(197, bytes([1, 1, 2, 2, 0, 2, 0, 0])), epoch=real, ino=key["object"])
 record(9, other, named(release[other["key"]]), field(204, b"age1thief")) # to somebody else
 record(11, other, digest, field(197, bytes([1, 1, 2, 2, 0, 2, 0, 0])), epoch=real, ino=key["object"]) # the file of another key
+approval("end.request") # the end of a key was approved: of an epoch it is recorded
+proposal = [r for r in records if r["what"] == "proposed" and r.get("key") == other["key"]][-1]
+record(12, {"shelf": other["shelf"]}, named(proposal), of("end.request"), epoch=real)
+doc = {**json.load(open("late.request")), "key": "00" * 16, "nonce": "ab" * 16} # a key that is none, released by two
+open("none.request", "wb").write(json.dumps(doc, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n")
+asked("none.request")
+approval("none.request")
+record(7, {"shelf": other["shelf"], "key": doc["key"]}, field(204, doc["recipient"].encode()), of("none.request"))
 PYTHON
 log --key-file "$KEY" > records
+coffer escrow list "$STORE/keys" --key-file "$KEY" --json > before
 python3 planted.py "$OTHER" > frames
 "$BUILD/tests/unit/archive/plant" "$STORE" "$KEY" < frames > planted
 coffer verify "$STORE" --json > report || true
-says() { paste -d' ' <(sed '3d;5d' planted) <(printf '%s\n' "$@") | paste -sd' '; } # of what was planted, but the approvals
-same "the judge" "$(says repeated rehearsal other-document revoked revoked revoked revoked wrong-recipient file-twice)" \
+says() { paste -d' ' <(sed '3d;5d;12d;14d;15d' planted) <(printf '%s\n' "$@") | paste -sd' '; } # of what was planted, but requests and approvals
+same "the judge" "$(says repeated rehearsal other-document revoked revoked revoked revoked wrong-recipient file-twice other-fields no-key)" \
     "$(json '" ".join(str(f["sequence"]) + " " + __import__("re").search("\\(([a-z-]+)\\)", f["text"])[1] for f in j["findings"] if "sequence" in f)' < report)"
 second_reader --json > reader
 same "the second judge" "$(says "a key that was taken in before" "a key of a rehearsal, or none, became the other" "no ceremony that made this epoch is on record" \
-    "a key that was revoked"{,,,} "for somebody else than it was released to" "a file that was of a key before")" \
+    "a key that was revoked"{,,,} "for somebody else than it was released to" "a file that was of a key before" \
+    "its field 192 is not that of record $(json 'j["record"]' < end.request), which was accepted" "a key that was never taken in")" \
     "$(json '" ".join(str(p["sequence"]) + " " + p["why"] for p in j["not_permitted"])' < reader)"
 ok "judged"
+
+say "an honest one after it passes over what does not count: it lists what it did, and gives out the key that is asked for"
+coffer escrow list "$STORE/keys" --key-file "$KEY" --json > after
+same "from the store" "$(cat before)" "$(cat after)"
+mount_archive
+coffer escrow list "$STORE/keys" --json > after
+same "by the daemon" "$(cat before)" "$(cat after)"
+request escrow-release keys "$OTHER_ID" "$OWNER" --reason "case 4"
+approve
+coffer escrow recover "$MNT/keys" "$OTHER_ID" -o other.age --share-fd 3 --share-fd 4 3< <(words held/kit-1 alice) 4< <(words held/kit-1 bob) > out 2>&1 || fail "$(cat out)"
+cmp <(age -d -i owner.key other.age) other.pem || fail "another key came out"
+umount_archive
+ok "passed over"
