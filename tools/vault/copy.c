@@ -316,7 +316,7 @@ int vault_copy_feed(struct vault_copy *c, uint64_t address, const void *p, size_
 		return cof_fail(diag, -EUCLEAN, "bytes of address %llu came where %llu goes on",
 				(unsigned long long)address, (unsigned long long)(c->boundary + c->part_len));
 	if (c->unproven + n > VAULT_UNPROVEN && !c->blind)
-		return cof_fail(diag, -EFBIG, "more than %u MiB came without a proof", VAULT_UNPROVEN >> 20);
+		return cof_fail(diag, -EBADMSG, "more than %u MiB came without a proof", VAULT_UNPROVEN >> 20);
 	r = segment_for(c, address, diag);
 	if (r < 0)
 		return r;
@@ -330,6 +330,11 @@ int vault_copy_feed(struct vault_copy *c, uint64_t address, const void *p, size_
 	}
 	c->unproven += n;
 	r = take(c, p, n, diag);
+	if (r == 0 && !c->blind && c->tree.frontier.size > c->coming.size) {
+		/* of no head: nothing of it may stay, or whoever has the true ones would seem to be behind */
+		r = copy_back_to(c, c->proven, c->proven_end);
+		return cof_fail(diag, r < 0 ? r : -EBADMSG, "more frames came than the head has");
+	}
 	if (r < 0) /* whole frames stay, to be proven with the next head: another vault may have what comes behind them */
 		(void)copy_back_to(c, c->tree.frontier.size, c->boundary);
 	return r;

@@ -22,7 +22,6 @@ static enum vault_refusal code_of(int r)
 	case -ENOTUNIQ:
 		return VAULT_R_FORK;
 	case -EBADMSG:
-	case -EFBIG:
 		return VAULT_R_DATA;
 	case -EACCES:
 		return VAULT_R_RULES;

@@ -527,6 +527,45 @@ START_TEST(a_liar_with_a_log_of_its_own)
 }
 END_TEST
 
+/* Frames behind those of the head that was shown: they would stay, and whoever has the true ones would seem to be behind. */
+START_TEST(a_liar_with_more_than_its_head)
+{
+	static uint8_t bytes[VAULT_DATA];
+	cof_autofree char *small = NULL;
+	struct vault_source *source = NULL;
+	struct vault_copy *c = NULL;
+	struct vault_copy_state state;
+	struct vault_proof none = {.n = 0};
+	struct vault_piece piece;
+	struct cof_diag d = {""};
+	struct cof_log_status s;
+	int r;
+
+	begin();
+	cof_log_status(w.log, &s);
+	small = strdup(s.checkpoint);
+	put_some(500, 3);
+	ck_assert_int_eq(cof_log_checkpoint(w.log), 0);
+	ck_assert_int_eq(vault_source_open(w.io, &source, &d), 0);
+	ck_assert_int_eq(vault_copy_open(far.io, &c, &d), 0);
+	ck_assert_int_eq(vault_copy_head(c, small, strlen(small), &none, &none, &d), 0);
+	ck_assert_int_eq(vault_source_seek(source, 0, 0, &d), 0);
+	do {
+		ck_assert_int_eq(vault_source_read(source, bytes, sizeof(bytes), &piece, &d), 0);
+		r = vault_copy_feed(c, piece.address, bytes, piece.n, &d);
+	} while (r == 0 && piece.whole <= s.checkpoint_size);
+	ck_assert_uint_gt(piece.whole, s.checkpoint_size);
+	ck_assert_int_eq(r, -EBADMSG);
+	vault_copy_state(c, &state);
+	ck_assert_uint_eq(state.size, 0);
+	ck_assert_uint_eq(state.address, 0);
+	vault_copy_free(c);
+	vault_source_free(source);
+	(void)sync_all();
+	end();
+}
+END_TEST
+
 /* What a host sends of its first segment, as it answers DAMAGE. */
 static int mending_of(struct cof_io *io)
 {
@@ -657,6 +696,7 @@ int main(void)
 	tcase_add_test(t, two_histories);
 	tcase_add_test(t, an_old_head);
 	tcase_add_test(t, a_liar_with_a_log_of_its_own);
+	tcase_add_test(t, a_liar_with_more_than_its_head);
 	tcase_add_test(t, a_liar_that_mends);
 	tcase_add_test(t, a_quota);
 	tcase_add_test(t, a_copy_without_tiles);
