@@ -80,6 +80,8 @@ static int set_up(CURL *c, const struct http_post *p, struct curl_slist *headers
 		r = curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
 	if (!r && p->ca)
 		r = curl_easy_setopt(c, CURLOPT_CAINFO, p->ca);
+	if (!r && p->ca) /* else the system's authorities count beside it */
+		r = curl_easy_setopt(c, CURLOPT_CAPATH, (char *)NULL);
 	return r ? -EIO : 0;
 }
 

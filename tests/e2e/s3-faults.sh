@@ -122,6 +122,17 @@ coffer vault check "$STORE" far > "$W/out" 2>&1 && fail "check does not see the 
 grep -q "is not noted here" "$W/out" || fail "check: $(cat "$W/out")"
 ok "a server that lies about what it took"
 
+# ---- a bucket that takes no more: what is there is still kept ----
+mount_archive
+coffer hold begin --case 2026-7 "$MNT/audit/log" > "$W/out" 2>&1 || { cat "$W/out"; fail "hold begin"; }
+umount_archive
+before=$(requests | grep -c 'PUT .*legal-hold' || true)
+plan '[{"match": "PUT .*piece", "do": "403", "times": 1}]'
+expect_fail "may not do that" sync
+[ "$(requests | grep -c 'PUT .*legal-hold')" -gt "$before" ] || fail "no hold was set, since nothing could be sent: $(requests | tail -n 5)"
+plan '[]'
+sync > "$W/out" 2>&1 || { cat "$W/out"; fail "sync once it takes more"; }
+
 # ---- the server's root, and whoever has its keys ----
 segment=$(root '{"do": "keys", "bucket": "records"}' | json '[k for k in j if "/segment/" in k][0]')
 finds() { # finds TEXT

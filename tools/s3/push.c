@@ -341,21 +341,52 @@ static int renew(struct push *u, struct s3_item *i, const struct s3_need *need)
 	return r == 0 && u->unsaved >= SAVE_EVERY ? save(u) : r;
 }
 
+/* Of one object, which says nothing of the others. */
+static bool of_one(int r)
+{
+	return r == -ENOENT || r == -EACCES || r == -EPERM;
+}
+
+/* The first failure; what it says of one object keeps no other from being renewed. */
 static int renew_all(struct push *u)
 {
 	struct s3_need all = all_of(u->c);
+	struct cof_diag *diag = u->diag, other = {""};
 	int r = 0;
 
-	for (size_t k = 0; r == 0 && k < u->c->items; k++) {
+	for (size_t k = 0; (r == 0 || of_one(r)) && k < u->c->items; k++) {
 		struct s3_item *i = &u->c->item[k];
+		int e;
 
 		if (i->past || i->kind == S3_PROBE)
 			continue;
-		r = renew(u, i,
+		u->diag = r == 0 ? diag : &other;
+		e = renew(u, i,
 			  i->kind == S3_SEGMENT || i->kind == S3_PIECE ? &u->c->need[i->number]
 								       : &all);
+		if (r == 0 || (e < 0 && !of_one(e)))
+			r = e;
+		if (u->diag == &other && e < 0 && !of_one(e))
+			*diag = other;
 	}
+	u->diag = diag;
 	return r;
+}
+
+/* Also where nothing more can be sent: a bucket that is full is no reason for what is there to run out. */
+static int renew_also(struct push *u, int sent)
+{
+	struct cof_diag second = {""}, *diag = u->diag;
+	int r;
+
+	if (sent == 0)
+		return renew_all(u);
+	u->diag = &second;
+	r = renew_all(u);
+	u->diag = diag;
+	return r == 0 ? sent
+		      : cof_fail(diag, sent, "%.500s; and locks and holds of what is there are not renewed: %.300s",
+				 strdupa(diag->text), second.text);
 }
 
 /* ---- all of it ---- */
@@ -436,8 +467,7 @@ static int push(struct push *u)
 		r = put_first(u);
 	if (r == 0)
 		r = put_log(u);
-	if (r == 0)
-		r = renew_all(u);
+	r = renew_also(u, r);
 	if (r == 0)
 		r = put_head(u);
 	u->ret->nothing = r == 0 && !u->ret->objects;

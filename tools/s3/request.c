@@ -250,8 +250,10 @@ static int set_up_line(struct s3 *s, const char *url, struct curl_slist *list, s
 	SET(CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(CURLOPT_SSL_VERIFYHOST, 2L);
 	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	if (*s->target.ca)
+	if (*s->target.ca) {
 		SET(CURLOPT_CAINFO, s->target.ca);
+		SET(CURLOPT_CAPATH, (char *)NULL); /* else the system's authorities count beside it */
+	}
 	if (!strncmp(s->target.endpoint, "http://", 7)) /* a proxy would take it off this host */
 		SET(CURLOPT_NOPROXY, "*");
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
