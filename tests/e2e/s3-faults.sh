@@ -144,6 +144,11 @@ finds "$segment is gone, though it was locked until"
 coffer status "$STORE" | grep -q "found .* wrong" || fail "status: $(coffer status "$STORE")"
 sync > /dev/null
 root '{"do": "keys", "bucket": "records"}' | grep -q "$segment" || fail "what was gone was not put there again"
+root '{"do": "rm", "bucket": "records", "key": "/head/", "last": true}' > /dev/null
+expect_fail "is no longer there" sync # which has nothing to send, and asks all the same
+expect_code 3 coffer vault check "$STORE" far
+sync > /dev/null || fail "a head that went is not put there again"
+sync > /dev/null || fail "nothing to send, and its head is there"
 root "{\"do\": \"unlock\", \"bucket\": \"records\", \"key\": \"$segment\"}" > /dev/null
 finds "the lock of $segment until .* is gone"
 sync | grep -q "1 lock made longer" || fail "the lock was not said again"

@@ -51,6 +51,8 @@ struct heads {
 	struct s3_item item[HEADS_LOOKED_AT];
 	char version[HEADS_LOOKED_AT][S3_VERSION_MAX];
 	unsigned n;
+	const struct s3_item *own; /* the newest that this host put there, or NULL */
+	bool own_seen;
 };
 
 static bool is_known(const struct s3_copy *c, const char *version)
@@ -67,6 +69,7 @@ static int see_head(void *user, const struct s3_listed *v)
 	size_t n = strlen(h->c->root);
 	struct s3_item i;
 
+	h->own_seen |= h->own && !v->marker && !strcmp(v->version, h->own->version);
 	if (v->marker || v->size > COF_NOTE_MAX || strncmp(v->key, h->c->root, n) ||
 	    s3_item_parse(v->key + n, &i) < 0 || i.kind != S3_HEAD || is_known(h->c, v->version))
 		return 0;
@@ -120,9 +123,18 @@ static int judge_head(struct push *u, const struct s3_item *i, const char *versi
 	return r;
 }
 
+static const struct s3_item *own_head(const struct s3_copy *c)
+{
+	for (size_t i = c->items; i-- > 0;)
+		if (c->item[i].kind == S3_HEAD && !c->item[i].past && c->item[i].frames == c->size)
+			return &c->item[i];
+	return NULL;
+}
+
+/* In one request; that what was put there last is still there is seen by it too. */
 static int look_at_heads(struct push *u)
 {
-	struct heads h = {.c = u->c};
+	struct heads h = {.c = u->c, .own = own_head(u->c)};
 	char prefix[S3_KEY_MAX + 8], after[S3_KEY_MAX + 32];
 	int r;
 
@@ -131,6 +143,12 @@ static int look_at_heads(struct push *u)
 	r = s3_list(u->s, prefix, u->c->size ? after : NULL, see_head, &h, u->diag);
 	for (unsigned i = 0; r == 0 && i < COF_MIN(h.n, HEADS_LOOKED_AT); i++)
 		r = judge_head(u, &h.item[i], h.version[i]);
+	if (r == 0 && h.own && !h.own_seen)
+		r = cof_fail(u->diag, -ENOENT,
+			     "the head of %" PRIu64
+			     " frames that was put there is no longer there: coffer vault check tells of all that is gone, and "
+			     "the next sync puts it there again",
+			     u->c->size);
 	return r;
 }
 
