@@ -159,6 +159,11 @@ finds "of $segment is not noted here"
 fresh "$W/over" > "$W/out" 2>&1 || { cat "$W/out"; fail "restore under a delete marker and a version of somebody else"; }
 grep -q "delete marker" "$W/out" || fail "restore does not tell of the marker"
 same_log "$W/over"
+# where the log's own bytes changed, as a destruction changes them, the bucket is not accused
+cp -a "$STORE" "$W/changed"
+flip "$W/changed/log/00000001.seg" 20000
+coffer vault check "$W/changed" far --all > "$W/out" 2>&1 || true
+grep -q "has other bytes" "$W/out" && fail "the bucket is accused of what the log lost: $(cat "$W/out")"
 root '{"do": "tamper", "bucket": "records", "key": "segment/00000001"}' > /dev/null
 finds "has other bytes than the log"
 expect_fail "is not what its name says" fresh "$W/tampered"
