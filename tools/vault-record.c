@@ -91,8 +91,8 @@ int vault_told(struct vault_recording *r, const char *type, const char *vault, c
 	return err < 0 ? err : cof_archive_vault_told(r->archive, &who, type, vault, detail, diag);
 }
 
-/* The time is then when it happened, not when it goes on record. */
-static int leave_pending(const struct vault_recording *r, struct cof_json *record, struct cof_diag *diag)
+/* The time is then when it happened, not when it goes on record. The guard of vaults/ is held. */
+static int add_pending(const struct vault_recording *r, struct cof_json *record, struct cof_diag *diag)
 {
 	cof_autofree uint8_t *there = NULL;
 	cof_autobuf struct cof_buf all = {0};
@@ -117,6 +117,18 @@ static int leave_pending(const struct vault_recording *r, struct cof_json *recor
 	default:
 		return cof_fail(diag, err, "out of memory");
 	}
+}
+
+/* One at a time: the rounds of --watch end side by side, and each reads the file and puts another in its place. */
+static int leave_pending(const struct vault_recording *r, struct cof_json *record, struct cof_diag *diag)
+{
+	int guard = -1, err = cof_io_guard(r->store->io, "vaults", &guard);
+
+	if (err < 0 && err != -ENOENT) /* then it is made */
+		return cof_fail(diag, err, "%s/vaults cannot be locked: %s", r->store->path, strerror(-err));
+	err = add_pending(r, record, diag);
+	cof_io_unguard(guard);
+	return err;
 }
 
 int vault_recorded(struct vault_recording *r, struct cof_json *record, struct cof_diag *diag)

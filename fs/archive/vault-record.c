@@ -93,7 +93,7 @@ static int one_line(struct cof_archive *a, const char *line, size_t n, struct co
 	return cof_archive_vault_record(a, NULL, record, NULL, diag);
 }
 
-void cof_vault_records_pending(struct cof_archive *a)
+static void take_pending(struct cof_archive *a)
 {
 	cof_autofree uint8_t *text = NULL;
 	size_t n = 0, at = 0, len;
@@ -119,4 +119,18 @@ void cof_vault_records_pending(struct cof_archive *a)
 	}
 	if (r == 0) /* a power cut before this puts them on record twice, with the same claimed time */
 		(void)cof_io_unlink(a->io, PENDING);
+}
+
+void cof_vault_records_pending(struct cof_archive *a)
+{
+	int guard = -1, r = cof_io_guard(a->io, "vaults", &guard); /* who adds a line puts another file in its place */
+
+	if (r == -ENOENT)
+		return;
+	if (r < 0)
+		cof_fault(a, "STORE/vaults cannot be locked, and what happened with vaults while the archive was not open is not on record: %s",
+			  strerror(-r));
+	else
+		take_pending(a);
+	cof_io_unguard(guard);
 }
