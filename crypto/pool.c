@@ -141,7 +141,7 @@ static void touch(size_t end)
 {
 	size_t page = page_size(), to = COF_MIN((end + page - 1) / page * page, pool.bytes);
 
-	if (to <= pool.touched)
+	if (!pool.base || to <= pool.touched)
 		return;
 	memset(pool.base + pool.touched, 0, to - pool.touched);
 	pool.touched = to;

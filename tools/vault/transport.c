@@ -152,8 +152,8 @@ int vault_url_check(const char *url, struct cof_diag *diag)
 	return r;
 }
 
-/* The program, with these as its standard input and output. */
-static int start(const struct words *w, int in, int out, pid_t *ret)
+/* The program with these words, the first its name, and with these as its standard input and output. */
+static int start(const char *program, char *const *words, int in, int out, pid_t *ret)
 {
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
@@ -174,7 +174,7 @@ static int start(const struct words *w, int in, int out, pid_t *ret)
 		if (r == 0)
 			r = -posix_spawn_file_actions_adddup2(&files, out, 1);
 		if (r == 0)
-			r = -posix_spawnp(ret, w->word[0], &files, &attr, (char *const *)w->word, environ);
+			r = program ? -posix_spawnp(ret, program, &files, &attr, words, environ) : -EINVAL;
 		posix_spawnattr_destroy(&attr);
 	}
 	posix_spawn_file_actions_destroy(&files);
@@ -195,7 +195,7 @@ int vault_line_open(const char *url, struct vault_line *ret, struct cof_diag *di
 	pid_t pid = -1;
 
 	if (r == 0) {
-		r = pipe2(down, O_CLOEXEC) < 0 || pipe2(up, O_CLOEXEC) < 0 ? -errno : start(&w, down[0], up[1], &pid);
+		r = pipe2(down, O_CLOEXEC) < 0 || pipe2(up, O_CLOEXEC) < 0 ? -errno : start(w.word[0], w.word, down[0], up[1], &pid);
 		if (r < 0)
 			cof_fail(diag, r, "%s cannot be started: %s", w.word[0], strerror(-r));
 	}

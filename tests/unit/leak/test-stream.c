@@ -258,7 +258,8 @@ static void sift_pieces(const struct cof_buf *text, uint64_t seed, unsigned most
 	logs_init(&l, seed);
 	ret->n = 0;
 	for (size_t at = 0, n; at < text->len; at += n) {
-		n = COF_MIN(1 + logs_below(&l, most), text->len - at);
+		n = 1 + logs_below(&l, most);
+		n = COF_MIN(n, text->len - at);
 		cof_leak_scan(leak_db, t, text->data + at, n, keep, ret);
 		cof_leak_accept(t, text->data + at, n);
 	}
