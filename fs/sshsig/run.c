@@ -121,6 +121,8 @@ int cof_sshsig_run(const struct cof_sshsig_run *run, char *out, size_t cap, int 
 		return r;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 126)
 		return -ENOENT;
-	*ret_code = WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) == 127) /* killed, or not started: that says nothing of a signature */
+		return -EIO;
+	*ret_code = WEXITSTATUS(status);
 	return 0;
 }

@@ -144,8 +144,12 @@ finds "$segment is gone, though it was locked until"
 coffer status "$STORE" | grep -q "found .* wrong" || fail "status: $(coffer status "$STORE")"
 sync > /dev/null
 root '{"do": "keys", "bucket": "records"}' | grep -q "$segment" || fail "what was gone was not put there again"
+root "{\"do\": \"unlock\", \"bucket\": \"records\", \"key\": \"$segment\"}" > /dev/null
+coffer vault check "$STORE" far > /dev/null && fail "the lock that went is not missed" # and is to be said again
 root '{"do": "rm", "bucket": "records", "key": "/head/", "last": true}' > /dev/null
+before=$(requests | grep -c 'PUT .*retention' || true)
 expect_fail "is no longer there" sync # which has nothing to send, and asks all the same
+[ "$(requests | grep -c 'PUT .*retention')" -gt "$before" ] || fail "without its head nothing else is kept: $(requests | tail -n 5)"
 expect_code 3 coffer vault check "$STORE" far
 sync > /dev/null || fail "a head that went is not put there again"
 sync > /dev/null || fail "nothing to send, and its head is there"

@@ -463,7 +463,7 @@ static int judge_past(struct push *u)
 static int push(struct push *u)
 {
 	uint64_t before = u->c->size;
-	int r = vault_source_open(u->p->io, &u->source, u->diag);
+	int r = vault_source_open(u->p->io, &u->source, u->diag), gone = 0;
 
 	if (r < 0)
 		return r;
@@ -472,10 +472,14 @@ static int push(struct push *u)
 	r = judge_past(u);
 	if (r == 0)
 		r = look_at_heads(u);
+	if (r == -ENOENT) { /* of a head: what else is there is kept all the same */
+		gone = r;
+		r = 0;
+	}
 	if (r == 0)
 		r = s3_scan(u->c, u->p->io, u->head.size, u->end, u->diag);
-	if (r < 0)
-		return r;
+	if (r < 0 || gone < 0)
+		return r < 0 ? r : renew_also(u, gone);
 	u->ret->size = u->head.size;
 	u->ret->from = before;
 	u->ret->frames = u->head.size - before;
