@@ -150,10 +150,23 @@ static int check_frame(struct checking *c, const struct cof_frame *f, uint64_t a
 	}
 }
 
-/* From frame to frame; where one is damaged, on in the next segment. */
-static int walk(struct checking *c, bool first)
+/* How many frames there have to be; 0 where no checkpoint says so. */
+static uint64_t covered(const struct checking *c, struct cof_io *io)
 {
-	uint64_t address = 0, next;
+	cof_autofree uint8_t *note = NULL;
+	struct cof_checkpoint head;
+	size_t n;
+
+	if (cof_io_load(io, "checkpoint", COF_NOTE_MAX, &note, &n) < 0 ||
+	    cof_checkpoint_open(note, n, &c->conf->vkey, &head) < 0)
+		return 0;
+	return head.size;
+}
+
+/* From frame to frame; where one is damaged or missing, on with the next that is there. */
+static int walk(struct checking *c, struct cof_io *io, bool first)
+{
+	uint64_t address = 0, next, frames = 0;
 	struct cof_frame f;
 	int r = 0;
 
@@ -162,9 +175,11 @@ static int walk(struct checking *c, bool first)
 		r = cof_reader_header(c->reader, address, &f, NULL, NULL);
 		if (r == -ENODATA)
 			break;
-		if (r == 0)
+		if (r == 0) {
+			c->out.damaged |= f.sequence != frames;
+			frames = f.sequence + 1;
 			r = check_frame(c, &f, address);
-		else if (r == -EUCLEAN) {
+		} else if (r == -EUCLEAN) {
 			address = (address / c->conf->segment_size + 1) * c->conf->segment_size;
 			c->out.damaged = true;
 			r = 0;
@@ -175,6 +190,8 @@ static int walk(struct checking *c, bool first)
 		if (r == 0)
 			address = next;
 	}
+	if (!first && frames < covered(c, io))
+		c->out.damaged = true;
 	return r == -ENODATA || r == -EUCLEAN ? 0 : r;
 }
 
@@ -190,7 +207,7 @@ int cof_keys_check(const struct cof_keys *k, struct cof_io *io, const struct cof
 		r = cof_reader_new(io, conf, &c.reader);
 	if (r < 0)
 		return r == -EKEYREJECTED ? r : cof_fail(diag, r, "the log cannot be read: %s", strerror(-r));
-	r = walk(&c, first);
+	r = walk(&c, io, first);
 	cof_reader_free(c.reader);
 	if (c.out.n_destroyed)
 		qsort(c.out.destroyed, c.out.n_destroyed, sizeof(*c.out.destroyed), by_number);

@@ -126,6 +126,13 @@ same "left" 0 "$(left back)"
 holds
 grep -q "1 destroyed files" events || fail "not on record: $(cat events)"
 
+say "a log whose last segment is missing: what it says to destroy is not known, and that is due as well"
+again
+last=$(python3 -c 'import os; s = sorted(os.listdir("back/log"))[-1]; print("back/log/" + s)')
+rm "$last"
+recovered || true # whether it can be mounted is another question
+same "due" "due" "$(cat back/keys/ended 2>&1)"
+
 say "a frame that destroys what nobody permitted: its file keeps its bytes, and it is said"
 STORE=$LIVE KEY=$W/key
 mount_archive
