@@ -150,8 +150,8 @@ static int put_frame(struct ending *w, struct cof_obj *o, const struct cof_buf *
 	return r;
 }
 
-/* 1: a frame of this request, before a crash, said so already. */
-static int end_one(struct ending *w, uint64_t ino, const struct cof_buf *path, struct cof_ruling *rl)
+/* 1: a frame of this request, before a crash, said so already. The tree is locked: a hold on a directory above takes it. */
+static int end_locked(struct ending *w, uint64_t ino, const struct cof_buf *path, struct cof_ruling *rl)
 {
 	struct cof_reply reply = {0};
 	uint8_t by[32];
@@ -168,6 +168,17 @@ static int end_one(struct ending *w, uint64_t ino, const struct cof_buf *path, s
 	if (r == 0 && w->g)
 		r = put_frame(w, o, path);
 	cof_obj_put(w->a, o);
+	return r;
+}
+
+/* A hold that begins comes before, and is asked of, or behind. */
+static int end_one(struct ending *w, uint64_t ino, const struct cof_buf *path, struct cof_ruling *rl)
+{
+	int r;
+
+	pthread_rwlock_rdlock(&w->a->tree);
+	r = end_locked(w, ino, path, rl);
+	pthread_rwlock_unlock(&w->a->tree);
 	return r;
 }
 
