@@ -116,6 +116,7 @@ class Request:
         self.raw, self.id = raw, hashlib.sha256(raw).digest()
         self.doc = json.loads(raw)
         want(canonical(self.doc) == raw, "the document is not canonical")
+        want(sum(n for _, n in self.doc.get("objects", [])) <= 100000, "more than 100,000 objects")
         self.state, self.signers = "open", []
         self.until = None  # of a release that waits: retention time
         self.stale = False  # it failed because an object had changed, and nobody said so yet

@@ -360,4 +360,4 @@ static int fill(struct cof_archive *a, const struct cof_json *args, struct cof_j
 					      : cof_action_add_paths(a, args, 0, doc, sheet, diag);
 }
 
-const struct cof_action cof_act_destroy = {.name = "destroy", .fill = fill, .check = check, .apply = apply};
+const struct cof_action cof_act_destroy = {.name = "destroy", .objects = true, .fill = fill, .check = check, .apply = apply};

@@ -52,17 +52,25 @@ static int by_number(const void *x, const void *y)
 	return a < b ? -1 : a > b;
 }
 
-static int set_shelves(struct cof_archive *a, const struct cof_hold_record *h, struct cof_json *doc)
+/* In which lies what it names, 8 bytes each, some more than once. */
+static int shelves_of(struct cof_archive *a, const struct cof_hold_record *h, struct cof_buf *list)
 {
-	cof_autobuf struct cof_buf list = {0};
-	struct cof_json *shelves = cof_json_array();
 	struct cof_field named = {0};
-	uint64_t last = 0;
 	int r = cof_field_find(h->text, h->text_len, COF_T_INODES, &named);
 
 	for (size_t i = 0; r == 0 && i + 16 <= named.len; i += 16)
 		for (uint64_t k = 0; r == 0 && k < cof_get_le64(named.value + i + 8); k++)
-			r = shelf_of(a, cof_get_le64(named.value + i) + k, &list);
+			r = shelf_of(a, cof_get_le64(named.value + i) + k, list);
+	return r == 0 && list->failed ? -ENOMEM : r;
+}
+
+static int set_shelves(struct cof_archive *a, const struct cof_hold_record *h, struct cof_json *doc)
+{
+	cof_autobuf struct cof_buf list = {0};
+	struct cof_json *shelves = cof_json_array();
+	uint64_t last = 0;
+	int r = shelves_of(a, h, &list);
+
 	if (r == 0 && list.len)
 		qsort(list.data, list.len / 8, 8, by_number);
 	for (size_t i = 0; r == 0 && i + 8 <= list.len; i += 8) {
@@ -73,7 +81,7 @@ static int set_shelves(struct cof_archive *a, const struct cof_hold_record *h, s
 		last = shelf;
 	}
 	cof_json_set(doc, "shelves", shelves);
-	return r < 0 ? r : list.failed ? -ENOMEM : 0;
+	return r;
 }
 
 static void tell(uint64_t id, const struct cof_hold_record *h, struct cof_buf *sheet)
@@ -126,6 +134,19 @@ static int hold_of(const struct cof_json *doc, uint64_t *ret, struct cof_diag *d
 	return 0;
 }
 
+static int check_shelves(struct cof_archive *a, const struct cof_hold_record *h, const struct cof_json *doc, struct cof_diag *diag)
+{
+	cof_autobuf struct cof_buf list = {0};
+	int r = shelves_of(a, h, &list);
+
+	for (size_t i = 0; r == 0 && i + 8 <= list.len; i += 8)
+		if (!cof_action_has_shelf(doc, cof_get_le64(list.data + i)))
+			return cof_fail(diag, -EINVAL, "what the hold names lies in shelf %llu, which the request does not name: its rule "
+						       "would not be asked",
+					(unsigned long long)cof_get_le64(list.data + i));
+	return r;
+}
+
 static int check(struct cof_archive *a, const struct cof_json *doc, struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf b = {0};
@@ -137,7 +158,7 @@ static int check(struct cof_archive *a, const struct cof_json *doc, struct cof_d
 		r = get_hold(a, id, &b, &h);
 	if (r == -ENOENT || (r == 0 && h.ended))
 		return cof_fail(diag, -EPERM, "hold %llu is not in force", (unsigned long long)id);
-	return r;
+	return r == 0 ? check_shelves(a, &h, doc, diag) : r;
 }
 
 static void told(struct cof_archive *a, const struct cof_grant *g, const struct cof_hold_frame *f, uint64_t sequence)

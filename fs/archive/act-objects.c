@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define OBJECTS_MAX 100000 /* of one request */
+#define OBJECTS_MAX COF_REQUEST_OBJECTS
 
 const char *cof_action_word(const struct cof_json *args, size_t i)
 {
@@ -87,6 +87,50 @@ int cof_action_objects_state(struct cof_archive *a, const struct cof_json *doc, 
 	return r == -ENOENT ? cof_fail(diag, -ESTALE, "an object of the request is not there any more")
 	       : r < 0	    ? cof_fail(diag, r, "the objects of the request cannot be looked at: %s", strerror(-r))
 			    : 0;
+}
+
+/* ---- their shelves ---- */
+
+bool cof_action_has_shelf(const struct cof_json *doc, uint64_t shelf)
+{
+	uint64_t one;
+
+	for (size_t i = 0; cof_request_shelf(doc, i, &one) == 0; i++)
+		if (one == shelf)
+			return true;
+	return false;
+}
+
+struct shelving {
+	struct cof_archive *a;
+	const struct cof_json *doc;
+	uint64_t last; /* that was listed */
+};
+
+static int is_listed(void *user, uint64_t ino)
+{
+	struct shelving *s = user;
+	struct cof_object view;
+	struct cof_node node;
+	int r = look(s->a, ino, &view, &node);
+
+	if (r < 0 || !node.shelf || node.shelf == s->last)
+		return r;
+	s->last = node.shelf;
+	return cof_action_has_shelf(s->doc, node.shelf) ? 0 : -EBADE;
+}
+
+int cof_action_check_shelves(struct cof_archive *a, const struct cof_json *doc, struct cof_diag *diag)
+{
+	struct shelving s = {a, doc, 0};
+	int r = cof_action_each_object(doc, is_listed, &s);
+
+	return r == -EBADE  ? cof_fail(diag, -EINVAL, "an object of the request lies in shelf %llu, which it does not name: its rule would not "
+						      "be asked",
+				       (unsigned long long)s.last)
+	       : r == -ENOENT ? cof_fail(diag, -ESTALE, "an object of the request is not there any more")
+	       : r < 0	      ? cof_fail(diag, r, "the objects of the request cannot be looked at: %s", strerror(-r))
+			      : 0;
 }
 
 /* ---- naming them ---- */

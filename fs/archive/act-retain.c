@@ -257,8 +257,8 @@ static int apply_remove(struct cof_archive *a, const struct cof_json *doc, const
 }
 
 const struct cof_action cof_act_retention_end = {
-    .name = "retention-end", .fill = fill_end, .check = check_end, .apply = apply_end};
+    .name = "retention-end", .objects = true, .fill = fill_end, .check = check_end, .apply = apply_end};
 const struct cof_action cof_act_event_declare = {
-    .name = "event-declare", .fill = fill_event, .check = check_event, .apply = apply_event};
+    .name = "event-declare", .objects = true, .fill = fill_event, .check = check_event, .apply = apply_event};
 const struct cof_action cof_act_remove = {
-    .name = "remove", .fill = fill_remove, .check = check_remove, .apply = apply_remove};
+    .name = "remove", .objects = true, .fill = fill_remove, .check = check_remove, .apply = apply_remove};

@@ -72,6 +72,24 @@ static int check_before(struct cof_archive *a, const struct cof_action *action, 
 		       : cof_fail(diag, -ESTALE, "what it would change is no longer as it was when the request was made: make a new one");
 }
 
+/*
+ * A document need not come from here: who writes one by hand could leave out what its signers are held to, the rules of
+ * shelves and what has to be as it was, or name objects where nobody looks at them.
+ */
+static int check_whole(struct cof_archive *a, const struct cof_action *action, const struct cof_request *q, struct cof_diag *diag)
+{
+	uint64_t first, count;
+	bool objects = cof_request_range(q->doc, 0, &first, &count) == 0;
+
+	if (objects != action->objects)
+		return cof_fail(diag, -EINVAL, objects ? "a request to %s names no objects" : "the request to %s names no object",
+				q->action);
+	if (!q->has_before && (objects || action->state))
+		return cof_fail(diag, -EINVAL, "the request does not say how what it would change was (\"before\"): let coffer request "
+					       "make it");
+	return objects ? cof_action_check_shelves(a, q->doc, diag) : 0;
+}
+
 int cof_grant_check(struct cof_archive *a, const struct cof_request *q, struct cof_diag *diag)
 {
 	const struct cof_action *action = cof_action_find(q->action);
@@ -79,7 +97,9 @@ int cof_grant_check(struct cof_archive *a, const struct cof_request *q, struct c
 
 	if (!action)
 		return cof_fail(diag, -EOPNOTSUPP, "this version does not do %s", q->action);
-	r = check_before(a, action, q, diag);
+	r = check_whole(a, action, q, diag);
+	if (r == 0)
+		r = check_before(a, action, q, diag);
 	return r == 0 && action->check ? action->check(a, q->doc, diag) : r;
 }
 

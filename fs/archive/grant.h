@@ -20,6 +20,8 @@ struct cof_grant {
 
 struct cof_action {
 	const char *name;
+	/* It is about objects: the document names them, the shelves in which they lie, and their state. */
+	bool objects;
 	/*
 	 * From what the command line gave (args: "words", an array of strings; "reason", "case"; the CLI puts a
 	 * file's content in the place of a word @FILE) to the document: adds the action's keys, and objects, shelves
@@ -46,6 +48,11 @@ struct cof_action {
 };
 extern const struct cof_action *const cof_actions[]; /* NULL behind the last */
 const struct cof_action *cof_action_find(const char *name);
+
+/* Whether the document names this shelf, whose rule then counts. */
+bool cof_action_has_shelf(const struct cof_json *doc, uint64_t shelf);
+/* Whether it names each shelf in which one of its objects lies: -EINVAL with a sentence, -ESTALE. */
+int cof_action_check_shelves(struct cof_archive *a, const struct cof_json *doc, struct cof_diag *diag);
 
 /* For fill: the paths among the words ("inode:N" names what has no path any more), resolved: objects (committed files; of a directory its whole tree where
  * trees is set), their shelves and their state, and a line each in the sheet. */

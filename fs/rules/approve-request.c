@@ -80,11 +80,11 @@ int cof_request_shelf(const struct cof_json *doc, size_t i, uint64_t *ret_ino)
 
 static int check_lists(const struct cof_json *doc)
 {
-	uint64_t first, count, end = 0, shelf, last = 0;
+	uint64_t first, count, all = 0, end = 0, shelf, last = 0;
 	int r;
 
 	for (size_t i = 0; (r = cof_request_range(doc, i, &first, &count)) == 0; i++) {
-		if (first < end)
+		if (first < end || count > COF_REQUEST_OBJECTS || (all += count) > COF_REQUEST_OBJECTS)
 			return -EUCLEAN;
 		end = first + count;
 	}
@@ -122,7 +122,7 @@ static int read_all(struct cof_request *q, struct cof_diag *diag)
 	q->has_before = cof_json_get(q->doc, "before") != NULL;
 	if (q->has_before && get_hex(q->doc, "before", q->before, sizeof(q->before)) < 0)
 		return bad(diag, "has a `before` that is no digest");
-	return check_lists(q->doc) < 0 ? bad(diag, "lists objects or shelves out of order") : 0;
+	return check_lists(q->doc) < 0 ? bad(diag, "lists objects or shelves out of order, or more than 100,000 objects") : 0;
 }
 
 int cof_request_parse(const void *text, size_t n, struct cof_request *ret, struct cof_diag *diag)

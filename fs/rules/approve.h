@@ -174,6 +174,7 @@ struct cof_request {
 /* Parses and insists on the canonical form: -EUCLEAN with what is wrong. Borrows nothing. */
 int cof_request_parse(const void *text, size_t n, struct cof_request *ret, struct cof_diag *diag);
 void cof_request_done(struct cof_request *r);
+#define COF_REQUEST_OBJECTS 100000u /* of one request, in all its ranges */
 /* objects: *ret_first and *ret_count of the i-th range. -ENOENT behind the last, -EUCLEAN */
 int cof_request_range(const struct cof_json *doc, size_t i, uint64_t *ret_first, uint64_t *ret_count);
 int cof_request_shelf(const struct cof_json *doc, size_t i, uint64_t *ret_ino);

@@ -195,6 +195,30 @@ coffer hold begin --case 8 "$MNT/asks/held" > /dev/null
 for s in governed cools waits; do file "$MNT/$s/f"; done
 file "$MNT/waits/g"
 
+say "documents that were written by hand: what their signers are held to is not left out"
+by_hand() { # by_hand TEXT EDIT ACTION WORD …: EDIT is of j, the document; it is refused when it is submitted
+    rm -f "$W"/r/*
+    coffer request "$3" "$STORE" "${@:4}" --as alice --reason test -o "$W/r" > "$W/out" 2>&1 || fail "$(cat "$W/out")"
+    R=$(echo "$W"/r/*.request)
+    python3 - "$R" "$2" << 'PY'
+import json, sys
+j = json.load(open(sys.argv[1]))
+exec(sys.argv[2])
+open(sys.argv[1], "w").write(json.dumps(j, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n")
+PY
+    sign alice coffer-request "$R"
+    expect_fail "$1" coffer request submit "$STORE" "$R" --signature "$R.alice"
+}
+by_hand "which it does not name" 'j["shelves"] = []' retention-end now governed/f
+by_hand "which it does not name" 'del j["shelves"]' retention-end now governed/f
+by_hand 'does not say how' 'del j["before"]' retention-end now governed/f
+by_hand "names no object" 'del j["objects"]' retention-end now governed/f
+by_hand "more than 100,000 objects" 'j["objects"].append([1 << 30, 1 << 22])' retention-end now governed/f
+by_hand 'is no longer as it was' 'del j["before"]' shelf-set kept retention=9d
+by_hand "names no objects" 'j["objects"] = [[2, 1]]' shelf-set kept retention=9d
+by_hand "which the request does not name" 'j["shelves"] = []' hold-end 8
+by_hand "names no objects" 'j["objects"] = [[2, 1]]' hold-end 8
+
 say "modes: governance and within the cooling-off, never compliance"
 refuses "binds: nobody" retention-end now kept/free
 request retention-end now governed/f || fail "$(cat "$W/out")"
