@@ -158,6 +158,9 @@ static int check(struct cof_archive *a, const struct cof_json *doc, struct cof_d
 		r = get_hold(a, id, &b, &h);
 	if (r == -ENOENT || (r == 0 && h.ended))
 		return cof_fail(diag, -EPERM, "hold %llu is not in force", (unsigned long long)id);
+	if (r == 0 && h.laying) /* what is listed behind its end would be taken for a hold of its own */
+		return cof_fail(diag, -EBUSY, "hold %llu is still being laid on what lies below: wait for that (coffer hold list)",
+				(unsigned long long)id);
 	return r == 0 ? check_shelves(a, &h, doc, diag) : r;
 }
 
