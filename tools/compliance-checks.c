@@ -57,7 +57,7 @@ static void check_retention(struct looked *l)
 			return;
 		}
 	if (!l->p->level) {
-		SAY(l, PASS, "coffer shelf list STORE", "each of %zu shelves keeps at least as long as on_site, by retention_min",
+		SAY(l, f->n_shelves ? PASS : MANUAL, "coffer shelf list STORE", "each of %zu shelves keeps at least as long as on_site, by retention_min",
 		    f->n_shelves);
 		return;
 	}
@@ -142,13 +142,27 @@ static void check_removal(struct looked *l)
 	else if (!cof_profile_excludes(&l->f->policy, "auditor", "operator"))
 		SAY(l, FAIL, "coffer policy show STORE", "an operator may be auditor too");
 	else
-		SAY(l, PASS, "coffer people show STORE",
+		SAY(l, l->f->n_shelves ? PASS : MANUAL, "coffer people show STORE",
 		    "removal asks for the auditor on each of %zu shelves; %zu of the people are, and none of them an operator",
 		    l->f->n_shelves, auditors);
 }
 
+/* A shelf one of whose rules fewer persons meet, or NULL. */
+static const char *met_by_fewer(const struct looked *l)
+{
+	struct cof_approval_rule rule;
+
+	for (size_t i = 0; i < l->f->n_shelves; i++)
+		for (int what = 0; what < COF_APPROVE_COUNT_; what++)
+			if (cof_approval_rule_parse(cof_policy_approve(&l->f->shelves[i].policy, what), &rule) < 0 ||
+			    COF_MAX(rule.persons, 2u) < l->p->persons)
+				return l->f->shelves[i].name;
+	return NULL;
+}
+
 static void check_persons(struct looked *l)
 {
+	const char *shelf = met_by_fewer(l);
 	struct cof_people people;
 
 	if (!facts_people(l->f, &people)) {
@@ -158,6 +172,8 @@ static void check_persons(struct looked *l)
 	if (people.n_persons < l->p->persons)
 		SAY(l, FAIL, "coffer people show STORE", "%zu persons, and %u are wanted for anything sensitive", people.n_persons,
 		    l->p->persons);
+	else if (shelf)
+		SAY(l, FAIL, "coffer shelf list STORE", "on the shelf %.200s a rule is met by fewer than %u (approve_...)", shelf, l->p->persons);
 	else
 		SAY(l, PASS, "coffer people show STORE", "%zu persons; no rule is met by fewer than %u; roles that exclude each other: %s",
 		    people.n_persons, l->f->policy.persons, l->f->policy.exclusive);
@@ -166,7 +182,9 @@ static void check_persons(struct looked *l)
 
 static void check_ciphers(struct looked *l)
 {
-	SAY(l, PASS, "docs/format.md 3 and 7",
+	bool enough = l->p->aes_bits <= 256 && l->p->hash_bits <= 256; /* there is nothing else */
+
+	SAY(l, enough ? PASS : FAIL, "docs/format.md 3 and 7",
 	    "AES-256-GCM and SHA-256 at rest (asked: %u and %u bits); what goes to a vault is the same ciphertext, by ssh", l->p->aes_bits,
 	    l->p->hash_bits);
 }

@@ -150,6 +150,14 @@ same "the counts" True "$(json "j['pass'] + j['fail'] + j['manual'] + j['not_app
 expect_code 3 coffer compliance "$STORE" --profile gpki-4
 grep -q "^FAIL .*6.4.1(2) *R31" "$W/out" || fail "a key file at level 4 is no FAIL: $(cat "$W/out")"
 expect_code 0 coffer compliance "$STORE" --profile plain
+finds() { # finds RULE EDIT: what a profile that asks for more is told, by sed
+    sed "$2" "$TOP/profiles/gpki-4.ini" > "$W/more.ini"
+    ! cmp -s "$W/more.ini" "$TOP/profiles/gpki-4.ini" || fail "$2 changes nothing"
+    coffer compliance "$STORE" --profile "$W/more.ini" --json > "$W/out" || [ $? = 3 ] || fail "compliance"
+    json "[r['finding'] for r in j['rows'] if r['rule'] == '$1'][0]" < "$W/out"
+}
+same "a hash that there is none of" FAIL "$(finds R15 's/^hash_bits = .*/hash_bits = 384/')"
+same "rules of shelves that two persons meet" FAIL "$(finds R14 's/^persons = .*/persons = 3/; s/^\(approve_[a-z_]* = \)2/\13/')"
 expect_code 3 coffer compliance "$STORE" -o "$W/report" --sign "$W/k/carol"
 ssh-keygen -Y verify -f "$W/people" -I carol -n coffer-compliance -s "$W/report.sig" < "$W/report" > "$W/out" 2>&1 || fail "$(cat "$W/out")"
 sed -i 's/FAIL/PASS/' "$W/report"
