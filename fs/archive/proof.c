@@ -225,20 +225,15 @@ int cof_proofs_load(struct cof_archive *a)
 
 /* ---- asking ---- */
 
-static int before(struct cof_archive *a, uint64_t sequence, int64_t *ret)
+static int before(struct cof_archive *a, uint64_t sequence, struct cof_proof *ret)
 {
-	struct cof_proof p = {.time = 0};
 	struct cof_stretch s;
 	size_t n;
 	int r = find(a, PROOFS, sequence - 1, &s, 1, &n);
 
 	if (r == 0 && (!n || s.sequence != sequence))
 		r = cof_ix(a, -EUCLEAN);
-	if (r == 0)
-		r = get(a, &s, &p);
-	if (r == 0)
-		*ret = cof_proof_from(&p);
-	return r;
+	return r == 0 ? get(a, &s, ret) : r;
 }
 
 /* The first that covers a frame, of those that stand behind it; *ret_before: the one before it. 1: there is one. */
@@ -265,50 +260,53 @@ static int covering(struct cof_archive *a, uint64_t object, uint64_t sequence, u
 	return r;
 }
 
-int cof_proof_span(struct cof_archive *a, uint64_t sequence, struct cof_span *ret)
+#define HAS_BEFORE 1
+#define HAS_AFTER 2
+
+/* The last one before a frame and the first that covers it; which of them there are, and only those are set. */
+static int around(struct cof_archive *a, uint64_t sequence, struct cof_proof *ret_before, struct cof_proof *ret_after)
 {
 	struct cof_proof p = {.time = 0};
 	uint64_t first;
-	int r;
+	int r, has = 0;
 
-	*ret = (struct cof_span){INT64_MIN, INT64_MAX};
 	pthread_mutex_lock(&a->proofs.lock);
 	first = a->proofs.newest.sequence;
 	pthread_mutex_unlock(&a->proofs.lock);
 	if (!first)
 		return 0;
 	r = covering(a, PROOFS, sequence, &first, &p);
-	if (r > 0)
-		ret->to = cof_proof_to(&p);
-	return r >= 0 && first ? before(a, first, &ret->from) : r < 0 ? r : 0;
+	if (r > 0) {
+		*ret_after = p;
+		has |= HAS_AFTER;
+	}
+	if (r >= 0 && first) {
+		r = before(a, first, ret_before);
+		has |= HAS_BEFORE;
+	}
+	return r < 0 ? r : has;
 }
 
-static int before_which(struct cof_archive *a, uint64_t sequence, struct cof_proof *ret)
+int cof_proof_span(struct cof_archive *a, uint64_t sequence, struct cof_span *ret)
 {
-	struct cof_stretch s;
-	size_t n;
-	int r = find(a, PROOFS, sequence - 1, &s, 1, &n);
+	struct cof_proof from, to;
+	int has = around(a, sequence, &from, &to);
 
-	if (r == 0 && (!n || s.sequence != sequence))
-		r = cof_ix(a, -EUCLEAN);
-	return r == 0 ? get(a, &s, ret) : r;
+	*ret = (struct cof_span){INT64_MIN, INT64_MAX};
+	if (has < 0)
+		return has;
+	if (has & HAS_BEFORE)
+		ret->from = cof_proof_from(&from);
+	if (has & HAS_AFTER)
+		ret->to = cof_proof_to(&to);
+	return 0;
 }
 
 int cof_proof_around(struct cof_archive *a, uint64_t sequence, struct cof_proof *ret_before, struct cof_proof *after)
 {
-	struct cof_proof p = {.time = 0};
-	uint64_t first;
-	int r;
+	int r = around(a, sequence, ret_before, after);
 
-	pthread_mutex_lock(&a->proofs.lock);
-	first = a->proofs.newest.sequence;
-	pthread_mutex_unlock(&a->proofs.lock);
-	if (!first)
-		return 0;
-	r = covering(a, PROOFS, sequence, &first, &p);
-	if (r > 0)
-		*after = p;
-	return r >= 0 && first ? before_which(a, first, ret_before) : r < 0 ? r : 0;
+	return r < 0 ? r : 0;
 }
 
 int cof_archived_at(struct cof_archive *a, uint64_t sequence, int64_t *ret)
