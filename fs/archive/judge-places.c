@@ -102,8 +102,7 @@ bool cof_judge_places_all(const struct cof_judge_places *p)
 
 /* ---- from one judging to the next ---- */
 
-/* Which inodes are committed, by the frames that are known. */
-static int meet_again(struct cof_judge_places *p, struct cof_reader *reader)
+int cof_judge_places_each(const struct cof_judge_places *p, struct cof_reader *reader, cof_judge_place_fn fn, void *user)
 {
 	uint64_t at = 0, step;
 	struct cof_frame f;
@@ -115,11 +114,26 @@ static int meet_again(struct cof_judge_places *p, struct cof_reader *reader)
 			return -EUCLEAN;
 		at += step;
 		r = cof_reader_header(reader, at, &f, NULL, NULL);
-		if (r == 0 && f.type == COF_COMMIT)
-			r = cof_inodes_add(&p->committed, f.object, SIZE_MAX);
+		if (r == 0)
+			r = fn(user, &f, at);
 		else if (r != -ENOMEM)
-			r = 0; /* damaged since: not for us to say */
+			r = fn(user, NULL, at);
 	}
+	return r;
+}
+
+static int meet(void *user, const struct cof_frame *f, uint64_t address COF_UNUSED)
+{
+	struct cof_judge_places *p = user;
+
+	return f && f->type == COF_COMMIT ? cof_inodes_add(&p->committed, f->object, SIZE_MAX) : 0;
+}
+
+/* Which inodes are committed, by the frames that are known. */
+static int meet_again(struct cof_judge_places *p, struct cof_reader *reader)
+{
+	int r = cof_judge_places_each(p, reader, meet, p);
+
 	p->complete = r == 0;
 	return r;
 }

@@ -177,26 +177,23 @@ static int one(struct judging *w, const struct cof_frame *f, uint64_t address)
 	return judged(w, f, &jf);
 }
 
+/* NULL: damaged since; not for us to say what it was. */
+static int one_known(void *user, const struct cof_frame *f, uint64_t address)
+{
+	struct judging *w = user;
+
+	if (f)
+		return one(w, f, address);
+	w->ret->unreadable += !w->first;
+	return 0;
+}
+
 /* Those that were told of, and *ret: where to go on, at a frame of *ret_next or later. */
 static int known(struct judging *w, const struct cof_judge_places *p, uint64_t *ret, uint64_t *ret_next)
 {
-	uint64_t at = 0, step;
 	struct cof_frame f;
-	int r = 0, n;
+	int r = cof_judge_places_each(p, w->reader, one_known, w);
 
-	for (size_t i = 0; r == 0 && i < p->steps.len; i += (size_t)n) {
-		n = cof_varint_get(p->steps.data + i, p->steps.len - i, &step);
-		if (n <= 0)
-			return -EUCLEAN;
-		at += step;
-		r = cof_reader_header(w->reader, at, &f, NULL, NULL);
-		if (r == 0)
-			r = one(w, &f, at);
-		else if (r != -ENOMEM) { /* damaged since: not for us to say what it was */
-			w->ret->unreadable += !w->first;
-			r = 0;
-		}
-	}
 	if (r == 0 && cof_reader_header(w->reader, p->end, &f, NULL, NULL) == 0)
 		*ret_next = f.sequence + 1;
 	return r < 0 ? r : cof_reader_next(w->reader, p->end, &p->last, ret);

@@ -18,6 +18,9 @@ struct cof_judge_places {
 bool cof_judge_matters(const struct cof_frame *f);
 /* It makes a file longer, which a committed one never becomes. */
 bool cof_judge_grows(const struct cof_frame *f);
+/* In the log's order; f is NULL where the header cannot be read any more. What is not 0 ends it. -EUCLEAN: these are no places. */
+typedef int (*cof_judge_place_fn)(void *user, const struct cof_frame *f, uint64_t address);
+int cof_judge_places_each(const struct cof_judge_places *p, struct cof_reader *reader, cof_judge_place_fn fn, void *user);
 bool cof_judge_places_all(const struct cof_judge_places *p); /* NULL, or more than are kept: false */
 
 #endif
