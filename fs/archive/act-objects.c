@@ -111,7 +111,7 @@ static int is_listed(void *user, uint64_t ino)
 {
 	struct shelving *s = user;
 	struct cof_object view;
-	struct cof_node node;
+	struct cof_node node = {.state = 0};
 	int r = look(s->a, ino, &view, &node);
 
 	if (r < 0 || !node.shelf || node.shelf == s->last)

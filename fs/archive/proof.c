@@ -289,7 +289,7 @@ static int around(struct cof_archive *a, uint64_t sequence, struct cof_proof *re
 
 int cof_proof_span(struct cof_archive *a, uint64_t sequence, struct cof_span *ret)
 {
-	struct cof_proof from, to;
+	struct cof_proof from = {.time = 0}, to = {.time = 0};
 	int has = around(a, sequence, &from, &to);
 
 	*ret = (struct cof_span){INT64_MIN, INT64_MAX};
