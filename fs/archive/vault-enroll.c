@@ -134,7 +134,16 @@ static int one_name(void *user, const char *name)
 	return w->names.failed ? -ENOMEM : 0;
 }
 
-/* -EUCLEAN: it is not there, or says nothing; it was made by a version before, or is another file. */
+/* What goes on record of it, as it would be written. */
+static int check_record(const struct cof_json *record, struct cof_diag *diag)
+{
+	cof_autobuf struct cof_buf public_part = {0}, private_part = {0};
+	uint64_t position;
+
+	return cof_vault_fields(record, &public_part, &private_part, &position, diag);
+}
+
+/* -EUCLEAN: it is not there, or says nothing that can be put on record; it was made by a version before, or is another file. */
 static int load_waiting(struct cof_archive *a, const char *name, struct cof_json **ret, uint8_t recipient[COF_AGE_KEY])
 {
 	cof_autojson struct cof_json *o = NULL;
@@ -154,14 +163,18 @@ static int load_waiting(struct cof_archive *a, const char *name, struct cof_json
 	record = cof_json_get(o, "record");
 	to = cof_json_str(o, "recipient");
 	of = record ? cof_json_str(record, "name") : NULL;
-	if (!to || !of || strcmp(of, name) != 0 || cof_age_recipient_parse(to, strlen(to), recipient) < 0)
+	if (!to || !of || strcmp(of, name) != 0 || path_of(record, path, NULL) < 0 || cof_age_recipient_parse(to, strlen(to), recipient) < 0)
 		return -EUCLEAN;
+	cof_json_set_str((struct cof_json *)(uintptr_t)record, "what", cof_vault_what_name(COF_VR_ENROLLED));
+	r = check_record(record, NULL);
+	if (r < 0)
+		return r == -ENOMEM ? r : -EUCLEAN;
 	*ret = cof_json_ref((struct cof_json *)(uintptr_t)record);
 	return 0;
 }
 
 /* Rather none than one that leads to what is destroyed: its vault is enrolled once more by whoever runs this. */
-static int drop_waiting(struct cof_archive *a, const char *name)
+static int drop_waiting(struct cof_archive *a, const char *name, const char *why)
 {
 	cof_autobuf struct cof_buf none = {0};
 	char path[96];
@@ -171,11 +184,16 @@ static int drop_waiting(struct cof_archive *a, const char *name)
 	r = replace(a, path, &none);
 	if (r == 0)
 		r = cof_io_unlink(a->io, path);
+	if (r == 0) { /* behind it: what waits is never without what says for whom */
+		snprintf(path, sizeof(path), VAULTS "/%s" COF_VAULT_WAITS, name);
+		r = cof_io_unlink(a->io, path);
+		r = r == -ENOENT ? 0 : r;
+	}
 	if (r == 0)
 		r = cof_io_sync_dir(a->io, VAULTS);
 	if (r == 0)
-		cof_fault(a, "The tree R that waited for vault %s led to what was destroyed, and to whom it is sealed is not known: it is "
-			     "removed, and vault %s has none. coffer vault enroll STORE %s, then coffer sync", name, name, name);
+		cof_fault(a, "The tree R that waited for vault %s led to what was destroyed, and %s: it is removed, and vault %s has none. "
+			     "coffer vault enroll STORE %s, then coffer sync", name, why, name, name);
 	return r;
 }
 
@@ -183,13 +201,14 @@ static int make_anew(struct cof_archive *a, const struct cof_who *who, const cha
 {
 	cof_autojson struct cof_json *record = NULL;
 	uint8_t recipient[COF_AGE_KEY];
-	int r = load_waiting(a, name, &record, recipient);
+	int r = cof_keys_enrolled(a->keys) ? load_waiting(a, name, &record, recipient) : -ENODATA;
 
+	if (r == -ENODATA) /* the keys were recovered since, from an envelope that knows of no vault */
+		return drop_waiting(a, name, "the keys that were recovered since have none for vaults");
 	if (r == -EUCLEAN)
-		return drop_waiting(a, name);
+		return drop_waiting(a, name, "to whom it is sealed is not known");
 	if (r < 0)
 		return r;
-	cof_json_set_str(record, "what", cof_vault_what_name(COF_VR_ENROLLED));
 	r = seal_now(a, recipient, record, diag);
 	return r < 0 ? r : cof_archive_vault_record(a, who, record, NULL, diag);
 }
@@ -224,6 +243,9 @@ int cof_archive_vault_enroll(struct cof_archive *a, const struct cof_who *who, c
 	if (!a->log || atomic_load(&a->failed) || !a->mount)
 		return cof_fail(diag, -EROFS, "nothing can be changed in this archive as it is");
 	cof_json_set_str(record, "what", cof_vault_what_name(COF_VR_ENROLLED));
+	r = check_record(record, diag); /* what waits has to be made anew, and on record, whenever content is destroyed */
+	if (r < 0)
+		return r;
 	r = note_waiting(a, about, recipient, diag);
 	if (r < 0)
 		return r;

@@ -62,6 +62,21 @@ PY
 }
 
 mount_archive
+say "it waits since before the keys were recovered from an envelope that knows of no vault: it goes, and the destruction goes on"
+echo zero > "$MNT/short/zero"
+chmod a-w "$MNT/short/zero"
+coffer vault enroll "$STORE" b > out
+umount_archive
+coffer recover "$STORE" --identity custodians --new-key-file "$W/key2" > out 2>&1 || fail "not recovered: $(cat out)"
+KEY=$W/key2
+mount_archive
+[ -e "$STORE/vaults/b.keys" ] || fail "nothing waits: $(ls "$STORE/vaults")"
+ln "$STORE/vaults/b.keys" early
+destroy short/zero
+[ ! -e "$STORE/vaults/b.keys" ] || fail "what leads to it still waits"
+[ "$(tr -d '\0' < early | wc -c)" = 0 ] && [ -s early ] || fail "what waited before was not overwritten"
+grep -q "recovered since.*coffer vault enroll STORE b" <(coffer status "$STORE") || fail "not said: $(coffer status "$STORE")"
+
 coffer vault enroll "$STORE" b > out
 coffer vault enroll "$STORE" c > out
 umount_archive
@@ -85,7 +100,7 @@ same "what waits leads to" "$TWO $THREE" "$(leads b "$STORE/vaults/b.keys" "$ONE
 [ ! -e "$STORE/vaults/c.keys" ] || fail "something waits for a vault that has it"
 same "on record" "$(sha256sum < "$STORE/vaults/b.keys" | cut -d' ' -f1)" \
     "$(coffer events "$STORE" --type vault-enrolled --json | jsonl '[e["sha256"] for e in j if e["name"] == "b"][-1]')"
-same "of which vault" "b c b" "$(coffer events "$STORE" --type vault-enrolled --json | jsonl '" ".join(e["name"] for e in j)')"
+same "of which vault" "b b c b" "$(coffer events "$STORE" --type vault-enrolled --json | jsonl '" ".join(e["name"] for e in j)')"
 coffer sync "$STORE" b > out 2>&1 || fail "sync: $(cat out)"
 grep -q "b signed that it destroyed 1 file" out || fail "no receipt: $(cat out)"
 [ ! -e "$STORE/vaults/b.keys" ] && [ ! -e "$STORE/vaults/b.waits" ] || fail "b has it, and it waits: $(ls "$STORE/vaults")"

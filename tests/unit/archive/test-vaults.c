@@ -3,6 +3,7 @@
  * archive open; and the judge on transfers. */
 #include <stdio.h>
 
+#include "crypto/age.h"
 #include "fs/archive/vaults.h"
 #include "support.h"
 
@@ -169,6 +170,32 @@ START_TEST(pending)
 }
 END_TEST
 
+/* What cannot be put on record is no vault's: nothing waits then, where each destruction would meet it. */
+START_TEST(enrolled)
+{
+	static const struct {
+		const char *record;
+		int err;
+	} rows[] = {
+	    {"{\"name\":\"b\",\"colour\":\"red\"}", -EINVAL}, {"{\"name\":\"b\",\"place\":1}", -EINVAL},
+	    {"{\"name\":\"B\"}", -EINVAL},			{"{\"name\":\"b\",\"vault\":\"v\"}", 0},
+	};
+	char recipient[COF_AGE_RECIPIENT];
+	uint8_t key[COF_AGE_KEY] = {9};
+
+	cof_age_recipient_text(key, recipient);
+	ck_assert_int_eq(cof_io_mkdir(s.io, "vaults"), 0);
+	for (size_t i = 0; i < COF_COUNT(rows); i++) {
+		cof_autojson struct cof_json *about = NULL;
+
+		ck_assert_int_eq(cof_json_parse(rows[i].record, strlen(rows[i].record), &about), 0);
+		ck_assert_int_eq(cof_archive_vault_enroll(s.archive, &alice, about, recipient, &diag), rows[i].err);
+		ck_assert_int_eq(cof_io_exists(s.io, "vaults/b" COF_VAULT_WAITS), rows[i].err == 0);
+		ck_assert_int_eq(cof_io_exists(s.io, "vaults/b.keys"), rows[i].err == 0);
+	}
+}
+END_TEST
+
 /* ---- the judge ---- */
 
 static const struct row {
@@ -237,6 +264,7 @@ int main(void)
 	tcase_add_test(t, refused);
 	tcase_add_test(t, what_is_new);
 	tcase_add_test(t, pending);
+	tcase_add_test(t, enrolled);
 	tcase_add_loop_test(judge, judged, 0, (int)COF_COUNT(rows));
 	suite_add_tcase(suite, t);
 	suite_add_tcase(suite, judge);
