@@ -174,36 +174,13 @@ int vault_entry_save(const struct store *s, const struct vault_entry *e, struct 
 	return b.failed ? cof_fail(diag, -ENOMEM, "out of memory") : vaults_write(s, path, b.data, b.len, diag);
 }
 
-/* The tree R that waited there: its name goes, durably, then its bytes are overwritten. Cut off in between, they stay where they lay, as
- * those of a file that was replaced (docs/vault-protocol.md 9). -ENOENT: none waits. */
+/* -ENOENT: none waits. */
 static int drop_keys(const struct store *s, const char *name, struct cof_diag *diag)
 {
-	cof_autofile struct cof_file *f = NULL;
-	cof_autofree uint8_t *zeros = NULL;
-	uint64_t size = 0;
-	char path[80];
-	int r;
+	int r = cof_vault_waiting_drop(s->io, name);
 
-	path_of(name, &COF_VAULT_WAITS[1], path);
-	r = cof_io_unlink(s->io, path);
-	path_of(name, "keys", path);
-	if (r == 0 || r == -ENOENT)
-		r = cof_io_open(s->io, path, COF_IO_RDWR, &f);
-	if (r == 0)
-		r = cof_io_size(f, &size);
-	if (r == 0)
-		r = cof_io_unlink(s->io, path);
-	if (r == 0)
-		r = cof_io_sync_dir(s->io, "vaults");
-	size = COF_MIN(size, (uint64_t)4 * VAULT_ENVELOPE_MAX); /* what is larger is none, and was never sent */
-	zeros = calloc(1, size ? size : 1);
-	if (r == 0 && !zeros)
-		r = -ENOMEM;
-	if (r == 0 && size)
-		r = cof_io_write(f, zeros, size, 0);
-	if (r == 0)
-		r = cof_io_sync(f);
-	return r < 0 && r != -ENOENT ? cof_fail(diag, r, "%s/%s cannot be removed and overwritten: %s", s->path, path, strerror(-r)) : r;
+	return r < 0 && r != -ENOENT ? cof_fail(diag, r, "%s/vaults/%s.keys cannot be overwritten and removed: %s", s->path, name, strerror(-r))
+				     : r;
 }
 
 int vault_entry_remove(const struct store *s, const char *name, struct cof_diag *diag)

@@ -303,6 +303,12 @@ int cof_archive_vault_record(struct cof_archive *a, const struct cof_who *who, c
 			     uint64_t *ret_sequence, struct cof_diag *diag);
 /* Beside STORE/vaults/NAME.keys: for whom that was made, to make it anew. */
 #define COF_VAULT_WAITS ".waits"
+/* Behind STORE/vaults/NAME.keys: what was there before, until it is overwritten. */
+#define COF_VAULT_BEFORE ".before"
+/* NAME.keys is this from now on, or goes with NAME.waits (-ENOENT: nothing waited); what was there before is overwritten, also what
+ * was left by whoever was cut off. */
+int cof_vault_waiting_put(struct cof_io *io, const char *name, const void *p, size_t n);
+int cof_vault_waiting_drop(struct cof_io *io, const char *name);
 /* A vault gets the tree R from the next file on (docs/format.md 7.12): what it gets lies in STORE/vaults/NAME.keys, sealed to
  * recipient, an age key of the vault, until a sync has brought it there. about: name, vault, place… of the record that
  * is made of it. Once more, for the same or another vault: what there is of R by then. */

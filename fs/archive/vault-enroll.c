@@ -35,26 +35,6 @@ static int seal_part(struct cof_archive *a, const uint8_t recipient[COF_AGE_KEY]
 	return r < 0 ? r : cof_age_encrypt((const uint8_t(*)[COF_AGE_KEY])recipient, 1, plain, n, NULL, ret);
 }
 
-/* What waited before leads to what was destroyed since: its bytes are overwritten once its name is another's. */
-static int replace(struct cof_archive *a, const char *path, const struct cof_buf *with)
-{
-	cof_autofile struct cof_file *before = NULL;
-	cof_autofree uint8_t *zeros = NULL;
-	uint64_t size = 0;
-	int r = cof_io_open(a->io, path, COF_IO_RDWR, &before);
-
-	if (r == 0)
-		r = cof_io_size(before, &size);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	size = COF_MIN(size, (uint64_t)2 * COF_AGE_FILE_MAX); /* what is larger is none */
-	zeros = calloc(1, size ? size : 1);
-	r = zeros ? cof_io_replace(a->io, path, with->data, with->len) : -ENOMEM;
-	if (r == 0 && size)
-		r = cof_io_write(before, zeros, size, 0);
-	return r == 0 && size ? cof_io_sync(before) : r;
-}
-
 /* No file is made between the number that the next one would get and the one that it gets then. */
 static int enroll(struct cof_archive *a, struct cof_diag *diag)
 {
@@ -82,7 +62,7 @@ static int seal_now(struct cof_archive *a, const uint8_t recipient[COF_AGE_KEY],
 		return r;
 	r = seal_part(a, recipient, &sealed);
 	if (r == 0)
-		r = replace(a, path, &sealed);
+		r = cof_vault_waiting_put(a->io, cof_json_str(record, "name"), sealed.data, sealed.len);
 	if (r < 0)
 		return cof_fail(diag, r, "%s/%s cannot be made: %s", cof_io_where(a->io), path, strerror(-r));
 	cof_sha256(sealed.data, sealed.len, digest);
@@ -122,16 +102,55 @@ struct waiting {
 	struct cof_buf names; /* of vaults, NUL-separated */
 };
 
+static bool ends(const char *name, const char *with)
+{
+	size_t n = strlen(name), end = strlen(with);
+
+	return n > end && n - end < 64 && !strcmp(name + n - end, with);
+}
+
+static bool is_named(const struct cof_buf *names, const char *name, size_t n)
+{
+	for (size_t at = 0; at < names->len; at += strlen((char *)names->data + at) + 1)
+		if (strlen((char *)names->data + at) == n && !memcmp(names->data + at, name, n))
+			return true;
+	return false;
+}
+
+/* Also where only what was there before is left, by whoever was cut off. */
 static int one_name(void *user, const char *name)
 {
+	static const char *const with[] = {".keys", ".keys" COF_VAULT_BEFORE, ".keys.new"};
 	struct waiting *w = user;
-	size_t n = strlen(name);
 
-	if (n > 5 && n < 69 && !strcmp(name + n - 5, ".keys")) {
-		cof_buf_add(&w->names, name, n - 5);
+	for (size_t i = 0; i < COF_COUNT(with); i++) {
+		size_t n = strlen(name) - COF_MIN(strlen(name), strlen(with[i]));
+
+		if (!ends(name, with[i]) || is_named(&w->names, name, n))
+			continue;
+		cof_buf_add(&w->names, name, n);
 		cof_buf_add(&w->names, "", 1);
 	}
 	return w->names.failed ? -ENOMEM : 0;
+}
+
+/* 1 · 0: what was to come there first was cut off, and is gone by now. */
+static int is_waiting(struct cof_archive *a, const char *name)
+{
+	char path[96];
+	int r;
+
+	snprintf(path, sizeof(path), VAULTS "/%s.keys", name);
+	r = cof_io_exists(a->io, path);
+	if (r == 0) {
+		snprintf(path, sizeof(path), VAULTS "/%s.keys" COF_VAULT_BEFORE, name);
+		r = cof_io_exists(a->io, path);
+	}
+	if (r)
+		return r;
+	snprintf(path, sizeof(path), VAULTS "/%s.keys.new", name);
+	r = cof_io_wipe(a->io, path);
+	return r == -ENOENT ? 0 : r;
 }
 
 /* What goes on record of it, as it would be written. */
@@ -176,33 +195,23 @@ static int load_waiting(struct cof_archive *a, const char *name, struct cof_json
 /* Rather none than one that leads to what is destroyed: its vault is enrolled once more by whoever runs this. */
 static int drop_waiting(struct cof_archive *a, const char *name, const char *why)
 {
-	cof_autobuf struct cof_buf none = {0};
-	char path[96];
-	int r;
+	int r = cof_vault_waiting_drop(a->io, name);
 
-	snprintf(path, sizeof(path), VAULTS "/%s.keys", name);
-	r = replace(a, path, &none);
-	if (r == 0)
-		r = cof_io_unlink(a->io, path);
-	if (r == 0) { /* behind it: what waits is never without what says for whom */
-		snprintf(path, sizeof(path), VAULTS "/%s" COF_VAULT_WAITS, name);
-		r = cof_io_unlink(a->io, path);
-		r = r == -ENOENT ? 0 : r;
-	}
-	if (r == 0)
-		r = cof_io_sync_dir(a->io, VAULTS);
 	if (r == 0)
 		cof_fault(a, "The tree R that waited for vault %s led to what was destroyed, and %s: it is removed, and vault %s has none. "
 			     "coffer vault enroll STORE %s, then coffer sync", name, why, name, name);
-	return r;
+	return r == -ENOENT ? 0 : r; /* a sync has brought it meanwhile */
 }
 
 static int make_anew(struct cof_archive *a, const struct cof_who *who, const char *name, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *record = NULL;
 	uint8_t recipient[COF_AGE_KEY];
-	int r = cof_keys_enrolled(a->keys) ? load_waiting(a, name, &record, recipient) : -ENODATA;
+	int r = is_waiting(a, name);
 
+	if (r <= 0)
+		return r;
+	r = cof_keys_enrolled(a->keys) ? load_waiting(a, name, &record, recipient) : -ENODATA;
 	if (r == -ENODATA) /* the keys were recovered since, from an envelope that knows of no vault */
 		return drop_waiting(a, name, "the keys that were recovered since have none for vaults");
 	if (r == -EUCLEAN)

@@ -86,6 +86,8 @@ int cof_io_list(struct cof_io *io, const char *path, cof_io_list_fn fn, void *us
 int cof_io_replace(struct cof_io *io, const char *path, const void *p, size_t n);
 /* The same; before path has the new content, this other file is durable too. NULL: there is none. */
 int cof_io_replace_behind(struct cof_io *io, const char *path, const void *p, size_t n, struct cof_file *other);
+/* Zeros over all of it, durable, then it goes. -ENOENT */
+int cof_io_wipe(struct cof_io *io, const char *path);
 /* The whole of a file of at most cap bytes: -EFBIG. *ret is malloc'ed, one NUL behind it. */
 int cof_io_load(struct cof_io *io, const char *path, size_t cap, uint8_t **ret, size_t *ret_n);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whole small files: replaced so that a crash leaves the old or the new one, and loaded. */
+/* Whole small files: replaced so that a crash leaves the old or the new one, loaded, and overwritten. */
 #include <limits.h>
 #include <stdio.h>
 
@@ -75,4 +75,20 @@ int cof_io_load(struct cof_io *io, const char *path, size_t cap, uint8_t **ret, 
 	*ret_n = n;
 	data = NULL;
 	return 0;
+}
+
+int cof_io_wipe(struct cof_io *io, const char *path)
+{
+	static const uint8_t zeros[65536];
+	cof_autofile struct cof_file *f = NULL;
+	uint64_t size = 0;
+	int r = cof_io_open(io, path, COF_IO_RDWR, &f);
+
+	if (r == 0)
+		r = cof_io_size(f, &size);
+	for (uint64_t at = 0; r == 0 && at < size; at += sizeof(zeros))
+		r = cof_io_write(f, zeros, (size_t)COF_MIN(size - at, (uint64_t)sizeof(zeros)), at);
+	if (r == 0)
+		r = cof_io_sync(f);
+	return r < 0 ? r : cof_io_unlink(io, path);
 }

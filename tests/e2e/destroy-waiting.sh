@@ -94,7 +94,15 @@ same "what waits leads to" "$ONE $TWO $THREE" "$(leads b "$STORE/vaults/b.keys" 
 
 say "what waits is made anew, what was there before is overwritten, and the record names the new one"
 ln "$STORE/vaults/b.keys" was
+for left in b.keys.new b.keys.before gone.keys.new; do # of who was cut off
+    cp was "$STORE/vaults/$left"
+    ln "$STORE/vaults/$left" "left-$left"
+done
 destroy short/one
+for left in b.keys.new b.keys.before gone.keys.new; do
+    [ ! -e "$STORE/vaults/$left" ] || fail "$left stays"
+    [ "$(tr -d '\0' < "left-$left" | wc -c)" = 0 ] && [ -s "left-$left" ] || fail "$left was not overwritten"
+done
 same "what waits leads to" "$TWO $THREE" "$(leads b "$STORE/vaults/b.keys" "$ONE" "$TWO" "$THREE")"
 [ "$(tr -d '\0' < was | wc -c)" = 0 ] && [ -s was ] || fail "what waited before was not overwritten"
 [ ! -e "$STORE/vaults/c.keys" ] || fail "something waits for a vault that has it"
@@ -116,6 +124,17 @@ grep -q "coffer vault enroll STORE b" <(coffer status "$STORE") || fail "not sai
 coffer vault enroll "$STORE" b > out
 same "what waits leads to" "$THREE" "$(leads b "$STORE/vaults/b.keys" "$ONE" "$TWO" "$THREE")"
 
+if command -v strace > /dev/null; then
+    say "the vault has it: cut off at each step of removing it, it is never there without what says for whom"
+    for n in 1 2; do
+        { strace -qq -o trace -e trace=unlink,unlinkat \
+            -e "inject=unlink,unlinkat:signal=KILL:when=$n" "$(command -v coffer)" sync "$STORE" b > out 2>&1 && fail "not cut at $n: $(cat out)"; } 2> /dev/null || true
+        [ -e "$STORE/vaults/b.waits" ] || [ ! -e "$STORE/vaults/b.keys" ] || fail "cut at $n, what waits is there, and not for whom"
+        [ $n != 1 ] || ln "$STORE/vaults/b.keys.before" cut
+        coffer vault enroll "$STORE" b > out
+    done
+    [ ! -e "$STORE/vaults/b.keys.before" ] && [ "$(tr -d '\0' < cut | wc -c)" = 0 ] && [ -s cut ] || fail "what was cut off stays"
+fi
 cmp three "$MNT/short/three"
 umount_archive
 verify_intact

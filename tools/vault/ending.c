@@ -195,22 +195,6 @@ int vault_destroyed_add(struct cof_io *io, const struct vault_ending *e)
 	return r;
 }
 
-int vault_wipe(struct cof_io *io, const char *path)
-{
-	static const uint8_t zeros[65536];
-	cof_autofile struct cof_file *f = NULL;
-	uint64_t size = 0;
-	int r = cof_io_open(io, path, COF_IO_RDWR, &f);
-
-	if (r == 0)
-		r = cof_io_size(f, &size);
-	for (uint64_t at = 0; r == 0 && at < size; at += sizeof(zeros))
-		r = cof_io_write(f, zeros, (size_t)COF_MIN(size - at, (uint64_t)sizeof(zeros)), at);
-	if (r == 0)
-		r = cof_io_sync(f);
-	return r < 0 ? r : cof_io_unlink(io, path);
-}
-
 bool vault_destroyed_any(struct cof_io *io)
 {
 	return cof_io_exists(io, DESTROYED) > 0;

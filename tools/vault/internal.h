@@ -55,7 +55,6 @@ bool vault_ranges_has(const struct vault_ranges *r, uint64_t inode); /* as they 
 int vault_destroyed_load(struct cof_io *io, struct vault_ranges *ret); /* -ENOENT: nothing ever was */
 int vault_destroyed_add(struct cof_io *io, const struct vault_ending *e);
 bool vault_destroyed_any(struct cof_io *io);
-int vault_wipe(struct cof_io *io, const char *path); /* zeros over all of it, durable, then it goes. -ENOENT */
 int vault_mending_drop(struct cof_io *io); /* what a session that mended and was cut off left (mend.c) */
 
 /* ---- what was signed (receipts.c) ---- */

@@ -172,7 +172,7 @@ int vault_keys_take(const struct vault_place *v, struct cof_io *io, const uint8_
 		return cof_fail(diag, -EDQUOT, "this vault was given the tree R %u times already: its operator has to see why", KEPT);
 	snprintf(left, sizeof(left), "%s.new", path);
 	if (r == 0)
-		r = vault_wipe(io, left); /* of a session that was cut off: without a name nobody would find its bytes again */
+		r = cof_io_wipe(io, left); /* of a session that was cut off: without a name nobody would find its bytes again */
 	if (r == 0 || r == -ENOENT)
 		r = less.len ? cof_io_replace(io, path, less.data, less.len) : cof_io_replace(io, path, p, n);
 	if (r == 0)
@@ -213,7 +213,7 @@ static int replace(const struct puncturing *p, const char *path, const struct co
 	if (r == 0)
 		r = cof_io_replace(p->io, path, with->data, with->len);
 	if (r == 0)
-		r = vault_wipe(p->io, before);
+		r = cof_io_wipe(p->io, before);
 	return r < 0 ? cof_fail(p->diag, r, "%s/%s cannot be replaced: %s", cof_io_where(p->io), path, strerror(-r)) : 0;
 }
 
@@ -244,12 +244,12 @@ static int clear_one(void *user, const char *name)
 		return 0;
 	snprintf(from, sizeof(from), DIR_NAME "/%s", name);
 	if (n > 4 && !strcmp(name + n - 4, ".new")) {
-		r = vault_wipe(p->io, from);
+		r = cof_io_wipe(p->io, from);
 	} else if (!strcmp(name + bare, BEFORE)) {
 		snprintf(path, sizeof(path), DIR_NAME "/%.*s", (int)bare, name);
 		r = cof_io_exists(p->io, path);
 		if (r >= 0)
-			r = r ? vault_wipe(p->io, from) : cof_io_rename(p->io, from, path);
+			r = r ? cof_io_wipe(p->io, from) : cof_io_rename(p->io, from, path);
 	}
 	return r < 0 ? cof_fail(p->diag, r, "%s/%s cannot be overwritten: %s", cof_io_where(p->io), from, strerror(-r)) : 0;
 }

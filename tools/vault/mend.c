@@ -231,7 +231,7 @@ static int finish_segment(struct mending *m)
 /* With zeros over it first, where it may hold what was destroyed. */
 int vault_mending_drop(struct cof_io *io)
 {
-	int r = vault_destroyed_any(io) ? vault_wipe(io, FRESH) : cof_io_unlink(io, FRESH);
+	int r = vault_destroyed_any(io) ? cof_io_wipe(io, FRESH) : cof_io_unlink(io, FRESH);
 
 	return r == -ENOENT ? 0 : r;
 }
