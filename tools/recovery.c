@@ -253,6 +253,9 @@ void recovery_say_ended(const struct cof_ended_again *e)
 	else if (e->files)
 		printf("What people destroyed is gone from this copy too: %" PRIu64 " file%s, %" PRIu64 " frame%s (%s) overwritten and read back.\n",
 		       e->files, plural(e->files), e->frames, plural(e->frames), size);
+	if (e->behind)
+		printf("What %" PRIu64 " frame%s behind the checkpoint destroy%s keeps its bytes until the next mount, which goes on with that.\n", e->behind,
+		       plural(e->behind), e->behind == 1 ? "s" : "");
 	if (e->left)
 		printf("Warning: %" PRIu64 " frame%s of the log end%s files and %s permitted by nobody, or not yet by this host's clock: their bytes\n"
 		       "stay (coffer verify).\n", e->left, plural(e->left), e->left == 1 ? "s" : "", e->left == 1 ? "was" : "were");

@@ -208,9 +208,10 @@ static int settle_frames(struct ending *w)
 }
 
 struct with_tpm {
-	struct ending *w;
+	struct cof_archive *a;
+	const uint64_t *ino;
+	size_t n;
 	struct cof_renewal r;
-	struct cof_diag *diag;
 };
 
 static int take_keys(struct cof_tpm *t, void *arg, struct cof_diag *diag)
@@ -218,20 +219,26 @@ static int take_keys(struct cof_tpm *t, void *arg, struct cof_diag *diag)
 	struct with_tpm *p = arg;
 
 	p->r.open = t;
-	return cof_keys_destroy(p->w->a->keys, p->w->a->io, p->w->ino, p->w->n, &p->r, diag);
+	return cof_keys_destroy(p->a->keys, p->a->io, p->ino, p->n, &p->r, diag);
 }
 
-static int end_keys(struct ending *w)
+static int out_of_trees(struct cof_archive *a, const uint64_t *ino, size_t n, struct cof_diag *diag)
 {
-	struct cof_archive *a = w->a;
-	struct with_tpm p = {.w = w};
+	struct with_tpm p = {.a = a, .ino = ino, .n = n};
 	bool gone = true;
 
-	for (size_t i = 0; i < w->n && gone; i++)
-		gone = cof_keys_destroyed(a->keys, w->ino[i]);
+	for (size_t i = 0; i < n && gone; i++)
+		gone = cof_keys_destroyed(a->keys, ino[i]);
 	if (gone) /* before a crash: no TPM has to be there */
 		return 0;
-	return a->tpm ? cof_tpm_link_use(a->tpm, take_keys, &p, NULL, w->diag) : take_keys(NULL, &p, w->diag);
+	return a->tpm ? cof_tpm_link_use(a->tpm, take_keys, &p, NULL, diag) : take_keys(NULL, &p, diag);
+}
+
+int cof_destroy_keys(struct cof_archive *a, const struct cof_who *who, const uint64_t *ino, size_t n, struct cof_diag *diag)
+{
+	int r = out_of_trees(a, ino, n, diag);
+
+	return r == 0 ? cof_vault_waiting_anew(a, who, diag) : r;
 }
 
 static void forget(struct ending *w)
@@ -281,9 +288,7 @@ static int finish(struct ending *w)
 	int r = settle_frames(w);
 
 	if (r == 0)
-		r = end_keys(w);
-	if (r == 0)
-		r = cof_vault_waiting_anew(w->a, w->g->who, w->diag);
+		r = cof_destroy_keys(w->a, w->g->who, w->ino, w->n, w->diag);
 	if (r == 0) {
 		forget(w);
 		r = erase(w, &sum);

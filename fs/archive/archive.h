@@ -585,6 +585,7 @@ struct cof_recover_params {
 struct cof_ended_again { /* what people had destroyed, in a log that still had its bytes */
 	uint64_t files, frames, bytes; /* by DESTROY frames that count; frames overwritten and read back, what they had */
 	uint64_t left;	 /* DESTROY frames that do not count: the bytes of those files stay */
+	uint64_t behind; /* frames that count, behind the checkpoint: their files keep their bytes until the next mount */
 	bool unread;	 /* nothing was overwritten: not all frames that rules are about could be read and proven */
 };
 struct cof_recovered_keys {

@@ -26,12 +26,24 @@ int cof_destroy_run(struct cof_archive *a, const struct cof_who *who, const stru
 int cof_destroy_certificate(struct cof_archive *a, const struct cof_who *who, const struct cof_json *args, struct cof_json *into,
 			    struct cof_diag *diag);
 
+/* What leads to their keys out of both trees, and out of what waits for vaults; once more it changes nothing. The people lock is held.
+ * who NULL: the daemon. */
+int cof_destroy_keys(struct cof_archive *a, const struct cof_who *who, const uint64_t *ino, size_t n, struct cof_diag *diag);
+
 /* recover-erase.c: of a recovered archive. It is due, durably; then what is due is carried out (without that nothing is, and *ret is
  * all 0); then put on record. */
+struct cof_ended_params {
+	struct cof_io *io;
+	const struct cof_keys *keys; /* what was done is believed to who has them */
+	cof_verify_signature verify;
+	void *verify_user;
+	/* Before their bytes go, and of all that counts. NULL: the keys are without them already. */
+	int (*keys_out)(void *user, const uint64_t *ino, size_t n, struct cof_diag *diag);
+	void *user;
+};
 int cof_ended_due(struct cof_io *io);
-int cof_ended_carry_out(struct cof_io *io, cof_verify_signature verify, void *verify_user, struct cof_ended_again *ret,
-			struct cof_diag *diag);
-int cof_ended_record(struct cof_archive *a); /* at a mount: first what is due. What fails stays due, and is told */
+int cof_ended_carry_out(const struct cof_ended_params *p, struct cof_ended_again *ret, struct cof_diag *diag);
+int cof_ended_record(struct cof_archive *a, struct cof_diag *diag); /* at a mount: first what is due. What fails stays due, and is told */
 
 /* Which request destroyed it. -ENOENT: none did. */
 int cof_destroyed_by(struct cof_archive *a, uint64_t ino, uint8_t ret[32]);

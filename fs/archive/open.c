@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 
 #include "fs/archive/certs.h"
+#include "fs/archive/destroy.h"
 #include "fs/archive/import.h"
 #include "fs/archive/internal.h"
 #include "fs/archive/people.h"
@@ -507,6 +508,8 @@ static int go_on(struct cof_archive *a, struct cof_diag *diag)
 		r = cof_policies_record(a);
 	if (r == 0 && recording(a) && a->p.self_len)
 		r = key_loaded(a);
+	if (r == 0 && recording(a))
+		r = cof_ended_record(a, diag);
 	if (r == 0 && recording(a))
 		r = cof_people_resume(a);
 	a->holds.before = atomic_load(&a->size);

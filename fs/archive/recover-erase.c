@@ -2,7 +2,8 @@
 /*
  * What people destroyed is off the segments of a recovered archive as well (docs/format.md 7.8): its log may have come from a copy
  * that had not carried that out yet. keys/ended says from before the new keys are in force that this is due, and then what was done,
- * until a mount has put it on record; so who was cut off goes on, and whoever mounts finishes it.
+ * until a mount has put it on record; so who was cut off goes on, and whoever mounts finishes it. What was done is believed only with
+ * the tag of who has the keys: whatever else is there, it is due.
  *
  * Only what the judge counts, and only under a checkpoint whose root the frames that lie there give: bytes do not come back. Where
  * frames that rules are about cannot be read, a hold may be among them, and nothing is overwritten.
@@ -15,22 +16,74 @@
 
 #define DUE "due\n"
 #define TEXT_MAX 512
+#define TAGGED_MAX (TEXT_MAX + 2 + 2 * COF_HASH)
+#define INFO "coffer/1 ended"
 
 struct again {
 	struct cof_io *io;
+	const struct cof_ended_params *p;
 	struct cof_conf conf;
 	struct cof_checkpoint head; /* size 0: none that the archive's key signed */
 	struct cof_reader *reader;
 	struct cof_erased *counts;
 	struct cof_eraser *eraser;
 	struct cof_ended_again *ret;
+	struct cof_buf inodes; /* u64 of this machine: that count */
 	uint8_t leaf[COF_HASH];
 	struct cof_frontier tree;
 };
 
+/* ---- keys/ended ---- */
+
 int cof_ended_due(struct cof_io *io)
 {
 	return cof_io_replace(io, COF_KEYS_ENDED, DUE, strlen(DUE));
+}
+
+static int tag(const struct cof_keys *k, const char *text, size_t n, char out[2 * COF_HASH + 1])
+{
+	cof_autosecret uint8_t *key = cof_secret_alloc(COF_KEY);
+	uint8_t info[sizeof(INFO) - 1 + sizeof(k->archive_id)], mac[COF_HASH];
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)text, .iov_len = n};
+	int r;
+
+	memcpy(info, INFO, sizeof(INFO) - 1);
+	memcpy(info + sizeof(INFO) - 1, k->archive_id, sizeof(k->archive_id));
+	r = key ? cof_hkdf(NULL, 0, k->state, COF_KEY, info, sizeof(info), key, COF_KEY) : -ENOMEM;
+	if (r < 0)
+		return r;
+	cof_hmac(key, COF_KEY, &iov, 1, mac);
+	cof_hex(mac, COF_HASH, out);
+	return 0;
+}
+
+/* 1: what was done, into ret · 0: it is due · -ENOENT */
+static int load_text(struct cof_io *io, const struct cof_keys *k, char ret[TEXT_MAX])
+{
+	cof_autofree uint8_t *mark = NULL;
+	char want[2 * COF_HASH + 1];
+	size_t n = 0, text;
+	int r = cof_io_load(io, COF_KEYS_ENDED, TAGGED_MAX, &mark, &n);
+
+	if (r < 0)
+		return r == -EFBIG ? 0 : r;
+	text = n > 2 * COF_HASH + 2 ? n - 2 * COF_HASH - 2 : 0;
+	if (!text || text >= TEXT_MAX || mark[text] != '\n' || mark[n - 1] != '\n')
+		return 0;
+	r = tag(k, (char *)mark, text, want);
+	if (r < 0 || !cof_equal(want, mark + text + 1, 2 * COF_HASH))
+		return r;
+	snprintf(ret, TEXT_MAX, "%.*s", (int)text, (char *)mark);
+	return 1;
+}
+
+static int write_text(const struct again *g, const char *text, size_t n)
+{
+	char said[TAGGED_MAX + 1], mac[2 * COF_HASH + 1];
+	int r = tag(g->p->keys, text, n, mac);
+
+	snprintf(said, sizeof(said), "%.*s\n%s\n", (int)n, text, mac);
+	return r < 0 ? r : cof_io_replace(g->io, COF_KEYS_ENDED, said, strlen(said));
 }
 
 /* ---- all frames under the checkpoint ---- */
@@ -99,11 +152,14 @@ static int count_one(void *user, uint64_t inode, uint64_t sequence, const uint8_
 	struct cof_frame f = {.type = COF_DESTROY, .object = inode, .sequence = sequence};
 	struct again *g = user;
 
-	if (sequence >= g->head.size)
+	if (sequence >= g->head.size) {
+		g->ret->behind++;
 		return 0;
+	}
 	g->ret->files++;
 	g->ret->left--;
-	return cof_erased_add(g->counts, &f);
+	cof_buf_add(&g->inodes, &inode, sizeof(inode));
+	return g->inodes.failed ? -ENOMEM : cof_erased_add(g->counts, &f);
 }
 
 static int counted(void *user, struct cof_judge *j)
@@ -117,9 +173,9 @@ static void no_matter(void *user COF_UNUSED, uint64_t sequence COF_UNUSED, const
 }
 
 /* As a vault does: by the frames' times, and of what time ends by this host's clock as well. *ret_early: that one is behind them. */
-static int judge(struct again *g, cof_verify_signature verify, void *verify_user, bool *ret_early, struct cof_diag *diag)
+static int judge(struct again *g, bool *ret_early, struct cof_diag *diag)
 {
-	struct cof_judge_store p = {.verify = verify, .verify_user = verify_user, .finding = no_matter, .user = g, .behind = counted};
+	struct cof_judge_store p = {.verify = g->p->verify, .verify_user = g->p->verify_user, .finding = no_matter, .user = g, .behind = counted};
 	struct cof_judged seen;
 	int r;
 
@@ -162,54 +218,62 @@ static int done(struct again *g)
 	char text[TEXT_MAX];
 	int n = to_text(g->ret, text, sizeof(text));
 
-	return cof_io_replace(g->io, COF_KEYS_ENDED, text, (size_t)n);
+	return write_text(g, text, (size_t)n);
 }
 
-static int carry_out(struct again *g, cof_verify_signature verify, void *verify_user, struct cof_diag *diag)
+static int keys_out(struct again *g, struct cof_diag *diag)
+{
+	return g->p->keys_out && g->ret->files
+		       ? g->p->keys_out(g->p->user, (const uint64_t *)(const void *)g->inodes.data, (size_t)g->ret->files, diag)
+		       : 0;
+}
+
+static int carry_out(struct again *g, struct cof_diag *diag)
 {
 	bool early = false;
 	int r = proven(g);
 
 	if (r == 0)
-		r = judge(g, verify, verify_user, &early, diag);
+		r = judge(g, &early, diag);
 	if (r == -EUCLEAN) { /* stays due */
 		g->ret->unread = true;
-		g->ret->files = g->ret->left = 0;
+		g->ret->files = g->ret->left = g->ret->behind = 0;
 		return 0;
 	}
 	if (r == 0)
+		r = keys_out(g, diag);
+	if (r == 0)
 		r = erase(g, diag);
-	if (r == 0 && !(early && g->ret->left))
+	if (r == 0 && !(early && g->ret->left) && !g->ret->behind)
 		r = done(g);
 	return r;
 }
 
-int cof_ended_carry_out(struct cof_io *io, cof_verify_signature verify, void *verify_user, struct cof_ended_again *ret,
-			struct cof_diag *diag)
+int cof_ended_carry_out(const struct cof_ended_params *p, struct cof_ended_again *ret, struct cof_diag *diag)
 {
 	struct cof_ended_again made = {.files = 0};
-	struct again g = {.io = io, .ret = &made};
-	cof_autofree uint8_t *mark = NULL;
+	struct again g = {.io = p->io, .p = p, .ret = &made};
 	struct cof_diag why = {""};
-	size_t n = 0;
-	int r = cof_io_load(io, COF_KEYS_ENDED, TEXT_MAX, &mark, &n);
+	char text[TEXT_MAX];
+	int r = load_text(p->io, p->keys, text);
 
 	*ret = made;
-	if (r == -ENOENT || (r == 0 && (n != strlen(DUE) || memcmp(mark, DUE, n) != 0)))
+	if (r == 1 || r == -ENOENT)
 		return 0;
 	if (r == 0)
-		r = cof_conf_load(io, &g.conf, &why);
+		r = cof_conf_load(p->io, &g.conf, &why);
 	if (r == 0)
-		r = cof_reader_new(io, &g.conf, &g.reader);
+		r = cof_reader_new(p->io, &g.conf, &g.reader);
 	if (r == 0)
 		r = cof_erased_new(&g.counts);
 	if (r == 0) {
 		cof_reader_walk(g.reader, true);
-		r = carry_out(&g, verify, verify_user, &why);
+		r = carry_out(&g, &why);
 	}
 	cof_eraser_free(g.eraser);
 	cof_erased_free(g.counts);
 	cof_reader_free(g.reader);
+	cof_buf_done(&g.inodes);
 	if (r < 0)
 		return cof_fail(diag, r, "what the log destroyed is not gone from this copy yet: %s", *why.text ? why.text : strerror(-r));
 	*ret = made;
@@ -218,48 +282,60 @@ int cof_ended_carry_out(struct cof_io *io, cof_verify_signature verify, void *ve
 
 /* ---- on record ---- */
 
-/* 1: it is still due. */
-static int load_text(struct cof_io *io, char *ret, size_t cap)
+static int out_of_keys(void *user, const uint64_t *ino, size_t n, struct cof_diag *diag)
 {
-	cof_autofree uint8_t *mark = NULL;
-	size_t n = 0;
-	int r = cof_io_load(io, COF_KEYS_ENDED, TEXT_MAX, &mark, &n);
+	struct cof_archive *a = user;
+	int r;
 
-	if (r == 0)
-		snprintf(ret, cap, "%.*s", (int)strnlen((char *)mark, n), (char *)mark);
-	return r < 0 ? r : !strcmp(ret, DUE);
+	cof_people_lock(a);
+	r = cof_destroy_keys(a, NULL, ino, n, diag);
+	cof_people_unlock(a);
+	return r;
 }
 
-/* What keeps it from being done keeps nobody from reading the archive. */
+/* What keeps it from being done keeps nobody from reading the archive. The frames of before are under a checkpoint then. */
 static void try_again(struct cof_archive *a)
 {
-	struct cof_ended_again made;
+	struct cof_ended_params p = {.io = a->io,
+				     .keys = a->keys,
+				     .verify = a->p.verify_signature,
+				     .verify_user = a->p.verify_user,
+				     .keys_out = out_of_keys,
+				     .user = a};
+	struct cof_ended_again made = {.files = 0};
 	struct cof_diag why = {""};
-	int r = a->p.verify_signature ? cof_ended_carry_out(a->io, a->p.verify_signature, a->p.verify_user, &made, &why) : -EAGAIN;
+	int r = p.verify ? cof_log_checkpoint(a->log) : -EAGAIN;
 
+	if (r == 0)
+		r = cof_ended_carry_out(&p, &made, &why);
 	if (r < 0 && r != -EAGAIN)
-		cof_fault(a, "%s. The next mount tries it again", why.text);
+		cof_fault(a, "%s. The next mount tries it again", *why.text ? why.text : strerror(-r));
 	else if (r == 0 && made.unread)
 		cof_fault(a, "What the log destroyed is not gone from this copy yet: frames cannot be read, and a hold may be among them. coffer "
 			     "verify names the place; the next mount tries it again");
 }
 
-int cof_ended_record(struct cof_archive *a)
+int cof_ended_record(struct cof_archive *a, struct cof_diag *diag)
 {
 	char text[TEXT_MAX];
 	uint64_t sequence = 0;
-	int r = load_text(a->io, text, sizeof(text));
+	int r = load_text(a->io, a->keys, text);
 
-	if (r == 1) {
+	if (r == 0) {
 		try_again(a);
-		r = load_text(a->io, text, sizeof(text));
+		r = load_text(a->io, a->keys, text);
 	}
-	if (r)
-		return r == 1 || r == -ENOENT ? 0 : r;
+	if (r < 0 && r != -ENOENT)
+		cof_fault(a, "STORE/" COF_KEYS_ENDED " cannot be read: %s. What the log destroyed may not be gone from this copy yet; the next mount "
+			     "tries it again", strerror(-r));
+	if (r != 1)
+		return 0;
 	r = cof_event_emit(a, &(struct cof_event){.type = COF_EV_RESTORE, .detail = text}, &sequence);
 	if (r == 0)
 		r = cof_log_sync(a->log, sequence);
 	if (r == 0)
 		r = cof_io_unlink(a->io, COF_KEYS_ENDED);
-	return r;
+	return r < 0 ? cof_fail(diag, r, "%s: that what was destroyed is gone from this copy too cannot be recorded: %s", cof_io_where(a->io),
+				strerror(-r))
+		     : 0;
 }

@@ -422,7 +422,8 @@ static int destroy_again(struct recovering *r)
 static int overwrite_again(struct recovering *r, struct cof_ended_again *ret)
 {
 	struct cof_diag why = {""};
-	int err = cof_ended_carry_out(r->io, r->p->verify, r->p->verify_user, ret, &why);
+	struct cof_ended_params p = {.io = r->io, .keys = r->keys, .verify = r->p->verify, .verify_user = r->p->verify_user};
+	int err = cof_ended_carry_out(&p, ret, &why);
 
 	return err ? cof_fail(r->diag, err, "the keys of %s are recovered, and %.300s. The next mount goes on with that, or coffer recover "
 			      "once more", cof_io_where(r->io), why.text)
@@ -558,8 +559,6 @@ int cof_recovered_record(struct cof_archive *a, struct cof_diag *diag)
 {
 	int r = record_recovery(a);
 
-	if (r == 0)
-		r = cof_ended_record(a);
 	if (r == 0)
 		r = record_lineage(a);
 	return r < 0 ? cof_fail(diag, r, "%s: the recovery of the keys cannot be recorded: %s",

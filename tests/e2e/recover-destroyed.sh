@@ -28,8 +28,10 @@ for f in secret kept; do
     cp $f "$MNT/short/$f"
     chmod a-w "$MNT/short/$f"
 done
+SECRET=$(stat -c %i "$MNT/short/secret") KEPT=$(stat -c %i "$MNT/short/kept")
 coffer sync "$STORE" b > out 2>&1 || fail "sync: $(cat out)"
 cp -a "b/archives/$ID/log" sealed
+cp "$STORE/checkpoint" early
 rm -f r/*
 coffer request destroy "$STORE" short/secret --as alice --key k/alice -o r > out 2>&1 || fail "not asked: $(cat out)"
 coffer approve "$STORE" "$(echo r/*.request)" --key k/carol > out 2>&1 && grep -q ' done' out || fail "not destroyed: $(cat out)"
@@ -126,6 +128,53 @@ same "left" 0 "$(left back)"
 holds
 grep -q "1 destroyed files" events || fail "not on record: $(cat events)"
 
+say "a log that was whole again before a mount: that takes the keys out too, and then the bytes"
+leads() { # leads INODE: which of the trees lead to it
+    python3 - "$TOP/tests" "$STORE" "$KEY" "$1" << 'PY'
+import sys
+sys.path.insert(0, sys.argv[1])
+from second_format import Conf
+from second_keys import Keys
+keys = Keys(sys.argv[2], Conf(sys.argv[2]), open(sys.argv[3], "rb").read())
+print("".join("HR"[t] for t in (0, 1) if keys.leaf(t, int(sys.argv[4]))))
+PY
+}
+again
+flip "$last" 40
+recovered || fail "recover: $(cat out)"
+same "what leads to it" "HR" "$(leads "$SECRET")"
+cp whole "$last"
+holds
+same "what leads to it" "" "$(leads "$SECRET")"
+same "what leads to what is kept" "HR" "$(leads "$KEPT")"
+grep -q "1 destroyed files" events || fail "not on record: $(cat events)"
+
+say "a checkpoint of before the frames that destroy: it stays due, and the next mount goes on"
+again
+cp early back/checkpoint
+recovered || fail "recover: $(cat out)"
+grep -q "1 frame behind the checkpoint destroys" out || fail "it said: $(cat out)"
+same "left" "$ALL" "$(left back)"
+same "due" "due" "$(cat back/keys/ended)"
+holds
+grep -q "1 destroyed files" events || fail "not on record: $(cat events)"
+
+say "what was done is not believed to who has no keys, however long"
+for forged in "9 destroyed files: 9 frames, 9 bytes of this copy overwritten and read back" "$(head -c 5000 /dev/zero | tr '\0' x)"; do
+    again
+    recovered || fail "recover: $(cat out)"
+    python3 - "$W/sealed" "back/log" << 'PY'
+import os, sys
+for name in os.listdir(sys.argv[1]):
+    with open(f"{sys.argv[2]}/{name}", "r+b") as f:
+        f.write(open(f"{sys.argv[1]}/{name}", "rb").read())
+PY
+    same "left" "$ALL" "$(left back)"
+    printf '%s\n%064d\n' "$forged" 0 > back/keys/ended
+    holds
+    same "on record" "1" "$(jsonl '[e["detail"].split()[0] for e in j if "destroyed files" in e["detail"]][0]' < events)"
+done
+
 say "a log whose last segment is missing: what it says to destroy is not known, and that is due as well"
 again
 last=$(python3 -c 'import os; s = sorted(os.listdir("back/log"))[-1]; print("back/log/" + s)')
@@ -135,9 +184,6 @@ same "due" "due" "$(cat back/keys/ended 2>&1)"
 
 say "a frame that destroys what nobody permitted: its file keeps its bytes, and it is said"
 STORE=$LIVE KEY=$W/key
-mount_archive
-KEPT=$(stat -c %i "$MNT/short/kept")
-umount_archive
 python3 - "$KEPT" > lines << 'PY'
 import struct, sys
 field = lambda tag, v: struct.pack("<BH", tag, len(v)) + v
