@@ -152,6 +152,7 @@ static int copy_out(struct asked *a, struct cof_diag *diag)
 			printf("; of %" PRIu64 " file%s the content was destroyed", count.destroyed, plural(count.destroyed));
 		puts(".");
 		recovery_say_ended(&s.keys.ended);
+		err = restore_taken(&s, &a->wanted, diag);
 	}
 	restore_close(&s);
 	return err;
@@ -440,7 +441,7 @@ const struct verb verb_restore = {
 	"is not what its name says is passed over for another of its versions. Without "
 	"--log-vkey the key that lies there is believed.\n"
 	"\n"
-	"Exit code: 0 restored, 1 failed, 2 wrong usage, 3 restored, but a newer head is "
+	"Exit code: 0 restored, 1 failed, or files are missing that nobody permitted to be taken out, 2 wrong usage, 3 restored, but a newer head is "
 	"known, 4 fork: another history is known.",
     .options = options,
     .more = bucket_way_options,

@@ -91,11 +91,12 @@ static void on_progress(void *user, uint64_t done, uint64_t total)
 	progress_update(&j->r->progress, done, total);
 }
 
-static void on_not_permitted(void *user COF_UNUSED, uint64_t sequence, const char *type,
+static void on_not_permitted(void *user, uint64_t sequence, const char *type,
 			     const char *rule, const char *reason)
 {
 	cof_autofree char *shown = escaped(reason);
 
+	restore_taken_add(user, sequence, type);
 	if (strcmp(type, "request") != 0 && strcmp(type, "approval") != 0)
 		complain("%s frame %" PRIu64 " does what nobody permitted (%s): %s", type, sequence,
 			 rule, shown ? shown : "?");
@@ -111,7 +112,7 @@ static int judge(struct restoring *r, const struct restore_keys *k, struct resto
 				      .cosign = on_cosign,
 				      .progress = on_progress,
 				      .user = &j};
-	struct cof_judge_store people = {.verify = cof_sshsig_verify, .finding = on_not_permitted};
+	struct cof_judge_store people = {.verify = cof_sshsig_verify, .finding = on_not_permitted, .user = ret, .behind = restore_taken_judged};
 	struct cof_judged judged;
 	struct cof_verified found = {.verdict = COF_NOT_AN_ARCHIVE};
 	struct auditors auditors = {0};
@@ -312,5 +313,7 @@ void restore_close(struct restored *s)
 	if (s->path)
 		(void)remove_below(AT_FDCWD, s->path);
 	free(s->path);
+	cof_buf_done(&s->taken);
+	cof_buf_done(&s->ended);
 	*s = (struct restored){.path = NULL};
 }

@@ -98,6 +98,7 @@ struct restored { /* an archive with keys, open to be read, in a scratch place w
 	struct cof_recovered_keys keys;
 	bool seals; /* were looked at */
 	uint64_t cosignatures;
+	struct cof_buf taken, ended; /* restore-taken.c: u64 each */
 };
 struct restore_keys {
 	const char *identity; /* file of age identities; NULL: shares of a quorum open the envelope */
@@ -136,6 +137,14 @@ typedef int (*restore_visit_fn)(void *user, const char *path, const struct cof_a
 /* Each object that is wanted, directories before what is in them. */
 int restore_walk(struct cof_archive *a, const struct restore_wanted *w, restore_visit_fn fn,
 		 void *user, struct cof_diag *diag);
+
+/* ---- what nobody permitted to be taken out (restore-taken.c) ---- */
+
+/* As the judge finds one and once it has judged all (of struct cof_judge_store). */
+void restore_taken_add(struct restored *s, uint64_t sequence, const char *type);
+int restore_taken_judged(void *user, struct cof_judge *j);
+/* Names what is missing so of what is wanted, once all else was copied. -EPERM: something is. */
+int restore_taken(const struct restored *s, const struct restore_wanted *w, struct cof_diag *diag);
 
 /* ---- drills (restore-drill.c) ---- */
 

@@ -28,7 +28,7 @@ for f in secret kept; do
     cp $f "$MNT/short/$f"
     chmod a-w "$MNT/short/$f"
 done
-SECRET=$(stat -c %i "$MNT/short/secret") KEPT=$(stat -c %i "$MNT/short/kept")
+SECRET=$(stat -c %i "$MNT/short/secret") KEPT=$(stat -c %i "$MNT/short/kept") SHORT=$(stat -c %i "$MNT/short")
 coffer sync "$STORE" b > out 2>&1 || fail "sync: $(cat out)"
 cp -a "b/archives/$ID/log" sealed
 cp "$STORE/checkpoint" early
@@ -193,12 +193,39 @@ rm -rf forged forgedkey
 cp -a "$LIVE" forged
 "$BUILD/tests/unit/archive/plant" "$W/forged" "$KEY" < lines > planted || fail "not planted"
 sum() { cat "$1"/log/*.seg | tr -d '\0' | wc -c; }
-STORE=$W/forged KEY=$W/forgedkey
+LIVEKEY=$KEY STORE=$W/forged KEY=$W/forgedkey
 was=$(sum forged)
 recovered || fail "recover: $(cat out)"
 grep -q "1 frame of the log ends files and was permitted by nobody" out || fail "it said: $(cat out)"
 grep -q "gone from this copy too: 1 file, " out || fail "it said: $(cat out)"
 same "bytes of what is kept" "$was" "$(sum forged)"
+
+say "copied out, what nobody permitted to be taken out is named, and the exit code says so"
+coffer-vault init "$W/z" --name vault.example/z > z.init
+bundle() { # bundle NAME: of that store, which no vault judged
+    coffer vault add "$1" z bundle: --vkey "$(grep -o 'vault.example/z+[^ ]*' z.init | head -n 1)" > out
+    coffer sync "$1" z --bundle "$W/bundle-$1" > out 2>&1 || fail "bundle: $(cat out)"
+}
+taken() { # taken NAME WANTED...: what is copied out of it
+    rm -rf back to
+    coffer restore "$W/bundle-$1" "$W/back" --archive "$ID" --to "$W/to" --identity custodians "${@:2}" > out 2>&1
+}
+bundle forged
+taken forged && fail "exit 0: $(cat out)"
+grep -q "short/kept, inode $KEPT is missing: destroy frame $(cat planted), which nobody permitted" out || fail "it said: $(cat out)"
+grep -q "1 file is missing that nobody permitted to be taken out" out || fail "it said: $(cat out)"
+cp -a "$LIVE" removed
+python3 - "$KEPT" "$SHORT" > lines << 'PY'
+import struct, sys
+field = lambda tag, v: struct.pack("<BH", tag, len(v)) + v
+print(f"13 {sys.argv[1]} -", (field(1, struct.pack("<Q", int(sys.argv[2]))) + field(2, b"kept")).hex())
+PY
+"$BUILD/tests/unit/archive/plant" "$W/removed" "$LIVEKEY" < lines > planted || fail "not planted"
+bundle removed
+taken removed && fail "exit 0: $(cat out)"
+grep -q "short/kept, inode $KEPT is missing: remove frame $(cat planted), which nobody permitted" out || fail "it said: $(cat out)"
+taken removed --size "$(cat planted)" || fail "as it was before: $(cat out)"
+cmp kept to/short/kept
 
 say "cut off and failed at each write: the mount goes on, or the same command"
 command -v strace > /dev/null || { ok "recover-destroyed, without interruptions: strace is not installed"; exit 0; }
