@@ -366,7 +366,7 @@ static int run(const struct verb *self, int argc, char **argv)
 {
 	struct asked a = {.r = {.progress = PROGRESS_INIT}, .wanted = {.size = COF_INDEX_NOW}, .keys = {.idle = SHARE_IDLE}};
 	struct cof_diag diag = {""};
-	int option, code = EXIT_OK, err = cof_crypto_init(SECURE_BYTES, &diag);
+	int option, code = EXIT_OK, err = cof_crypto_init_brief(SECURE_BYTES, &diag);
 
 	if (err < 0)
 		return failure(&diag);

@@ -179,7 +179,7 @@ static int fetch_from(struct restoring *r, struct restore_source *s, struct cof_
 	if (err == 0)
 		err = vault_take_log(&s->line.wire, r->copy, &t, diag);
 	progress_clear(&r->progress);
-	vault_line_close(&s->line);
+	vault_line_hang_up(&s->line); /* its end is waited for when it is asked again, or when all is done */
 	return err;
 }
 
