@@ -188,6 +188,12 @@ static void shut(const int pair[2])
 			close(pair[i]);
 }
 
+void vault_wire_widen(struct vault_wire *w)
+{
+	(void)fcntl(w->in, F_SETPIPE_SZ, PIPE);
+	(void)fcntl(w->out, F_SETPIPE_SZ, PIPE);
+}
+
 int vault_line_open(const char *url, struct vault_line *ret, struct cof_diag *diag)
 {
 	struct words w = {.n = 0};
@@ -207,9 +213,8 @@ int vault_line_open(const char *url, struct vault_line *ret, struct cof_diag *di
 	}
 	close(down[0]);
 	close(up[1]);
-	(void)fcntl(down[1], F_SETPIPE_SZ, PIPE);
-	(void)fcntl(up[0], F_SETPIPE_SZ, PIPE);
 	*ret = (struct vault_line){.pid = pid, .wire = {.in = up[0], .out = down[1], .timeout_ms = IDLE_MS}};
+	vault_wire_widen(&ret->wire);
 	return 0;
 }
 
