@@ -148,31 +148,21 @@ static bool retired(const struct destruction *d, const char *name)
 	return was(d, "vault-retired", name);
 }
 
-/* It was given R before these files were destroyed: a later one leads to none of them. */
-static bool had_keys(const struct destruction *d, const char *name)
+/* It was given R, from this inode or one before on, before these files were destroyed: a later one leads to none of them. A vault that
+ * was enrolled before and after a recovery of the keys has more than one. */
+static bool had_key(const struct destruction *d, const char *name, uint64_t ino)
 {
 	for (size_t i = 0; i < cof_json_count(d->vaults); i++) {
 		const struct cof_json *e = cof_json_at(d->vaults, i);
+		uint64_t from = 0; /* not on record: any */
 
-		if (is(e, "vault-enrolled") && !strcmp(ledger_text(e, "name"), name) && (uint64_t)ledger_number(e, "sequence") < d->sequence)
+		if (!is(e, "vault-enrolled") || strcmp(ledger_text(e, "name"), name) != 0 || (uint64_t)ledger_number(e, "sequence") >= d->sequence)
+			continue;
+		(void)cof_json_value_uint(cof_json_at(cof_json_get(e, "counted"), 0), &from);
+		if (from <= ino)
 			return true;
 	}
 	return false;
-}
-
-/* From which inode number on it was given R, at the most; UINT64_MAX where that is not on record. */
-static uint64_t given_from(const struct destruction *d, const char *name)
-{
-	uint64_t from = 0, one;
-
-	for (size_t i = 0; i < cof_json_count(d->vaults); i++) {
-		const struct cof_json *e = cof_json_at(d->vaults, i);
-
-		if (is(e, "vault-enrolled") && !strcmp(ledger_text(e, "name"), name) &&
-		    cof_json_value_uint(cof_json_at(cof_json_get(e, "counted"), 0), &one) == 0)
-			from = COF_MAX(from, one);
-	}
-	return from ? from : UINT64_MAX;
 }
 
 static bool said(const struct destruction *d, const char *event, const char *name)
@@ -192,7 +182,7 @@ static bool said(const struct destruction *d, const char *event, const char *nam
 struct signed_of {
 	uint8_t *file; /* of d->ino each: SIGNED, WITH_KEYS */
 	size_t files;  /* that are signed, each once: a vault signs again what it tried again */
-	size_t keyless; /* of them: of which it said that it had no R, or R from behind what it was given on */
+	size_t keyless; /* of them: of which it said that it had no R, or R from behind them on, and was given it */
 	int64_t ended;
 	bool keys, tpm; /* it had R, guarded by a TPM */
 };
@@ -214,11 +204,11 @@ static void add_signed(const struct destruction *d, const struct cof_json *e, co
 	if (cof_receipt_read(text, strlen(text), &r, NULL) < 0)
 		return;
 	if (is_of(d, &r, of)) {
-		bool keys = r.from && r.from <= given_from(d, of->name) && r.key != COF_RECEIPT_NONE;
+		bool keys = r.from && r.key != COF_RECEIPT_NONE;
 
 		for (size_t i = 0; i < d->n; i++)
 			if (cof_receipt_names(&r, d->ino[i]))
-				ret->file[i] |= keys ? SIGNED | WITH_KEYS : SIGNED;
+				ret->file[i] |= keys && r.from <= d->ino[i] ? SIGNED | WITH_KEYS : SIGNED;
 		ret->ended = COF_MAX(ret->ended, r.ended);
 		ret->keys |= keys;
 		ret->tpm |= r.key == COF_RECEIPT_TPM2;
@@ -236,7 +226,7 @@ static int look_signed(const struct destruction *d, const struct vault_entry *e,
 			add_signed(d, cof_json_at(d->vaults, i), e, ret);
 	for (size_t i = 0; i < d->n; i++) {
 		ret->files += ret->file[i] != 0;
-		ret->keyless += ret->file[i] == SIGNED;
+		ret->keyless += ret->file[i] == SIGNED && had_key(d, e->name, d->ino[i]);
 	}
 	free(ret->file);
 	ret->file = NULL;
@@ -291,9 +281,9 @@ static int has_receipts(struct destruction *d, const struct vault_entry *e)
 		add(d, "vault", e->name, "UNKNOWN", true, why);
 		return 1;
 	}
-	if (s.keyless && had_keys(d, e->name)) {
+	if (s.keyless) {
 		snprintf(why, sizeof(why), "it signed at %s that the bytes are overwritten, and of %zu of these %zu files that it had no keys: the log has "
-			 "that it was given some before", when, s.keyless, d->n);
+			 "that it was given them before", when, s.keyless, d->n);
 		add(d, "vault", e->name, "UNKNOWN", true, why);
 		return 1;
 	}

@@ -73,22 +73,44 @@ static int check_vault(struct cof_archive *a, const struct cof_receipt *r, struc
 		   : cof_fail(diag, -EINVAL, "the receipt is of a vault that has not signed this log, as far as is on record: sync with it first");
 }
 
-/* R has one beginning, which every vault was given (a recovery without vaults moves it up): who says that it has R from behind that on
- * says of files between that it has no keys, and may have them. */
-static int check_from(struct cof_archive *a, const struct cof_receipt *r, struct cof_diag *diag)
-{
-	uint64_t given = cof_keys_enrolled(a->keys);
+struct given {
+	const char *name;
+	uint64_t from; /* the furthest behind */
+};
 
-	return r->from <= given
+static int one_given(void *user, struct cof_json *entry)
+{
+	struct given *g = user;
+	const char *name = cof_json_str(entry, "name");
+	uint64_t from;
+
+	if (name && !strcmp(name, g->name) && cof_json_value_uint(cof_json_at(cof_json_get(entry, "counted"), 0), &from) == 0)
+		g->from = COF_MAX(g->from, from);
+	return 0;
+}
+
+/* Where R begins that vaults were given: by the keys (a recovery without vaults moves it up), and by the records of this one, since
+ * keys that were recovered from an envelope of before know of none. Who says that it has R from behind that on says of files between
+ * that it has no keys, and may have them. */
+static int check_from(struct cof_archive *a, const char *name, const struct cof_receipt *r, struct cof_diag *diag)
+{
+	const struct cof_events_query q = {.type = "vault-enrolled", .until = INT64_MAX, .since = INT64_MIN};
+	struct given g = {.name = name, .from = cof_keys_enrolled(a->keys)};
+	uint64_t next;
+	int e = r->from > g.from ? cof_archive_events(a, &q, one_given, &g, &next) : 0;
+
+	if (e < 0)
+		return cof_fail(diag, e, "what vaults were given cannot be read: %s", strerror(-e));
+	return r->from <= g.from
 		   ? 0
 		   : cof_fail(diag, -EINVAL, "the receipt says that the vault has the tree R from inode %llu on, and vaults were given it from inode %llu on: "
 					     "what leads to the keys of files between is not said to be gone", (unsigned long long)r->from,
-			      (unsigned long long)given);
+			      (unsigned long long)g.from);
 }
 
 /* One that is on record is no second one: the answer to it may have been lost. */
-static int put(struct cof_archive *a, const struct cof_who *who, const struct cof_buf *fields, const struct cof_receipt *r, bool *ret_new,
-	       uint64_t *ret_sequence, struct cof_diag *diag)
+static int put(struct cof_archive *a, const struct cof_who *who, const char *name, const struct cof_buf *fields, const struct cof_receipt *r,
+	       bool *ret_new, uint64_t *ret_sequence, struct cof_diag *diag)
 {
 	static const struct cof_who daemon = {.daemon = true};
 	struct cof_judgement said = {.rule = NULL};
@@ -102,7 +124,7 @@ static int put(struct cof_archive *a, const struct cof_who *who, const struct co
 	if (e == 0)
 		e = check_objects(a, r, diag);
 	if (e == 0)
-		e = check_from(a, r, diag);
+		e = check_from(a, name, r, diag);
 	if (e == 0)
 		e = cof_people_put(a, who ? who : &daemon, COF_RECEIPT, fields, NULL, &said, ret_sequence, diag);
 	return e == -EPERM ? -EINVAL : e;
@@ -127,7 +149,7 @@ int cof_vault_receipt_put(struct cof_archive *a, const struct cof_who *who, cons
 	cof_field_put(&fields, COF_T_REQUEST, r.request, sizeof(r.request));
 	cof_field_put_str(&fields, COF_T_RECEIPT, text);
 	cof_people_lock(a);
-	e = put(a, who, &fields, &r, &is_new, ret_sequence, diag);
+	e = put(a, who, name, &fields, &r, &is_new, ret_sequence, diag);
 	cof_people_unlock(a);
 	cof_receipt_done(&r);
 	if (e == 0 && !is_new)

@@ -66,6 +66,9 @@ say "it waits since before the keys were recovered from an envelope that knows o
 echo zero > "$MNT/short/zero"
 chmod a-w "$MNT/short/zero"
 coffer vault enroll "$STORE" b > out
+coffer vault enroll "$STORE" c > out
+coffer sync "$STORE" c > out 2>&1 || fail "sync: $(cat out)"
+mkdir "$MNT/short/dir" # of an inode that c was given
 umount_archive
 coffer recover "$STORE" --identity custodians --new-key-file "$W/key2" > out 2>&1 || fail "not recovered: $(cat out)"
 KEY=$W/key2
@@ -77,8 +80,45 @@ destroy short/zero
 [ "$(tr -d '\0' < early | wc -c)" = 0 ] && [ -s early ] || fail "what waited before was not overwritten"
 grep -q "recovered since.*coffer vault enroll STORE b" <(coffer status "$STORE") || fail "not said: $(coffer status "$STORE")"
 
+say "what a vault was given before that recovery is by the log: its receipts count, of both trees that it has in the end"
+request() { sha256sum < "$(echo r/*.request)" | cut -d' ' -f1; } # the id of the newest
+of_c() { # the verdict on vault c of that request
+    coffer destroy certificate "$STORE" "$(request)" --no-record --json > certificate || fail "certificate"
+    json '[c["verdict"] for c in j["copies"] if c["kind"] == "vault" and c["name"] == "c"][0]' < certificate
+}
+from_c() { # what its receipt of that request says
+    coffer events "$STORE" --type vault-punctured --json | jsonl "[l for e in j if e['request'] == '$(request)' for l in e['document'].split('\n') if l.startswith(('from', 'leaves'))]"
+}
+for f in four five; do
+    echo $f > "$MNT/short/$f"
+    chmod a-w "$MNT/short/$f"
+    [ "$(stat -c %i "$MNT/short/$f")" -gt 65536 ] || fail "$f is no file of behind what c was given"
+done
+destroy short/four
+coffer sync "$STORE" c > out 2>&1 || fail "sync: $(cat out)"
+same "the receipt" "['from 65536', 'leaves 1']" "$(from_c)"
+same "by the certificate" PASS "$(of_c)"
 coffer vault enroll "$STORE" b > out
 coffer vault enroll "$STORE" c > out
+coffer sync "$STORE" c > out 2>&1 || fail "sync: $(cat out)"
+umount_archive
+coffer seal recovery-renew "$STORE" --recovery "$ENVELOPE" --key-file "$KEY" > out
+mount_archive
+destroy short/five
+FIVE=$(stat -c %i "$MNT/short/five")
+umount_archive
+cp -a "$STORE" whole
+python3 "$TOP/tests/e2e/receipt.py" "$STORE" "$KEY" "$W/c" "$BUILD" "$(request)" "$FIVE" NAME=c from=131072 > lines
+"$BUILD/tests/unit/archive/plant" "$STORE" "$KEY" < lines > out || fail "not planted"
+mount_archive
+same "of the newer tree alone" UNKNOWN "$(of_c)"
+umount_archive
+rm -rf "$STORE"
+mv whole "$STORE"
+mount_archive
+coffer sync "$STORE" c > out 2>&1 || fail "sync: $(cat out)"
+same "the receipt" "['from 65536', 'leaves 1']" "$(from_c)"
+same "by the certificate" PASS "$(of_c)"
 umount_archive
 coffer seal recovery-renew "$STORE" --recovery "$ENVELOPE" --key-file "$KEY" > out
 mount_archive
@@ -108,7 +148,7 @@ same "what waits leads to" "$TWO $THREE" "$(leads b "$STORE/vaults/b.keys" "$ONE
 [ ! -e "$STORE/vaults/c.keys" ] || fail "something waits for a vault that has it"
 same "on record" "$(sha256sum < "$STORE/vaults/b.keys" | cut -d' ' -f1)" \
     "$(coffer events "$STORE" --type vault-enrolled --json | jsonl '[e["sha256"] for e in j if e["name"] == "b"][-1]')"
-same "of which vault" "b b c b" "$(coffer events "$STORE" --type vault-enrolled --json | jsonl '" ".join(e["name"] for e in j)')"
+same "of which vault" "b c b c b b" "$(coffer events "$STORE" --type vault-enrolled --json | jsonl '" ".join(e["name"] for e in j)')"
 coffer sync "$STORE" b > out 2>&1 || fail "sync: $(cat out)"
 grep -q "b signed that it destroyed 1 file" out || fail "no receipt: $(cat out)"
 [ ! -e "$STORE/vaults/b.keys" ] && [ ! -e "$STORE/vaults/b.waits" ] || fail "b has it, and it waits: $(ls "$STORE/vaults")"

@@ -71,7 +71,7 @@ int vault_receipt_untold(struct cof_io *io, size_t i, struct cof_buf *ret); /* -
 
 /* ---- the tree R (keys.c) ---- */
 
-/* Out of every tree that was given; *ret_from: from which inode number on the newest is one, 0: there is none. */
+/* Out of every tree that was given; *ret_from: from which inode number on one of them leads anywhere, 0: there is none. */
 int vault_keys_puncture(const struct vault_place *v, struct cof_io *io, const uint8_t id[16], const struct vault_ranges *gone,
 			uint64_t *ret_from, struct cof_diag *diag);
 

@@ -187,6 +187,7 @@ struct puncturing {
 	struct cof_io *io;
 	const uint8_t *id;
 	const struct vault_ranges *gone;
+	uint64_t *from; /* the least of all trees; 0: none yet */
 	struct cof_diag *diag;
 };
 
@@ -260,7 +261,7 @@ static int puncture_one(void *user, const char *name)
 	cof_autobuf struct cof_buf less = {0};
 	cof_autosecret void *plain = NULL;
 	char path[2 * COF_HASH + 32];
-	uint64_t left = 0;
+	uint64_t left = 0, from = 0;
 	size_t n = 0;
 	int r;
 
@@ -268,6 +269,10 @@ static int puncture_one(void *user, const char *name)
 		return 0;
 	snprintf(path, sizeof(path), DIR_NAME "/%s", name);
 	r = load_part(p, path, &plain, &n);
+	if (r == 0)
+		r = cof_keys_vault_check(p->id, plain, n, &from);
+	if (r == 0)
+		*p->from = *p->from ? COF_MIN(*p->from, from) : from;
 	if (r == 0)
 		r = cof_keys_vault_leads(p->id, plain, n, p->gone->at, p->gone->n, &left);
 	if (r < 0 || !left)
@@ -281,10 +286,7 @@ static int puncture_one(void *user, const char *name)
 int vault_keys_puncture(const struct vault_place *v, struct cof_io *io, const uint8_t id[16], const struct vault_ranges *gone,
 			uint64_t *ret_from, struct cof_diag *diag)
 {
-	struct puncturing p = {v, io, id, gone, diag};
-	char newest[2 * COF_HASH + 1], path[2 * COF_HASH + 32];
-	cof_autosecret void *plain = NULL;
-	size_t n = 0;
+	struct puncturing p = {v, io, id, gone, ret_from, diag};
 	int r = cof_io_exists(io, DIR_NAME);
 
 	*ret_from = 0;
@@ -299,16 +301,7 @@ int vault_keys_puncture(const struct vault_place *v, struct cof_io *io, const ui
 		r = cof_io_list(io, DIR_NAME, puncture_one, &p);
 	if (r == 0)
 		r = cof_io_sync_dir(io, DIR_NAME);
-	if (r == 0) {
-		r = vault_keys_newest(io, newest);
-		if (r == -ENOENT) /* what came was cut off before it counted */
-			return 0;
-	}
-	if (r < 0)
-		return *diag->text ? r : cof_fail(diag, r, "the tree R cannot be punctured: %s", strerror(-r));
-	snprintf(path, sizeof(path), DIR_NAME "/%s.age", newest);
-	r = load_part(&p, path, &plain, &n);
-	return r < 0 ? r : cof_keys_vault_check(id, plain, n, ret_from);
+	return r < 0 && !*diag->text ? cof_fail(diag, r, "the tree R cannot be punctured: %s", strerror(-r)) : r;
 }
 
 /* ---- given ---- */
