@@ -29,7 +29,8 @@ struct destroying {
 	struct cof_json *certificate;
 	uint64_t refused;
 	struct cof_json *files;
-	struct cof_json *spared; /* certificate: of what the request names, the files that it did not destroy */
+	struct cof_json *spared; /* certificate: of what the request names, the files that are not destroyed */
+	struct cof_json *others; /* and those that another request destroyed */
 	const char *outcome;	 /* of a request that failed, as it is on record; NULL: all is done */
 };
 
@@ -143,14 +144,15 @@ static int take_named(struct destroying *w, const struct cof_json *doc)
 static int take_one(void *user, struct cof_json *o)
 {
 	struct destroying *w = user;
-	struct cof_json *spared;
+	const char *by = ledger_text(o, "destroyed_by");
+	struct cof_json *other;
 
-	if (!strcmp(ledger_text(o, "destroyed_by"), w->d.request))
+	if (!strcmp(by, w->d.request))
 		return destruction_add_ino(&w->d, (uint64_t)ledger_number(o, "ino"));
-	spared = cof_json_object();
-	cof_json_set_uint(spared, "inode", (uint64_t)ledger_number(o, "ino"));
-	cof_json_set_str(spared, "state", ledger_text(o, "state"));
-	cof_json_append(w->spared, spared);
+	other = cof_json_object();
+	cof_json_set_uint(other, "inode", (uint64_t)ledger_number(o, "ino"));
+	cof_json_set_str(other, *by ? "request" : "state", *by ? by : ledger_text(o, "state"));
+	cof_json_append(*by ? w->others : w->spared, other);
 	return 0;
 }
 
@@ -233,6 +235,7 @@ static struct cof_json *fields(const struct destroying *w, const struct cof_json
 	if (w->outcome) {
 		cof_json_set_str(o, "reason", w->outcome);
 		cof_json_set(o, "not_destroyed", cof_json_ref(w->spared));
+		cof_json_set(o, "destroyed_by_others", cof_json_ref(w->others));
 	}
 	cof_json_set_uint(o, "escrowed_keys", w->d.keys);
 	cof_json_set(o, "copies", cof_json_ref(w->d.copies));
@@ -296,16 +299,31 @@ static int write_file(const char *path, const struct cof_buf *text, struct cof_d
 	return ok ? 0 : cof_fail(diag, -EIO, "cannot write %s: %s", path, strerror(errno));
 }
 
+static void say_some(const struct cof_json *list, const char *word)
+{
+	size_t n = cof_json_count(list);
+
+	printf("\n ");
+	for (size_t i = 0; i < n && i < 20; i++)
+		printf(" inode %" PRId64 " (%.64s)%s", ledger_number(cof_json_at(list, i), "inode"), ledger_text(cof_json_at(list, i), word),
+		       i + 1 < n ? "," : "");
+	printf("%s\n", n > 20 ? " ..." : "");
+}
+
 static void say_spared(const struct destroying *w)
 {
 	cof_autofree char *why = escaped(w->outcome);
-	size_t n = cof_json_count(w->spared);
+	size_t n = cof_json_count(w->spared), others = cof_json_count(w->others);
 
-	printf("  NOT DESTROYED: %zu of the %zu files that the request names, which failed: %s\n ", n, w->d.n + n, why ? why : "?");
-	for (size_t i = 0; i < n && i < 20; i++)
-		printf(" inode %" PRId64 " (%s)%s", ledger_number(cof_json_at(w->spared, i), "inode"), ledger_text(cof_json_at(w->spared, i), "state"),
-		       i + 1 < n ? "," : "");
-	printf("%s\n", n > 20 ? " ..." : "");
+	printf("  the request failed: %s\n", why ? why : "?");
+	if (n) {
+		printf("  NOT DESTROYED: %zu of the %zu files that it names:", n, w->d.n + n + others);
+		say_some(w->spared, "state");
+	}
+	if (others) {
+		printf("  destroyed by another request, and certified with that: %zu of the files that it names:", others);
+		say_some(w->others, "request");
+	}
 }
 
 static void say_certificate(const struct destroying *w, const char *digest)
@@ -405,6 +423,7 @@ static int act(struct destroying *w, const char *action, char **words, int n, st
 
 	w->files = cof_json_array();
 	w->spared = cof_json_array();
+	w->others = cof_json_array();
 	w->d.ask.reads = !strcmp(action, "plan") || (!strcmp(action, "certificate") && w->no_record);
 	r = people_open(&w->d.ask, words[0], diag);
 	if (r == 0)
@@ -415,6 +434,7 @@ static int act(struct destroying *w, const char *action, char **words, int n, st
 	cof_json_free(w->certificate);
 	cof_json_free(w->files);
 	cof_json_free(w->spared);
+	cof_json_free(w->others);
 	destruction_done(&w->d);
 	return r;
 }

@@ -175,7 +175,8 @@ expect_fail ENODATA cat "$MNT/short/gone"
 cmp "$MNT/short/spared" "$W/secret"
 expect_fail "nothing more is destroyed by it" coffer destroy run "$STORE" "$id"
 coffer destroy certificate "$STORE" "$id" > "$W/out" || fail "certificate: $(cat "$W/out")"
-grep -q "NOT DESTROYED: 1 of the 2 files.*retention is not over" "$W/out" || fail "certificate: $(cat "$W/out")"
+grep -q "the request failed: .*retention is not over" "$W/out" || fail "certificate: $(cat "$W/out")"
+grep -q "NOT DESTROYED: 1 of the 2 files" "$W/out" || fail "certificate: $(cat "$W/out")"
 grep -q "inode $SPARED (committed)" "$W/out" || fail "certificate: $(cat "$W/out")"
 coffer destroy certificate "$STORE" "$id" --no-record --json > "$W/certificate"
 same "what is and is not" "failed [$GONE] [$SPARED]" "$(json 'j["outcome"] + " %s %s" % (j["files"], [f["inode"] for f in j["not_destroyed"]])' < "$W/certificate")"
@@ -192,6 +193,34 @@ umount_archive
 cut_off "$SPARED"
 mount_archive
 expect_fail "nothing was destroyed by it: there is nothing to certify" coffer destroy certificate "$STORE" "$id"
+
+say "a request of which another one destroyed a file: that is not called spared"
+for f in both mine; do cp "$W/secret" "$MNT/short/$f"; chmod a-w "$MNT/short/$f"; done
+BOTH=$(stat -c %i "$MNT/short/both")
+approved() { # approved: as one whose daemon ended behind the approval
+    id=$(sha256sum < "$R" | cut -d' ' -f1)
+    sign carol coffer-approve "$R"
+    python3 - "$id" "$R.carol" >> "$W/lines" << 'PY'
+import struct, sys
+field = lambda tag, v: struct.pack("<BH", tag, len(v)) + v
+print("21 0", (field(112, bytes.fromhex(sys.argv[1])) + field(119, b"\1") + field(115, b"carol\0" + open(sys.argv[2], "rb").read())).hex(), "-")
+PY
+}
+: > "$W/lines"
+request destroy short/both || fail "not asked: $(cat "$W/out")"
+approved
+first=$id
+request destroy short/both short/mine || fail "not asked: $(cat "$W/out")"
+approved
+umount_archive
+"$BUILD/tests/unit/archive/plant" "$STORE" "$KEY" < "$W/lines" > "$W/planted" || fail "not planted"
+mount_archive
+expect_fail ENODATA cat "$MNT/short/mine"
+coffer destroy certificate "$STORE" "$id" --no-record > "$W/out" || fail "certificate: $(cat "$W/out")"
+grep -q "NOT DESTROYED" "$W/out" && fail "certificate: $(cat "$W/out")"
+grep -q "inode $BOTH ($first)" "$W/out" || fail "certificate: $(cat "$W/out")"
+coffer destroy certificate "$STORE" "$id" --no-record --json > "$W/certificate"
+same "by whom" "[] [$BOTH]" "$(json '"%s %s" % (j["not_destroyed"], [f["inode"] for f in j["destroyed_by_others"]])' < "$W/certificate")"
 umount_archive
 
 say "the same bytes gone from a file that nobody destroyed are tampering"
