@@ -139,6 +139,7 @@ static int form_keep(struct judged_forms *f, const uint8_t digest[32])
 struct form {
 	struct cof_json *o;
 	const struct cof_field *text;
+	uint8_t digest[32];
 	enum cof_review kind;
 	bool reviews, changes;
 };
@@ -149,6 +150,8 @@ static int judge_signed(struct cof_judge *j, const struct cof_judge_frame *f, co
 	const char *purpose = form->reviews ? COF_SIGN_REVIEW : form->changes ? COF_SIGN_CHANGE : COF_SIGN_EVENT;
 	int r = judge_signature(j, f, &j->people, purpose, form->text->value, form->text->len, s, ret);
 
+	if (r == 0 && form_known(&j->forms, form->digest)) /* before a step of it counts once more */
+		r = judge_no(ret, "repeated", "this form is in the log already: what it says happened once");
 	if (r == 0 && form->changes)
 		r = judge_change_step(j, f, form->o, form->text, s, apply, ret);
 	return r == 0 && form->reviews ? judge_review(j, f, form->o, form->kind, s, apply, ret) : r;
@@ -191,7 +194,6 @@ static int judge_form(struct cof_judge *j, const struct cof_judge_frame *f, stru
 		      bool apply, struct cof_judgement *ret)
 {
 	struct judge_signature s = {.armored = (const char *)armored->value, .n = armored->len};
-	uint8_t digest[32];
 	const char *archive = cof_json_str(form->o, "archive"), *signer = cof_json_str(form->o, "signer");
 	char hex[33];
 	int r;
@@ -207,11 +209,9 @@ static int judge_form(struct cof_judge *j, const struct cof_judge_frame *f, stru
 	if (r < 0)
 		return r;
 	snprintf(s.principal, sizeof(s.principal), "%s", signer);
-	r = judge_signed(j, f, form, &s, apply, ret); /* of a review or change the range and the step tell, too */
-	cof_sha256(form->text->value, form->text->len, digest);
-	if (r == 0 && form_known(&j->forms, digest))
-		return judge_no(ret, "repeated", "this form is in the log already: what it says happened once");
-	return r == 0 && apply ? form_keep(&j->forms, digest) : r;
+	cof_sha256(form->text->value, form->text->len, form->digest);
+	r = judge_signed(j, f, form, &s, apply, ret);
+	return r == 0 && apply ? form_keep(&j->forms, form->digest) : r;
 }
 
 int judge_event(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)

@@ -11,6 +11,7 @@ struct review { /* zero: as it should be */
 	uint8_t root;
 	bool no_range, no_field;
 	const uint8_t *change; /* a step of that one; its form begins it where the type says so */
+	struct cof_buf *again; /* what was given to be judged, for once more */
 };
 
 static uint8_t form_id[32]; /* of the form that was signed last */
@@ -51,6 +52,8 @@ static int review(const struct review *v, struct cof_judgement *w)
 		cof_field_put(&fields, 155, strcmp(v->type, "change-requested") ? v->change : form_id, 32);
 	if (!v->no_field)
 		cof_field_put_u64(&fields, 149, v->field ? v->field : v->to);
+	if (v->again)
+		cof_buf_add(v->again, fields.data, fields.len);
 	return take(EVENT, 0, NOW, &fields, w);
 }
 
@@ -130,6 +133,33 @@ START_TEST(steps_of_no_change)
 }
 END_TEST
 
+/* A result that does not hold has to be done again: the form that said it was done the first time says nothing of that. */
+START_TEST(a_step_once_more)
+{
+	cof_autobuf struct cof_buf once = {0};
+	struct review done = STEP("change-done", "carol", form_id);
+	struct cof_judgement w;
+	uint8_t id[32] = {0};
+	int r = review(&STEP("change-requested", "bob", id), &w);
+
+	PERMITTED(r, w);
+	memcpy(id, form_id, 32);
+	done.change = id;
+	r = review(&STEP("change-approved", "alice", id), &w);
+	PERMITTED(r, w);
+	done.again = &once;
+	r = review(&done, &w);
+	PERMITTED(r, w);
+	r = review(&STEP("change-checked", "hana", id), &w); /* without an outcome it is none */
+	PERMITTED(r, w);
+	r = take(EVENT, 0, NOW, &once, &w);
+	REFUSED(r, w, "repeated");
+	done.again = NULL;
+	r = review(&done, &w); /* is still to be done */
+	PERMITTED(r, w);
+}
+END_TEST
+
 START_TEST(where_nobody_is_enrolled)
 {
 	static const uint8_t none[32] = {9};
@@ -162,6 +192,7 @@ int main(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, reviews_one_behind_the_other);
 	tcase_add_test(t, steps_of_no_change);
+	tcase_add_test(t, a_step_once_more);
 	tcase_add_test(t, where_nobody_is_enrolled);
 	tcase_set_timeout(t, 30);
 	suite_add_tcase(s, t);
