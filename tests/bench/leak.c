@@ -4,7 +4,7 @@
  *
  *   bench-leak [KIND]
  *   bench-leak KIND SIZE DIR…   instead: appends of SIZE bytes of that to a file in each DIR, in turn; megabytes a
- *                               second of each, and the ratio to the first: shelves with and without a guard
+ *                               second of each, and the ratio to the first: shelves with and without a guard (tests/bench/leak makes them)
  *
  * Logs are those of tests/support/leak-logs.c, in which every second line has what looks like a secret; "system" are
  * lines of its syslog, auditd and web server alone, as these write them. Lines are cut to 128 bytes, each scanned by itself. Beside stands
@@ -137,6 +137,9 @@ static double append(const char *dir, size_t piece, size_t all)
 		if (write(fd, data + at, piece) != (ssize_t)piece)
 			exit(1);
 	began = cof_now(CLOCK_MONOTONIC) - began;
+	if (fsync(fd) < 0) /* what this one leaves to be written would slow down the next */
+		exit(1);
+	sync();
 	close(fd);
 	return (double)all * 1000 / (double)began;
 }
