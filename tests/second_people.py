@@ -140,6 +140,7 @@ class Judge:
         self.gone, self.released = set(), {}  # keys of escrow that were revoked: shelf, key; for whom each release is
         self.reviewed = {"review": 0, "failed-logins": 0}  # the frame that the next one begins with
         self.escrowed = set()  # requests by which a record of escrow was made
+        self.carried_out = set()  # those by which people or a policy changed
         self.objects, self.archive_policy = Objects(self), None
         self.cosigns = {}  # of each vault's key: sequence, time, retention time of the frame
         self.vaults, self.receipts = set(), set()  # keys that records name; receipts that are there
@@ -229,6 +230,12 @@ class Judge:
         want(q and q.state == "approved" and q.doc["action"] in kinds, "names no request that permits it")
         return q
 
+    def once(self, q):
+        """9.3: of people and policies; what it changes is as it was when it was asked for."""
+        if q:
+            want(q.id not in self.carried_out, "carried out before")
+            self.before(q)
+
     def exclusive(self):
         return EXCLUSIVE if self.archive_policy is None else self.archive_policy["exclusive"]
 
@@ -244,6 +251,9 @@ class Judge:
             signed = {self.verify(people, v, "coffer-people", q.raw)[0] for v in signatures}
             want({n for n, r in people.roles.items() if "officer" in r} <= signed, "not every officer signed")
         want(q.doc["people"].encode() == people.text and q.doc.get("revoked", "").encode() == people.revoked, "other people were signed")
+        if self.people:
+            self.once(q)
+            self.carried_out.add(q.id)
         self.people = people
         for r in self.requests.values():
             r.state = "failed" if r.state == "open" else r.state
@@ -300,18 +310,22 @@ class Judge:
     def shelf(self, f, one, signatures):
         q = self.permits(one, "shelf-set")
         want(not q or (q.doc["policy"].encode() == one[27] and q.doc["shelves"] == [f.object]), "another policy was approved")
+        self.once(q)
         then, before = shelf(one[27]), self.policies.get(f.object)
         if before is not None:
             want(keeps_mode(shelf(before), then), "a shelf of compliance stays one")
             want(q or not weaker(shelf(before), then), "a weaker policy of a shelf, without leave")
+        self.carried_out |= {q.id} if q else set()
         self.shelf_changes[f.object] = f.retention, before
         self.policies[f.object] = one[27]
 
     def policy(self, f, one, signatures):
         q = self.permits(one, "profile-set")
         want(not q or q.doc["profile"].encode() == one[27], "another profile was approved")
+        self.once(q)
         then = keys(one[27])
         want(q or self.archive_policy is None or not weaker_archive(self.archive_policy, then), "a weaker policy, without leave")
+        self.carried_out |= {q.id} if q else set()
         self.archive_policy, self.policy_digest = then, hashlib.sha256(one[27]).hexdigest()
         self.profile = {k: self.key(one[27], k) for k in (*KEYS.values(), "approve_destroy", "deviation", "jurisdictions", "distance", "transfer_basis")}
 

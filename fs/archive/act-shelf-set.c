@@ -121,6 +121,22 @@ static int check(struct cof_archive *a, const struct cof_json *doc, struct cof_d
 	return 0;
 }
 
+/* As every judge asks of the frame: another policy may have come since the approval, where it could not be carried out at once. */
+static int is_before(struct cof_archive *a, uint64_t shelf, const struct cof_json *doc)
+{
+	const char *before = cof_json_str(doc, "before");
+	cof_autobuf struct cof_buf now = {0};
+	uint8_t digest[32];
+	char hex[65];
+	int r = cof_ix(a, cof_index_get_value(a->ix, COF_INDEX_NOW, shelf, "policy", &now));
+
+	if (r < 0)
+		return r;
+	cof_sha256(now.data ? now.data : (const uint8_t *)"", now.len, digest);
+	cof_hex(digest, sizeof(digest), hex);
+	return before && !strcmp(before, hex) ? 0 : -ESTALE;
+}
+
 static int apply(struct cof_archive *a, const struct cof_json *doc, const struct cof_grant *g, struct cof_diag *diag)
 {
 	const char *text = cof_json_str(doc, "policy");
@@ -140,10 +156,14 @@ static int apply(struct cof_archive *a, const struct cof_json *doc, const struct
 	if (r == 0)
 		r = cof_obj_get(a, ino, &o);
 	if (r == 0) {
-		r = cof_shelf_frame(a, o, g->who, &op, g->request, &reply);
+		r = is_before(a, ino, doc);
+		if (r == 0)
+			r = cof_shelf_frame(a, o, g->who, &op, g->request, &reply);
 		cof_obj_put(a, o);
 	}
 	cof_gate_leave(a);
+	if (r == -ESTALE)
+		return cof_fail(diag, r, "the shelf's policy is no longer as it was when the request was made: make a new one");
 	return r < 0 ? cof_fail(diag, r, "the shelf's policy could not be set: %s", strerror(-r)) : 0;
 }
 

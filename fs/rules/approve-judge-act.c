@@ -104,11 +104,17 @@ int judge_shelf(struct cof_judge *j, const struct cof_judge_frame *f, bool apply
 	if (r == 0 && q &&
 	    (!same(cof_json_str(q->q.doc, "policy"), &text) || cof_request_shelf(q->q.doc, 0, &shelf) < 0 || shelf != f->object))
 		r = judge_no(ret, "wrong-document", "another policy or shelf was approved");
+	if (r == 0 && q)
+		r = judge_once(j, q, ret);
 	if (r == 0 && s && !f->trusted && !cof_policy_keeps_mode(&s->policy, &policy))
 		r = judge_no(ret, "compliance", "a shelf of compliance stays one");
 	if (r == 0 && !q && s && !f->trusted && !cof_policy_is_stronger(&s->policy, &policy, &why))
 		r = judge_no(ret, "not-approved", "%s: %s", why, no_request);
-	return r == 0 && apply ? keep_shelf(j, f->object, &policy, &text, f->retention_time) : r;
+	if (r < 0 || !apply)
+		return r;
+	if (q)
+		q->used = true;
+	return keep_shelf(j, f->object, &policy, &text, f->retention_time);
 }
 
 /* ---- the archive's policy ---- */
@@ -140,12 +146,16 @@ int judge_profile(struct cof_judge *j, const struct cof_judge_frame *f, bool app
 	r = f->trusted ? 0 : judge_act(j, f, "profile-set", NULL, &q, ret);
 	if (r == 0 && q && !same(cof_json_str(q->q.doc, "profile"), &text))
 		r = judge_no(ret, "wrong-document", "another profile was approved");
+	if (r == 0 && q)
+		r = judge_once(j, q, ret);
 	if (r == 0 && !q && !f->trusted && known < 0)
 		r = judge_no(ret, "malformed", "a policy frame that cannot be read");
 	if (r == 0 && !q && !f->trusted)
 		r = check_profile(j, &file.archive, ret);
 	if (r < 0 || !apply)
 		return r;
+	if (q)
+		q->used = true;
 	cof_sha256(text.value, text.len, j->profile_digest);
 	j->has_profile = true;
 	if (known == 0)

@@ -79,7 +79,7 @@ static int judge_first(struct cof_judge *j, const struct cof_judge_frame *f, con
 
 /* Those that follow come by a request, whose document has their text. */
 static int judge_next(struct cof_judge *j, const struct cof_judge_frame *f, const struct cof_field *text,
-		      const struct cof_field *revoked, struct cof_judgement *ret)
+		      const struct cof_field *revoked, bool apply, struct cof_judgement *ret)
 {
 	struct judged_request *q;
 	int r = judge_act(j, f, "people-set", NULL, &q, ret);
@@ -90,7 +90,9 @@ static int judge_next(struct cof_judge *j, const struct cof_judge_frame *f, cons
 		return judge_no(ret, "not-approved", "the people change by an approved request only (coffer request people-set)");
 	if (!same_text(cof_json_str(q->q.doc, "people"), text) || !same_text(cof_json_str(q->q.doc, "revoked"), revoked))
 		return judge_no(ret, "wrong-document", "another people file was approved");
-	return 0;
+	r = judge_once(j, q, ret);
+	q->used |= r == 0 && apply;
+	return r;
 }
 
 /* Signatures count under the people they were given under. */
@@ -120,7 +122,7 @@ int judge_people(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 	r = cof_people_parse((const char *)text.value, text.len, revoked.value, revoked.len, j->profile.exclusive, &people, &why);
 	if (r < 0)
 		return r == -EUCLEAN ? judge_no(ret, "people", "the people file: %s", why.text) : r;
-	r = j->has_people ? judge_next(j, f, &text, &revoked, ret) : judge_first(j, f, &people, &text, &revoked, ret);
+	r = j->has_people ? judge_next(j, f, &text, &revoked, apply, ret) : judge_first(j, f, &people, &text, &revoked, ret);
 	if (r < 0 || !apply) {
 		cof_people_done(&people);
 		return r;

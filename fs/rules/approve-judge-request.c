@@ -148,6 +148,12 @@ int judge_before(const struct cof_judge *j, const struct cof_request *q, struct 
 	return 0;
 }
 
+/* Whoever keeps back that it was done could do it once more, or later: over what others approved meanwhile. */
+int judge_once(const struct cof_judge *j, const struct judged_request *r, struct cof_judgement *ret)
+{
+	return r->used ? judge_no(ret, "finished", "the request that it names was carried out before") : judge_before(j, &r->q, ret);
+}
+
 /* What is known of its objects is not as it was. Whoever wrote the frame had looked, but extensions and holds take no
  * turn with people's frames, and one may have come in between: no offence, but nothing is done by that request. */
 static bool is_stale(const struct cof_judge *j, const struct cof_request *q)

@@ -22,7 +22,7 @@ struct judged_request {
 	struct cof_signer *signer;
 	size_t n_signers;
 	char outcome[160];
-	bool used;  /* by a record of escrow, of which it permits one */
+	bool used;  /* by a record of escrow, or by a frame that changes people or a policy: it permits one */
 	int64_t until; /* of a release that waits: not before this retention time; COF_RETAIN_NONE */
 	bool stale; /* it failed because an object had changed when its rule was met, and nobody said so yet */
 };
@@ -279,5 +279,7 @@ int judge_act(struct cof_judge *j, const struct cof_judge_frame *f, const char *
 	      struct judged_request **ret_request, struct cof_judgement *ret);
 /* Whether what the document says of the state before still holds. */
 int judge_before(const struct cof_judge *j, const struct cof_request *q, struct cof_judgement *ret);
+/* The same of a request that a frame carries out, which it permits once. */
+int judge_once(const struct cof_judge *j, const struct judged_request *r, struct cof_judgement *ret);
 
 #endif

@@ -142,7 +142,13 @@ def plan_of(names, shelf, policy):
     p.put(SHELF, shelf, field(27, shorter), field(2, "rules"), breaks="not-approved")
     p.put(SHELF, shelf, field(27, policy + "mode = governance\n"), field(2, "rules"), breaks="compliance")
     changed = p.request("shelf-set", ["bob"], policy=shorter, shelves=[shelf], before=hashlib.sha256(policy.encode()).hexdigest())
+    other = p.request("shelf-set", ["bob"], policy=policy + "silence = 9d\n", shelves=[shelf], before=hashlib.sha256(policy.encode()).hexdigest())
     p.put(SHELF, shelf, changed + field(27, shorter.replace("40d", "41d")), field(2, "rules"), breaks="wrong-document")
+    # what was approved is done once, and to what it was approved for
+    p.put(SHELF, shelf, changed + field(27, shorter), field(2, "rules"))
+    p.put(SHELF, shelf, other + field(27, policy + "silence = 9d\n"), field(2, "rules"), breaks="changed-object")
+    p.put(SHELF, shelf, field(27, policy), field(2, "rules"))
+    p.put(SHELF, shelf, changed + field(27, shorter), field(2, "rules"), breaks="finished")
     stricter = re.sub(b"(?m)^places = .*$", b"places = 3", whole_policy)
     p.put(POLICY, 0, field(27, stricter.decode()))
     p.put(POLICY, 0, field(27, stricter.replace(b"places = 3", b"places = 2").decode()), breaks="not-approved")

@@ -77,6 +77,9 @@ START_TEST(request_and_approval_once)
 	REFUSED(r, w, "wrong-document");
 	r = act(&doc, weaker_text, &w);
 	PERMITTED(r, w);
+	policy_is(policy_text); /* also where all is as it was again: it permitted that once */
+	r = act(&doc, weaker_text, &w);
+	REFUSED(r, w, "finished");
 	r = vote(&doc, NULL, NULL, NULL, COF_VERDICT_DONE, NOW, &w);
 	PERMITTED(r, w);
 	r = act(&doc, weaker_text, &w);
@@ -87,6 +90,51 @@ START_TEST(request_and_approval_once)
 	sign(&again, "alice", "alice", COF_SIGN_REQUEST, &doc);
 	r = take(REQUEST, 0, NOW, &again, &w);
 	REFUSED(r, w, "replay");
+}
+END_TEST
+
+static int people_by(const struct cof_buf *doc, const char *text, struct cof_judgement *w)
+{
+	cof_autobuf struct cof_buf fields = {0};
+	uint8_t id[32];
+
+	cof_sha256(doc->data, doc->len, id);
+	cof_field_put(&fields, COF_T_REQUEST, id, 32);
+	cof_field_put_str(&fields, COF_T_PEOPLE, text);
+	return take(PEOPLE, 0, NOW, &fields, w);
+}
+
+/* Two requests that others approved: when one was carried out, the other one is about people that there are no more. */
+START_TEST(what_was_approved_and_kept_back)
+{
+	const struct cof_people *now = cof_judge_people(judge);
+	struct iovec iov[] = {{now->text, now->text_len}, {(void *)(uintptr_t)"", 1}, {now->revoked, now->revoked_len}};
+	struct cof_buf doc[2] = {{0}}, text[2] = {{0}};
+	struct spec s = {.action = "people-set", .has_before = true};
+	struct cof_judgement w;
+	int r;
+
+	cof_sha256v(iov, 3, s.before);
+	for (unsigned i = 0; i < 2; i++) {
+		cof_buf_printf(&text[i], "alice %s roles=officer\nbob %s roles=officer\n%s %s roles=auditor\n", pub("alice"), pub("bob"),
+			       i ? "carol" : "hana", pub(i ? "carol" : "hana"));
+		s.people = (const char *)text[i].data;
+		r = request(&s, "alice", "alice", COF_SIGN_REQUEST, &doc[i], NOW, &w);
+		PERMITTED(r, w);
+		r = APPROVE(&doc[i], "bob", NOW, &w);
+		PERMITTED(r, w);
+		ck_assert(w.met);
+	}
+	r = people_by(&doc[0], (char *)text[0].data, &w);
+	PERMITTED(r, w);
+	r = people_by(&doc[1], (char *)text[1].data, &w);
+	REFUSED(r, w, "changed-object");
+	r = people_by(&doc[0], (char *)text[0].data, &w);
+	REFUSED(r, w, "finished");
+	for (unsigned i = 0; i < 2; i++) {
+		cof_buf_done(&doc[i]);
+		cof_buf_done(&text[i]);
+	}
 }
 END_TEST
 
@@ -440,6 +488,7 @@ int main(void)
 	make_keys();
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_test(t, request_and_approval_once);
+	tcase_add_test(t, what_was_approved_and_kept_back);
 	tcase_add_test(t, requests_that_do_not_count);
 	tcase_add_test(t, approvals_that_do_not_count);
 	tcase_add_test(t, people_files);
