@@ -8,29 +8,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "tools/s3/items.h"
-#include "tools/vault/vault.h"
+#include "tools/s3/fetch.h"
 
 #define FOUND_MAX (4u << 20)
 #define CONF_MAX 4096u
-#define HEADS_TRIED 8u
+#define CONFS_TRIED 8u
+#define UNSIGNED_TOLD 16u
+#define ENVELOPES 8u
 
-struct fetch {
-	struct s3 *s;
-	const struct s3_fetching *p;
-	struct s3_fetched *ret;
-	char root[S3_KEY_MAX];
-	struct s3_item *item;
-	size_t n, room;
-	struct cof_conf conf;
-	struct vault_copy *copy;
-	unsigned tried; /* heads that are signed */
-	uint64_t begun; /* bytes that were there from an earlier run */
-	struct cof_diag *diag;
-};
-
-static void tell(struct fetch *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void tell(struct fetch *f, const char *fmt, ...)
+void fetch_tell(struct fetch *f, const char *fmt, ...)
 {
 	char text[S3_KEY_MAX + 800];
 	va_list ap;
@@ -40,6 +26,11 @@ static void tell(struct fetch *f, const char *fmt, ...)
 	va_end(ap);
 	if (f->p->told)
 		f->p->told(f->p->user, text);
+}
+
+bool fetch_passable(int r)
+{
+	return r == -EBADMSG || r == -ENOENT || r == -EPROTO || r == -EACCES;
 }
 
 static int one(void *user, const struct s3_listed *v)
@@ -99,211 +90,146 @@ static int load(struct fetch *f, const struct s3_item *i, size_t most, struct co
 		   : cof_fail(f->diag, -EBADMSG, "%s is not what its name says", key);
 }
 
-/* May be had of another version, or done without. */
-static bool passable(int r)
+/* The items of a kind, in an order; *ret is the caller's. */
+static int all_of(struct fetch *f, enum s3_kind kind, int (*order)(const void *, const void *), struct s3_item ***ret, size_t *ret_n)
 {
-	return r == -EBADMSG || r == -ENOENT || r == -EPROTO || r == -EACCES;
+	struct s3_item **list = calloc(f->n + 1, sizeof(*list));
+	size_t n = 0;
+
+	if (!list)
+		return cof_fail(f->diag, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < f->n; i++)
+		if (f->item[i].kind == kind)
+			list[n++] = &f->item[i];
+	qsort(list, n, sizeof(*list), order);
+	*ret = list;
+	*ret_n = n;
+	return 0;
+}
+
+static int by_age(const void *a, const void *b)
+{
+	const struct s3_item *x = *(struct s3_item *const *)a, *y = *(struct s3_item *const *)b;
+
+	return x->modified != y->modified ? (x->modified < y->modified ? -1 : 1) : x < y ? 1 : x > y ? -1 : 0;
 }
 
 /* ---- identity ---- */
 
-static int make(struct fetch *f, const struct cof_buf *text)
+struct confs { /* that differ in what the log is read by, from the oldest on */
+	struct cof_conf conf[CONFS_TRIED];
+	unsigned n;
+	bool others; /* with another key than the one that is known */
+};
+
+static bool same_way(const struct cof_conf *a, const struct cof_conf *b)
+{
+	return cof_equal(a->vkey.public_key, b->vkey.public_key, 32) && !strcmp(a->vkey.name, b->vkey.name) &&
+	       a->segment_size == b->segment_size;
+}
+
+static int take_conf(struct fetch *f, struct confs *all, const struct cof_buf *text)
 {
 	struct cof_conf conf;
-	int r = cof_conf_parse((const char *)text->data, text->len, &conf, f->diag);
 
-	if (r < 0 || memcmp(conf.id, f->p->id, 16))
-		return -EBADMSG;
-	if (f->p->vkey && !cof_equal(conf.vkey.public_key, f->p->vkey->public_key, 32))
-		return -EKEYREJECTED;
-	f->conf = conf;
+	if (cof_conf_parse((const char *)text->data, text->len, &conf, f->diag) < 0 || memcmp(conf.id, f->p->id, 16))
+		return 0;
+	if (f->p->vkey && !cof_equal(conf.vkey.public_key, f->p->vkey->public_key, 32)) {
+		all->others = true;
+		return 0;
+	}
+	if (all->n && !cof_equal(conf.vkey.public_key, all->conf[0].vkey.public_key, 32))
+		return cof_fail(f->diag, -EKEYREJECTED,
+				"the bucket names two keys for this archive, so somebody else wrote there: --log-vkey says which is right");
+	for (unsigned i = 0; i < all->n; i++)
+		if (same_way(&conf, &all->conf[i]))
+			return 0;
+	if (all->n < CONFS_TRIED)
+		all->conf[all->n++] = conf;
 	return 0;
 }
 
-/* archive.conf: one that is of this archive and, where its key was given, has that key. */
-static int find_conf(struct fetch *f)
+/* archive.conf: those that are of this archive and, where its key was given, have that key. What else they say is compared with the
+ * log's own first frame (judge_conf). */
+static int find_confs(struct fetch *f, struct confs *all)
 {
-	cof_autobuf struct cof_buf text = {0}, kept = {0};
-	unsigned others = 0;
-	int r = 0;
+	cof_autofree struct s3_item **list = NULL;
+	cof_autobuf struct cof_buf text = {0};
+	size_t n = 0;
+	int r = all_of(f, S3_CONF, by_age, &list, &n);
 
-	for (size_t i = 0; i < f->n && r == 0; i++) {
-		if (f->item[i].kind != S3_CONF)
-			continue;
-		r = load(f, &f->item[i], CONF_MAX, &text);
+	for (size_t i = 0; i < n && r == 0; i++) {
+		r = load(f, list[i], CONF_MAX, &text);
 		if (r == 0)
-			r = make(f, &text);
-		others += r == -EKEYREJECTED;
-		if (r == 0 && kept.len &&
-		    (kept.len != text.len || memcmp(kept.data, text.data, text.len)))
-			return cof_fail(f->diag, -EKEYREJECTED,
-					"the bucket names two keys for this archive, so somebody "
-					"else wrote there: "
-					"--log-vkey says which is right");
-		if (r == 0 && !kept.len)
-			cof_buf_add(&kept, text.data, text.len);
-		r = r == -EKEYREJECTED || passable(r) ? 0 : r;
+			r = take_conf(f, all, &text);
+		r = fetch_passable(r) ? 0 : r;
 	}
 	if (r < 0)
 		return r;
-	if (kept.failed)
-		return cof_fail(f->diag, -ENOMEM, "out of memory");
-	if (!kept.len && others)
-		return cof_fail(f->diag, -EKEYREJECTED,
-				"the archive in the bucket has another key than --log-vkey says");
-	if (!kept.len)
-		return cof_fail(f->diag, -ENOENT, "there is nothing of this archive at %s",
-				f->root);
-	r = make(f, &kept);
-	if (r == 0 && cof_io_exists(f->p->io, "archive.conf") != 1)
-		r = vault_copy_create(f->p->io, kept.data, kept.len, f->diag);
-	return r;
+	if (!all->n && all->others)
+		return cof_fail(f->diag, -EKEYREJECTED, "the archive in the bucket has another key than --log-vkey says");
+	return all->n ? 0 : cof_fail(f->diag, -ENOENT, "there is nothing of this archive at %s", f->root);
 }
 
-/* ---- the log ---- */
-
-struct feeding {
-	struct fetch *f;
-	uint64_t address, end;
-	struct cof_sha256 *hash; /* NULL: only a part of it is read */
-	int err;
-	struct cof_diag *diag;
-};
-
-static int feed(void *user, const void *p, size_t n)
+static int make_copy(struct fetch *f, const struct cof_conf *conf)
 {
-	struct feeding *d = user;
-	uint64_t take = COF_MIN((uint64_t)n, d->end - d->address);
-	int r = 0;
-
-	if (d->hash)
-		cof_sha256_update(d->hash, p, n);
-	if (take)
-		r = vault_copy_feed(d->f->copy, d->address, p, (size_t)take, d->diag);
-	d->address += take;
-	d->f->ret->bytes += n;
-	if (r == 0 && d->f->p->progress)
-		d->f->p->progress(d->f->p->user, d->address - d->f->begun, d->end - d->f->begun);
-	d->err = r;
-	return r;
-}
-
-/* Bytes of the log out of one object, from where the copy goes on, up to the head's end. */
-static int feed_object(struct fetch *f, const struct s3_item *i, uint64_t end)
-{
-	uint64_t base = (uint64_t)i->number * f->conf.segment_size + i->offset;
+	cof_autobuf struct cof_buf text = {0};
 	struct vault_copy_state st;
-	struct feeding d = {.f = f, .end = end, .diag = f->diag};
-	uint8_t hash[COF_HASH];
-	char key[S3_KEY_MAX + 1];
-	uint64_t from;
-	int r;
+	struct cof_conf there = {.segment_size = 0};
+	int r = cof_conf_text(conf, &text);
 
-	vault_copy_state(f->copy, &st);
-	from = st.address > base ? st.address - base : 0;
-	d.address = base + from;
-	if (!from) {
-		d.hash = cof_sha256_new();
-		if (!d.hash)
-			return cof_fail(f->diag, -ENOMEM, "out of memory");
-	}
-	s3_item_key(f->root, i, key);
-	r = s3_get(f->s, key, i->version, from, i->length - from, feed, &d, f->diag);
-	if (r == 0 && d.hash) {
-		cof_sha256_final(d.hash, hash);
-		if (!cof_equal(hash, i->sha256, COF_HASH))
-			r = cof_fail(f->diag, -EBADMSG, "%s is not what its name says", key);
-	}
-	cof_sha256_free(d.hash);
+	f->conf = *conf;
+	if (r < 0)
+		return cof_fail(f->diag, r, "out of memory");
+	if (cof_io_exists(f->p->io, "archive.conf") != 1)
+		r = vault_copy_create(f->p->io, text.data, text.len, f->diag);
 	if (r == 0)
-		return vault_copy_keep(f->copy, f->diag);
-	if (r == -EUCLEAN && d.err == -EUCLEAN)
-		r = -EBADMSG; /* no log: as wrong as another digest */
-	return r;
+		r = cof_conf_load(f->p->io, &there, f->diag);
+	if (r == 0)
+		r = vault_copy_open(f->p->io, &f->copy, f->diag);
+	if (r < 0)
+		return r;
+	vault_copy_state(f->copy, &st);
+	if (st.head.size)
+		return cof_fail(f->diag, -EEXIST, "%s was restored already, up to %" PRIu64 " frames", cof_io_where(f->p->io),
+				st.head.size);
+	if (same_way(&there, conf))
+		return 0;
+	r = vault_copy_back(f->copy, 0, 0, f->diag); /* by another reading of the log: nothing of it is used */
+	vault_copy_free(f->copy);
+	f->copy = NULL;
+	if (r == 0)
+		r = cof_io_replace(f->p->io, "archive.conf", text.data, text.len);
+	if (r < 0)
+		return cof_fail(f->diag, r, "%s/archive.conf cannot be written: %s", cof_io_where(f->p->io), strerror(-r));
+	return vault_copy_open(f->p->io, &f->copy, f->diag);
 }
 
-/* Does this object go on where the copy is? Rank: whole segments before pieces, and those that go
- * furthest. */
-static bool goes_on(const struct fetch *f, const struct s3_item *i, uint64_t at, uint64_t *ret_rank)
+/* Frame 0 repeats archive.conf, and is under the root that was signed: what it says is right. */
+static int judge_conf(struct fetch *f, uint64_t end)
 {
-	uint64_t base = (uint64_t)i->number * f->conf.segment_size + i->offset;
+	cof_autofree uint8_t *first = malloc(COF_FRAME_HEADER + CONF_MAX);
+	cof_autofile struct cof_file *file = NULL;
+	cof_autobuf struct cof_buf text = {0};
+	struct cof_conf conf;
+	struct cof_frame frame;
+	size_t n = 0;
+	int r = first ? cof_conf_text(&f->conf, &text) : -ENOMEM;
 
-	if (i->kind != S3_SEGMENT && i->kind != S3_PIECE)
-		return false;
-	if (i->past || i->offset + i->length > f->conf.segment_size || at < base ||
-	    at - base >= i->length)
-		return false;
-	*ret_rank = i->length - (at - base) + (i->kind == S3_SEGMENT ? UINT64_C(1) << 32 : 0);
-	return true;
-}
-
-/* Where the objects of a kind and segment begin. */
-static size_t first_of(const struct fetch *f, enum s3_kind kind, uint64_t number)
-{
-	size_t low = 0, high = f->n;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		const struct s3_item *i = &f->item[mid];
-
-		if (i->kind < kind || (i->kind == kind && i->number < number))
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-/* *ret: the best that is left; past: tried in vain. */
-static bool next_object(const struct fetch *f, uint64_t at, size_t *ret)
-{
-	static const enum s3_kind kind[] = {S3_SEGMENT, S3_PIECE};
-	uint64_t best = 0, rank, number = at / f->conf.segment_size;
-
-	for (unsigned k = 0; k < COF_COUNT(kind); k++) {
-		for (size_t i = first_of(f, kind[k], number);
-		     i < f->n && f->item[i].kind == kind[k] && f->item[i].number == number; i++)
-			if (goes_on(f, &f->item[i], at, &rank) && rank > best) {
-				best = rank;
-				*ret = i;
-			}
-	}
-	return best > 0;
-}
-
-static int feed_log(struct fetch *f, const struct s3_item *head)
-{
-	struct vault_copy_state st;
-	int r = 0;
-
-	for (;;) {
-		uint64_t size = f->conf.segment_size, at, begins;
-		size_t i = 0;
-
-		vault_copy_state(f->copy, &st);
-		if (st.size == head->frames && st.address == head->offset)
-			return 0;
-		at = begins = st.address;
-		if (!next_object(f, at,
-				 &i)) { /* the next frame did not fit where the one before ended */
-			at = at - at % size + size;
-			if (begins % size == 0 || at >= head->offset || !next_object(f, at, &i))
-				return cof_fail(f->diag, -ENODATA,
-						"what follows byte %" PRIu64
-						" of the log is not in the bucket",
-						begins);
-		}
-		r = feed_object(f, &f->item[i], head->offset);
-		if (r == 0)
-			continue;
-		if (!passable(r))
-			return r;
-		tell(f, "passed over: %s", f->diag->text);
-		f->item[i].past = true;
-		r = vault_copy_drop(f->copy, f->diag);
-		if (r < 0)
-			return r;
-	}
+	if (r == 0)
+		r = cof_io_open(f->p->io, "log/00000000.seg", COF_IO_RDONLY, &file);
+	if (r == 0)
+		r = cof_io_read(file, first, COF_FRAME_HEADER + CONF_MAX, 0, &n);
+	if (r < 0)
+		return cof_fail(f->diag, r, "%s/log/00000000.seg cannot be read: %s", cof_io_where(f->p->io), strerror(-r));
+	if (n < COF_FRAME_HEADER || cof_frame_decode(first, &frame, NULL) < 0 || frame.type != COF_ARCHIVE ||
+	    frame.public_length > n - COF_FRAME_HEADER ||
+	    cof_conf_parse((const char *)first + COF_FRAME_HEADER, frame.public_length, &conf, NULL) < 0 ||
+	    memcmp(conf.id, f->p->id, 16) || !cof_equal(conf.vkey.public_key, f->conf.vkey.public_key, 32) ||
+	    (conf.segment_size != f->conf.segment_size && end > COF_MIN(conf.segment_size, f->conf.segment_size)))
+		return cof_fail(f->diag, -EBADMSG, "archive.conf is not what the log's first frame says");
+	r = cof_io_replace(f->p->io, "archive.conf", first + COF_FRAME_HEADER, frame.public_length);
+	return r < 0 ? cof_fail(f->diag, r, "%s/archive.conf cannot be written: %s", cof_io_where(f->p->io), strerror(-r)) : 0;
 }
 
 /* ---- heads ---- */
@@ -311,16 +237,48 @@ static int feed_log(struct fetch *f, const struct s3_item *head)
 static int finish(struct fetch *f, const struct cof_buf *note)
 {
 	static const struct vault_proof none;
+	struct vault_copy_state st;
 	int r = vault_copy_prove(f->copy, &none, f->diag);
 
+	vault_copy_state(f->copy, &st);
 	if (r == 0)
 		r = vault_copy_sync(f->copy, f->diag);
+	if (r == 0)
+		r = judge_conf(f, st.address);
 	if (r == 0)
 		r = vault_copy_finish(f->copy, note->data, note->len, NULL, f->diag);
 	return r;
 }
 
-static int try_head(struct fetch *f, const struct s3_item *head)
+/* Payloads that are wrong are found once all headers are there: what is before them stays, and they are had from elsewhere. */
+static int fetch_all(struct fetch *f, const struct cof_checkpoint *c, uint64_t end, const struct cof_buf *note)
+{
+	struct vault_copy_state st;
+	unsigned wrong;
+	int r;
+
+	do {
+		wrong = f->wrong;
+		r = fetch_log(f, c, end);
+		if (r < 0)
+			return r;
+		r = finish(f, note);
+		vault_copy_state(f->copy, &st);
+		f->wrong += r == -EBADMSG;
+	} while (r == -EBADMSG && st.size < c->size && f->wrong > wrong);
+	return r;
+}
+
+static bool is_tried(const struct fetch *f, const struct cof_checkpoint *c)
+{
+	for (unsigned i = 0; i < f->n_tried; i++)
+		if (f->tried[i].size == c->size && cof_equal(f->tried[i].root, c->root, COF_HASH))
+			return true;
+	return false;
+}
+
+/* *ret_signed: it is a head of this archive, and was tried. */
+static int try_head(struct fetch *f, const struct s3_item *head, bool *ret_signed)
 {
 	static const struct vault_proof none;
 	cof_autobuf struct cof_buf note = {0};
@@ -330,94 +288,91 @@ static int try_head(struct fetch *f, const struct s3_item *head)
 
 	if (r < 0)
 		return r;
-	if (cof_checkpoint_open(note.data, note.len, &f->conf.vkey, &c) == 0 &&
-	    c.size == head->frames)
-		f->tried++;
-	else
-		return cof_fail(f->diag, -EBADMSG,
-				"a head of %" PRIu64 " frames is not signed by this archive",
-				head->frames);
-	for (size_t i = 0; i < f->n; i++)
-		f->item[i].past = false;
+	if (cof_checkpoint_open(note.data, note.len, &f->conf.vkey, &c) < 0 || c.size != head->frames)
+		return cof_fail(f->diag, -EBADMSG, "a head of %" PRIu64 " frames is not signed by this archive", head->frames);
+	if (is_tried(f, &c))
+		return cof_fail(f->diag, -EBADMSG, "a head of %" PRIu64 " frames is there once more", head->frames);
+	*ret_signed = true;
+	f->tried[f->n_tried++] = c;
 	vault_copy_blind(f->copy);
-	vault_copy_state(f->copy, &st);
-	if (st.head.size)
-		return cof_fail(f->diag, -EEXIST,
-				"%s was restored already, up to %" PRIu64 " frames",
-				cof_io_where(f->p->io), st.head.size);
 	r = vault_copy_head(f->copy, note.data, note.len, &none, &none, f->diag);
 	vault_copy_state(f->copy, &st);
 	f->begun = st.address;
 	if (r == 0)
-		r = feed_log(f, head);
-	if (r == 0)
-		r = finish(f, &note);
+		r = fetch_all(f, &c, head->offset, &note);
 	if (r == 0) {
 		f->ret->size = c.size;
 		f->ret->time = head->modified;
 	}
-	return r == -ENODATA ? -EBADMSG : r;
+	return r;
 }
 
-/* From the newest on: the first whose log is all there. */
+/* What is newest first; of the same, what was there first. */
+static int by_size(const void *a, const void *b)
+{
+	const struct s3_item *x = *(struct s3_item *const *)a, *y = *(struct s3_item *const *)b;
+
+	return x->frames != y->frames ? (x->frames > y->frames ? -1 : 1) : by_age(a, b);
+}
+
+/* From the newest on: the first whose log is all there. Anybody may have put there what is not signed: it counts for nothing. */
 static int find_head(struct fetch *f)
 {
-	int r = cof_fail(f->diag, -ENOENT, "there is no head of this archive at %s", f->root);
+	cof_autofree struct s3_item **list = NULL;
+	struct cof_diag why = {""};
+	size_t n = 0, not_signed = 0;
+	int r = all_of(f, S3_HEAD, by_size, &list, &n);
 
-	for (size_t i = f->n; i-- > 0 && f->tried < HEADS_TRIED;) {
-		if (f->item[i].kind != S3_HEAD)
-			continue;
-		r = try_head(f, &f->item[i]);
-		if (r == 0 || !passable(r))
-			return r;
-		tell(f, "a head of %" PRIu64 " frames cannot be restored: %s", f->item[i].frames,
-		     f->diag->text);
+	if (r < 0)
+		return r;
+	f->n_tried = 0;
+	r = cof_fail(f->diag, -ENOENT, "there is no head of this archive at %s", f->root);
+	for (size_t i = 0; i < n && f->n_tried < FETCH_HEADS; i++) {
+		bool is_signed = false;
+
+		r = try_head(f, list[i], &is_signed);
+		if (r == 0 || !fetch_passable(r))
+			break;
+		if (is_signed)
+			why = *f->diag;
+		if (is_signed || not_signed++ < UNSIGNED_TOLD)
+			fetch_tell(f, "a head of %" PRIu64 " frames cannot be restored: %s", list[i]->frames, f->diag->text);
 	}
-	return f->tried
-		   ? cof_fail(
-			 f->diag, -EBADMSG,
-			 "none of %u head%s in the bucket can be restored; the last reason: %.500s",
-			 f->tried, f->tried == 1 ? "" : "s", f->diag->text)
-		   : r;
+	if (not_signed > UNSIGNED_TOLD)
+		fetch_tell(f, "and %zu more", not_signed - UNSIGNED_TOLD);
+	if (r == 0 || !fetch_passable(r))
+		return r;
+	return f->n_tried ? cof_fail(f->diag, -EBADMSG, "none of %u head%s in the bucket can be restored; the last reason: %.500s",
+				     f->n_tried, f->n_tried == 1 ? "" : "s", why.text)
+			  : r;
 }
 
 /* ---- envelopes ---- */
 
-static int by_age(const void *a, const void *b)
-{
-	const struct s3_item *x = *(const struct s3_item *const *)a,
-			     *y = *(const struct s3_item *const *)b;
-
-	return x->modified < y->modified ? -1 : x->modified > y->modified;
-}
-
 /* The newest, as far as the server's times tell. */
 static int find_envelope(struct fetch *f)
 {
+	cof_autofree struct s3_item **list = NULL;
 	cof_autobuf struct cof_buf b = {0};
-	cof_autofree const struct s3_item **list = calloc(f->n + 1, sizeof(*list));
 	size_t n = 0;
+	int r = f->p->envelope ? all_of(f, S3_ENVELOPE, by_age, &list, &n) : 0;
 
-	if (!list)
-		return cof_fail(f->diag, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < f->n && f->p->envelope; i++)
-		if (f->item[i].kind == S3_ENVELOPE)
-			list[n++] = &f->item[i];
-	qsort(list, n, sizeof(*list), by_age);
+	if (r < 0)
+		return r;
 	while (n--) {
-		int r = load(f, list[n], VAULT_ENVELOPE_MAX, &b);
-
+		r = load(f, list[n], VAULT_ENVELOPE_MAX, &b);
 		if (r == 0)
 			return f->p->envelope(f->p->user, b.data, b.len, f->diag);
-		if (!passable(r))
+		if (!fetch_passable(r))
 			return r;
-		tell(f, "passed over: %s", f->diag->text);
+		fetch_tell(f, "passed over: %s", f->diag->text);
 	}
 	return 0;
 }
 
 static int fetch(struct fetch *f)
 {
+	struct confs confs = {.n = 0};
 	int r = s3_list(f->s, f->root, NULL, one, f, f->diag);
 
 	if (r == -ENOMEM)
@@ -425,12 +380,22 @@ static int fetch(struct fetch *f)
 	if (r < 0)
 		return r;
 	qsort(f->item, f->n, sizeof(*f->item), s3_item_order);
-	r = find_conf(f);
+	r = find_confs(f, &confs);
 	if (r == 0)
 		r = find_envelope(f);
 	if (r == 0)
-		r = vault_copy_open(f->p->io, &f->copy, f->diag);
-	return r == 0 ? find_head(f) : r;
+		r = make_copy(f, &confs.conf[0]);
+	if (r == 0)
+		r = find_head(f);
+	for (unsigned i = 1; (r == -ENOENT || fetch_passable(r)) && i < confs.n; i++) {
+		fetch_tell(f, "what the first archive.conf says leads to no log: %s", f->diag->text);
+		vault_copy_free(f->copy);
+		f->copy = NULL;
+		r = make_copy(f, &confs.conf[i]);
+		if (r == 0)
+			r = find_head(f);
+	}
+	return r;
 }
 
 int s3_fetch(struct s3 *s, const struct s3_fetching *p, struct s3_fetched *ret,
@@ -447,6 +412,7 @@ int s3_fetch(struct s3 *s, const struct s3_fetching *p, struct s3_fetched *ret,
 	for (size_t i = 0; i < f.n; i++)
 		free(f.item[i].version);
 	free(f.item);
+	free(f.turn);
 	*ret = fetched;
 	return r;
 }

@@ -85,8 +85,10 @@ int copy_back_to(struct vault_copy *c, uint64_t size, uint64_t address)
 	if (!size)
 		memset(c->previous, 0, COF_HASH);
 	c->boundary = address;
-	c->proven = size;
-	c->proven_end = address;
+	if (!c->blind || c->proven > size) {
+		c->proven = size;
+		c->proven_end = address;
+	}
 	return 0;
 }
 

@@ -24,6 +24,8 @@ void vault_copy_state(const struct vault_copy *c, struct vault_copy_state *ret)
 	ret->unproven = c->unproven;
 	ret->coming = c->coming;
 	ret->weakening = c->weakening != 0;
+	ret->proven = c->proven;
+	ret->proven_end = c->proven_end;
 }
 
 const char *vault_copy_note(const struct vault_copy *c)
@@ -64,9 +66,13 @@ int vault_copy_head(struct vault_copy *c, const void *note, size_t len, const st
 		return cof_fail(diag, -ENOTUNIQ, "the head of %llu frames does not extend the one of %llu frames that was "
 						 "seen before: these are two histories of one archive",
 				(unsigned long long)coming.size, (unsigned long long)c->head.size);
+	if (c->blind) {
+		c->coming = coming;
+		return copy_blind_head(c, diag);
+	}
 	cof_frontier_root(&c->tree.frontier, root);
 	if (c->tree.frontier.size > coming.size ||
-	    (!c->blind && copy_proof_check(c->tree.frontier.size, root, &coming, from_here) < 0)) {
+	    copy_proof_check(c->tree.frontier.size, root, &coming, from_here) < 0) {
 		r = copy_back_to(c, c->head.size, c->head_end);
 		if (r < 0)
 			return cof_fail(diag, r, "%s: what was of no head cannot be dropped: %s", cof_io_where(c->io),
@@ -155,8 +161,10 @@ int copy_take_frame(struct vault_copy *c, const uint8_t *raw, struct cof_diag *d
 	note_known(c, &f, raw);
 	c->boundary += COF_FRAME_HEADER + f.stored;
 	copy_note_told(c, &f, raw + COF_FRAME_HEADER);
+	if (c->blind)
+		r = copy_blind_frame(c, &f, raw + COF_FRAME_HEADER, diag);
 	c->weakening += f.sequence >= c->head.size && (f.public_length || f.type == COF_DESTROY) && vault_may_weaken(f.type);
-	return 0;
+	return r;
 }
 
 /* Takes whole frames from p; *ret_used: their bytes. */
@@ -165,7 +173,7 @@ static int take_whole(struct vault_copy *c, const uint8_t *p, size_t n, size_t *
 	size_t used = 0;
 	int r = 0;
 
-	while (r == 0 && n - used >= COF_FRAME_HEADER) {
+	while (r == 0 && n - used >= COF_FRAME_HEADER && !copy_blind_full(c)) {
 		uint64_t want = COF_FRAME_HEADER + (uint64_t)cof_get_le32(p + used + 36);
 
 		if (want > n - used)
@@ -215,12 +223,12 @@ static int take(struct vault_copy *c, const uint8_t *p, size_t n, struct cof_dia
 	size_t used = 0;
 	int r = 0;
 
-	while (r == 0 && n) {
+	while (r == 0 && n && !copy_blind_full(c)) {
 		if (c->part_len) {
 			r = fill_part(c, p, n, &used, diag);
 		} else {
 			r = take_whole(c, p, n, &used, diag);
-			if (r == 0 && used < n && n - used < COF_FRAME_HEADER) {
+			if (r == 0 && used < n && n - used < COF_FRAME_HEADER && !copy_blind_full(c)) {
 				memcpy(c->part, p + used, n - used);
 				c->part_len = n - used;
 				used = n;
@@ -330,6 +338,8 @@ int vault_copy_feed(struct vault_copy *c, uint64_t address, const void *p, size_
 	}
 	c->unproven += n;
 	r = take(c, p, n, diag);
+	if (r == 0 && copy_blind_full(c) && address + n > c->boundary) /* bytes behind the head: no part of it */
+		return vault_copy_back(c, c->tree.frontier.size, c->boundary, diag);
 	if (r == 0 && !c->blind && c->tree.frontier.size > c->coming.size) {
 		/* of no head: nothing of it may stay, or whoever has the true ones would seem to be behind */
 		r = copy_back_to(c, c->proven, c->proven_end);
@@ -358,27 +368,6 @@ int vault_copy_prove(struct vault_copy *c, const struct vault_proof *proof, stru
 	c->proven_end = c->boundary;
 	c->unproven = c->part_len;
 	return 0;
-}
-
-void vault_copy_blind(struct vault_copy *c)
-{
-	c->blind = true;
-}
-
-int vault_copy_keep(struct vault_copy *c, struct cof_diag *diag)
-{
-	if (c->part_len)
-		return cof_fail(diag, -EBADMSG, "what came ends within frame %llu", (unsigned long long)c->tree.frontier.size);
-	c->proven = c->tree.frontier.size;
-	c->proven_end = c->boundary;
-	return 0;
-}
-
-int vault_copy_drop(struct vault_copy *c, struct cof_diag *diag)
-{
-	int r = copy_back_to(c, c->proven, c->proven_end);
-
-	return r < 0 ? cof_fail(diag, r, "%s: what came cannot be dropped: %s", cof_io_where(c->io), strerror(-r)) : 0;
 }
 
 /* Whether this session has it open, or made it durable before it closed it. */

@@ -106,6 +106,10 @@ int copy_tree_sync(struct copy_tree *t);
 
 /* ---- the copy (copy.c, copy-open.c) ---- */
 
+#define COPY_ENDS 256u
+struct copy_end {
+	uint64_t size, address;
+};
 struct vault_copy {
 	struct cof_io *io;
 	struct cof_conf conf;
@@ -121,7 +125,8 @@ struct vault_copy {
 	uint64_t proven;		    /* frames that a proof covers, the head's among them */
 	uint64_t proven_end;
 	bool anew; /* stored hashes are made from the log, whatever they say */
-	bool blind; /* no proof comes before the end: `proven` is what is kept when something behind it is wrong */
+	bool blind; /* no proof comes: `proven` is what the archive's own signatures in the log and the coming head cover */
+	struct copy_end ends[COPY_ENDS]; /* blind: of the newest frames, by size modulo COPY_ENDS */
 	uint8_t *part; /* of the next frame; FRAME_MAX bytes */
 	size_t part_len, part_want; /* want: of the whole frame, 0: not known */
 	struct cof_file *segment; /* that is written to */
@@ -149,6 +154,10 @@ void copy_close_segments(struct vault_copy *c);
 int copy_take_frame(struct vault_copy *c, const uint8_t *raw, struct cof_diag *diag);
 /* Header of the frame that comes next: checked against its place. */
 int copy_judge_header(const struct vault_copy *c, const uint8_t *raw, struct cof_frame *ret, struct cof_diag *diag);
+/* copy-blind.c: of the frame that was taken last, whose payload this is. -EBADMSG: the archive signed another history. */
+int copy_blind_frame(struct vault_copy *c, const struct cof_frame *f, const uint8_t *payload, struct cof_diag *diag);
+int copy_blind_head(struct vault_copy *c, struct cof_diag *diag); /* a head comes */
+bool copy_blind_full(const struct vault_copy *c);	/* all frames of the coming head are there */
 /* copy-erased.c: -EBADMSG. Of a frame behind the head it may be right only by what comes: before that is confirmed all are judged. */
 int copy_judge_payload(struct vault_copy *c, const struct cof_frame *f, const uint8_t *payload);
 int copy_judge_erased(struct vault_copy *c, struct cof_diag *diag);

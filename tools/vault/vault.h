@@ -82,6 +82,7 @@ struct vault_copy_state {
 	uint64_t address;	    /* of the next byte: behind them, and behind what is there of the next frame */
 	uint64_t bytes;		    /* of the log */
 	uint64_t unproven;	    /* bytes that no proof covers yet */
+	uint64_t proven, proven_end; /* frames that are known to be of a head that the archive signed, and where they end */
 };
 
 /* Makes it in an empty directory. conf: the text of archive.conf. */
@@ -115,13 +116,15 @@ int vault_copy_feed(struct vault_copy *c, uint64_t address, const void *p, size_
 /* All whole frames so far are of the coming head. -EBADMSG: they are not, and are dropped. */
 int vault_copy_prove(struct vault_copy *c, const struct vault_proof *proof, struct cof_diag *diag);
 /*
- * Before vault_copy_head: whoever gives the bytes can make no proofs (a bucket). Then no limit holds, what is there
- * already stays, and vault_copy_prove, with an empty proof once all of it is there, compares the roots: -EBADMSG drops
- * everything. Until then keep says that what came so far is worth keeping, and drop goes back to there.
+ * Before vault_copy_head: whoever gives the bytes can make no proofs (a bucket). Then no limit holds, and what is there already
+ * stays. What comes is compared where the archive signed: with the coming head once so many frames are there, of which more are not
+ * taken, and with the checkpoints that the log repeats. -EBADMSG of vault_copy_feed: what came behind `proven` is not of this archive,
+ * in that frame or one before; whoever has other bytes goes back (no further than `proven`) and gives those.
  */
 void vault_copy_blind(struct vault_copy *c);
-int vault_copy_keep(struct vault_copy *c, struct cof_diag *diag); /* -EBADMSG: it ends within a frame */
-int vault_copy_drop(struct vault_copy *c, struct cof_diag *diag);
+int vault_copy_whole(const struct vault_copy *c, struct cof_diag *diag); /* -EBADMSG: what came ends within a frame */
+/* To where the copy was with so many frames, as vault_copy_state said. */
+int vault_copy_back(struct vault_copy *c, uint64_t size, uint64_t address, struct cof_diag *diag);
 /* All of it is there: makes it durable. Then the head is finished once the note with more signatures is kept; list: a file that
  * has to be durable before that, where the note is written down (NULL: none). */
 int vault_copy_sync(struct vault_copy *c, struct cof_diag *diag);
