@@ -3,6 +3,7 @@
 # Somebody with the bucket's keys put objects between those of an archive, before and after them: frames that are whole and were
 # never written, heads, an archive.conf. What was restored is what the archive signed. The bucket is s3-server.py's.
 . "$(dirname "$0")/lib.sh"
+command -v age-keygen > /dev/null || skip "age is not installed"
 
 E2E=$(dirname "${BASH_SOURCE[0]}")
 SECRET=hush/Thistle0123456789+abcdefghijklmnop
@@ -15,7 +16,8 @@ print(urllib.request.urlopen("http://127.0.0.1:%s/_do" % sys.argv[1], sys.stdin.
 echo '{"do": "make", "bucket": "records"}' | root > /dev/null
 (umask 077; printf '[default]\naws_access_key_id = AKTEST\naws_secret_access_key = %s\n' "$SECRET" > "$W/keys")
 
-make_store audit -- --no-recovery --segment-size 64K
+age-keygen -o "$W/officer" 2> /dev/null
+make_store audit -- --recovery "$(age-keygen -y "$W/officer")" --segment-size 64K
 ID=$(coffer status "$STORE" --json | json 'j["archive_id"]')
 coffer vault add "$STORE" far s3://records/far --endpoint "$AT" --credentials "$W/keys" > /dev/null
 sync() { coffer sync "$STORE" far > "$W/out" 2>&1 || { cat "$W/out"; fail sync; }; }
@@ -86,3 +88,17 @@ conf 's/^segment_size = .*/segment_size = 131072/'
 restored "$W/size"
 restored "$W/known" --log-vkey "$(sed -n 's/^vkey = //p' "$STORE/archive.conf")"
 ok "the log's own first frame says which is right"
+
+say "recovery envelopes"
+envelope() { base64 -w0 < "$1" | add "$2" "recovery/$(sha256sum < "$1" | cut -d' ' -f1).age"; }
+cmp "$W/known/seal/recovery.age" "$STORE/seal/recovery.age" || fail "the envelope"
+echo "of before" > "$W/before"
+envelope "$W/before" $EARLY
+envelope "$W/before" $LATE # once more, which makes it no newer
+restored "$W/again"
+cmp "$W/again/seal/recovery.age" "$STORE/seal/recovery.age" || fail "an older envelope that was put there again is the newest"
+echo "of somebody else" > "$W/foreign"
+envelope "$W/foreign" $LATE
+restored "$W/foreign-one"
+grep -q "recovery/$(sha256sum < "$STORE/seal/recovery.age" | cut -d' ' -f1).age version .* put there at" "$W/out" || fail "the others are not named: $(cat "$W/out")"
+ok "what was put there again is not newer; the others are named"

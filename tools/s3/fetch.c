@@ -14,7 +14,7 @@
 #define CONF_MAX 4096u
 #define CONFS_TRIED 8u
 #define UNSIGNED_TOLD 16u
-#define ENVELOPES 8u
+#define ENVELOPES_TOLD 8u
 
 void fetch_tell(struct fetch *f, const char *fmt, ...)
 {
@@ -349,20 +349,69 @@ static int find_head(struct fetch *f)
 
 /* ---- envelopes ---- */
 
-/* The newest, as far as the server's times tell. */
+/* Each is as old as the oldest of its versions: nobody makes one new by putting it there again. They are in order of their names. */
+static void date_envelopes(struct s3_item *i, size_t n)
+{
+	for (size_t from = 0, to; from < n; from = to) {
+		int64_t first = i[from].modified;
+
+		for (to = from + 1; to < n && cof_equal(i[to].sha256, i[from].sha256, COF_HASH); to++)
+			first = COF_MIN(first, i[to].modified);
+		for (size_t k = from; k < to; k++)
+			i[k].modified = first;
+	}
+}
+
+/* Only who has its key can judge one, and nothing in the log names it. */
+static void tell_others(struct fetch *f, struct s3_item *const *list, size_t n, const struct s3_item *kept)
+{
+	const struct s3_item *last = kept;
+	char key[S3_KEY_MAX + 1], when[32];
+	unsigned others = 0;
+
+	while (n--) {
+		if (cof_equal(list[n]->sha256, last->sha256, COF_HASH) || cof_equal(list[n]->sha256, kept->sha256, COF_HASH))
+			continue;
+		last = list[n];
+		if (!others++) {
+			s3_item_key(f->root, kept, key);
+			fetch_tell(f, "the bucket has several recovery envelopes. The one that was put there last is used: %s. Whoever may write "
+				      "there may have put it there; if it does not open, have one of these by any S3 client, and give it with --envelope:",
+				   key);
+		}
+		s3_item_key(f->root, last, key);
+		cof_time_text(last->modified, when);
+		if (others <= ENVELOPES_TOLD)
+			fetch_tell(f, "  %s version %s, put there at %s", key, last->version, when);
+	}
+	if (others > ENVELOPES_TOLD)
+		fetch_tell(f, "  and %u that are older", others - ENVELOPES_TOLD);
+}
+
+/* The one that came to be there last, as far as the server's times tell. */
 static int find_envelope(struct fetch *f)
 {
 	cof_autofree struct s3_item **list = NULL;
 	cof_autobuf struct cof_buf b = {0};
-	size_t n = 0;
-	int r = f->p->envelope ? all_of(f, S3_ENVELOPE, by_age, &list, &n) : 0;
+	size_t first = 0, n = 0, all;
+	int r;
 
+	if (!f->p->envelope)
+		return 0;
+	while (first < f->n && f->item[first].kind < S3_ENVELOPE)
+		first++;
+	while (first + n < f->n && f->item[first + n].kind == S3_ENVELOPE)
+		n++;
+	date_envelopes(f->item + first, n);
+	r = all_of(f, S3_ENVELOPE, by_age, &list, &all);
 	if (r < 0)
 		return r;
-	while (n--) {
+	for (n = all; n--;) {
 		r = load(f, list[n], VAULT_ENVELOPE_MAX, &b);
-		if (r == 0)
+		if (r == 0) {
+			tell_others(f, list, all, list[n]);
 			return f->p->envelope(f->p->user, b.data, b.len, f->diag);
+		}
 		if (!fetch_passable(r))
 			return r;
 		fetch_tell(f, "passed over: %s", f->diag->text);
