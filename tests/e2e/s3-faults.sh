@@ -153,6 +153,19 @@ expect_fail "is no longer there" sync # which has nothing to send, and asks all 
 expect_code 3 coffer vault check "$STORE" far
 sync > /dev/null || fail "a head that went is not put there again"
 sync > /dev/null || fail "nothing to send, and its head is there"
+# what nothing needs any more may go once its lock is over, and not before
+older() { awk '$1 == "o" && $2 ~ /[hp]/ && $3 == 1 {print $8; exit}' "$STORE/vaults/far.objects" | grep .; }
+gone=$(older)
+root "{\"do\": \"rm\", \"bucket\": \"records\", \"key\": \"$gone\"}" > /dev/null
+finds "$gone is gone, though it was locked until"
+gone=$(older)
+awk -v gone="$gone" '$8 == gone {$10 = "1000000000000000000"} {print}' "$STORE/vaults/far.objects" > "$W/objects"
+cp "$W/objects" "$STORE/vaults/far.objects"
+root "{\"do\": \"rm\", \"bucket\": \"records\", \"key\": \"$gone\"}" > /dev/null
+coffer vault check "$STORE" far > "$W/out" 2>&1 || true
+grep -q "versions" "$W/out" || fail "check: $(cat "$W/out")"
+if grep -q "$gone" "$W/out"; then fail "what a rule of the bucket removed is told: $(cat "$W/out")"; fi
+if grep -q "$gone" "$STORE/vaults/far.objects"; then fail "what went is still noted"; fi
 root "{\"do\": \"unlock\", \"bucket\": \"records\", \"key\": \"$segment\"}" > /dev/null
 finds "the lock of $segment until .* is gone"
 sync | grep -q "1 lock made longer" || fail "the lock was not said again"

@@ -115,10 +115,17 @@ static int one(void *user, const struct s3_listed *v)
 	return 0;
 }
 
+/* What nothing needs any more may be removed once its lock is over: by a rule of the bucket (docs/s3.md 1). */
+static bool may_go(const struct s3_item *i, int64_t now)
+{
+	return i->past && (i->kind == S3_PIECE || i->kind == S3_HEAD) && !i->hold && i->locked <= now;
+}
+
 /* Gone is what was noted and is not listed. It is not noted any more then, so that the next push
  * puts it there. */
 static void look_for_gone(struct check *k)
 {
+	int64_t now = cof_now(CLOCK_REALTIME);
 	size_t n = 0;
 
 	for (size_t i = 0; i < k->c->items; i++) {
@@ -131,7 +138,7 @@ static void look_for_gone(struct check *k)
 		}
 		s3_item_key(k->c->root, o, key);
 		cof_time_text(o->locked, until);
-		if (!k->seen[i]) {
+		if (!k->seen[i] && !may_go(o, now)) {
 			k->ret->gone++;
 			tell(k,
 			     "%s is gone, though it was locked until %s%s: only who rules the "
