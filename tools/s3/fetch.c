@@ -49,7 +49,7 @@ static int one(void *user, const struct s3_listed *v)
 		void *grown = want > FOUND_MAX ? NULL : realloc(f->item, want * sizeof(*f->item));
 
 		if (!grown)
-			return -ENOMEM;
+			return want > FOUND_MAX ? -E2BIG : -ENOMEM;
 		f->item = grown;
 		f->room = want;
 	}
@@ -425,7 +425,10 @@ static int fetch(struct fetch *f)
 	int r = s3_list(f->s, f->root, NULL, one, f, f->diag);
 
 	if (r == -ENOMEM)
-		cof_fail(f->diag, r, "out of memory, or too many objects");
+		cof_fail(f->diag, r, "out of memory");
+	if (r == -E2BIG)
+		cof_fail(f->diag, r, "there are more than %u objects with names of this archive's below %s: who rules the bucket has to remove "
+			 "pieces and heads whose locks are over, and what is not of the archive", FOUND_MAX, f->root);
 	if (r < 0)
 		return r;
 	qsort(f->item, f->n, sizeof(*f->item), s3_item_order);

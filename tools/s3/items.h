@@ -73,6 +73,8 @@ struct s3_copy {
 	int64_t lag; /* of the clock of retention behind the wall clock, at the newest frame */
 	int64_t now; /* retention time of the newest frame */
 };
+#define S3_ITEMS_MAX (1u << 20)
+/* -E2BIG: there are S3_ITEMS_MAX of them. */
 int s3_copy_add(struct s3_copy *c, const struct s3_item *i,
 		const char *version);                              /* copies the version */
 struct s3_need *s3_copy_need(struct s3_copy *c, uint64_t segment); /* grows; NULL: no memory */

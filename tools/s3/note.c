@@ -17,7 +17,7 @@
 
 #include "tools/s3/items.h"
 
-#define ITEMS_MAX (1u << 20)
+#define NEEDS_MAX (1u << 20)
 #define HELD_MAX (1u << 20)
 
 int s3_copy_new(const struct s3_target *t, const struct cof_conf *conf, struct s3_copy **ret)
@@ -75,7 +75,7 @@ static int room(void **p, size_t n, size_t *have, size_t each, size_t most)
 int s3_copy_add(struct s3_copy *c, const struct s3_item *i, const char *version)
 {
 	char *kept = strdup(version);
-	int r = kept ? room((void **)&c->item, c->items, &c->item_room, sizeof(*c->item), ITEMS_MAX)
+	int r = kept ? room((void **)&c->item, c->items, &c->item_room, sizeof(*c->item), S3_ITEMS_MAX)
 		     : -ENOMEM;
 
 	if (r < 0) {
@@ -97,7 +97,7 @@ struct s3_need *s3_copy_need(struct s3_copy *c, uint64_t segment)
 {
 	while (c->needs <= segment) {
 		if (segment > UINT32_MAX || room((void **)&c->need, c->needs, &c->need_room,
-						 sizeof(*c->need), ITEMS_MAX) < 0)
+						 sizeof(*c->need), NEEDS_MAX) < 0)
 			return NULL;
 		s3_need_clear(&c->need[c->needs++]);
 	}

@@ -178,6 +178,12 @@ static int put(struct push *u, struct s3_item *i, const struct s3_body *body,
 	int64_t least;
 	int r;
 
+	if (u->c->items >= S3_ITEMS_MAX)
+		return cof_fail(u->diag, -E2BIG,
+				"%u objects in the bucket are noted, and no more can be: let a lifecycle rule of the bucket remove what is "
+				"below %spiece/ and %shead/ once its lock is over, and then coffer vault check forget it; or begin another copy "
+				"with coffer vault add, in another bucket or below another prefix",
+				S3_ITEMS_MAX, u->c->root, u->c->root);
 	memcpy(i->sha256, body->sha256, COF_HASH);
 	i->length = body->size;
 	s3_lock_of(u->c, need, u->p->base, cof_now(CLOCK_REALTIME), &least, &lock.until);
@@ -190,7 +196,7 @@ static int put(struct push *u, struct s3_item *i, const struct s3_body *body,
 	i->hold = o.lock.hold;
 	r = s3_copy_add(u->c, i, o.version);
 	if (r < 0)
-		return cof_fail(u->diag, r, "there are more objects than can be noted");
+		return cof_fail(u->diag, r, "out of memory");
 	u->done += body->size;
 	u->ret->bytes += body->size;
 	u->ret->objects++;
