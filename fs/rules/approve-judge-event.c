@@ -150,7 +150,8 @@ static int judge_signed(struct cof_judge *j, const struct cof_judge_frame *f, co
 	const char *purpose = form->reviews ? COF_SIGN_REVIEW : form->changes ? COF_SIGN_CHANGE : COF_SIGN_EVENT;
 	int r = judge_signature(j, f, &j->people, purpose, form->text->value, form->text->len, s, ret);
 
-	if (r == 0 && form_known(&j->forms, form->digest)) /* before a step of it counts once more */
+	/* Before a step of it counts once more; of a review the range tells. */
+	if (r == 0 && !form->reviews && form_known(&j->forms, form->digest))
 		r = judge_no(ret, "repeated", "this form is in the log already: what it says happened once");
 	if (r == 0 && form->changes)
 		r = judge_change_step(j, f, form->o, form->text, s, apply, ret);
