@@ -25,6 +25,7 @@ from second_format import (
 from second_escrow import Escrow
 from second_keys import Keys, WHAT, attempts, note
 from second_names import Holds, Names
+from second_objects import instant
 from second_vault import VaultRecords
 
 
@@ -221,7 +222,13 @@ class Store:
             if f.type == EVENT and 118 in v:
                 form = json.loads(dict(split_fields(f.rest(), f.where))[148])
                 need(sha256(v[118]).hex() == form["sheet"], f.where, "has another sheet than its form names")
-                need((v[32].decode(), v[144].decode()) == (form["event"], form["signer"]), f.where, "says another thing than its form")
+                need(len(list(split_fields(plain, f.where))) == len(v), f.where, "says something twice")
+                sheet = json.loads(v[118])
+                said = {32: form["event"], 140: form.get("catalogue"), 141: form["outcome"], 143: "person", 144: form["signer"],
+                        35: sheet.get("object"), 145: sheet.get("place"), 40: sheet.get("text")}
+                need(all((v[t].decode() if t in v else None) == text for t, text in said.items()), f.where, "says another thing than its form")
+                need(int.from_bytes(v.get(146, b""), "little", signed=True) == instant(form["time"]), f.where, "claims another time than its form")
+            need(f.type != EVENT or v.get(143) != b"person" or 118 in v, f.where, "is a person's, and nobody signed it")
             if f.type == EVENT and v[32] == b"policies" and 84 in v:
                 need(v[84] == sha256(b"".join(struct.pack("<Q", i) + p for i, p in sorted(self.policies.items()))),
                      f.where, "has another digest of the policies in force")

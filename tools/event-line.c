@@ -74,6 +74,8 @@ void event_line(const struct cof_json *e, struct cof_buf *b)
 		add_escaped(b, "  from ", source, true);
 	add_escaped(b, "  at ", cof_json_str(e, "place"), true);
 	add_who(b, e);
+	if (cof_json_bool(e, "malformed"))
+		cof_buf_printf(b, "  [malformed]");
 	cof_buf_printf(b, "\n");
 }
 

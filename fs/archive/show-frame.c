@@ -234,9 +234,11 @@ static int set_payload(struct cof_show *s, uint64_t address, const struct cof_fr
 		return 0;
 	}
 	set_public(f, &public_part, o);
-	cof_show_fields(o, private_part.data, private_part.len);
 	if (f->length && !private_part.len)
 		cof_json_set_bool(o, "opaque", true);
+	else if (f->type == COF_EVENT)
+		return cof_show_event(o, f, &public_part, &private_part);
+	cof_show_fields(o, private_part.data, private_part.len);
 	return 0;
 }
 

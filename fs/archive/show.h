@@ -31,6 +31,9 @@ void cof_show_freep(struct cof_show **s);
 
 /* Sets the fields of a part of a frame, each by its name; those of a tag not known are left out. (show-fields.c) */
 void cof_show_fields(struct cof_json *o, const uint8_t *p, size_t n);
+/* The private part of an EVENT frame; of what a person signed, what the form says that they signed, "malformed" where it says
+ * another thing, or nobody's signature is there. (show-signed.c) */
+int cof_show_event(struct cof_json *o, const struct cof_frame *f, const struct cof_buf *in_clear, const struct cof_buf *plain);
 /* The entry for a frame. What cannot be opened is "opaque", what is damaged "damaged" besides. Fails with
  * -ENOMEM and -COF_EINDEX only. */
 int cof_show_frame(struct cof_show *s, uint64_t address, const struct cof_frame *f,

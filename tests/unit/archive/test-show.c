@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "entries.h"
+#include "fs/archive/internal.h"
 
 static struct store s;
 
@@ -181,6 +182,93 @@ START_TEST(log_of_a_store)
 	}
 	cof_json_free(live.array);
 	cof_json_free(alone.array);
+}
+END_TEST
+
+/* ---- what persons signed ---- */
+
+static const char form_text[] = "{\"event\":\"audit\",\"outcome\":\"failure\",\"sheet\":\"%s\",\"signer\":\"carol\",\"time\":\"2026-01-02T03:04:05Z\"}\n";
+static const char sheet_text[] = "{\"object\":\"cabinet\",\"text\":\"open\"}\n";
+
+struct event { /* NULL: as the form and the sheet have it; "": not there */
+	const char *event, *outcome, *outcome_again, *signer, *source, *detail, *reason, *sheet;
+	bool no_form;
+};
+
+static void put(struct cof_buf *fields, uint8_t tag, const char *text, const char *else_text)
+{
+	text = text ? text : else_text;
+	if (text && *text)
+		cof_field_put_str(fields, tag, text);
+}
+
+static struct cof_json *shown(const struct event *e, struct seen *seen)
+{
+	cof_autobuf struct cof_buf in_clear = {0}, plain = {0}, form = {0};
+	struct cof_draft d = {.type = COF_EVENT};
+	struct cof_append done;
+	uint8_t digest[COF_HASH];
+	uint64_t next;
+	char hex[65];
+	int r;
+
+	cof_sha256(sheet_text, strlen(sheet_text), digest);
+	cof_hex(digest, sizeof(digest), hex);
+	cof_buf_printf(&form, form_text, hex);
+	if (!e->no_form) {
+		cof_field_put(&in_clear, COF_T_FORM, form.data, form.len);
+		cof_field_put_str(&in_clear, COF_T_EVENT_SIGNATURE, "as a judge has it");
+	}
+	put(&plain, COF_T_EVENT, e->event, "audit");
+	put(&plain, COF_T_PATH, NULL, "cabinet");
+	put(&plain, COF_T_REASON, e->reason, NULL);
+	put(&plain, COF_T_DETAIL, e->detail, "open");
+	put(&plain, COF_T_EVENT_OUTCOME, e->outcome, "failure");
+	put(&plain, COF_T_EVENT_OUTCOME, e->outcome_again, NULL);
+	put(&plain, COF_T_SOURCE, e->source, "person");
+	put(&plain, COF_T_SIGNER, e->signer, "carol");
+	cof_field_put_i64(&plain, COF_T_CLAIMED_TIME, INT64_C(1767323045) * COF_NSEC);
+	put(&plain, COF_T_SHEET, e->sheet, sheet_text);
+	d.public_part = in_clear.data;
+	d.public_len = (uint32_t)in_clear.len;
+	d.plain = plain.data;
+	d.length = (uint32_t)plain.len;
+	COF_GATED(s.archive, r, cof_archive_put(s.archive, &d, NULL, &done));
+	ck_assert_int_eq(r, 0);
+	ck_assert_int_eq(cof_archive_show_log(s.archive, seen->expect, see, seen, &next), 0);
+	return cof_json_at(seen->array, cof_json_count(seen->array) - 1);
+}
+
+static bool is(const struct cof_json *e, const char *key, const char *want)
+{
+	const char *text = cof_json_str(e, key);
+
+	return want ? text && !strcmp(text, want) : !text;
+}
+
+START_TEST(what_was_signed_is_shown)
+{
+	static const struct event rows[] = {
+	    {.event = "change-checked"}, {.outcome = "success"}, {.outcome_again = "success"}, {.signer = "mallory"}, {.source = "coffer"},
+	    {.source = ""}, {.detail = "shut"}, {.detail = ""}, {.reason = "nothing was found"}, {.sheet = "{\"text\":\"shut\"}\n"}, {.sheet = ""},
+	};
+	struct seen seen = {.array = cof_json_array()};
+	const struct cof_json *e = shown(&(struct event){0}, &seen);
+
+	ck_assert(!cof_json_bool(e, "malformed") && is(e, "detail", "open") && is(e, "signer", "carol"));
+	for (size_t i = 0; i < COF_COUNT(rows); i++) {
+		e = shown(&rows[i], &seen);
+		ck_assert_msg(cof_json_bool(e, "malformed"), "row %zu", i);
+		ck_assert_msg(is(e, "event", "audit") && is(e, "outcome", "failure") && is(e, "signer", "carol") && is(e, "source", "person") &&
+				  is(e, "detail", rows[i].sheet ? NULL : "open") && is(e, "reason", NULL) &&
+				  is(e, "claimed_time", "2026-01-02T03:04:05.000Z"),
+			      "row %zu: %s", i, cof_json_text((struct cof_json *)(uintptr_t)e, false));
+	}
+	e = shown(&(struct event){.no_form = true}, &seen);
+	ck_assert(cof_json_bool(e, "malformed") && is(e, "signer", NULL) && is(e, "source", NULL));
+	e = shown(&(struct event){.no_form = true, .source = ""}, &seen); /* what Coffer says of somebody's request */
+	ck_assert(!cof_json_bool(e, "malformed") && is(e, "signer", "carol"));
+	cof_json_free(seen.array);
 }
 END_TEST
 
@@ -508,6 +596,7 @@ int main(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, log_of_an_open_archive);
 	tcase_add_test(c, log_of_a_store);
+	tcase_add_test(c, what_was_signed_is_shown);
 	tcase_add_test(c, from_somewhere);
 	tcase_add_test(c, callers_may_stop);
 	tcase_add_test(c, long_log);
