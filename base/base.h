@@ -50,9 +50,16 @@ static inline void cof_closep(int *fd)
 #define cof_autofree COF_CLEANUP(cof_freep)
 #define cof_autoclose COF_CLEANUP(cof_closep)
 
+/* These evaluate one argument twice: no calls in them that do something. */
 #define COF_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define COF_MAX(a, b) ((a) > (b) ? (a) : (b))
 #define COF_COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* The error, or 0 for what says more than that it went well. */
+static inline int cof_err(int r)
+{
+	return r < 0 ? r : 0;
+}
 
 #define COF_NSEC 1000000000LL
 

@@ -93,7 +93,7 @@ int restore_fetch_bucket(struct restoring *r, struct cof_diag *diag)
 		return COF_MIN(err, 0);
 	err = s3_open(&r->bucket, &server, diag);
 	if (err == 0)
-		err = COF_MIN(restore_place(r->dir, r->id, &r->io, diag), 0);
+		err = cof_err(restore_place(r->dir, r->id, &r->io, diag));
 	p.io = c.io = r->io;
 	if (err == 0)
 		err = s3_fetch(server, &p, &fetched, diag);

@@ -351,7 +351,7 @@ static void draw_rest(struct recovering *r)
 static int mark(struct recovering *r)
 {
 	char text[128], top[2 * COF_NONCE + 1] = "";
-	int err = COF_MIN(staged_top(r->io, top), 0);
+	int err = cof_err(staged_top(r->io, top));
 	int n = snprintf(text, sizeof(text), "lineage %u from epoch %llu on, top %s, not on record yet\n",
 			 r->keys->next.lineage, (unsigned long long)r->keys->next.epoch, top);
 
@@ -452,7 +452,7 @@ static int recover(struct recovering *r, struct cof_recovered_keys *ret)
 	if (!err)
 		err = make_new(r);
 	if (!err)
-		err = COF_MIN(cof_door_lift(r->io, r->conf.id, COF_HOW_RECOVERED, 0, r->diag), 0);
+		err = cof_err(cof_door_lift(r->io, r->conf.id, COF_HOW_RECOVERED, 0, r->diag));
 	if (!err)
 		err = prove(r);
 	if (!err)

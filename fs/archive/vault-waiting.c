@@ -61,11 +61,11 @@ int cof_vault_waiting_put(struct cof_io *io, const char *name, const void *p, si
 	if (r == 0)
 		r = cof_io_guard(io, VAULTS, &guard);
 	if (r == 0)
-		r = COF_MIN(set_aside(io, &names), 0);
+		r = cof_err(set_aside(io, &names));
 	if (r == 0)
 		r = cof_io_replace(io, names.keys, p, n);
 	if (r == 0)
-		r = COF_MIN(wipe(io, names.before), 0);
+		r = cof_err(wipe(io, names.before));
 	cof_io_unguard(guard);
 	return r;
 }
