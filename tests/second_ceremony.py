@@ -26,7 +26,7 @@ KEYS = {"opened": {"archive": HEX32 + "|none", "epoch": int, "format": "coffer-c
         "present": SIGNED, "told": {"step": "plan|make|confirm|deliver|destroy"}, "agreed": SIGNED, "begun": {"attempt": int},
         "failed": {"reason": "stopped|refused"}, "made": {"document": HEX64, "epoch_key": HEX64}, "confirmed": {"holder": int},
         "valid": {"document": HEX64}, "delivered": {"output": HEX64},
-        "destroyed": {"challenge": "destroy(-[a-km-np-z2-9]{4}){6}", "commitment": HEX64, "holder": int, "proof": "[A-Za-z0-9+/]{86}=="},
+        "destroyed": {"challenge": "(erase|destroy)(-[a-km-np-z2-9]{4}){6}", "commitment": HEX64, "holder": int, "proof": "[A-Za-z0-9+/]{86}=="},
         "closing": {"outcome": "done|abandoned"}, "signed": SIGNED}
 OF_KIND = {"creation": {"holders": int, "scheme": HEX64},
            "resharing": {"document": HEX64, "epoch_key": HEX64, "holders": int, "old": int, "scheme": HEX64},
@@ -148,10 +148,18 @@ class Transcript:
         want(len(self.holders) == self.total, "valid before all have confirmed")
         self.next()
 
+    def challenge(self, holder):
+        about = f"coffer/1 share erase\n{self.digests[0]}\n{self.lines[0]['document']}\n{holder}\n"
+        bits = int.from_bytes(hashlib.sha256(about.encode()).digest()[:15], "big")
+        said = "".join("abcdefghijkmnpqrstuvwxyz23456789"[bits >> 5 * (23 - i) & 31] for i in range(24))
+        return "-".join(["erase"] + [said[i:i + 4] for i in range(0, 24, 4)])
+
     def on_destroyed(self, line):
         self.may("destroy")
         want(line["holder"] in self.which, "another share")
         self.holder(line)
+        if line["challenge"].startswith("erase-"):
+            want(line["challenge"] == self.challenge(line["holder"]), "the proof was made for something else")
         message = f"coffer/1 share proof\n{line['challenge']}\n".encode()
         want(ed25519(bytes.fromhex(line["commitment"]), message, base64.b64decode(line["proof"])), "the share was not there")
         if sorted(self.holders) == self.which:

@@ -476,24 +476,32 @@ static int destroy_one(struct asking *q, unsigned holder, const char *challenge,
 	return ceremony_line(q->s->w, COF_CER_DESTROYED, own, diag);
 }
 
-/* Made once: a custodian may have taken one home. */
+/* The one that is of this ceremony; one that a version before drew stays, since its custodian may have taken it home. */
+static int choose(const struct ceremony_session *s, unsigned holder, const char *name, const struct cof_json *there, struct cof_json *ret)
+{
+	const char *drawn = there ? cof_json_str(there, name) : NULL;
+	char challenge[COF_CEREMONY_CHALLENGE];
+	int r = cof_ceremony_challenge(&s->w->c, holder, challenge);
+
+	if (r == 0)
+		cof_json_set_str(ret, name, drawn && cof_proof_challenge_ok(drawn, "destroy") ? drawn : challenge);
+	return r;
+}
+
 static int get_challenges(struct ceremony_session *s, const struct cof_epoch *e, struct cof_json **ret, struct cof_diag *diag)
 {
 	cof_autofree char *path = ceremony_path(s->w, "challenges.json");
+	cof_autojson struct cof_json *there = NULL;
 	cof_autobuf struct cof_buf text = {0};
-	int r = 0;
+	int r = path ? 0 : -ENOMEM;
 
-	if (!path)
-		return -ENOMEM;
-	if (access(path, F_OK) == 0)
-		return load_json(path, ret, diag);
+	if (r == 0 && access(path, F_OK) == 0)
+		r = load_json(path, &there, diag);
 	*ret = cof_json_object();
-	for (unsigned i = 0; i < e->scheme.n_custodians; i++) {
-		char challenge[COF_PROOF_CHALLENGE];
-
-		cof_proof_challenge("destroy", challenge);
-		cof_json_set_str(*ret, e->scheme.custodian[i].name, challenge);
-	}
+	for (unsigned i = 0; r == 0 && i < e->scheme.n_custodians; i++)
+		r = choose(s, i, e->scheme.custodian[i].name, there, *ret);
+	if (r < 0 || there)
+		return r;
 	r = cof_json_canonical(*ret, &text);
 	return r == 0 ? ceremony_put(path, text.data, text.len, diag) : r;
 }

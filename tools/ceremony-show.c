@@ -30,7 +30,8 @@ static void show_line(const struct cof_ceremony *c, const struct cof_ceremony_li
 		break;
 	case COF_CER_CONFIRMED:
 	case COF_CER_DESTROYED:
-		printf(": share %u", l->number + 1);
+		printf(": share %u%s", l->number + 1,
+		       l->what == COF_CER_DESTROYED && !cof_ceremony_bound(l) ? ", by a proof that is bound to no ceremony (of a version before)" : "");
 		break;
 	default:
 		text = cof_json_str(l->o, "step");

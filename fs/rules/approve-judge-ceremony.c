@@ -58,16 +58,21 @@ static int judge_one(struct judging *w, size_t i, struct cof_judgement *ret)
 	return 0;
 }
 
-/* That the share which was destroyed had been there: as escrow/proof.h has it. */
-static int judge_proof(const struct cof_ceremony_line *l, struct cof_judgement *ret)
+/* That the share which was destroyed had been there, and signed for this: as escrow/proof.h has it. */
+static int judge_proof(const struct cof_ceremony *c, const struct cof_ceremony_line *l, struct cof_judgement *ret)
 {
+	char challenge[COF_CEREMONY_CHALLENGE] = "";
 	const char *proof = cof_json_str(l->o, "proof");
 	uint8_t key[32], signature[66];
 	char message[128];
 	size_t n = 0;
 	int len = snprintf(message, sizeof(message), "coffer/1 share proof\n%s\n", cof_json_str(l->o, "challenge"));
-	int r = cof_unhex(cof_json_str(l->o, "commitment"), 64, key);
+	int r = cof_ceremony_bound(l) ? cof_ceremony_challenge(c, l->number, challenge) : 0;
 
+	if (*challenge && strcmp(challenge, cof_json_str(l->o, "challenge")) != 0)
+		return judge_no(ret, "wrong-proof", "the proof that share %u was there was not made for this ceremony", l->number + 1);
+	if (r == 0)
+		r = cof_unhex(cof_json_str(l->o, "commitment"), 64, key);
 	if (r == 0)
 		r = cof_unbase64(proof, strlen(proof), signature, sizeof(signature), &n);
 	if (r == 0 && n == 64)
@@ -100,7 +105,7 @@ static int judge_text(struct judging *w, bool whole, struct cof_judgement *ret)
 		if (what == COF_CER_PRESENT || what == COF_CER_AGREED || what == COF_CER_SIGNED)
 			r = judge_one(w, i, ret);
 		else if (what == COF_CER_DESTROYED)
-			r = judge_proof(&w->c->line[i], ret);
+			r = judge_proof(w->c, &w->c->line[i], ret);
 		else if (what == COF_CER_TOLD && !rolled)
 			r = judge_roll(w, ret);
 		rolled |= what == COF_CER_TOLD;

@@ -4,6 +4,8 @@
 
 #include "crypto/crypto.h"
 
+#include <stdio.h>
+
 #define PROOF_LEN 88
 #define RECIPIENT_LEN 62
 
@@ -124,17 +126,52 @@ static bool is_hex(const char *s, size_t bytes)
 	return only(s, 2 * bytes, "") && strspn(s, "0123456789abcdef") == 2 * bytes;
 }
 
-/* "destroy-a2b3-c4d5-…", six groups, as escrow/proof.h has it; whether the proof holds is judged there. */
+static const char alphabet[] = "abcdefghijkmnpqrstuvwxyz23456789";
+
+/* "erase-a2b3-c4d5-…", six groups, as escrow/proof.h has it, or "destroy-…", of transcripts of before; whether it is the right one and
+ * the proof holds is judged there. */
 static bool is_challenge(const char *s)
 {
-	const char *at = s ? s + 7 : NULL;
+	size_t n = s ? strcspn(s, "-") : 0;
+	const char *at = s + n;
 
-	if (!s || strncmp(s, "destroy", 7) != 0 || strlen(at) != 6 * 5)
+	if (!s || (strncmp(s, "erase-", n + 1) != 0 && strncmp(s, "destroy-", n + 1) != 0) || strlen(at) != 6 * 5)
 		return false;
 	for (; *at; at += 5)
-		if (*at != '-' || strspn(at + 1, "abcdefghijkmnpqrstuvwxyz23456789") < 4)
+		if (*at != '-' || strspn(at + 1, alphabet) < 4)
 			return false;
 	return true;
+}
+
+int cof_ceremony_challenge(const struct cof_ceremony *c, unsigned holder, char ret[COF_CEREMONY_CHALLENGE])
+{
+	const char *document = c->kind == COF_CEREMONY_DESTRUCTION && c->n_lines ? cof_json_str(c->line[0].o, "document") : NULL;
+	char id[65], text[192];
+	uint8_t digest[COF_HASH];
+	size_t at = 5;
+
+	if (!document)
+		return -EINVAL;
+	cof_hex(c->id, 32, id);
+	snprintf(text, sizeof(text), "coffer/1 share erase\n%s\n%.64s\n%u\n", id, document, holder);
+	cof_sha256(text, strlen(text), digest);
+	memcpy(ret, "erase", at);
+	for (unsigned bit = 0; bit < 120; bit += 5) {
+		unsigned two = (unsigned)digest[bit / 8] << 8 | digest[bit / 8 + 1];
+
+		if (bit % 20 == 0)
+			ret[at++] = '-';
+		ret[at++] = alphabet[two >> (11 - bit % 8) & 31];
+	}
+	ret[at] = 0;
+	return 0;
+}
+
+bool cof_ceremony_bound(const struct cof_ceremony_line *l)
+{
+	const char *challenge = l->what == COF_CER_DESTROYED ? cof_json_str(l->o, "challenge") : NULL;
+
+	return challenge && !strncmp(challenge, "erase-", 6);
 }
 
 static bool is_base64(const char *s, size_t n)

@@ -96,6 +96,12 @@ int cof_ceremony_add(struct cof_ceremony *c, enum cof_ceremony_what what, struct
  */
 int cof_ceremony_statement(const struct cof_ceremony *c, enum cof_ceremony_what does, const char *by, struct cof_buf *ret);
 const char *cof_ceremony_purpose(const struct cof_ceremony *c); /* for which it is signed */
+/* What a holder's share signs before it is destroyed: of this ceremony, of the epoch's document and of the holder, so that it is good
+ * for nothing else (docs/format.md 10.2). -EINVAL: nothing is destroyed in it. */
+#define COF_CEREMONY_CHALLENGE 40
+int cof_ceremony_challenge(const struct cof_ceremony *c, unsigned holder, char ret[COF_CEREMONY_CHALLENGE]);
+/* The challenge of that line is that one; those of before were drawn, and bound to nothing. */
+bool cof_ceremony_bound(const struct cof_ceremony_line *l);
 
 /* ---- judging ---- */
 

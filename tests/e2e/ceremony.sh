@@ -163,12 +163,32 @@ same "the attempts" "begun failed begun" "$(state rec '" ".join([l["what"] for l
 cmp <(age -d -i owner.key "$(echo rec/delivered-*.age)") scheme.ini
 { all; all; all; } > in
 stopped coffer ceremony new destruction -o end --people people --archive "$ID" --epoch $E --custodian bob < in
+cp -r end drawn # as a version before drew it
+sed -i 's/erase-....-/destroy-aaaa-/g' drawn/challenges.json
+{ proofs drawn held/kit-1 drawn/challenges.json | grep ^bob; echo bob; all; } > in
+ceremony continue drawn < in > out || fail "$(cat out)"
+coffer ceremony show drawn | grep -q "share 2, by a proof that is bound to no ceremony" || fail "not told: $(coffer ceremony show drawn)"
 proofs end held/kit-1 end/challenges.json > answers
 { grep ^alice answers; grep ^bob answers; echo bob; all; } > in
 ceremony continue end < in > out || fail "$(cat out)"
 grep -q "Destroy the share of bob now" out || fail "$(cat out)"
 same "one share" 1 "$(state end 'len([l for l in j["lines"] if l["what"] == "destroyed"])')"
-python3 "$TOP/tests/second_ceremony.py" end/transcript --people people > second
+coffer ceremony show end | grep -q "bound to no" && fail "told: $(coffer ceremony show end)"
+for d in end drawn; do python3 "$TOP/tests/second_ceremony.py" $d/transcript --people people > second || fail "$d: $(cat second)"; done
+python3 - "$TOP/tests" << 'PY' || fail "a proof for another ceremony"
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from second_ceremony import Refused, Transcript, canonical
+lines = open("end/transcript", "rb").read().split(b"\n")
+at = next(i for i, l in enumerate(lines) if b'"what":"destroyed"' in l)
+there = json.loads(lines[at])
+for challenge in (there["challenge"], "erase-aaaa" + there["challenge"][10:]):
+    try:
+        Transcript(b"\n".join(lines[:at]) + b"\n" + canonical({**there, "challenge": challenge}))
+        assert challenge == there["challenge"]
+    except Refused as e:
+        assert challenge != there["challenge"] and "something else" in str(e), e
+PY
 for d in again rec end; do coffer ceremony submit "$STORE" $d > out; done
 sed "s/$ID/$(printf 'ab%.0s' {1..16})/" end/transcript > other/transcript
 expect_fail "(altered)" coffer ceremony submit "$STORE" other

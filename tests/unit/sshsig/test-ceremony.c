@@ -147,12 +147,14 @@ static void hold(const struct held *h, struct cof_ceremony *c, struct cof_buf *t
 	} else {
 		uint8_t seed[32] = {9}, key[32], signature[64];
 		char proof[89];
-		static const char challenge[] = "destroy-aaaa-bbbb-cccc-dddd-eeee-ffff";
-		static const char message[] = "coffer/1 share proof\ndestroy-aaaa-bbbb-cccc-dddd-eeee-ffff\n";
+		char challenge[COF_CEREMONY_CHALLENGE] = "destroy-aaaa-bbbb-cccc-dddd-eeee-ffff", message[128];
 
 		step(c, "destroy", h, text);
+		if (!h->key[0] || strcmp(h->key[0], "drawn") != 0) /* of a version before */
+			ck_assert_int_eq(cof_ceremony_challenge(c, h->key[0] && !strcmp(h->key[0], "holder") ? 0 : 1, challenge), 0);
+		snprintf(message, sizeof(message), "coffer/1 share proof\n%s\n", challenge);
 		ck_assert_int_eq(cof_ed25519_public(seed, key), 0);
-		ck_assert_int_eq(cof_ed25519_sign(seed, message, sizeof(message) - 1, signature), 0);
+		ck_assert_int_eq(cof_ed25519_sign(seed, message, strlen(message), signature), 0);
 		signature[0] ^= h->key[0] && !strcmp(h->key[0], "proof");
 		cof_base64(signature, sizeof(signature), proof);
 		o = number("holder", 1);
@@ -195,6 +197,8 @@ START_TEST(judged_by_the_archive)
 	    {{.kind = COF_CEREMONY_DESTRUCTION, .key = {"proof", ""}}, "wrong-proof"},
 	    {{.none = true}, NULL},
 	    {{.rehearsal = true, .abandoned = true}, NULL},
+	    {{.kind = COF_CEREMONY_DESTRUCTION, .key = {"holder", ""}}, "wrong-proof"},
+	    {{.kind = COF_CEREMONY_DESTRUCTION, .key = {"drawn", ""}}, NULL},
 	    {{.kind = COF_CEREMONY_DESTRUCTION}, NULL},
 	};
 
@@ -505,7 +509,7 @@ START_TEST(forms)
 {
 	static const char *const wrong[] = {"destroy-", "destroy-aaaa-bbbb-cccc-dddd-eeee", "destroy-aaaa-bbbb-cccc-dddd-eeee-fff", "destroy-aaaa-bbbb-cccc-dddd-eeee-fffl",
 					     "destroy-aaaa-bbbb-cccc-dddd-eeee-fff0", "destroy-aaaa-bbbb-cccc-dddd-eeee-ffff-gggg", "drill-aaaa-bbbb-cccc-dddd-eeee-ffff",
-					     "destroy-the-share-of-alice-is-here"};
+					     "destroy-the-share-of-alice-is-here", "erase-aaaa-bbbb-cccc-dddd-eeee-fff", "eras-aaaa-bbbb-cccc-dddd-eeee-ffff", "e"};
 	static const char *const times[] = {"2031-01-02T03:04:05Z", "2031-01-02T03:04:05.5Z", "2031-01-02T03:04:05.500000Z"};
 	uint8_t bytes[32] = {1};
 	char proof[89] = "";
