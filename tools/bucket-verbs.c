@@ -344,7 +344,8 @@ int bucket_push(const struct bucket_sync *p, const struct bucket *b, struct cof_
 	struct cof_diag why = {""};
 	struct s3_copy *copy = NULL;
 	struct s3 *server = NULL;
-	int r = s3_open(&b->target, &server, diag);
+	cof_autoclose int lock = bucket_lock(p->store, b->name, diag);
+	int r = lock < 0 ? lock : s3_open(&b->target, &server, diag);
 
 	if (r == 0)
 		r = bucket_copy_load(p->store, b, &copy, diag);
@@ -448,7 +449,10 @@ int bucket_check(const struct store *s, const char *name, bool all, bool json,
 	struct s3 *server = NULL;
 	struct bucket b;
 	int r = bucket_load(s, name, &b, diag);
+	cof_autoclose int lock = r == 0 ? bucket_lock(s, name, diag) : -1;
 
+	if (r == 0 && lock < 0)
+		r = lock;
 	if (r == 0)
 		r = s3_open(&b.target, &server, diag);
 	if (r == 0)

@@ -3,8 +3,11 @@
 #include "tools/buckets.h"
 #include "tools/vaults.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #define NOTE_MAX (512u << 20)
 
@@ -168,6 +171,29 @@ int bucket_entries(const struct store *s, int (*fn)(void *user, const struct buc
 }
 
 /* ---- its note ---- */
+
+/* A note that two have read is written over by the one that is done last, and what the other put there is known to nobody. */
+int bucket_lock(const struct store *s, const char *name, struct cof_diag *diag)
+{
+	cof_autofree char *path = NULL;
+	int fd, r = 0;
+
+	if (asprintf(&path, "%s/vaults/%s.bucket", s->path, name) < 0) {
+		path = NULL;
+		return cof_fail(diag, -ENOMEM, "out of memory");
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		r = -errno;
+	if (r == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return r == -EWOULDBLOCK
+		   ? cof_fail(diag, -EBUSY, "another coffer sync or coffer vault check is at work on the copy %s: once that is done, the same command",
+			      name)
+		   : cof_fail(diag, r, "%s cannot be locked: %s", path, strerror(-r));
+}
 
 int bucket_copy_load(const struct store *s, const struct bucket *b, struct s3_copy **ret,
 		     struct cof_diag *diag)

@@ -28,6 +28,8 @@ int bucket_save(const struct store *s, const struct bucket *b, struct cof_diag *
 bool bucket_exists(const struct store *s, const char *name);
 int bucket_entries(const struct store *s, int (*fn)(void *user, const struct bucket *b), void *user,
 		   struct cof_diag *diag);
+/* A descriptor: until it is closed nobody else writes its note. -EBUSY */
+int bucket_lock(const struct store *s, const char *name, struct cof_diag *diag);
 /* Its note: what is damaged or missing is begun anew. */
 int bucket_copy_load(const struct store *s, const struct bucket *b, struct s3_copy **ret,
 		     struct cof_diag *diag);

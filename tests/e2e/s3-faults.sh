@@ -79,6 +79,8 @@ same_log "$W/back"
 requests > /dev/null
 sync | grep -q "has all" || fail "a second sync found something missing"
 same "requests of a sync that has nothing to do" 1 "$(requests | json 'len(j)')"
+expect_fail "at work on the copy far" flock "$STORE/vaults/far.bucket" coffer sync "$STORE" far
+expect_fail "at work on the copy far" flock "$STORE/vaults/far.bucket" coffer vault check "$STORE" far
 ok "cut, 500, 503, an answer that is lost: all of it arrives, once"
 
 # ---- lies, each refused with a sentence ----
