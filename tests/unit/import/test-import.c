@@ -95,6 +95,38 @@ static void check_lines(const char *name)
 	import_source_free(s);
 }
 
+/* Each rule has a line that it fits: a kind that comes out of none is never covered (coffer coverage --test). */
+static void check_rules(const char *name)
+{
+	struct cof_buf rules = load(sources_dir, name, ".ini"), text = load(lines_dir, name, ".lines");
+	unsigned n = 0;
+
+	cof_buf_add(&rules, "", 1);
+	cof_buf_add(&text, "", 1);
+	for (char *at = (char *)rules.data, *next; (at = strstr(at, "\n[")); at = next) {
+		char want[320], *end = strchr(at, ']');
+		bool passed_over;
+
+		ck_assert_ptr_nonnull(end);
+		next = end + 1;
+		*end = 0;
+		snprintf(want, sizeof(want), "\n=> %s.%s ", name, at + 2);
+		end = strstr(next, "\n[");
+		if (end)
+			*end = 0;
+		passed_over = strstr(next, "ignore = yes");
+		if (end)
+			*end = '\n';
+		if (!strcmp(at + 2, "source"))
+			continue;
+		ck_assert_msg(strstr((char *)text.data, passed_over ? "\n=> ignored" : want), "%s.ini: no line that [%s] fits", name, at + 2);
+		n++;
+	}
+	ck_assert_uint_gt(n, 3);
+	cof_buf_done(&rules);
+	cof_buf_done(&text);
+}
+
 START_TEST(shipped_sources)
 {
 	DIR *d = opendir(sources_dir);
@@ -110,6 +142,7 @@ START_TEST(shipped_sources)
 		memcpy(name, e->d_name, len - 4);
 		name[len - 4] = 0;
 		check_lines(name);
+		check_rules(name);
 		n++;
 	}
 	closedir(d);
