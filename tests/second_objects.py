@@ -119,6 +119,7 @@ class Objects:
 
     def extend(self, f, one):
         q, file, until = self.named(f, one, "retention-end", "event-declare"), self.files.get(f.object), i64(one, 24)
+        want(q or 102 not in one, "an event that nobody declared")
         if q and q.doc["action"] == "retention-end":
             want(until == instant(q.doc["until"]) and 101 not in one, "another end than the approved one")
             if file and earlier(until, file.until):

@@ -133,6 +133,7 @@ def plan_of(names, shelf, policy):
     declares = p.request("event-declare", ["bob"], event="merger", happened="2001-01-01T00:00:00Z", **named("ends"))
     p.put(EXTEND, ino("ends"), declares + until(now) + merger(old + day), breaks="wrong-document")
     p.put(EXTEND, ino("ends"), declares + until(old) + merger(old), breaks="compliance")
+    p.put(EXTEND, ino("ends"), until(1 << 62) + merger(old), breaks="not-approved")
     # what changed since it was asked for: the request fails, and that is no offence; what names it is
     p.put(EXTEND, ino("late"), until((1 << 62) + day))
     late = p.request("retention-end", ["bob"], until="2001-01-01T00:00:00Z", **named("late"))
