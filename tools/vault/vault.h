@@ -18,6 +18,7 @@
 /* ---- messages over a byte stream (wire.c): docs/vault-protocol.md 2 ---- */
 
 #define VAULT_BODY_MAX (1u << 20) /* bytes of a message behind its head */
+#define VAULT_PACE 65536u /* bytes that have to come, or to go, within a timeout, begun ones too */
 #define VAULT_DATA 262144u	  /* bytes of the log in one message */
 #define VAULT_UNPROVEN (64u << 20) /* bytes that a receiver takes before it asks for a proof */
 /* An envelope, and the tree R: the largest that a host makes (COF_KEYS_SEEDS_MAX seeds, 704 KB) fits with its seal. */
@@ -51,7 +52,7 @@ const char *vault_refusal_name(unsigned code);
 
 struct vault_wire {
 	int in, out;
-	int timeout_ms;	 /* without a byte: -ETIMEDOUT; negative: for ever */
+	int timeout_ms;	 /* for the head of a message, and for each VAULT_PACE of its body: -ETIMEDOUT; negative: for ever */
 	uint64_t limit;	 /* bytes a second that are sent; 0: as many as go */
 	uint64_t sent, received;
 	int64_t pause_from; /* of the limit */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Messages over a byte stream: a head of eight bytes and a body. Nothing that comes is trusted: a length is judged
- * before memory is taken for it, and who sends nothing is waited for no longer than was agreed.
+ * before memory is taken for it, and who sends nothing, or byte by byte, is waited for no longer than was agreed.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -48,24 +48,35 @@ static void hold_back(struct vault_wire *w, size_t n)
 	}
 }
 
-static int wait_for(const struct vault_wire *w, int fd, short what)
+/* When n bytes have to be there at last; 0: never. */
+static int64_t due_for(const struct vault_wire *w, size_t n)
+{
+	return w->timeout_ms < 0 ? 0 : cof_now(CLOCK_MONOTONIC) + (int64_t)w->timeout_ms * (COF_NSEC / 1000) * (int64_t)(1 + n / VAULT_PACE);
+}
+
+static int wait_for(const struct vault_wire *w, int fd, short what, int64_t due)
 {
 	struct pollfd p = {.fd = fd, .events = what};
-	int n;
+	int n, most;
 
-	do
-		n = poll(&p, 1, w->timeout_ms < 0 ? -1 : w->timeout_ms);
-	while (n < 0 && errno == EINTR);
+	do {
+		int64_t left = due ? (due - cof_now(CLOCK_MONOTONIC) + COF_NSEC / 1000 - 1) / (COF_NSEC / 1000) : 0;
+
+		if (due && left <= 0)
+			return -ETIMEDOUT;
+		most = w->timeout_ms < 0 ? -1 : (int)COF_MIN(left, (int64_t)w->timeout_ms);
+		n = poll(&p, 1, most);
+	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
 	return n ? 0 : -ETIMEDOUT;
 }
 
-static int write_whole(struct vault_wire *w, struct iovec *iov, int count)
+static int write_whole(struct vault_wire *w, struct iovec *iov, int count, int64_t due)
 {
 	while (count) {
 		ssize_t n;
-		int r = wait_for(w, w->out, POLLOUT);
+		int r = wait_for(w, w->out, POLLOUT, due);
 
 		if (r < 0)
 			return r;
@@ -107,17 +118,18 @@ int vault_send(struct vault_wire *w, enum vault_message type, const struct iovec
 	cof_put_le32(head, (uint32_t)n);
 	head[4] = (uint8_t)type;
 	hold_back(w, n + HEAD);
-	return write_whole(w, all, count + 1);
+	return write_whole(w, all, count + 1, due_for(w, n));
 }
 
 /* *ret_n less than n: the other side ended. */
 static int read_whole(struct vault_wire *w, uint8_t *p, size_t n, size_t *ret_n)
 {
+	int64_t due = due_for(w, n);
 	size_t have = 0;
 
 	while (have < n) {
 		ssize_t got;
-		int r = wait_for(w, w->in, POLLIN);
+		int r = wait_for(w, w->in, POLLIN, due);
 
 		if (r < 0)
 			return r;
@@ -171,7 +183,7 @@ int vault_receive(struct vault_wire *w, uint8_t *ret_type, struct cof_buf *body,
 	}
 	r = read_whole(w, body->data, n, &got);
 	if (r == -ETIMEDOUT)
-		return cof_fail(diag, r, "the other side stopped in the middle of a message");
+		return cof_fail(diag, r, "the other side stopped in the middle of a message, or sends it too slowly");
 	if (r < 0)
 		return cof_fail(diag, r, "reading from the other side: %s", strerror(-r));
 	body->len = got;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A line whose other end does not end by itself. */
 #include <check.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tools/vault/vault.h"
@@ -62,6 +64,39 @@ START_TEST(ends_all_the_same)
 }
 END_TEST
 
+/* A byte each 10 ms, until nobody reads any more. */
+static void *drip(void *user)
+{
+	const int *fd = user;
+	struct timespec pace = {.tv_nsec = 10000000};
+
+	while (write(*fd, "x", 1) == 1)
+		nanosleep(&pace, NULL);
+	close(*fd);
+	return NULL;
+}
+
+START_TEST(ends_where_bytes_come_one_by_one)
+{
+	static const uint8_t head[8] = {0xff, 0x00, 0, 0, VAULT_HELLO};
+	cof_autobuf struct cof_buf body = {0};
+	struct cof_diag diag = {""};
+	pthread_t thread;
+	uint8_t type = 0;
+	int fd[2];
+	struct vault_wire w;
+
+	signal(SIGPIPE, SIG_IGN);
+	ck_assert_int_eq(pipe(fd), 0);
+	ck_assert_int_eq(write(fd[1], head, sizeof(head)), sizeof(head));
+	ck_assert_int_eq(pthread_create(&thread, NULL, drip, &fd[1]), 0);
+	w = (struct vault_wire){.in = fd[0], .out = -1, .timeout_ms = 500}; /* for a body of 255 bytes, in 2.5 s */
+	ck_assert_int_eq(vault_receive(&w, &type, &body, &diag), -ETIMEDOUT);
+	close(fd[0]);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("line");
@@ -83,6 +118,7 @@ int main(void)
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, ends_when_told);
 	tcase_add_test(t, ends_all_the_same);
+	tcase_add_test(t, ends_where_bytes_come_one_by_one);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
