@@ -127,12 +127,15 @@ static int end_waiting(const struct bundling *p, const struct vault_entry *e, co
 	char there[2 * COF_HASH + 1], here[2 * COF_HASH + 1];
 	uint8_t digest[COF_HASH];
 	size_t n = 0;
-	int r = line ? vault_entry_keys(p->store, e, &keys, &n, diag) : -ENOENT;
+	int r;
 
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
+	if (!line)
+		return 0;
 	if (vault_keys_line_read(line, p->store->conf.id, &e->vkey, there) < 0)
 		return cof_fail(diag, -EKEYREJECTED, "what the receipt says of the tree R is not signed by vault %s", e->name);
+	r = vault_entry_keys(p->store, e, &keys, &n, diag);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	cof_sha256(keys, n, digest);
 	cof_hex(digest, sizeof(digest), here);
 	return strcmp(here, there) ? 0 : vault_entry_has_keys(p->store, e, diag);
@@ -206,9 +209,9 @@ int bundles_receipt(const struct bundling *p, const char *path, bool *ret_alarm,
 		return r;
 	sent.from = f.found.size;
 	sent.size = f.head.size;
-	r = vault_entry_note(p->store, &f.found, f.note, diag);
+	r = end_waiting(p, &f.found, receipt, diag); /* before the note, which makes this receipt a stale one */
 	if (r == 0)
-		r = end_waiting(p, &f.found, receipt, diag);
+		r = vault_entry_note(p->store, &f.found, f.note, diag);
 	if (r == 0) {
 		p->recording->began = INT64_MIN; /* when the vault was asked is not known */
 		r = vault_record(p->recording, &f.found, &chained, diag);

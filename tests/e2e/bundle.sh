@@ -122,6 +122,7 @@ PY
 cp -a "$STORE" "$W/forged"
 expect_fail "not signed by vault b" coffer sync "$W/forged" --receipt "$W/r4.forged"
 [ -e "$W/forged/vaults/b.keys" ] || fail "a host believes a forged receipt"
+coffer sync "$W/forged" --receipt "$W/r4" > "$W/out" 2>&1 || { cat "$W/out"; fail "a forged receipt keeps the true one out"; }
 coffer sync "$STORE" --receipt "$W/r4" > /dev/null || fail "the receipt"
 [ ! -e "$STORE/vaults/b.keys" ] || fail "it still waits"
 say "which is for the vault alone: who restores from such a bundle gets none of it"
