@@ -82,6 +82,14 @@ say "an archive comes back from a bundle"
 mv "$STORE/vaults/b.note" "$W/b.note"
 coffer sync "$STORE" b --bundle "$W/all" --split 1M > /dev/null
 mv "$W/b.note" "$STORE/vaults/b.note"
+coffer runbook "$STORE" --key-file "$KEY" > "$W/runbook" || fail "runbook"
+grep -q "^\[ \] vault b  *reached by hand" "$W/runbook" || fail "the runbook: $(cat "$W/runbook")"
+{ # as it is printed: what the operator brings, then the restore
+    sed -n '/^   coffer-vault init/,/^$/p' "$W/runbook" | sed "s,MEDIUM,$W/b/archives,"
+    sed -n '/^   coffer restore .$/,/^$/p' "$W/runbook" | sed "s,$STORE ,$W/by-runbook ,"
+} | sed "s,/srv/brought,$W/brought,g" > "$W/steps"
+bash -e "$W/steps" > "$W/out" 2>&1 || { cat "$W/steps" "$W/out"; fail "the runbook's own commands"; }
+coffer verify "$W/by-runbook" > /dev/null || fail "what the runbook's commands brought"
 expect_fail "an archive comes back from one that has all of it" coffer restore "$W/two" "$W/new" --archive "$ID"
 rm -rf "$W/new"
 coffer restore "$W/all" "$W/new" --archive "$ID" > "$W/out" 2>&1 || { cat "$W/out"; fail "restore"; }

@@ -38,6 +38,11 @@ for i in 1 2 3 4 5 6 7 8; do echo "line $i" >> "$MNT/audit/log"; done
 echo one > "$MNT/certificates/one"
 coffer commit "$MNT/audit/data" > /dev/null
 coffer sync "$STORE" far > "$W/out" 2>&1 || { cat "$W/out"; fail sync; }
+coffer runbook "$STORE" > "$W/out" || fail "runbook"
+if grep -q "THERE IS NO VAULT" "$W/out"; then fail "the runbook does not know of the copy in a bucket"; fi
+sed -n '/^   coffer restore s3:/,/^$/p' "$W/out" | sed "s,$STORE ,$W/by-runbook ,; s,credentials FILE,credentials $W/keys," > "$W/steps"
+bash -e "$W/steps" > "$W/out" 2>&1 || { cat "$W/steps" "$W/out"; fail "the runbook's own command"; }
+coffer verify "$W/by-runbook" > /dev/null || fail "what the runbook's command brought"
 out_of() { coffer restore s3://records/far "$@" --endpoint "$AT" --credentials "$W/keys" > "$W/out" 2>&1 3< "$K/alice.words" 4< "$K/carol.words" 5< "$K/bob.forged"; }
 code() { local c=0; "$@" || c=$?; echo $c; }
 quorum=(--shares --share-fd 3 --share-fd 4)

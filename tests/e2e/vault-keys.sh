@@ -75,6 +75,8 @@ verify_intact
 second_reader
 coffer seal recovery-renew "$STORE" --recovery "$ENVELOPE" --key-file "$KEY" > out
 coffer sync "$STORE" > out
+coffer runbook "$STORE" --key-file "$KEY" > out || fail "runbook"
+grep -q "coffer-vault release DIR --archive $ID --author" out || fail "the runbook does not tell what vaults have: $(cat out)"
 age -d -i custodians "$STORE/seal/recovery.age" | python3 -c 'import struct, sys
 p, at, most = sys.stdin.buffer.read(), 32, 0
 while at < len(p):
