@@ -198,15 +198,20 @@ static int mend(struct syncing *s, const struct vault_entry *e, struct cof_diag 
 	return vault_told(&s->recording, "vault-mended", e->name, detail, diag);
 }
 
-/* Something went wrong with this vault: on record too, as far as somebody has the archive open. */
-static void tell(struct syncing *s, const char *type, const struct vault_entry *e, const char *what)
+/* Something went wrong with a vault or copy: on record too, as far as somebody has the archive open. */
+static void tell_of(struct syncing *s, const char *type, const char *kind, const char *name, const char *what)
 {
 	cof_autofree char *shown = escaped(what);
 	struct cof_diag diag = {""};
 
-	complain("vault %s: %s", e->name, shown ? shown : "out of memory");
-	if (vault_told(&s->recording, type, e->name, what, &diag) < 0)
+	complain("%s %s: %s", kind, name, shown ? shown : "out of memory");
+	if (vault_told(&s->recording, type, name, what, &diag) < 0)
 		complain("that could not be recorded: %s", diag.text);
+}
+
+static void tell(struct syncing *s, const char *type, const struct vault_entry *e, const char *what)
+{
+	tell_of(s, type, "vault", e->name, what);
 }
 
 static int ignore(void *user COF_UNUSED, struct cof_json *line COF_UNUSED)
@@ -352,6 +357,18 @@ static int one(void *user, struct vault_entry *e)
 	return 0;
 }
 
+/* Where another sync or check is at work there, that one tells. */
+static void tell_bucket(struct syncing *s, const struct bucket *b, int error, const char *what)
+{
+	bool silent = error == -ETIMEDOUT || error == -ECONNREFUSED || error == -EAGAIN;
+	cof_autofree char *shown = escaped(what);
+
+	if (error == -EBUSY)
+		complain("copy %s: %s", b->name, shown ? shown : "out of memory");
+	else
+		tell_of(s, silent ? "vault-unreachable" : "vault-alarm", "copy", b->name, what);
+}
+
 /* A copy in a bucket, likewise. */
 static int one_bucket(void *user, const struct bucket *b)
 {
@@ -372,9 +389,7 @@ static int one_bucket(void *user, const struct bucket *b)
 	if (r == -ESTALE && newer.len && !newer.failed)
 		stop_writing(s, b->name, (const char *)newer.data);
 	if (r < 0) {
-		cof_autofree char *shown = escaped(diag.text);
-
-		complain("copy %s: %s", b->name, shown ? shown : "out of memory");
+		tell_bucket(s, b, r, diag.text);
 		s->code = COF_MAX(s->code, r == -ESTALE ? SYNC_BEHIND : r == -ENOTUNIQ ? SYNC_FORK : EXIT_FAILED);
 	}
 	return 0;

@@ -84,6 +84,12 @@ grep -q "by itself" "$W/out" || fail "two sources: $(cat "$W/out")"
 coffer events "$STORE" --type restore-drill --json | jsonl '(len(j) == 2 and "are the same" in j[0]["detail"]) or sys.exit(str(j))' > /dev/null
 coffer events "$STORE" --type vault-drill --json | jsonl '(j[0]["name"] == "far" and j[0]["took_ns"] > 0) or sys.exit(str(j))' > /dev/null
 root '{"do": "rm", "bucket": "records", "key": "segment/00000000"}' > /dev/null
+cp "$STORE/vaults/far.bucket" "$W/bucket"
+(umask 077; sed 's,^aws_secret.*,aws_secret_access_key = another,' "$W/keys" > "$W/wrong")
+sed -i "s,$W/keys,$W/wrong," "$STORE/vaults/far.bucket"
+expect_code 1 coffer sync "$STORE" far
+cp "$W/bucket" "$STORE/vaults/far.bucket"
+coffer events "$STORE" --type vault-alarm | grep -q " far" || fail "no event of a copy that refuses: $(coffer events "$STORE" | tail -n 3)"
 same "a segment is gone" 1 "$(code drill far "$W/scratch")"
 [ ! -e "$W/scratch" ] || fail "the scratch place of a drill that failed is still there"
 coffer events "$STORE" --type restore-drill-failed --json | jsonl 'len(j) == 1 or sys.exit(str(j))' > /dev/null
