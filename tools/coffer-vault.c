@@ -39,6 +39,8 @@ static const char usage[] =
     "      such files as a vault that an archive is restored from: coffer restore starts it\n"
     "  coffer-vault status DIR [--silence SPAN] [--json]\n"
     "      the vault's key, and of each archive what was received and when\n"
+    "  coffer-vault archives DIR [--json]\n"
+    "      which archives it has, of how many frames and bytes; it judges nothing, and tells of no alarm\n"
     "  coffer-vault follow DIR --archive ID\n"
     "      signs again what follows frames that nobody permitted and that status names: their operator was asked, and it is right\n"
     "  coffer-vault scrub DIR [--json]\n"
@@ -221,6 +223,7 @@ struct looking {
 	struct cof_json *all; /* NULL: text */
 	bool scrub, damaged, alarm;
 	int64_t silence;
+	struct progress progress;
 };
 
 static int count_one(void *user, const char *name)
@@ -239,6 +242,8 @@ static unsigned forks_of(struct cof_io *io)
 
 struct seen {
 	char id[33], origin[COF_NOTE_NAME], when[32], verdict[32], first[512];
+	char scrubbed[96]; /* when the last scrub was that ended, a blank, its verdict; "": none */
+	struct looking *looking;
 	uint64_t size;
 	unsigned forks;
 	bool silent, mended, destroying;
@@ -267,12 +272,42 @@ static void on_frame(void *user, const struct cof_frame *f, uint64_t address)
 		cof_judge_places_add(s->places, f, address);
 }
 
+static void on_progress(void *user, uint64_t done, uint64_t total)
+{
+	struct seen *s = user;
+
+	progress_update(&s->looking->progress, done, total);
+}
+
+/* ---- the last scrub ---- */
+
+static void load_scrubbed(struct cof_io *io, struct seen *s)
+{
+	cof_autofree uint8_t *text = NULL;
+	size_t n = 0;
+
+	if (cof_io_load(io, "scrubbed", sizeof(s->scrubbed) - 1, &text, &n) < 0 || !n || text[n - 1] != '\n')
+		return; /* none, or no line of ours: then the next one says it again */
+	memcpy(s->scrubbed, text, n - 1);
+	s->scrubbed[n - 1] = 0;
+}
+
+static int save_scrubbed(struct cof_io *io, enum cof_verdict verdict)
+{
+	char line[96], now[32];
+
+	cof_time_text(cof_now(CLOCK_REALTIME), now);
+	return cof_io_replace(io, "scrubbed", line, (size_t)snprintf(line, sizeof(line), "%s %s\n", now, cof_verdict_name(verdict)));
+}
+
 /* The lock is held. What no segment is the reason of is mended here: hashes come from the log. A session that came since the log was
  * verified brought frames, and what it judged is not written over without them. */
 static int note_scrubbed(const struct looking *l, struct cof_io *io, enum cof_verdict verdict, struct seen *s)
 {
 	int r = vault_damage_save(io, &s->damage);
 
+	if (r == 0)
+		r = save_scrubbed(io, verdict);
 	if (r < 0)
 		return r;
 	if (verdict > COF_INCOMPLETE) {
@@ -309,11 +344,11 @@ static bool is_silent(const struct looking *l, struct cof_io *io, const struct c
 	return each && cof_now(CLOCK_REALTIME) - confirmed > each;
 }
 
-static int look_at(const struct looking *l, struct cof_io *io, struct seen *s)
+static int look_at(struct looking *l, struct cof_io *io, struct seen *s)
 {
 	cof_autofree uint8_t *note = NULL;
 	struct cof_verified found;
-	struct cof_verify_params p = {.io = io, .finding = first_finding, .frame = on_frame, .user = s};
+	struct cof_verify_params p = {.io = io, .finding = first_finding, .frame = on_frame, .progress = on_progress, .user = s};
 	struct cof_checkpoint head = {.size = 0};
 	struct cof_note cosigned;
 	struct cof_conf conf;
@@ -329,6 +364,8 @@ static int look_at(const struct looking *l, struct cof_io *io, struct seen *s)
 		s->keys[0] = 0;
 	(void)vault_judged_load(io, &s->judged);
 	s->destroying = cof_io_exists(io, "destroying") > 0;
+	s->looking = l;
+	load_scrubbed(io, s);
 	r = cof_io_load(io, "checkpoint", COF_NOTE_MAX, &note, &n);
 	if (r == 0 && cof_checkpoint_open(note, n, &conf.vkey, &head) == 0) {
 		s->size = head.size;
@@ -341,6 +378,7 @@ static int look_at(const struct looking *l, struct cof_io *io, struct seen *s)
 		return 0;
 	(void)cof_judge_places_new(&s->places);
 	r = cof_log_verify(&p, &found, l->diag);
+	progress_clear(&l->progress);
 	if (r == 0)
 		snprintf(s->verdict, sizeof(s->verdict), "%s", cof_verdict_name(found.verdict));
 	if (r == 0)
@@ -356,7 +394,7 @@ static int look_at(const struct looking *l, struct cof_io *io, struct seen *s)
 /* first, judged.first: the host wrote the log that they tell of. */
 static void show(const struct looking *l, const struct seen *s)
 {
-	cof_autofree char *first = escaped(s->first), *not_permitted = escaped(s->judged.first);
+	cof_autofree char *first = escaped(s->first), *not_permitted = escaped(s->judged.first), *scrubbed_text = escaped(s->scrubbed);
 	struct cof_json *row;
 
 	if (!l->all) {
@@ -366,6 +404,8 @@ static void show(const struct looking *l, const struct seen *s)
 			printf("  its first session is not over: nothing of it was signed yet\n");
 		if (*s->first)
 			printf("  %s\n", first ? first : "?");
+		if (!l->scrub && !s->unconfirmed)
+			printf("  %s%s\n", *s->scrubbed ? "last scrub " : "never scrubbed: coffer-vault scrub DIR", scrubbed_text ? scrubbed_text : "?");
 		if (*s->keys)
 			printf("  has the tree R: %s\n", s->keys);
 		if (s->destroying)
@@ -388,6 +428,8 @@ static void show(const struct looking *l, const struct seen *s)
 	cof_json_set_uint(row, "forks", s->forks);
 	if (*s->keys)
 		cof_json_set_str(row, "keys", s->keys);
+	if (*s->scrubbed)
+		cof_json_set_str(row, "scrubbed", s->scrubbed);
 	cof_json_set_bool(row, "silent", s->silent);
 	cof_json_set_bool(row, "destroying", s->destroying);
 	cof_json_set_uint(row, "not_permitted", s->judged.not_permitted);
@@ -431,7 +473,7 @@ static int one(void *user, const uint8_t id[16])
 static int look(const struct args *a, bool scrub, struct cof_diag *diag)
 {
 	cof_autojson struct cof_json *all = a->json ? cof_json_array() : NULL;
-	struct looking l = {.diag = diag, .all = all, .scrub = scrub, .silence = a->silence};
+	struct looking l = {.diag = diag, .all = all, .scrub = scrub, .silence = a->silence, .progress = PROGRESS_INIT};
 	struct vault_place v;
 	char text[COF_VKEY_MAX];
 	int r = vault_place_open(a->dir, &v, diag);
@@ -449,6 +491,94 @@ static int look(const struct args *a, bool scrub, struct cof_diag *diag)
 	if (a->json && print_json(all, true) < 0)
 		return 1;
 	return l.damaged ? EXIT_DAMAGED : l.alarm ? EXIT_ALARM : 0;
+}
+
+/* ---- archives ---- */
+
+struct used { /* bytes of the segments of a log */
+	struct cof_io *io;
+	uint64_t bytes;
+};
+
+static int add_used(void *user, const char *name)
+{
+	struct used *u = user;
+	struct cof_file *f = NULL;
+	uint64_t size = 0;
+	char path[300];
+
+	snprintf(path, sizeof(path), "log/%s", name);
+	if (cof_io_open(u->io, path, COF_IO_RDONLY, &f) == 0 && cof_io_size(f, &size) == 0)
+		u->bytes += size;
+	cof_io_close(f);
+	return 0;
+}
+
+struct listing {
+	const struct vault_place *v;
+	struct cof_json *all; /* NULL: text */
+	struct cof_diag *diag;
+};
+
+static int list_one(void *user, const uint8_t id[16])
+{
+	const struct listing *l = user;
+	struct cof_checkpoint head = {.size = 0};
+	cof_autofree uint8_t *note = NULL;
+	struct cof_io *io = NULL;
+	struct cof_conf conf;
+	struct used used = {0};
+	struct cof_json *row;
+	char hex[33], size[32];
+	size_t n = 0;
+	int r = vault_place_archive(l->v, id, &io, l->diag);
+
+	cof_hex(id, 16, hex);
+	if (r == 0)
+		r = cof_conf_load(io, &conf, l->diag);
+	if (r == 0 && cof_io_load(io, "checkpoint", COF_NOTE_MAX, &note, &n) == 0)
+		(void)cof_checkpoint_open(note, n, &conf.vkey, &head);
+	used.io = io;
+	if (r == 0 && (cof_io_list(io, "log", add_used, &used)) < 0)
+		used.bytes = 0; /* no frame came yet */
+	cof_io_free(io);
+	if (r == -ENOENT || r == -ESTALE) {
+		l->diag->text[0] = 0; /* a first session makes it just now */
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	cof_size_text(used.bytes, size);
+	if (!l->all) {
+		cof_autofree char *origin = escaped(conf.vkey.name);
+
+		printf("%s  %s  %" PRIu64 " frames, %s\n", hex, origin ? origin : "?", head.size, size);
+		return 0;
+	}
+	row = cof_json_object();
+	cof_json_set_str(row, "archive", hex);
+	cof_json_set_str(row, "origin", conf.vkey.name);
+	cof_json_set_uint(row, "size", head.size);
+	cof_json_set_uint(row, "bytes", used.bytes);
+	cof_json_append(l->all, row);
+	return 0;
+}
+
+static int archives(const struct args *a, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *all = a->json ? cof_json_array() : NULL;
+	struct listing l = {.all = all, .diag = diag};
+	struct vault_place v;
+	int r = vault_place_open(a->dir, &v, diag);
+
+	if (r < 0)
+		return fail_with(diag);
+	l.v = &v;
+	r = vault_place_list(&v, list_one, &l);
+	vault_place_close(&v);
+	if (r < 0)
+		return *diag->text ? fail_with(diag) : (cof_fail(diag, r, "%s: %s", a->dir, strerror(-r)), fail_with(diag));
+	return a->json && print_json(all, true) < 0;
 }
 
 /* ---- follow ---- */
@@ -520,7 +650,7 @@ static int take_args(int argc, char **argv, struct args *a)
 
 static int run(int argc, char **argv)
 {
-	static const char *const names[] = {"init", "serve", "status", "scrub", "follow", "destroy", "witness", NULL};
+	static const char *const names[] = {"init", "serve", "status", "scrub", "follow", "destroy", "witness", "archives", NULL};
 	struct args a = {.name = NULL};
 	struct cof_diag diag = {""};
 	int verb = 0, code;
@@ -540,7 +670,7 @@ static int run(int argc, char **argv)
 	while (names[verb] && strcmp(names[verb], argv[1]))
 		verb++;
 	if (!names[verb])
-		return misused("the verb is init, serve, receive, give, status, scrub, follow, release, reseal, destroy or witness");
+		return misused("the verb is init, serve, receive, give, status, scrub, archives, follow, release, reseal, destroy or witness");
 	code = take_args(argc - 1, argv + 1, &a);
 	if (code >= 0)
 		return code;
@@ -557,6 +687,8 @@ static int run(int argc, char **argv)
 		return destroy(&a, &diag);
 	case 6:
 		return witness(&a, &diag);
+	case 7:
+		return archives(&a, &diag);
 	default:
 		return look(&a, verb == 3, &diag);
 	}

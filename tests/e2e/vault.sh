@@ -52,7 +52,12 @@ coffer sync "$STORE" | grep -q "has all" || fail "a second sync found something 
 same "behind" 0 "$(coffer vault list "$STORE" --json | json 'j[0]["behind"]')"
 coffer verify "$W/b/archives/$ID" > "$W/out" || { cat "$W/out"; fail "the copy does not verify"; }
 coffer-vault status "$W/b" | grep -q "$ID" || fail "status of the vault"
+coffer-vault status "$W/b" | grep -q "never scrubbed" || fail "status before a scrub: $(coffer-vault status "$W/b")"
 same "scrub" 0 "$(coffer-vault scrub "$W/b" > "$W/out"; echo $?)"
+coffer-vault status "$W/b" | grep -q "^  last scrub 20.*Z intact" || fail "status behind a scrub: $(coffer-vault status "$W/b")"
+same "archives" "$ID $(sed -n 2p "$W/b/archives/$ID/checkpoint") $(cat "$W/b/archives/$ID"/log/*.seg | wc -c)" \
+    "$(coffer-vault archives "$W/b" --json | json '" ".join(str(j[0][k]) for k in ("archive", "size", "bytes"))')"
+coffer-vault archives "$W/b" | grep -q "^$ID  .* frames, " || fail "archives: $(coffer-vault archives "$W/b")"
 same "received" 1 "$(tail -n 1 "$W/b/archives/$ID/received" | jsonl 'len(j)')"
 for s in "$W/b/archives/$ID"/log/*.seg; do
     cmp -n "$(stat -c %s "$s")" "$s" "$STORE/log/$(basename "$s")" || fail "$(basename "$s") differs"
