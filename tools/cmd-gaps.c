@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer gaps: when nobody recorded, and when a source was silent. */
 #include "tools/coffer.h"
+#include "tools/crl-gaps.h"
 #include "tools/opener.h"
 #include "tools/output.h"
 #include "tools/store.h"
@@ -15,12 +16,14 @@
 enum {
 	OPT_SINCE,
 	OPT_LEAST,
+	OPT_CRL,
 	OPT_JSON,
 };
 
 static const struct tool_option options[] = {
     [OPT_SINCE] = {"since", "TIME", "that lasted until this time or longer: 2031-01-02, or a span such as 7d before now"},
     [OPT_LEAST] = {"least", "SPAN", "at least so long, such as 5min; a remount is a gap too"},
+    [OPT_CRL] = {"crl", NULL, "instead: when an issuer had no CRL in force, by those that are archived"},
     [OPT_JSON] = {"json", NULL, "one JSON object a line instead of text"},
     {0},
 };
@@ -34,7 +37,7 @@ struct silence {
 struct looking {
 	struct opener_args opener_args;
 	int64_t since, least, now;
-	bool json, with_key;
+	bool crl, json, with_key;
 	uint64_t found;
 	struct silence open[SOURCES];
 	size_t n_open;
@@ -42,7 +45,11 @@ struct looking {
 
 /* ---- one interval ---- */
 
-static int print(struct looking *l, const char *kind, const struct silence *of, int64_t from, int64_t to, uint64_t after)
+struct whose { /* "shelf", "source" or "issuer", and its name */
+	const char *what, *name;
+};
+
+static int print(struct looking *l, const char *kind, const struct whose *of, int64_t from, int64_t to, uint64_t after)
 {
 	bool goes_on = to == COF_GAP_OPEN;
 	int64_t end = goes_on ? l->now : to, length = COF_MAX(end - from, (int64_t)0);
@@ -64,7 +71,7 @@ static int print(struct looking *l, const char *kind, const struct silence *of, 
 	o = cof_json_object();
 	cof_json_set_str(o, "kind", kind);
 	if (of)
-		cof_json_set_str(o, of->of_source ? "source" : "shelf", of->name);
+		cof_json_set_str(o, of->what, of->name);
 	cof_json_set_time(o, "from", from);
 	if (!goes_on)
 		cof_json_set_time(o, "to", to);
@@ -97,7 +104,7 @@ static int close_silence(struct looking *l, size_t i, int64_t to)
 	struct silence s = l->open[i];
 
 	l->open[i] = l->open[--l->n_open];
-	return print(l, "silent", &s, s.from, to, 0);
+	return print(l, "silent", &(struct whose){s.of_source ? "source" : "shelf", s.name}, s.from, to, 0);
 }
 
 static int on_event(void *user, struct cof_json *event)
@@ -151,16 +158,23 @@ static int events_of(const struct store *st, struct looking *l, struct cof_diag 
 	return r;
 }
 
+static int on_crl(void *user, const char *issuer, int64_t from, int64_t to)
+{
+	return print(user, "no-crl", &(struct whose){"issuer", issuer}, from, to, 0);
+}
+
 static int look(const char *arg, struct looking *l, struct cof_diag *diag)
 {
 	autostore struct store st = {0};
 	int r = cof_crypto_init(SECURE_BYTES, diag);
 
+	l->now = cof_now(CLOCK_REALTIME);
+	if (r == 0 && l->crl)
+		return crl_gaps(arg, &l->opener_args, l->now, on_crl, l, diag);
 	if (r == 0)
 		r = store_open(arg, &st, diag);
 	if (r < 0)
 		return r;
-	l->now = cof_now(CLOCK_REALTIME);
 	r = cof_store_gaps(st.io, on_gap, l, diag);
 	if (r == 0)
 		r = events_of(&st, l, diag);
@@ -187,6 +201,9 @@ static int take_option(void *user, int option)
 	case OPT_LEAST:
 		if (cof_span_parse(optarg, &l->least) < 0 || l->least == COF_RETAIN_INFINITE)
 			return misuse("--least takes a span such as 5min");
+		return EXIT_OK;
+	case OPT_CRL:
+		l->crl = true;
 		return EXIT_OK;
 	case OPT_JSON:
 		l->json = true;
@@ -226,6 +243,9 @@ const struct verb verb_gaps = {
 	    "the log itself, without a key. And those in which a shelf with a policy of silence had no writer, or a reader "
 	    "of another program's log had no line or did not report, for too long, as the daemon recorded it: "
 	    "of an archive that is not mounted that takes its key.\n"
+	    "\n"
+	    "With --crl, instead, those in which an issuer had no CRL in force, by the CRLs that are archived: from the end of "
+	    "one, by itself or by the policy's key crl, to the next.\n"
 	    "\n"
 	    "  coffer gaps /archive --since 30d --least 5min\n"
 	    "\n"

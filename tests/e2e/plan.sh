@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 python3 -c 'import cryptography' 2> /dev/null || skip "no python3-cryptography"
 export COFFER_PROFILES=$TOP/profiles
-python3 "$TOP/tests/support/certs.py" "$W/made" ca.pem sub.pem d2049.pem crl.pem
+python3 "$TOP/tests/support/certs.py" "$W/made" ca.pem sub.pem d2049.pem crl.pem crl-3.pem crl-4.pem
 NOW=2030-06-15
 day() { date -u -d "$NOW + $1" +%F; }
 until_of() { getfattr --absolute-names --only-values -n user.coffer.retain_until "$MNT/$1"; }
@@ -99,6 +99,15 @@ expect_code 0 coffer calendar "$STORE" --crl --at 2020-02-01
 [[ $(rekeys 2040-12-01) == *"2039-10-01 "* || $(rekeys 2040-12-01) == *"2039-10-01" ]] || fail "one that has ended: $(cat "$W/out")"
 coffer calendar "$STORE" --crl --at 2039-01-01 > "$W/text" || [ $? = 3 ]
 grep -q '^OVERDUE .*CRL: CN=test ca' "$W/text" || fail "text: $(cat "$W/text")"
+
+say "when an issuer had no CRL in force"
+no_crl() { coffer gaps "$STORE" "${OPEN[@]}" --crl --json > "$W/out" && fail "there are gaps"; jsonl '" ".join(e["kind"] + ":" + e["issuer"] + ":" + e["from"][5:13] + ":" + e.get("to", "-")[5:13] for e in j)' < "$W/out"; }
+cp "$W/made/crl-4.pem" "$W/made/crl-3.pem" "$MNT/certs/ca/" && chmod 444 "$MNT/certs/ca/crl-4.pem" "$MNT/certs/ca/crl-3.pem"
+want_gaps="no-crl:CN=test ca,O=Made:01-02T00:01-03T00 no-crl:CN=test ca,O=Made:01-05T00:"
+same "of the policy's day" "$want_gaps" "$(no_crl)"
+coffer gaps "$STORE" --crl --least 7d > "$W/text" && fail "one goes on"
+grep -q '^2026-01-05T.*(goes on) *no-crl .*CN=test ca' "$W/text" && [ "$(wc -l < "$W/text")" = 1 ] || fail "text: $(cat "$W/text")"
+
 expect_code 2 coffer plan "$STORE" --set retention=1y
 expect_code 2 coffer plan "$STORE" --shelf logs --set nonsense=1
 expect_code 1 coffer plan "$STORE" --shelf none
@@ -108,6 +117,7 @@ say "without a daemon"
 umount_archive
 OPEN=(--key-file "$KEY")
 same "the same certificates" "2050-01-03" "$(plan 's["certs"]["committed"]["to"][:10]')"
+same "the same gaps" "$want_gaps" "$(no_crl)"
 [[ $(rekeys 2026-01-01) == "$first" ]] || fail "other dates: $(rekeys 2026-01-01)"
 verify_intact
 ok plan

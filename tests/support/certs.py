@@ -116,6 +116,9 @@ def one(d, what):
             [certificate(name("leaf"), utc(2028, 1, 1), serial=21), certificate(CA_NAME, utc(2040, 1, 1), serial=9, ca=True)], enc))
     elif base == "bare":
         put(where, crl(utc(2026, 1, 1), utc(2026, 1, 2), None).public_bytes(enc))
+    elif base.startswith("crl-"): # of that day of January 2026, for a day and a half
+        day = int(base[4:])
+        put(where, crl(utc(2026, 1, day), utc(2026, 1, day + 1, 12), 0x1234 + day).public_bytes(enc))
     elif base == "crls": # a chain of a CRL and a certificate
         put(where + ".1", crl(utc(2026, 1, 1), utc(2026, 1, 3), 5).public_bytes(PEM))
         put(where + ".2", certificate(name("test cb"), utc(2025, 1, 1), serial=3).public_bytes(PEM))
