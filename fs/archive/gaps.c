@@ -101,18 +101,24 @@ int cof_store_gaps(struct cof_io *io, cof_gap_fn fn, void *user, struct cof_diag
 	struct walk w = {.conf = &conf, .fn = fn, .user = user};
 	int64_t now = cof_now(CLOCK_REALTIME);
 	bool mounted = cof_io_locked(io, holder, sizeof(holder)) > 0; /* before its frames: it may end meanwhile */
+	uint64_t covered = 0, met;
 	int r = cof_conf_load(io, &conf, diag);
 
 	if (r < 0)
 		return r;
-	r = cof_reader_new(io, &conf, &w.reader);
+	r = cof_store_covered(io, &conf, &covered);
+	if (r == 0)
+		r = cof_reader_new(io, &conf, &w.reader);
 	if (r == 0) {
 		cof_reader_walk(w.reader, true);
 		r = go_through(&w);
 	}
-	/* Beside a daemon the last frame may be half there. */
-	if (r == -EUCLEAN && mounted)
+	met = w.any ? w.last.sequence + 1 : 0;
+	/* Beside a daemon the last frame may be half there; what a checkpoint covers is not. */
+	if (r == -EUCLEAN && mounted && met >= covered)
 		r = 0;
+	if (r == 0 && met < covered)
+		r = -EUCLEAN;
 	if (r == 0)
 		r = look_at_the_end(&w, mounted, now);
 	cof_reader_free(w.reader);

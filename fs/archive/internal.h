@@ -680,4 +680,8 @@ struct cof_archive {
 	atomic_uint_fast64_t show_hints[COF_SHOW_HINTS]; /* show.c: addresses of frames shown last */
 };
 
+/* How many frames the file `checkpoint` says, with the log's signature, that there are at least; 0: it cannot be told. Who goes
+ * through a log asks before, and did not see all of it where he met fewer. (status.c) */
+int cof_store_covered(struct cof_io *io, const struct cof_conf *conf, uint64_t *ret);
+
 #endif

@@ -72,33 +72,43 @@ static int one(struct telling *t, const struct cof_frame *f, uint64_t address)
 	return r < 0 ? r : fields.len > skip ? tell(t, f, fields.data + skip, fields.len - skip) : 0;
 }
 
-static int each(struct telling *t)
+/* covered: as many frames there are at least. */
+static int each(struct telling *t, uint64_t covered)
 {
+	uint64_t at = 0, met = 0;
 	struct cof_frame f;
-	uint64_t at = 0;
-	int r;
+	int r = 0;
 
 	cof_reader_walk(t->reader, true);
-	while ((r = cof_reader_header(t->reader, at, &f, NULL, NULL)) == 0) {
-		r = one(t, &f, at);
+	while (r == 0) {
+		r = cof_reader_header(t->reader, at, &f, NULL, NULL);
+		if (r == -ENODATA && at % t->conf.segment_size) { /* the rest of a segment is unused */
+			at = (at / t->conf.segment_size + 1) * t->conf.segment_size;
+			r = cof_reader_header(t->reader, at, &f, NULL, NULL);
+		}
+		if (r == 0)
+			r = f.sequence == met++ ? one(t, &f, at) : -EUCLEAN;
 		if (r == 0)
 			r = cof_reader_next(t->reader, at, &f, &at);
-		if (r < 0)
-			break;
 	}
-	return r == -ENODATA ? 0 : r;
+	if (r == -ENODATA || r == -ENOENT)
+		r = met < covered ? -EUCLEAN : 0;
+	return r;
 }
 
 int cof_store_policies(struct cof_io *io, cof_policy_then_fn *fn, void *user, struct cof_diag *diag)
 {
 	struct telling t = {.fn = fn, .user = user};
+	uint64_t covered = 0;
 	int r = cof_conf_load(io, &t.conf, diag);
 
 	if (r < 0)
 		return r;
-	r = cof_reader_new(io, &t.conf, &t.reader);
+	r = cof_store_covered(io, &t.conf, &covered);
 	if (r == 0)
-		r = each(&t);
+		r = cof_reader_new(io, &t.conf, &t.reader);
+	if (r == 0)
+		r = each(&t, covered);
 	cof_reader_free(t.reader);
 	for (size_t i = 0; i < t.n; i++)
 		free(t.place[i].text);

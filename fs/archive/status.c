@@ -66,6 +66,17 @@ void cof_status_checkpoint(const struct cof_conf *conf, const void *note, size_t
 	cof_json_set(into, "checkpoint", o);
 }
 
+int cof_store_covered(struct cof_io *io, const struct cof_conf *conf, uint64_t *ret)
+{
+	cof_autofree uint8_t *note = NULL;
+	struct cof_checkpoint cp;
+	size_t n;
+	int r = cof_io_load(io, "checkpoint", COF_NOTE_MAX, &note, &n);
+
+	*ret = r == 0 && cof_checkpoint_open(note, n, &conf->vkey, &cp) == 0 ? cp.size : 0;
+	return r == -ENOMEM ? r : 0;
+}
+
 static void set_log(struct cof_archive *a, struct cof_json *into)
 {
 	struct cof_log_status st;

@@ -3,6 +3,8 @@
  * Heartbeats, intervals without a recorder and silent shelves, under a machine's clocks that the test moves
  * (cof_now is wrapped at link time).
  */
+#include <fcntl.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "entries.h"
@@ -188,6 +190,44 @@ START_TEST(between_mounts)
 }
 END_TEST
 
+static int no_policy(void *user COF_UNUSED, const struct cof_policy_then *then COF_UNUSED)
+{
+	return 0;
+}
+
+/* What lies behind a damaged frame was not looked at: nobody says then that there is nothing, also not beside a daemon, whose
+ * last frame may be half there. */
+START_TEST(behind_damage)
+{
+	struct cof_diag diag = {""};
+	struct gaps all = {0};
+	struct cof_json *list;
+	struct cof_io *io;
+	char path[256];
+	off_t at;
+	int fd;
+
+	live(100);
+	ck_assert_int_eq(cof_archive_checkpoint(s.archive), 0);
+	list = entries_of(&s, "append");
+	at = (off_t)number_of(cof_json_at(list, 0), "offset");
+	cof_json_free(list);
+	snprintf(path, sizeof(path), "%s/log/00000000.seg", s.dir);
+	fd = open(path, O_WRONLY);
+	ck_assert_int_ge(fd, 0);
+	for (unsigned zeros = 0; zeros < 2; zeros++) { /* damaged, and as if nothing came behind */
+		static const char bytes[2][128] = {"XXXX"};
+
+		ck_assert_int_eq(pwrite(fd, bytes[zeros], sizeof(bytes[zeros]), at), sizeof(bytes[zeros]));
+		ck_assert_int_eq(cof_io_plain(s.dir, &io, &diag), 0);
+		ck_assert_int_eq(cof_store_gaps(io, take, &all, &diag), -EUCLEAN);
+		ck_assert_int_eq(cof_store_policies(io, no_policy, NULL, &diag), -EUCLEAN);
+		cof_io_free(io);
+	}
+	close(fd);
+}
+END_TEST
+
 /* A daemon that was stopped and goes on: it says so itself, and the log shows it. */
 START_TEST(inside_a_mount)
 {
@@ -260,6 +300,7 @@ int main(void)
 	tcase_add_test(c, none_wanted);
 	tcase_add_test(c, between_mounts);
 	tcase_add_test(c, inside_a_mount);
+	tcase_add_test(c, behind_damage);
 	tcase_add_test(c, silence);
 	suite_add_tcase(suite, c);
 	srunner_run_all(runner, CK_NORMAL);
