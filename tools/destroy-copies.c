@@ -334,7 +334,10 @@ static void list_gone_vaults(struct destruction *d)
 		cof_json_append(d->listed, cof_json_new_str(name));
 		list_releases(d, name, INT64_MAX);
 		if (enrolled(d, name) && !retired(d, name))
-			add(d, "vault", name, "UNKNOWN", true, "it was given what leads to keys, is no longer in STORE/vaults, and has signed no receipt");
+			add(d, "vault", name, "UNKNOWN", true,
+			    d->request && said(d, "vault-punctured", name)
+				? "it was given what leads to keys, and is no longer in STORE/vaults: whether a receipt under that name is its own is not known"
+				: "it was given what leads to keys, is no longer in STORE/vaults, and has signed no receipt");
 	}
 }
 

@@ -123,6 +123,10 @@ carried
 grep -q "c signed that it destroyed 2 files" out || fail "no receipt by hand: $(cat out)"
 same "both" "b PASS, c PASS" "$(of_vaults)"
 same "the tree R that was given out before" "vault b UNKNOWN True True" "$(releases)"
+mv "$STORE/vaults/b.conf" b.conf
+same "one that is none any more" "c PASS, b UNKNOWN open" "$(of_vaults)"
+grep -q "whether a receipt under that name is its own is not known" certificate || fail "it signed one: $(cat certificate)"
+mv b.conf "$STORE/vaults/b.conf"
 same "the events" "b c" "$(coffer events "$STORE" --type vault-punctured --json | jsonl '" ".join(e["name"] for e in j)')"
 same "whose keys" "leaves 1, leaves 0" "$(coffer events "$STORE" --type vault-punctured --json | jsonl '", ".join([l for l in e["document"].split("\n") if l.startswith("leaves")][0] for e in j)')"
 coffer sync "$STORE" b > out 2>&1 || fail "sync: $(cat out)"
