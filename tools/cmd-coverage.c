@@ -33,14 +33,17 @@ struct covering {
 static int show(const struct covering *c, const struct covered *k, const char *state)
 {
 	cof_autojson struct cof_json *o = NULL;
-	char last[32] = "never";
+	char first[32] = "-", last[32] = "never";
 
-	if (k->last != INT64_MIN)
+	if (k->last != INT64_MIN) {
+		cof_time_text(k->first, first);
 		cof_time_text(k->last, last);
+	}
 	if (!c->json) {
 		cof_autofree char *by = escaped(*k->by ? k->by : "-");
 
-		printf("%-8s %-8s %-14s %6llu  %-25s %s\n", k->id, state, by ? by : "?", (unsigned long long)k->count, last, k->text);
+		printf("%-8s %-8s %-14s %6llu  %-10.10s  %-25s %s\n", k->id, state, by ? by : "?", (unsigned long long)k->count, first,
+		       last, k->text);
 		return output_broken();
 	}
 	o = cof_json_object();
@@ -300,8 +303,8 @@ const struct verb verb_coverage = {
     .name = "coverage",
     .args = "STORE|--own",
     .summary = "which kinds of events have a live, tested source",
-    .text = "Prints for each kind of event that a level asks for who delivers it, how many there were and when the last "
-	    "was. A kind is covered by Coffer once it recorded one of it; by a source that was tested (--test) and whose "
+    .text = "Prints for each kind of event that a level asks for who delivers it, how many there were, since which day and "
+	    "when the last was. A kind is covered by Coffer once it recorded one of it; by a source that was tested (--test) and whose "
 	    "reader reports (coffer import-events --follow); or by a person or role that the policy's key coverage_by names "
 	    "and that is among the people. A record or test counts as long as the policy's coverage_within says.\n"
 	    "\n"

@@ -116,6 +116,7 @@ await 10 "a live source" covered
 same "what Coffer recorded itself" "source coffer" "$(state A.14.6)"
 same "all of level 4" 60 "$(wc -l < "$W/cover")"
 expect_code 10 coffer coverage "$STORE" --level 1
+grep -Eq "^A.4.1 +source +coffer +[1-9][0-9]* +20[0-9]{2}-..-.. +20[0-9]{2}-..-..T" "$W/out" || fail "count, first and last of a kind: $(cat "$W/out")"
 kill $reader
 wait $reader
 umount_archive
