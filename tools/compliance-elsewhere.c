@@ -25,6 +25,11 @@ void check_archived(struct looked *l)
 	when[10] = '\0';
 	if (l->p->archived_within && l->now - l->f->last_offsite > l->p->archived_within)
 		SAY(l, FAIL, "coffer sync STORE", "a vault in another place confirmed last on %s: longer ago than archived_within", when);
+	else if (l->p->vault_grade) /* vaults state none */
+		SAY(l, MANUAL, "coffer verify STORE --vault-key KEY",
+		    "a vault in another place confirmed on %s, and its signature is in the chain; whether it is protected as the policy has it (vault_grade %u) "
+		    "its operator has to state: no vault says so by itself",
+		    when, l->p->vault_grade);
 	else
 		SAY(l, PASS, "coffer verify STORE --vault-key KEY", "a vault in another place confirmed on %s, and its signature is in the chain; "
 								    "what came since waits",

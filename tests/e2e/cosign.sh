@@ -45,6 +45,12 @@ same "the frames" 2 "$(frames '.__len__()')"
 same "what they say" "('22.62,120.30,Kaohsiung', 'TW', 'north', 1)" "$(frames '[-1]' > "$W/frame"; python3 -c 'import ast, sys
 f = ast.literal_eval(open(sys.argv[1]).read()); print((f["vault_place"], f["jurisdiction"], f["administration"], f["elsewhere"]))' "$W/frame" 2> /dev/null || cat "$W/frame")"
 
+say "a grade that the policy wants and no vault states is for a person to judge"
+sed 's/^vault_grade = .*/vault_grade = 0/' "$TOP/profiles/gpki-4.ini" > "$W/none.ini"
+r10() { coffer compliance "$STORE" --profile "$1" --json > "$W/report" || true; json '[r["finding"] for r in j["rows"] if r["rule"] == "R10"][0]' < "$W/report"; }
+same "without a grade" PASS "$(r10 "$W/none.ini")"
+same "with one" MANUAL "$(r10 "$TOP/profiles/gpki-4.ini")"
+
 say "what is refused"
 cp "$STORE/vaults/b.note" "$W/newest"
 socket() { python3 - "$@" << 'PY'
