@@ -78,6 +78,8 @@ static int set_up(CURL *c, const struct http_post *p, struct curl_slist *headers
 		r = curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
 	if (!r)
 		r = curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
+	if (!r && p->direct)
+		r = curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
 	if (!r && p->ca)
 		r = curl_easy_setopt(c, CURLOPT_CAINFO, p->ca);
 	if (!r && p->ca) /* else the system's authorities count beside it */

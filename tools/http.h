@@ -13,6 +13,7 @@ struct http_post {
 	size_t len;
 	size_t most; /* bytes of an answer that are taken */
 	const char *ca; /* PEM file that the server's certificate has to lead to, instead of the system's; or NULL */
+	bool direct; /* over no proxy: http:// to this host, which a proxy would take off it */
 	long *ret_status; /* NULL: another status than 200 is an error; else it is given back, and answer_type is not looked at */
 };
 bool http_is_url(const char *text);

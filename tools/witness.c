@@ -75,7 +75,7 @@ static int ask(struct asking *a, uint64_t old, struct cof_diag *diag)
 	char url[600];
 	size_t n = strlen(a->e->url);
 	struct http_post p = {.url = url, .type = "text/plain", .answer_type = "*/*", .most = ANSWER_MAX,
-			      .ca = *a->e->ca ? a->e->ca : NULL, .ret_status = &a->status};
+			      .ca = *a->e->ca ? a->e->ca : NULL, .direct = !strncmp(a->e->url, "http://", 7), .ret_status = &a->status};
 	int r = make_body(a, old, &body, diag);
 
 	snprintf(url, sizeof(url), "%s%sadd-checkpoint", a->e->url, n && a->e->url[n - 1] == '/' ? "" : "/");

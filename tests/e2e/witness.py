@@ -138,9 +138,10 @@ def serve(state, portfile, log, cert, key, *command):
             self.wfile.write(text)
 
     server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    if cert:  # without TLS, for this host itself
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     with open(portfile + ".new", "w") as f:
         f.write("%d %s\n" % (server.server_address[1], witness.vkey))
     os.rename(portfile + ".new", portfile)

@@ -12,10 +12,10 @@ LOGKEY=$(coffer status "$STORE" --json | json 'j["vkey"]')
 certificate() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$W/$1.key" -out "$W/$1.pem" -days 2 -subj /CN=localhost -addext "subjectAltName=$2" 2> /dev/null; }
 certificate tls DNS:localhost
 certificate wrong DNS:elsewhere.example
-start() { # start NAME LOGKEY CERTIFICATE [COMMAND...]
+start() { # start NAME LOGKEY CERTIFICATE [COMMAND...]; "": without TLS
     local name=$1 log=$2 cert=$3
     shift 3
-    python3 "$WITNESS" serve "$W/$name.state" "$W/$name.port" "$log" "$W/$cert.pem" "$W/$cert.key" "$@" & child $!
+    python3 "$WITNESS" serve "$W/$name.state" "$W/$name.port" "$log" "${cert:+$W/$cert.pem}" "${cert:+$W/$cert.key}" "$@" & child $!
     await 20 "a witness" test -e "$W/$name.port"
     read -r PORT VKEY < "$W/$name.port"
 }
@@ -34,6 +34,10 @@ grep -q "^w cosigned [0-9]* frames" "$W/out" || fail "sync says: $(cat "$W/out")
 start x "$LOGKEY" wrong
 coffer vault add "$STORE" x "https://localhost:$PORT" --vkey "$VKEY" --ca "$W/wrong.pem" > /dev/null
 expect_fail "localhost" coffer sync "$STORE" x
+
+start plain "$LOGKEY" ""
+coffer vault add "$STORE" plain "http://127.0.0.1:$PORT" --vkey "$VKEY" > /dev/null
+http_proxy=http://127.0.0.1:1 coffer sync "$STORE" plain > "$W/out" || fail "what is asked on this host goes over a proxy: $(cat "$W/out")"
 
 say "in the chain, and in verify"
 mount_archive
