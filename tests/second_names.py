@@ -22,7 +22,7 @@ class Holds:
     """Which legal holds cover which inode (section 4)."""
 
     def __init__(self):
-        self.in_force, self.ever, self.of = {}, 0, {}
+        self.in_force, self.over, self.ever, self.of = {}, set(), 0, {}
 
     def take(self, f, v, private, names):
         hold = f.sequence if v[96] == 1 else v.get(97)
@@ -31,6 +31,8 @@ class Holds:
             need(98 in v and 99 in private, f.where, "begins a hold of nothing")
             self.in_force[hold] = {"case": private[99].decode("utf-8", "strict"), "laid": False}
             self.ever += 1
+        if v[96] in (2, 4) and hold in self.over:
+            return  # it was being listed while its end was written
         need(hold in self.in_force, f.where, "is about a hold that is not in force")
         raw = v.get(98, b"")
         need(len(raw) % 16 == 0, f.where, "has malformed ranges")
@@ -42,6 +44,7 @@ class Holds:
         if v[96] == 3:
             need(112 in v, f.where, "ends a hold without a request")
             del self.in_force[hold]
+            self.over.add(hold)
         elif v[96] == 4:
             need(107 in v and 108 in v and 109 in v, f.where, "lacks its counts")
             self.in_force[hold]["laid"] = True

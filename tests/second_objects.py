@@ -54,6 +54,7 @@ def earlier(one, other):
 class Objects:
     def __init__(self, judge):
         self.judge, self.files, self.last, self.written = judge, {}, {}, {}
+        self.over = set()  # holds that have ended
         self.holds, self.on = {}, {}  # ranges of each hold in force; of an inode: holds, each as often as it is listed
         self.latest, self.longest = LEAST, 0
         self.removed, self.escrowed = set(), set()
@@ -67,6 +68,10 @@ class Objects:
 
     def shelves(self, doc):
         return {self.files[ino].shelf for first, n in doc.get("objects", []) for ino in range(first, first + n) if ino in self.files} - {0}
+
+    def held_on(self, doc):
+        """The shelves in which files are known to lie that the hold of this document covers."""
+        return {self.files[ino].shelf for ino in self.holds.get(doc.get("hold"), []) if ino in self.files} & set(self.judge.policies)
 
     def policy(self, file):
         raw = self.judge.policies.get(file.shelf)
@@ -176,11 +181,17 @@ class Objects:
     def hold(self, f, one):
         what, hold = one[96][0], u64(one, 97, f.sequence)
         want(what in (1, 2, 3, 4), "a hold frame of no kind")
+        if what == 2 and hold in self.over:  # it was listing while the end was written
+            for first, n in struct.iter_unpack("<QQ", one.get(98, b"")):
+                self.last.update((ino, f.sequence) for ino in range(first, first + n))
+            return
         if what in (1, 2):
             self.cover(f, hold, one.get(98, b""))
         elif what == 3:
             q = 112 in one and self.judge.permits(one, "hold-end")
             want(q and q.doc["hold"] == hold, "a hold that ends without leave")
+            if hold in self.holds:
+                self.over.add(hold)
             for ino in self.holds.pop(hold, []):
                 self.on[ino].remove(hold)
                 self.last[ino] = f.sequence

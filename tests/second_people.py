@@ -122,10 +122,6 @@ class Request:
         self.stale = False  # it failed because an object had changed, and nobody said so yet
 
 
-def second(text):
-    return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc).timestamp()
-
-
 class Judge:
     def __init__(self, archive_id, root):
         self.archive, self.root = archive_id.hex(), root
@@ -189,8 +185,9 @@ class Judge:
     def document(self, q):
         d = q.doc
         want(d["archive"] == self.archive, "for another archive")
-        want(self.fastest < second(d["expires"]) * 10**9, "expired")
-        want(second(d["created"]) < second(d["expires"]) <= second(d["created"]) + 90 * 86400, "lives too long")
+        created, expires = instant(d["created"]), instant(d["expires"])
+        want(self.fastest < expires, "expired")
+        want(0 <= created < expires <= created + 90 * 86400 * 10**9, "lives too long")
         want(d["head"]["size"] <= self.sequence and self.root(d["head"]["size"]).hex() == d["head"]["root"],
              "a head that is none of this log")
 
@@ -217,7 +214,8 @@ class Judge:
         else:
             want(kind in SHELF_KEYS, "an unknown action")
             texts = [DEFAULT.get(SHELF_KEYS[kind], "2")]
-            texts += [self.key(self.policies[n], SHELF_KEYS[kind]) for n in {*doc.get("shelves", []), *self.objects.shelves(doc)}]
+            held = self.objects.held_on(doc) if kind == "hold-end" else set()
+            texts += [self.key(self.policies[n], SHELF_KEYS[kind]) for n in {*doc.get("shelves", []), *self.objects.shelves(doc), *held}]
         if kind == "destroy":
             texts.append(self.profile.get("approve_destroy", DEFAULT["approve_destroy"]))
             texts += [self.key(self.policies[n], "approve_retention_end") for n in {*doc.get("shelves", []), *self.objects.shelves(doc)}]
@@ -262,6 +260,7 @@ class Judge:
         want(self.people, "no people yet")
         q = Request(one[116])
         self.document(q)
+        want(instant(q.doc["expires"]) <= self.fastest + 91 * 86400 * 10**9, "made later than now, and open for more than 90 days")
         want(q.id not in self.requests, "replayed")
         self.rule(q.doc)
         name, key = self.verify(self.people, signatures[0], "coffer-request", q.raw)
@@ -309,7 +308,7 @@ class Judge:
 
     def shelf(self, f, one, signatures):
         q = self.permits(one, "shelf-set")
-        want(not q or (q.doc["policy"].encode() == one[27] and q.doc["shelves"] == [f.object]), "another policy was approved")
+        want(not q or (q.doc["policy"].encode() == one[27] and q.doc["shelves"][0] == f.object), "another policy was approved")
         self.once(q)
         then, before = shelf(one[27]), self.policies.get(f.object)
         if before is not None:

@@ -10,14 +10,10 @@
 #include "crypto/crypto.h"
 
 enum { /* docs/format.md 4 */
-	T_RETAIN_UNTIL = 24, T_RULE = 26, T_POLICY = 27, T_HOLD_WHAT = 96, T_HOLD_ID = 97, T_HOLD_RANGES = 98,
-	T_HOLDS = 100, T_EVENT_NAME = 101, T_EVENT_TIME = 102, T_LEAST_UNTIL = 103, T_RETAIN_MODE = 104, T_BINDS_FROM = 105,
+	T_RETAIN_UNTIL = 24, T_RULE = 26, T_POLICY = 27, T_EVENT_NAME = 101, T_EVENT_TIME = 102, T_LEAST_UNTIL = 103, T_RETAIN_MODE = 104, T_BINDS_FROM = 105,
 	T_CERT_NOT_AFTER = 161, T_CERT_LONGEST = 162, T_FOLLOWS = 163
 };
 #define SLACK (3600 * COF_NSEC) /* between a ruling and its frame: a daemon that is stopped lets it wait */
-enum { HOLD_BEGIN = 1, HOLD_ADD = 2, HOLD_END = 3, HOLD_LAID = 4 };
-
-static const char no_request[] = "it weakens protection, and names no approved request";
 
 int judge_act(struct cof_judge *j, const struct cof_judge_frame *f, const char *action, const char *other,
 	      struct judged_request **ret_request, struct cof_judgement *ret)
@@ -109,7 +105,7 @@ int judge_shelf(struct cof_judge *j, const struct cof_judge_frame *f, bool apply
 	if (r == 0 && s && !f->trusted && !cof_policy_keeps_mode(&s->policy, &policy))
 		r = judge_no(ret, "compliance", "a shelf of compliance stays one");
 	if (r == 0 && !q && s && !f->trusted && !cof_policy_is_stronger(&s->policy, &policy, &why))
-		r = judge_no(ret, "not-approved", "%s: %s", why, no_request);
+		r = judge_no(ret, "not-approved", "%s: %s", why, judge_no_request);
 	if (r < 0 || !apply)
 		return r;
 	if (q)
@@ -126,7 +122,7 @@ static int check_profile(const struct cof_judge *j, const struct cof_profile *th
 
 	if (!j->has_profile || cof_profile_is_stronger(&j->profile, then, &key))
 		return 0;
-	return judge_no(ret, "not-approved", "%s would promise less: %s", key, no_request);
+	return judge_no(ret, "not-approved", "%s would promise less: %s", key, judge_no_request);
 }
 
 /* What an archive of this version writes is read by it; of what a later one wrote nothing is known to be weaker. */
@@ -229,8 +225,14 @@ int judge_append(const struct cof_judge *j, const struct cof_judge_frame *f, str
 static int keep_commit(struct cof_judge *j, const struct cof_judge_frame *f)
 {
 	struct judged_object *o;
+	struct judged_shelf *s;
+	uint64_t shelf = 0;
 	int r = cof_inodes_add(&j->committed, f->object, SIZE_MAX);
 
+	(void)cof_field_u64(f->fields, f->n, COF_T_SHELF_INO, &shelf);
+	s = shelf_of(j, shelf);
+	if (r == 0 && s)
+		r = cof_inodes_add(&s->files, f->object, SIZE_MAX);
 	if (r == 0)
 		r = judge_removed_follow(j, f->object, 1);
 	if (r < 0)
@@ -245,7 +247,7 @@ static int keep_commit(struct cof_judge *j, const struct cof_judge_frame *f)
 	o->committed_at = f->retention_time;
 	o->until = COF_RETAIN_NONE;
 	(void)cof_field_i64(f->fields, f->n, T_RETAIN_UNTIL, &o->until);
-	(void)cof_field_u64(f->fields, f->n, COF_T_SHELF_INO, &o->shelf);
+	o->shelf = shelf;
 	o->mode = COF_COMPLIANCE;
 	o->binds_from = 0;
 	o->least = COF_RETAIN_NONE;
@@ -364,7 +366,7 @@ static int may_remove(struct cof_judge *j, const struct judged_object *o, const 
 	if (!o || !o->committed)
 		return 0;
 	if (!q)
-		return judge_no(ret, "not-approved", "inode %llu was committed: %s", (unsigned long long)f->object, no_request);
+		return judge_no(ret, "not-approved", "inode %llu was committed: %s", (unsigned long long)f->object, judge_no_request);
 	if (o->holds)
 		return judge_no(ret, "held", "inode %llu is on legal hold", (unsigned long long)f->object);
 	until = judge_end_of(j, o);
@@ -381,121 +383,4 @@ int judge_remove(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 	if (r == 0 && apply && o)
 		o->removed = true;
 	return r;
-}
-
-/* ---- holds ---- */
-
-static struct judged_hold *hold_of(struct cof_judge *j, uint64_t id)
-{
-	for (size_t i = 0; i < j->n_holds; i++)
-		if (j->hold[i].id == id)
-			return &j->hold[i];
-	return NULL;
-}
-
-static void mark(struct cof_judge *j, const struct cof_judge_frame *f, uint64_t first, uint64_t count, int by)
-{
-	for (size_t i = 0; i < j->object_places; i++) {
-		struct judged_object *o = &j->object[i];
-
-		if (!o->ino || o->ino < first || o->ino - first >= count)
-			continue;
-		o->holds += (uint32_t)by;
-		o->last = f->sequence;
-	}
-}
-
-static int hold_ranges(struct cof_judge *j, const struct cof_judge_frame *f, struct judged_hold *h, const struct cof_field *all)
-{
-	size_t n = all->len / 16;
-	void *q = realloc(h->range, (h->n + n + 1) * sizeof(*h->range));
-
-	if (!q)
-		return -ENOMEM;
-	h->range = q;
-	for (size_t i = 0; i < n; i++) {
-		uint64_t first = cof_get_le64(all->value + 16 * i), count = cof_get_le64(all->value + 16 * i + 8);
-		int r = judge_removed_follow(j, first, count);
-
-		if (r < 0)
-			return r;
-		h->range[h->n].first = first;
-		h->range[h->n++].count = count;
-		mark(j, f, first, count, 1);
-	}
-	return 0;
-}
-
-static int begin_hold(struct cof_judge *j, const struct cof_judge_frame *f, uint64_t id)
-{
-	struct cof_field ranges;
-	struct judged_hold *h = hold_of(j, id), *q;
-
-	if (!h) {
-		q = realloc(j->hold, (j->n_holds + 1) * sizeof(*q));
-		if (!q)
-			return -ENOMEM;
-		j->hold = q;
-		h = &q[j->n_holds++];
-		*h = (struct judged_hold){.id = id};
-	}
-	return cof_field_find(f->fields, f->n, T_HOLD_RANGES, &ranges) < 0 ? 0 : hold_ranges(j, f, h, &ranges);
-}
-
-/* What is made in a directory on hold, or comes into one, or leaves one. */
-int judge_place(struct cof_judge *j, const struct cof_judge_frame *f, bool apply)
-{
-	struct cof_field ids;
-	uint8_t range[16];
-	int r = 0;
-
-	if (!apply || cof_field_find(f->fields, f->n, T_HOLDS, &ids) < 0)
-		return 0;
-	cof_put_le64(range, f->object);
-	cof_put_le64(range + 8, 1);
-	for (size_t i = 0; r == 0 && i + 8 <= ids.len; i += 8) {
-		struct judged_hold *h = hold_of(j, cof_get_le64(ids.value + i));
-
-		if (h)
-			r = hold_ranges(j, f, h, &(struct cof_field){T_HOLD_RANGES, sizeof(range), range});
-	}
-	return r;
-}
-
-static void end_hold(struct cof_judge *j, const struct cof_judge_frame *f, struct judged_hold *h)
-{
-	for (size_t i = 0; i < h->n; i++)
-		mark(j, f, h->range[i].first, h->range[i].count, -1);
-	free(h->range);
-	*h = j->hold[--j->n_holds];
-}
-
-int judge_hold(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret)
-{
-	struct judged_request *q;
-	struct judged_hold *h;
-	int64_t named = -1;
-	uint64_t id;
-	uint8_t what;
-	int r;
-
-	if (cof_field_u8(f->fields, f->n, T_HOLD_WHAT, &what) < 0)
-		return judge_no(ret, "malformed", "a hold frame that does not say what it does");
-	if (cof_field_u64(f->fields, f->n, T_HOLD_ID, &id) < 0)
-		id = f->sequence;
-	if (what == HOLD_BEGIN || what == HOLD_ADD)
-		return apply ? begin_hold(j, f, id) : 0;
-	if (what == HOLD_LAID) /* all that it covers is listed: nothing is weaker */
-		return 0;
-	r = judge_act(j, f, "hold-end", NULL, &q, ret);
-	if (r < 0)
-		return r;
-	if (!q)
-		return judge_no(ret, "not-approved", "the end of a hold: %s", no_request);
-	if (cof_json_int(q->q.doc, "hold", &named) < 0 || named < 0 || (uint64_t)named != id)
-		return judge_no(ret, "wrong-document", "the request is about another hold");
-	h = hold_of(j, id);
-	if (apply && h)
-		end_hold(j, f, h);
-	return 0;
 }

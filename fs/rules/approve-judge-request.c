@@ -172,6 +172,21 @@ static bool is_stale(const struct cof_judge *j, const struct cof_request *q)
 
 /* ---- REQUEST ---- */
 
+#define CLOCK_SLACK (86400 * COF_NSEC) /* that a clock may have been set back since it was made */
+
+/* Whoever dates a document later than any clock here would have it live for longer than a request may. */
+static int check_life(const struct cof_judge_frame *f, const struct cof_request *q, struct cof_judgement *ret)
+{
+	char text[32];
+
+	if (f->trusted || q->expires - COF_REQUEST_LIFE - CLOCK_SLACK <= judge_fastest(f))
+		return 0;
+	cof_time_text(q->created, text);
+	return judge_no(ret, "created", "the request says that it was made at %s, which no clock of the archive has reached, and would be open "
+					"for more than 90 days from now: make a new one",
+			text);
+}
+
 static int check_people_document(const struct cof_judge *j, const struct cof_request *q, struct cof_judgement *ret)
 {
 	const char *text = cof_json_str(q->doc, "people"), *revoked = cof_json_str(q->doc, "revoked");
@@ -203,6 +218,8 @@ static int check_request(struct cof_judge *j, const struct cof_judge_frame *f, c
 	memcpy(ret->request, q->id, sizeof(ret->request));
 	ret->about_request = true;
 	r = judge_document(j, f, q, ret);
+	if (r == 0)
+		r = check_life(f, q, ret);
 	if (r < 0)
 		return r;
 	if (judge_find(j, q->id))

@@ -12,6 +12,8 @@
 
 #include <stdio.h>
 
+const char judge_no_request[] = "it weakens protection, and names no approved request";
+
 int judge_no(struct cof_judgement *ret, const char *rule, const char *fmt, ...)
 {
 	va_list ap;
@@ -56,6 +58,10 @@ void cof_judge_free(struct cof_judge *j)
 	for (size_t i = 0; i < j->n_holds; i++)
 		free(j->hold[i].range);
 	free(j->hold);
+	free(j->ended);
+	for (size_t i = 0; i < j->n_shelves; i++)
+		cof_inodes_done(&j->shelf[i].files);
+	judge_named_free(j);
 	free(j->change);
 	free(j->ceremony);
 	free(j->vault);
@@ -182,45 +188,6 @@ int judge_object_add(struct cof_judge *j, uint64_t ino)
 	return 0;
 }
 
-static int watch_request(struct cof_judge *j, const struct cof_judge_frame *f)
-{
-	struct cof_request q;
-	struct cof_field doc;
-	uint64_t first, count;
-	int r = 0;
-
-	if (cof_field_find(f->fields, f->n, COF_T_DOCUMENT, &doc) < 0 ||
-	    cof_request_parse(doc.value, doc.len, &q, NULL) < 0)
-		return 0; /* is refused when its turn comes */
-	for (size_t i = 0; r == 0 && cof_request_range(q.doc, i, &first, &count) == 0; i++) {
-		if (count > COF_WATCHED_MAX)
-			r = -E2BIG;
-		for (uint64_t k = 0; r == 0 && k < count; k++)
-			r = judge_object_add(j, first + k);
-	}
-	cof_request_done(&q);
-	return r;
-}
-
-int cof_judge_watch(struct cof_judge *j, const struct cof_judge_frame *f)
-{
-	struct cof_field field;
-
-	switch (f->type) {
-	case TYPE_REQUEST:
-		return watch_request(j, f);
-	case TYPE_REMOVE:
-		return cof_field_find(f->fields, f->n, COF_T_REQUEST, &field) == 0 ? judge_object_add(j, f->object)
-										   : cof_inodes_add(&j->removed, f->object, COF_WATCHED_MAX);
-	case TYPE_EXTEND:
-		return cof_field_find(f->fields, f->n, COF_T_REQUEST, &field) == 0 ? judge_object_add(j, f->object) : 0;
-	case TYPE_DESTROY:
-		return judge_object_add(j, f->object);
-	default:
-		return 0;
-	}
-}
-
 /* ---- policies and rules ---- */
 
 const struct cof_policy *judge_policy(const struct cof_judge *j, uint64_t shelf, struct cof_policy *room)
@@ -271,7 +238,7 @@ static int merge_shelf(const struct cof_judge *j, uint64_t shelf, enum cof_appro
 	return p ? merge_text(to, cof_policy_approve(p, what)) : -EUCLEAN;
 }
 
-/* Of the shelves that the document names, and of those in which its objects are known to lie. */
+/* Of the shelves that the document names, and of those in which its objects, or those of its hold, are known to lie. */
 static int merge_shelves(const struct cof_judge *j, const struct cof_json *doc, enum cof_approve what,
 			 struct cof_approval_rule *to)
 {
@@ -290,6 +257,9 @@ static int merge_shelves(const struct cof_judge *j, const struct cof_json *doc, 
 			if (o && o->shelf)
 				r = merge_shelf(j, o->shelf, what, to);
 		}
+	for (size_t i = 0; r == 0 && what == COF_APPROVE_HOLD_END && i < j->n_shelves; i++)
+		if (judge_holds_on(j, doc, &j->shelf[i]))
+			r = merge_shelf(j, j->shelf[i].ino, what, to);
 	return r;
 }
 

@@ -33,6 +33,7 @@ struct judged_shelf {
 	uint8_t digest[32]; /* of the text */
 	int64_t least_before; /* retention_min that it had until then; 0: none */
 	int64_t since;	      /* retention time of its frame */
+	struct cof_inodes files; /* that were committed there */
 };
 
 struct judged_object { /* watched */
@@ -59,6 +60,18 @@ struct judged_hold {
 		uint64_t first, count;
 	} *range;
 	size_t n;
+};
+
+/* What requests name, until somebody else approves them: one that nobody approves does nothing, however many files it names. */
+struct judged_named {
+	struct judged_names {
+		uint8_t id[32];
+		struct cof_inode_range *range; /* NULL: they are followed, or there are none */
+		size_t n;
+	} *request;
+	size_t n;
+	uint32_t *by_id; /* index + 1, open addressing; a power of two of places */
+	size_t places;
 };
 
 struct judged_review {
@@ -154,6 +167,9 @@ struct cof_judge {
 	size_t n_objects, object_places;
 	struct judged_hold *hold;
 	size_t n_holds;
+	uint64_t *ended; /* ids of holds that are over */
+	size_t n_ended;
+	struct judged_named named; /* of the first pass */
 	struct judged_review review[COF_REVIEWS];
 	struct judged_cosign cosign[JUDGED_VAULTS]; /* the newest of each vault */
 	unsigned n_cosigns;
@@ -251,6 +267,10 @@ int judge_receipt(struct cof_judge *j, const struct cof_judge_frame *f, bool app
  * asks for one; a release is of a key that was taken in on its shelf before. */
 int judge_epoch_made(const struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret);
 int judge_release_made(const struct cof_judge *j, const struct cof_judge_frame *f, struct cof_judgement *ret);
+void judge_named_free(struct cof_judge *j);
+extern const char judge_no_request[];
+/* Whether something that the hold of this document covers is known to have been committed on that shelf. */
+bool judge_holds_on(const struct cof_judge *j, const struct cof_json *doc, const struct judged_shelf *s);
 int judge_hold(struct cof_judge *j, const struct cof_judge_frame *f, bool apply, struct cof_judgement *ret);
 
 /* A signature field: principal NUL armored text. purpose: what it has to be for. */

@@ -229,8 +229,8 @@ int cof_judge_ask(struct cof_judge *j, const struct cof_judge_frame *f, struct c
  * epoch; NULL: whichever of this key. -EPERM as above. */
 int cof_judge_made(const struct cof_judge *j, uint32_t number, const uint8_t key[32], const uint8_t *document, struct cof_judgement *ret);
 /* First pass over a chain: the inodes that a frame makes worth following, of REMOVE and of EXTEND with a request its
- * object, of REQUEST those of its document. Without it nothing is known of objects, and acts on them are judged by
- * their requests alone. -E2BIG: a request names more than COF_WATCHED_MAX. */
+ * object, of REQUEST those of its document, once an APPROVAL frame approves it. Without it nothing is known of
+ * objects, and acts on them are judged by their requests alone. -E2BIG: these are more than COF_WATCHED_MAX. */
 #define COF_WATCHED_MAX (1u << 22)
 int cof_judge_watch(struct cof_judge *j, const struct cof_judge_frame *f);
 

@@ -60,6 +60,29 @@ bool cof_inodes_has(const struct cof_inodes *s, uint64_t ino)
 	return s->places && cof_inodes_page_has(place_of(s, ino / COF_INODES_PAGE), ino);
 }
 
+static bool page_any(const struct cof_inodes_page *p, uint64_t first, uint64_t count)
+{
+	for (uint64_t i = 0, ino = p->number * COF_INODES_PAGE; i < COF_INODES_PAGE; i++, ino++)
+		if (ino >= first && ino - first < count && cof_inodes_page_has(p, ino))
+			return true;
+	return false;
+}
+
+bool cof_inodes_any(const struct cof_inodes *s, uint64_t first, uint64_t count)
+{
+	/* By the pages of the range, or by all there are: whatever is less. */
+	if (s->places && count / COF_INODES_PAGE < s->places) {
+		for (uint64_t n = first / COF_INODES_PAGE, left = count / COF_INODES_PAGE + 2; left; n++, left--)
+			if (place_of(s, n)->used && page_any(place_of(s, n), first, count))
+				return true;
+		return false;
+	}
+	for (size_t i = 0; i < s->places; i++)
+		if (s->page[i].used && page_any(&s->page[i], first, count))
+			return true;
+	return false;
+}
+
 void cof_inodes_done(struct cof_inodes *s)
 {
 	free(s->page);

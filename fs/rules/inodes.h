@@ -22,6 +22,7 @@ struct cof_inodes { /* open addressing; all zero: empty */
 /* -ENOMEM; -E2BIG: more pages than `most`. */
 int cof_inodes_add(struct cof_inodes *s, uint64_t ino, size_t most);
 bool cof_inodes_has(const struct cof_inodes *s, uint64_t ino);
+bool cof_inodes_any(const struct cof_inodes *s, uint64_t first, uint64_t count); /* of these, one or more */
 /* The page of this number, which may not be used. There is one place at least. */
 const struct cof_inodes_page *cof_inodes_page(const struct cof_inodes *s, uint64_t number);
 bool cof_inodes_page_has(const struct cof_inodes_page *p, uint64_t ino);

@@ -74,6 +74,7 @@ expect_code 2 coffer event add "$STORE" --as carol --text x --catalogue B.1
 for f in bare ends few held kept late later other; do echo $f > "$MNT/rules/$f"; done
 chmod a-w "$MNT"/rules/*
 : > "$MNT/rules/open"
+: > "$MNT/rules/idle"
 : > "$MNT/rules/fresh"
 
 say "at once, without a daemon; the chain tells it to a stranger without keys"

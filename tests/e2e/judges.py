@@ -4,7 +4,7 @@ be found by coffer verify, by its rule, and by the second reader, and nothing el
 
   judges.py STORE KEYFILE KEYS BUILD    KEYS: private keys of alice, bob (officers) and carol (auditor), as people are
 
-The store has a shelf "rules" of compliance with retention_min and files bare, ends, few, held, kept, late, later and other, committed, and "open" and "fresh", which are empty and were not; and a form that
+The store has a shelf "rules" of compliance with retention_min and files bare, ends, few, held, kept, late, later and other, committed, and "open", "idle" and "fresh", which are empty and were not; and a form that
 alice signed is in its log.
 """
 import base64
@@ -43,6 +43,10 @@ def signed(tag, who, purpose, text):
     return field(tag, who.encode() + b"\0" + armored)
 
 
+def stamp(t, fraction=""):
+    return time.strftime("%Y-%m-%dT%H:%M:%S" + fraction + "Z", time.gmtime(t))
+
+
 class Log:
     """The frames of the log, as docs/format.md 3 has them: to be written again."""
 
@@ -75,15 +79,14 @@ class Plan:
             self.wanted[len(self.lines)] = breaks
         self.lines.append(f"{kind} {ino} {public.hex() or '-'} {private.hex() or '-'}")
 
-    def request(self, action, signers, breaks=None, **keys):
+    def request(self, action, signers, breaks=None, refused=None, **keys):
         """A request by alice, in the log, and approvals of it. Its id."""
         now = int(time.time())
-        stamp = lambda t: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t))
         doc = {"action": action, "archive": self.archive, "author": "alice", "created": stamp(now), "expires": stamp(now + 86400),
                "head": self.head, "nonce": os.urandom(16).hex(), "sheet": "00" * 32, "version": 1, **keys}
         text = json.dumps(doc, sort_keys=True, separators=(",", ":")).encode() + b"\n"
         number = hashlib.sha256(text).digest()
-        self.put(REQUEST, 0, field(112, number) + field(116, text.decode()) + signed(115, "alice", "coffer-request", text))
+        self.put(REQUEST, 0, field(112, number) + field(116, text.decode()) + signed(115, "alice", "coffer-request", text), breaks=refused)
         for who in signers:
             self.put(APPROVAL, 0, field(112, number) + field(119, b"\1") + signed(115, who, "coffer-approve", text), breaks=breaks)
         return field(112, number)
@@ -160,6 +163,25 @@ def plan_of(names, shelf, policy):
     p.put(APPEND, ino("ends"), b"", b"more", breaks="after-commit")
     p.put(*commits("ends", now), breaks="after-commit")
     p.put(*commits("fresh", now + day), breaks="retention-min")
+    # a hold ends by the rule of the shelf where its files lie, whether its request names that one or not
+    p.put(SHELF, shelf, field(27, policy + "approve_hold_end = 2 auditor\n"), field(2, "rules"))
+    begun = p.size(len(p.lines))
+    hold("ends")
+    ends = p.request("hold-end", ["bob"], hold=begun)
+    p.put(HOLD, 0, field(96, b"\3") + field(97, begun) + ends, breaks="not-approved")
+    begun = p.size(len(p.lines))
+    hold("ends")
+    ends = p.request("hold-end", ["carol"], hold=begun, created=stamp(time.time(), ".25"), expires=stamp(time.time() + 86400, ".75"))
+    p.put(HOLD, 0, field(96, b"\3") + field(97, begun) + ends)
+    # what is listed behind its end is held no more
+    begun = p.size(len(p.lines))
+    hold("idle")
+    ends = p.request("hold-end", ["bob"], hold=begun)
+    p.put(HOLD, 0, field(96, b"\3") + field(97, begun) + ends)
+    p.put(HOLD, 0, field(96, b"\2") + field(97, begun) + field(98, struct.pack("<QQ", ino("idle"), 1)))
+    p.put(REMOVE, ino("idle"), b"", of("idle"))
+    # dated later than any clock, and so open for longer than 90 days
+    p.request("hold-end", [], refused="created", hold=begun, created=stamp(time.time() + 30 * 86400), expires=stamp(time.time() + 120 * 86400))
     # once more what is there already
     asked = next(line for line in p.lines if line.startswith(f"{REQUEST} "))
     approved = next(line for line in p.lines if line.startswith(f"{APPROVAL} "))

@@ -129,6 +129,8 @@ void document(const struct spec *s, struct cof_buf *ret)
 	hex(o, "nonce", nonce, 16);
 	hex(o, "sheet", sheet, 32);
 	cof_json_set_int(o, "version", 1);
+	if (s->hold)
+		cof_json_set_uint(o, "hold", s->hold);
 	if (s->until)
 		cof_json_set_time(o, "until", s->until);
 	if (s->people)
@@ -148,7 +150,7 @@ void document(const struct spec *s, struct cof_buf *ret)
 		struct cof_json *all = cof_json_array(), *one = cof_json_array();
 
 		cof_json_append(one, cof_json_new_uint(s->ino));
-		cof_json_append(one, cof_json_new_uint(1));
+		cof_json_append(one, cof_json_new_uint(s->count ? s->count : 1));
 		cof_json_append(all, one);
 		cof_json_set(o, "objects", all);
 	}

@@ -37,7 +37,7 @@ int take(unsigned type, uint64_t object, int64_t at, const struct cof_buf *field
 struct spec { /* of a document; zero: as it should be */
 	const char *action, *author, *people, *revoked, *policy;
 	uint8_t archive, root;
-	uint64_t size, ino; /* ino: of a file that it is about */
+	uint64_t size, ino, count, hold; /* ino: of a file that it is about, or the first of so many */
 	int64_t created, expires, until; /* until: of retention-end */
 	uint8_t before[32];
 	bool has_before;

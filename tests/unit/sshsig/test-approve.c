@@ -410,6 +410,123 @@ START_TEST(objects_that_change_before_the_frame)
 }
 END_TEST
 
+static int remove_one(uint64_t ino, struct cof_judgement *w)
+{
+	static const struct cof_buf nothing;
+
+	return take(REMOVE, ino, NOW, &nothing, w);
+}
+
+/* What the document leaves out counts for all that: the rule of the shelf where the hold's files lie. */
+START_TEST(end_of_a_hold_by_its_shelves)
+{
+	cof_autobuf struct cof_buf doc = {0}, none = {0};
+	struct cof_judgement w;
+	char policy[600];
+	int r;
+
+	snprintf(policy, sizeof(policy), "%sapprove_hold_end = 3\n", policy_text);
+	policy_is(policy);
+	ck_assert_int_eq(cof_judge_watch(judge, &(struct cof_judge_frame){.type = REMOVE, .object = 5}), 0);
+	ck_assert_int_eq(hold(1, 77, 5, NULL, &w), 0);
+	commit(5, NOW - 4 * DAY, NOW - 3 * DAY, &none);
+	r = request(&(struct spec){.action = "hold-end", .hold = 77}, "alice", "alice", COF_SIGN_REQUEST, &doc, NOW, &w);
+	PERMITTED(r, w);
+	r = APPROVE(&doc, "bob", NOW, &w);
+	PERMITTED(r, w);
+	ck_assert(!w.met);
+	r = hold(3, 77, 0, &doc, &w);
+	REFUSED(r, w, "not-approved");
+	r = APPROVE(&doc, "carol", NOW, &w);
+	PERMITTED(r, w);
+	ck_assert(w.met);
+	r = hold(3, 77, 0, &doc, &w);
+	PERMITTED(r, w);
+}
+END_TEST
+
+/* Listing went on while the end was written. */
+START_TEST(hold_that_lists_behind_its_end)
+{
+	cof_autobuf struct cof_buf doc = {0};
+	struct cof_judgement w;
+	int r;
+
+	for (uint64_t ino = 5; ino <= 7; ino++)
+		ck_assert_int_eq(cof_judge_watch(judge, &(struct cof_judge_frame){.type = REMOVE, .object = ino}), 0);
+	ck_assert_int_eq(hold(1, 77, 5, NULL, &w), 0);
+	ck_assert_int_eq(hold(2, 77, 6, NULL, &w), 0);
+	r = remove_one(6, &w);
+	REFUSED(r, w, "held");
+	r = request(&(struct spec){.action = "hold-end", .hold = 77}, "alice", "alice", COF_SIGN_REQUEST, &doc, NOW, &w);
+	PERMITTED(r, w);
+	r = APPROVE(&doc, "bob", NOW, &w);
+	PERMITTED(r, w);
+	r = hold(3, 77, 0, &doc, &w);
+	PERMITTED(r, w);
+	ck_assert_int_eq(hold(2, 77, 7, NULL, &w), 0);
+	for (uint64_t ino = 5; ino <= 7; ino++) {
+		r = remove_one(ino, &w);
+		PERMITTED(r, w);
+	}
+}
+END_TEST
+
+/* A clock that is ahead, or a date that somebody wrote, makes no request live for longer. */
+START_TEST(made_later_than_now)
+{
+	cof_autobuf struct cof_buf doc = {0};
+	struct cof_judgement w;
+	int r = request(&(struct spec){.created = NOW + 3 * DAY, .expires = NOW + 93 * DAY}, "alice", "alice", COF_SIGN_REQUEST, &doc, NOW, &w);
+
+	REFUSED(r, w, "created");
+	r = request(&(struct spec){.created = NOW + DAY, .expires = NOW + 91 * DAY}, "alice", "alice", COF_SIGN_REQUEST, &doc, NOW, &w);
+	PERMITTED(r, w);
+	r = request(&(struct spec){.created = NOW + 3 * DAY, .expires = NOW + 80 * DAY}, "alice", "alice", COF_SIGN_REQUEST, &doc, NOW, &w);
+	PERMITTED(r, w);
+}
+END_TEST
+
+static int watch(uint64_t first, uint64_t count, bool approved)
+{
+	cof_autobuf struct cof_buf doc = {0}, request = {0}, approval = {0};
+	struct cof_judge_frame f = {.type = REQUEST};
+	uint8_t id[32];
+	int r;
+
+	document(&(struct spec){.action = "remove", .ino = first, .count = count}, &doc);
+	cof_sha256(doc.data, doc.len, id);
+	cof_field_put(&request, COF_T_DOCUMENT, doc.data, doc.len);
+	f.fields = request.data;
+	f.n = request.len;
+	r = cof_judge_watch(judge, &f);
+	if (r < 0 || !approved)
+		return r;
+	cof_field_put(&approval, COF_T_REQUEST, id, 32);
+	cof_field_put_u8(&approval, COF_T_VERDICT, COF_VERDICT_APPROVE);
+	f = (struct cof_judge_frame){.type = APPROVAL, .fields = approval.data, .n = approval.len};
+	return cof_judge_watch(judge, &f);
+}
+
+/* Whoever may make requests keeps nobody from judging by the files that they name. */
+START_TEST(many_that_nobody_approves)
+{
+	cof_autobuf struct cof_buf none = {0};
+	struct cof_judgement w;
+	int r;
+
+	for (uint64_t i = 0; i < 2 * COF_WATCHED_MAX / 100000; i++)
+		ck_assert_int_eq(watch(1000 + i * 100000, 100000, false), 0);
+	ck_assert_int_eq(watch(5, 1, true), 0);
+	commit(5, NOW - 4 * DAY, NOW - 3 * DAY, &none);
+	commit(1000, NOW - 4 * DAY, NOW - 3 * DAY, &none);
+	r = remove_one(5, &w); /* is followed */
+	REFUSED(r, w, "not-approved");
+	r = remove_one(1000, &w);
+	PERMITTED(r, w);
+}
+END_TEST
+
 START_TEST(where_nobody_is_enrolled)
 {
 	cof_autobuf struct cof_buf doc = {0};
@@ -496,6 +613,10 @@ int main(void)
 	tcase_add_test(t, not_judged);
 	tcase_add_test(t, removal_before_certificates_end);
 	tcase_add_test(t, objects_that_change_before_the_frame);
+	tcase_add_test(t, end_of_a_hold_by_its_shelves);
+	tcase_add_test(t, hold_that_lists_behind_its_end);
+	tcase_add_test(t, made_later_than_now);
+	tcase_add_test(t, many_that_nobody_approves);
 	tcase_add_test(t, by_the_process_of_its_own);
 	tcase_set_timeout(t, 30);
 	suite_add_tcase(s, t);
