@@ -159,7 +159,7 @@ class Judge:
                     self.objects.escrowed.add(f.object)
             elif f.type in self.objects.acts:
                 self.objects.acts[f.type](f, one)
-        except (Refused, KeyError, ValueError, IndexError, struct.error) as e:
+        except (Refused, LookupError, ValueError, TypeError, AttributeError, RecursionError, OverflowError, struct.error) as e:
             self.not_permitted.append({"sequence": f.sequence, "why": str(e)})
 
     def verify(self, people, value, purpose, document):
@@ -204,8 +204,7 @@ class Judge:
 
     @staticmethod
     def key(policy, name):
-        m = re.search(r"^" + name + r" *= *(.*)$", policy.decode("utf-8"), re.M)
-        return m.group(1) if m else DEFAULT.get(name, "2")
+        return keys(policy).get(name, DEFAULT.get(name, "2"))
 
     def rule(self, doc):
         kind = doc["action"]
@@ -365,7 +364,7 @@ class Judge:
             want(not took_part, name + " took part already")
             want(roles & ({"officer", "auditor"} if step == "change-checked" else {"officer"}), name + " may not")
         change[1].setdefault(name, key)
-        change[0] = "change-approved" if step == "change-checked" and doc["outcome"] != "success" else step
+        change[0] = "change-approved" if step == "change-checked" and doc.get("outcome") != "success" else step
 
     def review(self, f, doc, one, name):
         start, end, head = doc["from"], doc["to"], doc["head"]

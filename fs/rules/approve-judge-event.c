@@ -54,7 +54,7 @@ static int range_of(const struct cof_json *o, struct range *ret)
 	int64_t from, to, size;
 
 	if (cof_json_int(o, "from", &from) < 0 || cof_json_int(o, "to", &to) < 0 || !root || strlen(root) != 64 ||
-	    cof_unhex(root, 64, ret->root) < 0 || cof_json_int(head, "size", &size) < 0 || from < 0 || to < from || size <= to)
+	    strspn(root, "0123456789abcdef") != 64 || cof_unhex(root, 64, ret->root) < 0 || cof_json_int(head, "size", &size) < 0 || from < 0 || to < from || size <= to)
 		return -EUCLEAN;
 	ret->from = (uint64_t)from;
 	ret->to = (uint64_t)to;
@@ -196,12 +196,15 @@ static int judge_form(struct cof_judge *j, const struct cof_judge_frame *f, stru
 {
 	struct judge_signature s = {.armored = (const char *)armored->value, .n = armored->len};
 	const char *archive = cof_json_str(form->o, "archive"), *signer = cof_json_str(form->o, "signer");
+	int64_t version = 0;
 	char hex[33];
 	int r;
 
 	cof_hex(j->p.archive_id, sizeof(j->p.archive_id), hex);
 	if (!is_canonical(form) || !signer || strlen(signer) >= sizeof(s.principal))
 		return judge_no(ret, "form", "the event's form cannot be read, or names no signer");
+	if (cof_json_int(form->o, "version", &version) < 0 || version != 1)
+		return judge_no(ret, "form", "the event's form is of another version");
 	if (!archive || strcmp(archive, hex) != 0)
 		return judge_no(ret, "wrong-archive", "the event's form is for another archive");
 	if (!j->has_people)

@@ -80,7 +80,7 @@ void sign(struct cof_buf *fields, const char *name, const char *key, const char 
 
 static int head(void *user COF_UNUSED, uint64_t size, uint8_t ret[32])
 {
-	memset(ret, 7, 32);
+	memset(ret, HEAD, 32);
 	return size <= sequence ? 0 : -ENOENT;
 }
 
@@ -116,7 +116,7 @@ void document(const struct spec *s, struct cof_buf *ret)
 	uint8_t archive[16], root[32], nonce[16], sheet[32] = {0};
 
 	memset(archive, s->archive ? s->archive : 1, 16);
-	memset(root, s->root ? s->root : 7, 32);
+	memset(root, s->root ? s->root : HEAD, 32);
 	cof_random(nonce, sizeof(nonce));
 	cof_json_set_str(o, "action", s->action ? s->action : "shelf-set");
 	hex(o, "archive", archive, 16);

@@ -10,6 +10,7 @@
 
 #define DAY (86400 * COF_NSEC)
 #define NOW (INT64_C(1900000000) * COF_NSEC) /* 2030-03-17 */
+#define HEAD 0xab /* each byte of the root of any head */
 enum { COMMIT = 10, REMOVE = 13, EVENT = 15, SHELF = 29, PEOPLE = 19, REQUEST = 20, APPROVAL = 21 };
 
 extern char dir[64]; /* of the keys and of what is signed */

@@ -9,7 +9,7 @@ struct review { /* zero: as it should be */
 	const char *signer, *key, *purpose, *type;
 	uint64_t from, to, field, size; /* to is as given */
 	uint8_t root;
-	bool no_range, no_field;
+	bool no_range, no_field, no_version, capitals; /* capitals: in the root */
 	const uint8_t *change; /* a step of that one; its form begins it where the type says so */
 	struct cof_buf *again; /* what was given to be judged, for once more */
 };
@@ -25,13 +25,17 @@ static int review(const struct review *v, struct cof_judgement *w)
 	uint8_t archive[16], root[32], nonce[16];
 
 	memset(archive, 1, 16);
-	memset(root, v->root ? v->root : 7, 32);
+	memset(root, v->root ? v->root : HEAD, 32);
 	cof_random(nonce, sizeof(nonce));
 	hex(o, "archive", archive, 16);
 	hex(o, "nonce", nonce, 16);
 	cof_json_set_str(o, "event", v->type ? v->type : "review");
 	cof_json_set_str(o, "signer", signer);
 	hex(h, "root", root, 32);
+	if (v->capitals)
+		cof_json_set_str(h, "root", "ABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABAB");
+	if (!v->no_version)
+		cof_json_set_int(o, "version", 1);
 	cof_json_set_uint(h, "size", v->size ? v->size : v->to + 1);
 	cof_json_set(o, "head", h);
 	if (!v->no_range) {
@@ -73,6 +77,8 @@ START_TEST(reviews_one_behind_the_other)
 	    {{.no_field = true, .to = 40}, "form"},
 	    {{.no_range = true, .purpose = COF_SIGN_EVENT, .to = 40}, "form"}, /* the field alone */
 	    {{.type = "audit", .to = 40}, "form"},
+	    {{.no_version = true, .to = 40}, "form"},
+	    {{.capitals = true, .to = 40}, "form"}, /* there is one text of a digest */
 	    {{.from = 41, .to = 40}, "form"},
 	    {{.to = 1000}, "range"}, /* of what is not there */
 	    {{.no_range = true, .no_field = true, .purpose = COF_SIGN_EVENT}, NULL}, /* an event of that name, which reviews nothing */
