@@ -337,7 +337,7 @@ int judge_extend(struct cof_judge *j, const struct cof_judge_frame *f, bool appl
 	if (r == 0 && q)
 		r = check_end(j, o, f, &q->q, until, ret);
 	if (r == 0 && !q && has(f, T_EVENT_TIME))
-		r = judge_no(ret, "not-approved", "inode %llu waits for its event no longer: %s", (unsigned long long)f->object, no_request);
+		r = judge_no(ret, "not-approved", "inode %llu waits for its event no longer: %s", (unsigned long long)f->object, judge_no_request);
 	if (r < 0 || !apply || !o)
 		return r;
 	if (has(f, T_EVENT_NAME))
