@@ -55,43 +55,42 @@ static int judge_note(void *user, struct cof_buf *note, struct cof_diag *diag)
 
 /* ---- the heads that there are ---- */
 
-static int take_conf(struct restoring *r, char *conf, struct cof_diag *diag)
+static int take_conf(const struct restoring *r, struct restore_source *s, struct cof_diag *diag)
 {
-	struct cof_conf c;
-	int err = cof_conf_parse(conf, strlen(conf), &c, diag);
+	cof_autofree char *text = NULL;
+	int err = vault_ask_identity(&s->line.wire, r->id, &text, diag);
 
-	if (err == 0 && r->log_given && !cof_equal(c.vkey.public_key, r->log.public_key, 32))
+	if (err == 0)
+		err = cof_conf_parse(text, strlen(text), &s->conf, diag);
+	if (err == 0 && r->log_given && !cof_equal(s->conf.vkey.public_key, r->log.public_key, 32))
 		err = cof_fail(diag, -EKEYREJECTED,
 			       "the archive at the vault has another key than --log-vkey says");
-	if (err == 0 && r->conf && strcmp(r->conf, conf) != 0)
-		err = cof_fail(diag, -EXDEV,
-			       "two archives say that they have this id: their archive.conf "
-			       "differ, and --log-vkey tells which is yours");
-	if (err == 0 && !r->conf) {
-		r->conf = conf;
-		r->log = c.vkey;
-		return 0;
-	}
-	free(conf);
 	return err;
+}
+
+/* The key of whoever showed a head that is signed with it first, where none was given. */
+static int take_key(struct restoring *r, struct restore_source *s, struct cof_diag *diag)
+{
+	if (cof_checkpoint_open(s->note, strlen(s->note), &s->conf.vkey, &s->head) < 0)
+		return cof_fail(diag, -EBADMSG, "the newest head there is not signed with the archive's key");
+	if (r->log_known && !cof_equal(s->conf.vkey.public_key, r->log.public_key, 32))
+		return cof_fail(diag, -EXDEV,
+				"two archives say that they have this id: their keys differ, and --log-vkey tells which is yours");
+	r->log = s->conf.vkey;
+	r->log_known = true;
+	return 0;
 }
 
 static int ask(struct restoring *r, struct restore_source *s, struct cof_diag *diag)
 {
-	char *conf = NULL;
 	int err = vault_line_open(s->url, &s->line, diag);
 
 	if (err == 0)
-		err = vault_ask_identity(&s->line.wire, r->id, &conf, diag);
-	if (err == 0)
-		err = take_conf(r, conf, diag);
+		err = take_conf(r, s, diag);
 	if (err == 0)
 		err = vault_ask_head(&s->line.wire, &s->said, &s->note, diag);
-	if (err == 0 && cof_checkpoint_open(s->note, strlen(s->note), &r->log, &s->head) < 0)
-		err = cof_fail(diag, -EBADMSG,
-			       "the newest head there is not signed with the archive's key");
-	if (err == 0 && signers_of(r, s) < 0)
-		err = not_signed(diag);
+	if (err == 0)
+		err = signers_of(r, s) < 0 ? not_signed(diag) : take_key(r, s, diag);
 	if (err < 0) {
 		vault_line_close(&s->line);
 		free(s->note);
@@ -153,19 +152,27 @@ static bool goes_on(const struct restoring *r, const struct restore_source *s)
 
 static int begin_anew(struct restoring *r, struct restore_source *s, struct cof_diag *diag)
 {
-	char *conf = NULL;
 	int err;
 
 	vault_line_close(&s->line);
 	err = vault_line_open(s->url, &s->line, diag);
 	if (err == 0)
-		err = vault_ask_identity(&s->line.wire, r->id, &conf, diag);
-	return err == 0 ? take_conf(r, conf, diag) : err;
+		err = take_conf(r, s, diag);
+	if (err == 0 && !vault_conf_alike(&s->conf, &r->conf))
+		err = cof_fail(diag, -EXDEV, "it says now that it is another archive than it said before");
+	return err;
+}
+
+static int judge_conf(void *user, const struct vault_copy_state *s, struct cof_diag *diag)
+{
+	(void)s;
+	return vault_copy_judge_conf(((struct restoring *)user)->copy, diag);
 }
 
 static int fetch_from(struct restoring *r, struct restore_source *s, struct cof_diag *diag)
 {
 	struct vault_taking t = {.io = r->io,
+				 .judge = judge_conf,
 				 .sign = judge_note,
 				 .envelope = keep_envelope,
 				 .user = r,
@@ -205,10 +212,10 @@ static int one_round(struct restoring *r, bool *ret_more, struct cof_diag *diag)
 		struct restore_source *from = &r->source[i];
 
 		vault_copy_state(r->copy, &before);
-		if (before.head.size >= r->source[0].head.size)
+		if (before.head.size >= r->newest)
 			return 0;
 		/* one that is behind what is here already would have it dropped */
-		if (!from->note || from->head.size <= before.head.size ||
+		if (!from->note || !vault_conf_alike(&from->conf, &r->conf) || from->head.size <= before.head.size ||
 		    from->head.size < before.size)
 			continue;
 		diag->text[0] = 0;
@@ -236,7 +243,7 @@ static int rounds(struct restoring *r, struct cof_diag *diag)
 		vault_copy_state(r->copy, &began);
 		err = one_round(r, &more, diag);
 		vault_copy_state(r->copy, &s);
-		if (s.head.size >= r->source[0].head.size)
+		if (s.head.size >= r->newest)
 			return 0;
 		more &= further(&s, &began) || ++in_vain <= r->n_sources;
 	}
@@ -252,32 +259,62 @@ static int rounds(struct restoring *r, struct cof_diag *diag)
 	complain("of the newest head, of %" PRIu64 " frames, frame %" PRIu64
 		 " cannot be had whole from any of these vaults; an older head, of "
 		 "%" PRIu64 " frames, is",
-		 r->source[0].head.size, s.size, s.head.size);
+		 r->newest, s.size, s.head.size);
 	return 1;
+}
+
+/* By what this source says of the archive, and of all that say the same. */
+static int fetch_by(struct restoring *r, const struct restore_source *s, struct cof_diag *diag)
+{
+	int err;
+
+	r->conf = s->conf;
+	r->newest = s->head.size; /* they are in order */
+	vault_copy_free(r->copy);
+	r->copy = NULL;
+	err = vault_copy_begin(r->io, &r->conf, &r->copy, diag);
+	return err == 0 ? rounds(r, diag) : err;
+}
+
+/* Said by a source before this one. */
+static bool said_before(const struct restoring *r, unsigned i)
+{
+	for (unsigned k = 0; k < i; k++)
+		if (r->source[k].note && vault_conf_alike(&r->source[k].conf, &r->source[i].conf))
+			return true;
+	return false;
 }
 
 int restore_fetch(struct restoring *r, struct cof_diag *diag)
 {
-	int err, there;
+	int err, last = 0;
 
 	if (r->from_bucket)
 		return restore_fetch_bucket(r, diag);
 	err = ask_all(r, diag);
+	if (err == 0)
+		err = restore_place(r->dir, r->id, &r->io, diag);
 	if (err < 0)
 		return err;
-	there = restore_place(r->dir, r->id, &r->io, diag);
-	err = there == 0 ? vault_copy_create(r->io, r->conf, strlen(r->conf), diag)
-			 : COF_MIN(there, 0);
-	if (err == 0)
-		err = vault_copy_open(r->io, &r->copy, diag);
-	return err == 0 ? rounds(r, diag) : err;
+	for (unsigned i = 0; i < r->n_sources; i++) {
+		if (!r->source[i].note || said_before(r, i))
+			continue;
+		if (last < 0) {
+			cof_autofree char *why = escaped(diag->text);
+
+			complain("%s; another vault says otherwise what the log is read by, and is asked for all of it", why ? why : "?");
+		}
+		last = fetch_by(r, &r->source[i], diag);
+		if (last >= 0 || ours(last))
+			break;
+	}
+	return last;
 }
 
 void restore_done(struct restoring *r)
 {
 	vault_copy_free(r->copy);
 	cof_io_free(r->io);
-	free(r->conf);
 	for (unsigned i = 0; i < r->n_sources; i++) {
 		vault_line_close(&r->source[i].line);
 		cof_buf_done(&r->source[i].said);

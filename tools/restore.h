@@ -24,6 +24,7 @@
 struct restore_source {
 	const char *url;
 	char *note; /* its newest head; NULL: it did not answer */
+	struct cof_conf conf; /* what it says that the archive is */
 	struct cof_checkpoint head;
 	uint32_t signers; /* which of the given keys signed it, as bits */
 	uint64_t time;    /* the latest of those signatures, s */
@@ -47,7 +48,9 @@ struct restoring {
 	/* come */
 	struct cof_io *io;
 	struct vault_copy *copy;
-	char *conf;
+	struct cof_conf conf; /* that the log is read by */
+	uint64_t newest;      /* frames of the newest head of those who say so */
+	bool log_known;	      /* a head was signed with `log` */
 	struct progress progress;
 };
 

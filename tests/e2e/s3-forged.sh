@@ -82,7 +82,7 @@ ok "only those that are signed count"
 
 say "archive.conf"
 conf() { sed "$1" "$STORE/archive.conf" > "$W/conf"; base64 -w0 < "$W/conf" | add $EARLY "conf/$(sha256sum < "$W/conf" | cut -d' ' -f1)"; }
-conf 's/^created = .*/created = 2001-01-01T00:00:00Z/'
+conf 's/^created = .*/created = 2001-01-01T00:00:00.000Z/'
 restored "$W/created"
 conf 's/^segment_size = .*/segment_size = 131072/'
 restored "$W/size"

@@ -122,12 +122,6 @@ struct confs { /* that differ in what the log is read by, from the oldest on */
 	bool others; /* with another key than the one that is known */
 };
 
-static bool same_way(const struct cof_conf *a, const struct cof_conf *b)
-{
-	return cof_equal(a->vkey.public_key, b->vkey.public_key, 32) && !strcmp(a->vkey.name, b->vkey.name) &&
-	       a->segment_size == b->segment_size;
-}
-
 static int take_conf(struct fetch *f, struct confs *all, const struct cof_buf *text)
 {
 	struct cof_conf conf;
@@ -142,7 +136,7 @@ static int take_conf(struct fetch *f, struct confs *all, const struct cof_buf *t
 		return cof_fail(f->diag, -EKEYREJECTED,
 				"the bucket names two keys for this archive, so somebody else wrote there: --log-vkey says which is right");
 	for (unsigned i = 0; i < all->n; i++)
-		if (same_way(&conf, &all->conf[i]))
+		if (vault_conf_alike(&conf, &all->conf[i]))
 			return 0;
 	if (all->n < CONFS_TRIED)
 		all->conf[all->n++] = conf;
@@ -150,7 +144,7 @@ static int take_conf(struct fetch *f, struct confs *all, const struct cof_buf *t
 }
 
 /* archive.conf: those that are of this archive and, where its key was given, have that key. What else they say is compared with the
- * log's own first frame (judge_conf). */
+ * log's own first frame (vault_copy_judge_conf). */
 static int find_confs(struct fetch *f, struct confs *all)
 {
 	cof_autofree struct s3_item **list = NULL;
@@ -173,63 +167,16 @@ static int find_confs(struct fetch *f, struct confs *all)
 
 static int make_copy(struct fetch *f, const struct cof_conf *conf)
 {
-	cof_autobuf struct cof_buf text = {0};
 	struct vault_copy_state st;
-	struct cof_conf there = {.segment_size = 0};
-	int r = cof_conf_text(conf, &text);
+	int r = vault_copy_begin(f->p->io, conf, &f->copy, f->diag);
 
 	f->conf = *conf;
 	if (r < 0)
-		return cof_fail(f->diag, r, "out of memory");
-	if (cof_io_exists(f->p->io, "archive.conf") != 1)
-		r = vault_copy_create(f->p->io, text.data, text.len, f->diag);
-	if (r == 0)
-		r = cof_conf_load(f->p->io, &there, f->diag);
-	if (r == 0)
-		r = vault_copy_open(f->p->io, &f->copy, f->diag);
-	if (r < 0)
 		return r;
 	vault_copy_state(f->copy, &st);
-	if (st.head.size)
-		return cof_fail(f->diag, -EEXIST, "%s was restored already, up to %" PRIu64 " frames", cof_io_where(f->p->io),
-				st.head.size);
-	if (same_way(&there, conf))
-		return 0;
-	r = vault_copy_back(f->copy, 0, 0, f->diag); /* by another reading of the log: nothing of it is used */
-	vault_copy_free(f->copy);
-	f->copy = NULL;
-	if (r == 0)
-		r = cof_io_replace(f->p->io, "archive.conf", text.data, text.len);
-	if (r < 0)
-		return cof_fail(f->diag, r, "%s/archive.conf cannot be written: %s", cof_io_where(f->p->io), strerror(-r));
-	return vault_copy_open(f->p->io, &f->copy, f->diag);
-}
-
-/* Frame 0 repeats archive.conf, and is under the root that was signed: what it says is right. */
-static int judge_conf(struct fetch *f, uint64_t end)
-{
-	cof_autofree uint8_t *first = malloc(COF_FRAME_HEADER + CONF_MAX);
-	cof_autofile struct cof_file *file = NULL;
-	cof_autobuf struct cof_buf text = {0};
-	struct cof_conf conf;
-	struct cof_frame frame;
-	size_t n = 0;
-	int r = first ? cof_conf_text(&f->conf, &text) : -ENOMEM;
-
-	if (r == 0)
-		r = cof_io_open(f->p->io, "log/00000000.seg", COF_IO_RDONLY, &file);
-	if (r == 0)
-		r = cof_io_read(file, first, COF_FRAME_HEADER + CONF_MAX, 0, &n);
-	if (r < 0)
-		return cof_fail(f->diag, r, "%s/log/00000000.seg cannot be read: %s", cof_io_where(f->p->io), strerror(-r));
-	if (n < COF_FRAME_HEADER || cof_frame_decode(first, &frame, NULL) < 0 || frame.type != COF_ARCHIVE ||
-	    frame.public_length > n - COF_FRAME_HEADER ||
-	    cof_conf_parse((const char *)first + COF_FRAME_HEADER, frame.public_length, &conf, NULL) < 0 ||
-	    memcmp(conf.id, f->p->id, 16) || !cof_equal(conf.vkey.public_key, f->conf.vkey.public_key, 32) ||
-	    (conf.segment_size != f->conf.segment_size && end > COF_MIN(conf.segment_size, f->conf.segment_size)))
-		return cof_fail(f->diag, -EBADMSG, "archive.conf is not what the log's first frame says");
-	r = cof_io_replace(f->p->io, "archive.conf", first + COF_FRAME_HEADER, frame.public_length);
-	return r < 0 ? cof_fail(f->diag, r, "%s/archive.conf cannot be written: %s", cof_io_where(f->p->io), strerror(-r)) : 0;
+	return st.head.size ? cof_fail(f->diag, -EEXIST, "%s was restored already, up to %" PRIu64 " frames", cof_io_where(f->p->io),
+				       st.head.size)
+			    : 0;
 }
 
 /* ---- heads ---- */
@@ -237,14 +184,12 @@ static int judge_conf(struct fetch *f, uint64_t end)
 static int finish(struct fetch *f, const struct cof_buf *note)
 {
 	static const struct vault_proof none;
-	struct vault_copy_state st;
 	int r = vault_copy_prove(f->copy, &none, f->diag);
 
-	vault_copy_state(f->copy, &st);
 	if (r == 0)
 		r = vault_copy_sync(f->copy, f->diag);
 	if (r == 0)
-		r = judge_conf(f, st.address);
+		r = vault_copy_judge_conf(f->copy, f->diag);
 	if (r == 0)
 		r = vault_copy_finish(f->copy, note->data, note->len, NULL, f->diag);
 	return r;

@@ -93,6 +93,12 @@ int vault_copy_create(struct cof_io *io, const void *conf, size_t n, struct cof_
  * -EUCLEAN: it is damaged, diag says what (a scrub tells all of it).
  */
 int vault_copy_open(struct cof_io *io, struct vault_copy **ret, struct cof_diag *diag);
+/* What the log is read by is the same: key, origin, segment size. */
+bool vault_conf_alike(const struct cof_conf *a, const struct cof_conf *b);
+/* As who restores: makes it, or opens what is there; what was begun by another conf, with no head finished, goes. -EEXIST: it is finished. */
+int vault_copy_begin(struct cof_io *io, const struct cof_conf *conf, struct vault_copy **ret, struct cof_diag *diag);
+/* All of the coming head is there and proven: archive.conf is what the log's first frame repeats. -EBADMSG: it was read by another one. */
+int vault_copy_judge_conf(struct vault_copy *c, struct cof_diag *diag);
 /* Stored hashes are made anew from the log. -EUCLEAN: that does not give the newest head either, and nothing was changed. */
 int vault_copy_mend_hashes(struct cof_io *io, struct cof_diag *diag);
 void vault_copy_free(struct vault_copy *c); /* NULL is fine */
