@@ -16,6 +16,7 @@ refused() { # refused RULE COMMAND...
     shift
     expect_code 1 "$@"
     grep -q "($rule)" "$W/out" || fail "$* was not refused for $rule: $(cat "$W/out")"
+    echo "$rule" >> "$W/refusals"
 }
 request() { # request ACTION WORD... : $R is the document
     rm -f "$W"/r/*
@@ -27,7 +28,8 @@ submit() { coffer request submit "$STORE" "$R" --signature "$R.alice" "${OPEN[@]
 OPEN=(--key-file "$KEY")
 
 printf 'retention = 10d\n' > "$W/policy"
-make_store "audit:$W/policy"
+printf 'retention = 10d\napprove_policy = 3\n' > "$W/three"
+make_store "audit:$W/policy" "three:$W/three"
 
 say "without people nothing weakens"
 expect_code 1 coffer request shelf-set "$STORE" audit retention=5d --as alice -o "$W/r" "${OPEN[@]}"
@@ -146,7 +148,7 @@ say "a certificate of an authority that stands for a person; a key that is revok
 for name in ca erin; do ssh-keygen -q -t ed25519 -N '' -C '' -f "$W/k/$name"; done
 certify() { rm -f "$W/k/erin-cert.pub" && ssh-keygen -q -s "$W/k/ca" -I erin -n "$1" "$W/k/erin.pub" 2> /dev/null; }
 by_certificate() { ssh-keygen -q -Y sign -n coffer-approve -f "$W/k/erin-cert.pub" < "$R" > "$R.erin" 2> /dev/null; }
-{ cat "$W/more"; echo "erin cert-authority $(pub ca) roles=officer"; } > "$W/certified"
+{ cat "$W/more"; for name in erin frank; do echo "$name cert-authority $(pub ca) roles=officer"; done; } > "$W/certified"
 request people-set "@$W/certified"
 submit > /dev/null
 sign bob coffer-approve "$R"
@@ -163,6 +165,30 @@ certify erin
 by_certificate
 approve erin --as erin > "$W/out" || fail "$(cat "$W/out")"
 grep -q ' done' "$W/out" || fail "a certificate's approval does not count: $(cat "$W/out")"
+
+say "one person under two names, and what is another archive's, too late, or gives roles that exclude each other"
+request shelf-set three retention=9d
+submit > /dev/null
+certify erin,frank
+by_certificate
+approve erin --as erin > "$W/out" || fail "$(cat "$W/out")"
+refused same-person approve erin --as erin
+refused same-key approve erin --as frank
+edited() { # edited SED ACTION WORD...: alice signs what she changed in the document
+    request "${@:2}"
+    sed -i "$1" "$R"
+    sign alice coffer-request "$R"
+}
+edited 's/"archive":"[0-9a-f]*"/"archive":"00000000000000000000000000000000"/' shelf-set audit retention=2d
+refused wrong-archive submit
+edited 's/roles=auditor/roles=auditor,officer/' people-set "@$W/certified"
+refused people submit
+request shelf-set audit retention=2d --expires 4s
+submit > /dev/null
+sign bob coffer-approve "$R"
+over() { coffer requests "$STORE" --json | jsonl 'j[-1]["state"]' | grep -q expired; }
+await 20 "its time to be over" over
+refused expired approve bob
 cp "$W/k/erin.pub" "$W/revoked"
 request people-set "@$W/certified" "@$W/revoked"
 submit > /dev/null
@@ -187,9 +213,10 @@ same "two persons" 2 "$(coffer people show "$STORE" | wc -l)"
 umount_archive
 mount_archive
 same "two persons after a remount" 2 "$(coffer people show "$STORE" | wc -l)"
-same "all requests are known" 10 "$(coffer requests "$STORE" --json | wc -l)"
+same "all requests are known" 12 "$(coffer requests "$STORE" --json | wc -l)"
 coffer log "$STORE" --json > "$W/log"
-same "refusals are events" True "$(jsonl 'any(e.get("event") == "request-refused" and "(replay)" in str(e) for e in j)' < "$W/log")"
+same "each refusal is an event" "$(sort "$W/refusals" | tr '\n' ' ')" "$(jsonl '" ".join(sorted(__import__("re").search(r"refused .([a-z-]+). to", e["detail"])[1]
+    for e in j if e.get("event") == "request-refused")) + " "' < "$W/log")"
 say "a head that covers frames of the log's own behind everybody else's"
 umount_archive
 mount_archive seal-interval=1
