@@ -234,6 +234,8 @@ int bucket_add(const struct store *s, const char *name, const char *url,
 		return cof_fail(diag, -EEXIST,
 				"%s has a copy '%s' at %s of %s: choose another name", s->path,
 				name, there.url, there.target.endpoint);
+	if (bucket_load(s, name, &there, NULL) == 0 && *there.retiring)
+		return cof_fail(diag, -EEXIST, "the copy %s is left: choose another name", name);
 	r = probe(s, &b, diag);
 	if (r == 0)
 		r = bucket_save(s, &b, diag);
@@ -360,6 +362,30 @@ int bucket_push(const struct bucket_sync *p, const struct bucket *b, struct cof_
 		r = cof_fail(diag, -EIO, "%s", why.text);
 	s3_copy_free(copy);
 	s3_close(server);
+	return r;
+}
+
+/* ---- retire ---- */
+
+int bucket_retire(const struct store *s, const char *name, struct cof_diag *diag)
+{
+	struct vault_recording recording = {.store = s};
+	cof_autojson struct cof_json *o = cof_json_object();
+	struct bucket b;
+	int r = bucket_load(s, name, &b, diag);
+
+	if (r == 0 && !*b.retiring) {
+		set_copy(s, &b, "retiring", o);
+		cof_json_set_str(o, "detail", b.url);
+		cof_time_text(cof_now(CLOCK_REALTIME), b.retiring);
+		r = vault_recorded(&recording, o, diag);
+		if (r == 0)
+			r = bucket_save(s, &b, diag);
+	}
+	if (r == 0)
+		printf("Copy %s is left since %s: coffer sync sends nothing there unless it is named. What lies there is locked, ends with its "
+		       "locks, and goes when its owner removes it then; nobody signs that, so status and due tell of it for ever.\n",
+		       b.name, b.retiring);
 	return r;
 }
 

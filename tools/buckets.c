@@ -55,7 +55,8 @@ static int take_key(void *user, const char *section, const char *key, const char
 		    {"region", t->region, sizeof(t->region)},
 		    {"credentials", t->credentials, sizeof(t->credentials)},
 		    {"ca", t->ca, sizeof(t->ca)},
-		    {"abilities", b->abilities, sizeof(b->abilities)}};
+		    {"abilities", b->abilities, sizeof(b->abilities)},
+		    {"retiring", b->retiring, sizeof(b->retiring)}};
 	int64_t v;
 
 	(void)line;
@@ -122,6 +123,8 @@ int bucket_save(const struct store *s, const struct bucket *b, struct cof_diag *
 		       "\nplace = %s\njurisdiction = %s\nbasis = %s\nabilities = %s\nprobed = %s\n",
 		       b->target.part, (int64_t)(b->base / COF_NSEC), b->place, b->jurisdiction, b->basis,
 		       b->abilities, when);
+	if (*b->retiring)
+		cof_buf_printf(&t, "retiring = %s\n", b->retiring);
 	return t.failed ? cof_fail(diag, -ENOMEM, "out of memory")
 			: vaults_write(s, path, t.data, t.len, diag);
 }
@@ -289,6 +292,8 @@ static int add_json(void *user, const struct bucket *b)
 	cof_json_set_bool(o, "bare", s3_is_bare(&b->target));
 	set_time(o, "checked", st.checked);
 	cof_json_set_uint(o, "findings", st.findings);
+	if (*b->retiring)
+		cof_json_set_str(o, "retiring", b->retiring);
 	cof_json_append(a->array, o);
 	return 0;
 }
@@ -322,6 +327,8 @@ static void say_one(const struct cof_json *o)
 
 	printf("%-12s %s%s%s: ", "Copy", cof_json_str(o, "bucket"), shown && *shown ? " at " : "",
 	       shown ? shown : "");
+	if (cof_json_str(o, "retiring"))
+		printf("left since %s, and nothing proves that what is there is gone; ", cof_json_str(o, "retiring"));
 	if (!sent) {
 		printf("in %s, nothing sent yet (coffer sync)\n", cof_json_str(o, "url"));
 		return;

@@ -17,6 +17,7 @@
 struct bucket {
 	char name[64];
 	char url[512], place[128], jurisdiction[8], basis[256];
+	char retiring[32]; /* since when nothing more shall go there; "" */
 	struct s3_target target;
 	int64_t base; /* ns: lock of what nothing else locks */
 	char abilities[160];
@@ -38,7 +39,7 @@ int bucket_copy_save(const struct store *s, const char *name, const struct cof_b
 /* When something was sent there last; INT64_MIN: never. */
 int bucket_sent(const struct store *s, const struct bucket *b, int64_t *ret, struct cof_diag *diag);
 /* Appends an object for each: bucket, url, endpoint, place, jurisdiction, size, behind, sent,
- * objects, bytes, held, locked_until (the earliest end), abilities, bare, checked, findings. */
+ * objects, bytes, held, locked_until (the earliest end), abilities, bare, checked, findings, retiring (since when). */
 int bucket_entries_json(const struct store *s, struct cof_json *array, struct cof_diag *diag);
 /* Lines of status and of `coffer vault list`, from such objects. */
 void bucket_say(const struct cof_json *array);
@@ -69,6 +70,8 @@ struct bucket_sync {
 };
 /* Says what it did, and puts it on record. -ESTALE and -ENOTUNIQ as s3_push. */
 int bucket_push(const struct bucket_sync *p, const struct bucket *b, struct cof_diag *diag);
+/* It is left: an open item for ever, since nobody signs that what is locked there is gone. */
+int bucket_retire(const struct store *s, const char *name, struct cof_diag *diag);
 /* Says what was found. *ret_findings. */
 int bucket_check(const struct store *s, const char *name, bool all, bool json,
 		 uint64_t *ret_findings, struct cof_diag *diag);

@@ -247,8 +247,11 @@ static int add_vkey(void *user, struct vault_entry *e)
 
 static int add_bucket(void *user, const struct bucket *b)
 {
-	struct cof_json *o = cof_json_object();
+	struct cof_json *o;
 
+	if (*b->retiring)
+		return 0;
+	o = cof_json_object();
 	cof_json_set_str(o, "bucket", b->name);
 	cof_json_set_str(o, "url", b->url);
 	cof_json_set_str(o, "endpoint", b->target.endpoint);

@@ -379,7 +379,7 @@ static int one_bucket(void *user, const struct bucket *b)
 	struct cof_diag diag = {""};
 	int r;
 
-	if (!wanted(s, b->name))
+	if (!wanted(s, b->name) || (!s->n && *b->retiring))
 		return 0;
 	s->met++;
 	look_around(s);

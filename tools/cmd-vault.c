@@ -312,7 +312,9 @@ static int list(struct args *a, struct cof_diag *diag)
 static int retire(struct args *a, char **operand, struct cof_diag *diag)
 {
 	if (bucket_exists(&a->store, operand[1]))
-		return cof_fail(diag, -ENOTSUP, "%s is a copy in a bucket, which signs no receipt: what is locked there ends with its locks", operand[1]);
+		return !a->receipt ? bucket_retire(&a->store, operand[1], diag)
+				   : cof_fail(diag, -ENOTSUP, "%s is a copy in a bucket, which signs no receipt: what is locked there ends with its locks",
+					      operand[1]);
 	return vault_retire(&a->store, operand[1], a->receipt, diag);
 }
 
@@ -373,7 +375,8 @@ const struct verb verb_vault = {
 	    "newest checkpoint. Its key is given by --vkey.\n"
 	    "\n"
 	    "retire says in the archive's chain that the vault is left; from then on nothing goes there unless it is named, and it is an open "
-	    "item of status and due until retire --receipt puts on record what the vault signed (coffer-vault destroy, by its operator).\n"
+	    "item of status and due until retire --receipt puts on record what the vault signed (coffer-vault destroy, by its operator). "
+	    "Of a copy in a bucket nobody signs one, and it stays open; a witness has nothing to destroy.\n"
 	    "\n"
 	    "enroll gives the vault the tree R of the keys, of all files that are made from then on (the archive has to be mounted). A vault reads "
 	    "nothing by it, and the recovery envelope nothing without it: custodians together with any one vault give everything back, and "

@@ -164,8 +164,11 @@ static int one_bucket(void *user, const struct bucket *b)
 {
 	struct judging *j = user;
 	struct placed c = placed_bucket(b);
-	int r = bucket_sent(j->s, b, &c.confirmed, NULL);
+	int r;
 
+	if (*b->retiring)
+		return 0;
+	r = bucket_sent(j->s, b, &c.confirmed, NULL);
 	if (r == 0)
 		judge_one(j, &c);
 	return r;

@@ -77,7 +77,8 @@ static int list_vault(void *user, struct vault_entry *e)
 
 static int list_bucket(void *user, const struct bucket *b)
 {
-	list(user, b->name, SYNC_BUCKET_EVERY);
+	if (!*b->retiring)
+		list(user, b->name, SYNC_BUCKET_EVERY);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "tools/vault-record.h"
 #include "tools/file.h"
 #include "tools/output.h"
+#include "tools/witness.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -54,6 +55,20 @@ static int begin(const struct store *s, struct vault_entry *e, struct cof_diag *
 	    "provider made.\n",
 	    e->name, e->retiring, s->path, e->name, id, s->path, e->name);
 	return 0;
+}
+
+/* A witness holds no copy: nothing is there to be destroyed, and nobody to sign that. */
+static int leave(const struct store *s, const struct vault_entry *e, struct cof_diag *diag)
+{
+	int r = record(s, e, "retiring", NULL, NULL, diag);
+
+	if (r == 0)
+		r = record(s, e, "retired", NULL, NULL, diag);
+	if (r == 0)
+		r = vault_entry_remove(s, e->name, diag);
+	if (r == 0)
+		printf("Witness %s is left, which is on record: it holds no copy, and nothing more is asked of it.\n", e->name);
+	return r;
 }
 
 static int check(const struct store *s, const struct vault_entry *e,
@@ -112,7 +127,10 @@ int vault_retire(const struct store *s, const char *name, const char *receipt,
 
 	if (r < 0)
 		return r;
-	r = receipt ? finish(s, &e, receipt, diag) : begin(s, &e, diag);
+	if (witness_is_url(e.url))
+		r = receipt ? cof_fail(diag, -ENOTSUP, "%s is a witness: it holds no copy, and signs no receipt", name) : leave(s, &e, diag);
+	else
+		r = receipt ? finish(s, &e, receipt, diag) : begin(s, &e, diag);
 	vault_entry_done(&e);
 	return r;
 }

@@ -93,7 +93,19 @@ coffer events "$STORE" --type vault-alarm | grep -q " far" || fail "no event of 
 same "a segment is gone" 1 "$(code drill far "$W/scratch")"
 [ ! -e "$W/scratch" ] || fail "the scratch place of a drill that failed is still there"
 coffer events "$STORE" --type restore-drill-failed --json | jsonl 'len(j) == 1 or sys.exit(str(j))' > /dev/null
+
+say "a copy is left: an open item for ever"
+expect_fail "signs no receipt" coffer vault retire "$STORE" far --receipt "$W/out"
+coffer vault retire "$STORE" far > "$W/out" 2>&1 || { cat "$W/out"; fail "retire"; }
+expect_fail "has no vault" coffer sync "$STORE"
+expect_fail "choose another name" coffer vault add "$STORE" far s3://records/far --endpoint "$AT" --credentials "$W/keys"
+coffer status "$STORE" | grep -q "^Copy *far: left since 20" || fail "status: $(coffer status "$STORE")"
+coffer runbook "$STORE" | grep -q "THERE IS NO VAULT AND NO COPY" || fail "the runbook counts it"
+coffer due "$STORE" --json > "$W/due" || true
+same "due tells of it" "vault far" "$(json '[o["of"] for o in j if o["obligation"] == "vault_receipt"][0]' < "$W/due")"
 umount_archive
+verify_intact
+second_reader > "$W/out" 2>&1 || { cat "$W/out"; fail "the second reader"; }
 
 say "the whole store, opened by shares"
 rm -rf "$STORE" "$KEY"

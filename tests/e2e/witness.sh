@@ -107,4 +107,15 @@ for l in open(sys.argv[1]):
     body 8 '' "$W/altered" > "$W/body"
     same "an altered checkpoint" 403 "$(ask "$W/body" | cut -d' ' -f1)"
 fi
+say "a witness is left: there is nothing to destroy"
+expect_fail "signs no receipt" coffer vault retire "$STORE" w --receipt "$W/out"
+mount_archive
+coffer vault retire "$STORE" w > "$W/out" 2>&1 || { cat "$W/out"; fail "retire"; }
+if coffer status "$STORE" | grep -q "^Vault *w"; then fail "it is still listed: $(coffer status "$STORE")"; fi
+coffer events "$STORE" --type vault-retired | grep -q " w" || fail "not on record: $(coffer events "$STORE" | tail -n 3)"
+coffer due "$STORE" --json > "$W/due" || true
+same "due" 0 "$(json 'sum(o["obligation"] == "vault_receipt" for o in j)' < "$W/due")"
+umount_archive
+verify_intact
+second_reader > "$W/out" 2>&1 || { cat "$W/out"; fail "the second reader"; }
 ok "witnesses, theirs and ours"
