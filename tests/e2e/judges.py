@@ -190,10 +190,10 @@ def plan_of(names, shelf, policy):
         p.lines.append(line)
     p.again(PEOPLE, "not-approved")
     # a policy has more than one text; and what is no request's or form's document at all
-    p.put(SHELF, shelf, field(27, policy + "approve_hold_end\t= 3\n"), field(2, "rules"))
+    p.put(SHELF, shelf, field(27, policy + "approve_hold_end\t= 3 auditor\n"), field(2, "rules"))
     covered = p.size(len(p.lines))
     hold("held")
-    two = p.request("hold-end", ["bob"], hold=covered, shelves=[shelf])
+    two = p.request("hold-end", ["carol"], hold=covered, shelves=[shelf])
     p.put(HOLD, 0, field(96, b"\3") + field(97, covered) + two, breaks="not-approved")
     p.put(REQUEST, 0, field(116, '{"objects":5}\n') + field(115, b"alice\0none"), breaks="malformed")
     p.put(EVENT, 0, field(147, "none") + field(148, "[1]\n"), field(32, "audit"), breaks="form")
