@@ -102,3 +102,11 @@ envelope "$W/foreign" $LATE
 restored "$W/foreign-one"
 grep -q "recovery/$(sha256sum < "$STORE/seal/recovery.age" | cut -d' ' -f1).age version .* put there at" "$W/out" || fail "the others are not named: $(cat "$W/out")"
 ok "what was put there again is not newer; the others are named"
+
+say "names of any length"
+for kind in head segment zz; do echo "no object of ours" | base64 | add $LATE "$kind/$(printf 'x%.0s' $(seq 900))"; done
+restored "$W/long"
+sync
+expect_code 3 coffer vault check "$STORE" far
+grep -q "is not noted here" "$W/out" || fail "check: $(cat "$W/out")"
+ok "names that are longer than ours are in nobody's way"

@@ -15,7 +15,7 @@ static unsigned met;
 static int see(void *user, const struct s3_listed *v)
 {
 	(void)user;
-	fuzz_check(*v->key && strlen(v->key) <= S3_KEY_MAX && *v->version &&
+	fuzz_check(*v->key && strlen(v->key) <= S3_FOUND_MAX && *v->version &&
 		   strlen(v->version) < S3_VERSION_MAX);
 	fuzz_check(strlen(v->etag) < S3_ETAG_MAX);
 	return ++met > 5000 ? -E2BIG : 0;

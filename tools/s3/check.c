@@ -27,7 +27,7 @@ struct check {
 static void tell(struct check *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void tell(struct check *k, const char *fmt, ...)
 {
-	char text[S3_KEY_MAX + 400];
+	char text[S3_FOUND_MAX + 400];
 	va_list ap;
 
 	if (++k->ret->findings > TOLD_MAX)

@@ -48,7 +48,7 @@ void s3_query(struct cof_buf *b, struct s3_pair *pairs, int n);
 /* ---- what comes back (xml.c) ---- */
 
 #define S3_XML_DEPTH 8
-#define S3_XML_TEXT 2048
+#define S3_XML_TEXT 4096 /* a key of S3_FOUND_MAX bytes, each percent-encoded, fits */
 #define S3_ANSWER_MAX (4u << 20) /* bytes of an answer that is no object */
 /* path: names with slashes between them, without namespaces. Called at the end of each element;
  * text is what stood in it, without surrounding blanks, "" for one that has elements in it.
@@ -61,7 +61,7 @@ int s3_xml_parse(const void *p, size_t n, s3_xml_fn fn, void *user);
 /* A page of a list of versions: calls fn for each; says where the next page begins. -EBADMSG */
 struct s3_page {
 	bool more;
-	char key[S3_KEY_MAX + 1], version[S3_VERSION_MAX];
+	char key[S3_FOUND_MAX + 1], version[S3_VERSION_MAX];
 };
 int s3_page_parse(const void *p, size_t n, s3_list_fn fn, void *user, struct s3_page *ret);
 /* The text of the first element of this path; "" without one. -EBADMSG */

@@ -367,6 +367,7 @@ int s3_list(struct s3 *s, const char *prefix, const char *after, s3_list_fn fn, 
 		s3_request_query(&q, "versions", "");
 		s3_request_query(&q, "encoding-type", "url");
 		s3_request_query(&q, "prefix", prefix);
+		s3_request_query(&q, "max-keys", "500"); /* of the longest names, within S3_ANSWER_MAX */
 		if (*page.key)
 			s3_request_query(&q, "key-marker", page.key);
 		if (*page.version)

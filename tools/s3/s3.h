@@ -56,7 +56,8 @@ void s3_limit(struct s3 *s, uint64_t bytes_a_second); /* of bodies that are sent
 
 /* ---- objects (object.c, upload.c) ---- */
 
-#define S3_KEY_MAX 512 /* bytes of a key, prefix included */
+#define S3_KEY_MAX 512 /* bytes of a key of ours, prefix included */
+#define S3_FOUND_MAX 1024 /* of anybody's */
 #define S3_VERSION_MAX 256
 #define S3_ETAG_MAX 80
 

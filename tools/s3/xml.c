@@ -150,7 +150,7 @@ struct paging {
 	s3_list_fn fn;
 	void *user;
 	struct s3_page page;
-	char key[S3_KEY_MAX + 1], version[S3_VERSION_MAX], etag[S3_ETAG_MAX];
+	char key[S3_FOUND_MAX + 1], version[S3_VERSION_MAX], etag[S3_ETAG_MAX];
 	uint64_t size;
 	int64_t modified;
 	bool latest, whole;

@@ -278,6 +278,25 @@ START_TEST(a_list_of_versions)
 }
 END_TEST
 
+/* Anybody who may write to a bucket may give names that long: the list goes on behind them. */
+START_TEST(the_longest_names)
+{
+	cof_autobuf struct cof_buf b = {0};
+	struct seen s = {""};
+	struct s3_page page;
+
+	cof_buf_printf(&b, "<ListVersionsResult><IsTruncated>true</IsTruncated><NextKeyMarker>");
+	for (unsigned n = 0; n < 2; n++) {
+		for (unsigned i = 0; i < 1024; i++)
+			cof_buf_printf(&b, "%%ff");
+		cof_buf_printf(&b, n ? "</Key><VersionId>v</VersionId></Version></ListVersionsResult>" : "</NextKeyMarker><Version><Key>");
+	}
+	ck_assert_int_eq(s3_page_parse(b.data, b.len, see, &s, &page), 0);
+	ck_assert_uint_eq(strlen(page.key), 1024);
+	ck_assert_uint_ge(strlen(s.text), 1023);
+}
+END_TEST
+
 static void no_list(const char *text)
 {
 	struct seen s = {""};
@@ -305,7 +324,7 @@ START_TEST(what_is_no_list)
 	no_list((char *)b.data);
 	b.len = 0;
 	cof_buf_printf(&b, "<ListVersionsResult><Prefix>");
-	for (int i = 0; i < 300; i++)
+	for (int i = 0; i < 500; i++)
 		cof_buf_printf(&b, "0123456789");
 	cof_buf_printf(&b, "</Prefix></ListVersionsResult>");
 	no_list((char *)b.data);
@@ -418,6 +437,7 @@ int main(void)
 	tcase_add_test(t, credentials_that_others_can_read_are_refused);
 	tcase_add_test(t, credentials_leave_the_environment);
 	tcase_add_test(t, a_list_of_versions);
+	tcase_add_test(t, the_longest_names);
 	tcase_add_test(t, what_is_no_list);
 	tcase_add_test(t, heads_of_answers);
 	tcase_add_test(t, each_refusal_has_a_sentence);
