@@ -4,6 +4,30 @@
 
 #include <stdio.h>
 
+/* R31. It is the host's word: who verifies without keys judges people by the file alone. */
+int cof_people_fit(struct cof_archive *a, const char *text, size_t n, struct cof_diag *diag)
+{
+	struct cof_profile policy;
+	struct cof_people p;
+	int r = cof_archive_policy(a, &policy);
+
+	if (r < 0 || !policy.hardware_officers)
+		return r;
+	r = cof_people_parse(text, n, NULL, 0, NULL, &p, diag);
+	if (r < 0)
+		return r == -EUCLEAN ? -EINVAL : r;
+	for (size_t i = 0; i < p.n_keys && r == 0; i++) {
+		const struct cof_person *person = &p.person[p.key[i].person];
+
+		if ((person->roles & COF_ROLE_OFFICER) && !(p.key[i].hardware && p.key[i].verify_required))
+			r = cof_fail(diag, -EPERM, "%s is officer, and has a key that is not in hardware that verifies the person each time "
+						   "(ssh-keygen -t ed25519-sk -O verify-required, and verify-required in the file): the archive's "
+						   "policy asks for it (hardware_officers)", person->name);
+	}
+	cof_people_done(&p);
+	return r;
+}
+
 static int state(struct cof_archive *a, const struct cof_json *doc COF_UNUSED, uint8_t ret[32], struct cof_diag *diag)
 {
 	const struct cof_people *p = cof_judge_people(cof_people_judge(a));
@@ -36,6 +60,9 @@ static int fill(struct cof_archive *a, const struct cof_json *args, struct cof_j
 	if (r < 0)
 		return r == -EUCLEAN ? -EINVAL : r;
 	cof_people_done(&p);
+	r = cof_people_fit(a, text, strlen(text), diag);
+	if (r < 0)
+		return r;
 	cof_json_set_str(doc, "people", text);
 	if (revoked && *revoked)
 		cof_json_set_str(doc, "revoked", revoked);

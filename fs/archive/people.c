@@ -414,6 +414,8 @@ int cof_people_put(struct cof_archive *a, const struct cof_who *who, uint8_t typ
 	struct cof_people before = {.text = NULL};
 	struct cof_judge_frame f;
 	struct cof_append done = {0};
+	struct cof_diag why = {""};
+	struct cof_field people;
 	int64_t asked;
 	int r;
 
@@ -429,6 +431,10 @@ int cof_people_put(struct cof_archive *a, const struct cof_who *who, uint8_t typ
 					  ret->reason, diag);
 	if (r < 0)
 		return cof_fail(diag, r, "%s", ret->reason[0] ? ret->reason : strerror(-r));
+	if (type == COF_PEOPLE && cof_field_find(public_part->data, public_part->len, COF_T_PEOPLE, &people) == 0)
+		r = cof_people_fit(a, (const char *)people.value, people.len, &why);
+	if (r < 0)
+		return cof_people_refused_as(a, who, cof_frame_type_name(type), cof_people_kind(type, public_part), "hardware", why.text, diag);
 	asked = f.record_time;
 	r = type == COF_PEOPLE ? copy_people(a, &before) : 0;
 	if (r == 0)

@@ -85,6 +85,8 @@ int cof_profile_set(struct cof_archive *a, const struct cof_who *who, const stru
 
 /* request-make.c: documents to be signed. */
 #define COF_SHEET_MAX 60000
+/* Whether officers' keys are as the policy asks (hardware_officers): -EPERM with a sentence. text: a people file. */
+int cof_people_fit(struct cof_archive *a, const char *text, size_t n, struct cof_diag *diag);
 extern const char cof_no_people[]; /* why nothing can be requested before there are people */
 /* {root, size} of a checkpoint that is made for it. */
 int cof_request_head(struct cof_archive *a, struct cof_json *into, struct cof_diag *diag);

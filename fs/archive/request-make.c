@@ -216,6 +216,11 @@ static int make_people(struct cof_archive *a, const struct cof_json *args, struc
 	r = cof_people_parse(text, strlen(text), revoked, revoked ? strlen(revoked) : 0, NULL, &p, diag);
 	if (r < 0)
 		return r == -EUCLEAN ? -EINVAL : r;
+	r = cof_people_fit(a, text, strlen(text), diag);
+	if (r < 0) {
+		cof_people_done(&p);
+		return r;
+	}
 	more = cof_json_object();
 	for (size_t i = 0; i < p.n_persons && (!author || !*author); i++)
 		if (p.person[i].roles & COF_ROLE_OFFICER)

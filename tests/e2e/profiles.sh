@@ -163,6 +163,37 @@ ssh-keygen -Y verify -f "$W/people" -I carol -n coffer-compliance -s "$W/report.
 sed -i 's/FAIL/PASS/' "$W/report"
 expect_fail "" ssh-keygen -Y verify -f "$W/people" -I carol -n coffer-compliance -s "$W/report.sig" < "$W/report"
 
+say "officers' keys, where the policy asks for hardware"
+s=$W/hardware
+mkdir "$W/hk"
+printf '[archive]\nprofile = mine\n[shelf audit]\nretention = 1d\n' > "$W/soft.ini"
+printf '[archive]\nprofile = mine\nhardware_officers = yes\n[shelf audit]\nretention = 1d\n' > "$W/hard.ini"
+coffer init "$s" --profile "$W/soft.ini" --key-file "$KEY" --auditor-secret "$W/hk/secret" > "$W/init.out" || fail "$(cat "$W/init.out")"
+for name in ann ben; do
+    ssh-keygen -q -t ed25519 -N '' -C '' -f "$W/hk/$name"
+    python3 "$TOP/tests/support/sk-sign.py" "$W/hk/$name-sk.pem"
+    echo "$name $(cut -d' ' -f1,2 "$W/hk/$name.pub") roles=officer" >> "$W/hk/soft"
+    echo "$name $(cut -d' ' -f1,2 "$W/hk/$name-sk.pem.pub") roles=officer" >> "$W/hk/touched"
+    echo "$name $(cut -d' ' -f1,2 "$W/hk/$name-sk.pem.pub") roles=officer verify-required" >> "$W/hk/hard"
+done
+people_set() { rm -f "$W"/hk/*.request && coffer people set "$s" "$W/hk/$1" -o "$W/hk" --key-file "$KEY" "${@:2}" > "$W/out" 2>&1 && R=$(echo "$W"/hk/*.request); }
+people_set soft || fail "$(cat "$W/out")" # made before the policy asks
+for name in ann ben; do ssh-keygen -q -Y sign -n coffer-people -f "$W/hk/$name" < "$R" > "$W/hk/$name.sig" 2> /dev/null; done
+coffer policy apply "$s" "$W/hard.ini" --key-file "$KEY" > /dev/null
+expect_code 1 coffer people accept "$s" "$R" "$W/hk/ann.sig" "$W/hk/ben.sig" --key-file "$KEY"
+grep -q "verifies the person each time.*(hardware)" "$W/out" || fail "$(cat "$W/out")"
+same "on record" A.2.1 "$(coffer events "$s" --type request-refused --json --key-file "$KEY" | jsonl '" ".join(e["catalogue"] for e in j if "(hardware)" in e["detail"])')"
+for file in soft touched; do people_set $file && fail "$file: taken"; grep -q hardware_officers "$W/out" || fail "$(cat "$W/out")"; done
+people_set hard || fail "$(cat "$W/out")"
+for name in ann ben; do
+    python3 "$TOP/tests/support/sk-sign.py" "$W/hk/$name-sk.pem" coffer-people "$R"
+    mv "$R.sig" "$W/hk/$name.sig"
+done
+coffer people accept "$s" "$R" "$W/hk/ann.sig" "$W/hk/ben.sig" --key-file "$KEY" > "$W/out" || fail "$(cat "$W/out")"
+people_set soft --as ann && fail "later people: taken"
+grep -q hardware_officers "$W/out" || fail "$(cat "$W/out")"
+coffer verify "$s" > "$W/out" || fail "$(cat "$W/out")"
+
 say "what init prints for rsyslog, given to rsyslog"
 command -v rsyslogd > /dev/null || skip "rsyslogd is not installed"
 {
