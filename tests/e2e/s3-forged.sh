@@ -110,3 +110,15 @@ sync
 expect_code 3 coffer vault check "$STORE" far
 grep -q "is not noted here" "$W/out" || fail "check: $(cat "$W/out")"
 ok "names that are longer than ours are in nobody's way"
+
+say "other bytes, under a name of ours and with its digest as metadata, while the note is lost"
+name=$(awk '$1 == "o" && $2 == "s" && $4 == 0 {print $8, $6; exit}' "$STORE/vaults/far.objects")
+python3 -c 'import base64, json, sys
+sha, n = sys.argv[2].split()
+print(json.dumps({"do": "add", "bucket": "records", "key": f"far/{sys.argv[1]}/segment/00000000-{sha}", "sha": sha, "body": base64.b64encode(b"x" * int(n)).decode()}))' "$ID" "$name" | root > /dev/null
+rm "$STORE/vaults/far.objects"
+sync
+coffer vault check "$STORE" far --all > "$W/out" 2>&1 || true
+if grep -q "has other bytes" "$W/out"; then fail "what somebody else says that it is was believed: $(cat "$W/out")"; fi
+restored "$W/overlaid"
+ok "what is there is told by its bytes"

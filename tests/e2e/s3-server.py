@@ -335,7 +335,7 @@ class Handler(BaseHTTPRequestHandler):
 
     @staticmethod
     def root(j):
-        """make · add KEY BODY [TIME] · of keys that fit (last: the last of them): rm KEYREGEX · tamper KEYREGEX · unlock KEYREGEX · mark KEYREGEX · over KEYREGEX · keys"""
+        """make · add KEY BODY [TIME SHA] · of keys that fit (last: the last of them): rm KEYREGEX · tamper KEYREGEX · unlock KEYREGEX · mark KEYREGEX · over KEYREGEX · keys"""
         b = buckets.setdefault(j["bucket"], {"objects": {}, "uploads": {}})
         hit = [k for k in sorted(b["objects"]) if b["objects"][k] and re.search(j.get("key", "$^"), k)]
         for k in hit[-1:] if j.get("last") else hit:
@@ -354,7 +354,7 @@ class Handler(BaseHTTPRequestHandler):
         if j["do"] == "add":
             v = b["objects"].setdefault(j["key"], [])
             text = base64.b64decode(j["body"])
-            v.append(Handler.fresh(text, hashlib.md5(text).hexdigest(), {}))
+            v.append(Handler.fresh(text, hashlib.md5(text).hexdigest(), {"x-amz-meta-sha256": j.get("sha")}))
             v[-1]["time"] = j.get("time") or v[-1]["time"]
         return {k: [{"id": x["id"], "marker": x["marker"], "until": x.get("until"), "hold": x.get("hold"), "etag": x.get("etag"),
                      "size": len(x.get("body", b""))} for x in v] for k, v in b["objects"].items() if v}

@@ -245,6 +245,40 @@ static int settle(struct s3 *s, const char *key, const struct s3_body *body,
 	return r;
 }
 
+static int hash_some(void *user, const void *p, size_t n)
+{
+	cof_sha256_update(user, p, n);
+	return 0;
+}
+
+/* What lies there has the size and says that it has the digest: anybody who may write can say so. Its ETag is the server's own word;
+ * where that is no MD5 of the whole, all of it is read. */
+static int is_there(struct s3 *s, const char *key, const struct s3_body *body, const struct s3_object *o, bool *ret, struct cof_diag *diag)
+{
+	struct cof_sha256 *h;
+	uint8_t digest[COF_HASH];
+	struct s3_digest d;
+	char md5[33];
+	int r = s3_digest(body, 0, body->size, &d);
+
+	*ret = false;
+	if (r < 0)
+		return cof_fail(diag, r, "what is to be sent cannot be read: %s", strerror(-r));
+	cof_hex(d.md5_raw, 16, md5);
+	if (d.has_md5 && !strcmp(o->etag, md5)) {
+		*ret = true;
+		return 0;
+	}
+	h = cof_sha256_new();
+	if (!h)
+		return cof_fail(diag, -ENOMEM, "out of memory");
+	r = s3_get(s, key, o->version, 0, o->size, hash_some, h, diag);
+	cof_sha256_final(h, digest);
+	cof_sha256_free(h);
+	*ret = r == 0 && cof_equal(digest, body->sha256, COF_HASH);
+	return r == -ENOENT || r == -EACCES || r == -EPROTO ? 0 : r; /* then it is as good as not there */
+}
+
 int s3_put(struct s3 *s, const char *key, const struct s3_body *body, const struct s3_lock *lock,
 	   struct s3_object *ret, void (*progress)(void *user, uint64_t done), void *user,
 	   struct cof_diag *diag)
@@ -255,12 +289,16 @@ int s3_put(struct s3 *s, const char *key, const struct s3_body *body, const stru
 	int r = s3_head(s, key, NULL, &o, NULL, diag);
 
 	cof_hex(body->sha256, COF_HASH, hex);
-	if (r == 0 && o.size == body->size &&
-	    !strcmp(o.sha256, hex)) { /* an answer was lost, or what was noted here */
-		r = settle(s, key, body, lock, "", &o, diag);
-		if (r == 0)
+	if (r == 0 && o.size == body->size && !strcmp(o.sha256, hex)) { /* an answer was lost, or what was noted here */
+		bool there = false;
+
+		r = is_there(s, key, body, &o, &there, diag);
+		if (r == 0 && there)
+			r = settle(s, key, body, lock, "", &o, diag);
+		if (r == 0 && there)
 			*ret = o;
-		return r;
+		if (r < 0 || there)
+			return r;
 	}
 	if (r == 0)
 		fresh = false; /* what somebody else put there stays, as an older version; a check

@@ -89,7 +89,7 @@ struct s3_memory { /* a body that lies in memory: s3_memory_body fills it */
 struct s3_body s3_memory_body(struct s3_memory *m, const void *p, size_t n);
 
 /*
- * Puts an object that is not there yet, locked from the beginning, in parts when it is longer than
+ * Puts an object that is not there yet (by its bytes, as the server's ETag or its reading tells), locked from the beginning, in parts when it is longer than
  * one: parts that an earlier attempt left there are used. Afterwards HEAD is asked, and what it
  * says compared: size, digest, ETag, lock. A lock that came out shorter is extended. progress may
  * be NULL: bytes that are up. 0 with what is there · -EEXIST: an object of this name with other
