@@ -310,6 +310,24 @@ bool cof_json_is_bool(const struct cof_json *v)
 	return v && json_object_is_type(in(v), json_type_boolean);
 }
 
+bool cof_json_is_array(const struct cof_json *v)
+{
+	return v && json_object_is_type(in(v), json_type_array);
+}
+
+bool cof_json_has_null(const struct cof_json *o)
+{
+	if (!o || !json_object_is_type(in(o), json_type_object))
+		return false;
+	json_object_object_foreach(in(o), key, value)
+	{
+		(void)key;
+		if (!value)
+			return true;
+	}
+	return false;
+}
+
 size_t cof_json_count(const struct cof_json *a)
 {
 	if (!a || !json_object_is_type(in(a), json_type_array))

@@ -36,6 +36,8 @@ const char *cof_json_str(const struct cof_json *o, const char *key); /* NULL if 
 int cof_json_int(const struct cof_json *o, const char *key, int64_t *ret); /* -ENOENT */
 bool cof_json_bool(const struct cof_json *o, const char *key); /* false if absent */
 bool cof_json_is_bool(const struct cof_json *v); /* false for NULL */
+bool cof_json_is_array(const struct cof_json *v); /* likewise */
+bool cof_json_has_null(const struct cof_json *o); /* a member that is null: there for some readers, and for others not */
 size_t cof_json_count(const struct cof_json *a);
 /* Calls fn for each member of an object, in order. text: of a string its content, of a number or boolean what
  * JSON writes, else NULL; valid while o does not change. */

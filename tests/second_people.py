@@ -116,6 +116,7 @@ class Request:
         self.raw, self.id = raw, hashlib.sha256(raw).digest()
         self.doc = json.loads(raw)
         want(canonical(self.doc) == raw, "the document is not canonical")
+        want(None not in self.doc.values(), "a null")
         want(sum(n for _, n in self.doc.get("objects", [])) <= 100000, "more than 100,000 objects")
         self.state, self.signers = "open", []
         self.until = None  # of a release that waits: retention time
@@ -335,6 +336,7 @@ class Judge:
         doc = json.loads(raw)
         want(self.people, "there are no people")
         want(canonical(doc) in (raw, raw.rstrip(b"\n")), "a form that is not canonical")
+        want(None not in doc.values(), "a null")
         want(doc["archive"] == self.archive and doc["version"] == 1, "a form for another archive")
         want(raw not in self.forms, "a form that is there already")
         reviews = "to" in doc

@@ -201,7 +201,7 @@ static int judge_form(struct cof_judge *j, const struct cof_judge_frame *f, stru
 	int r;
 
 	cof_hex(j->p.archive_id, sizeof(j->p.archive_id), hex);
-	if (!is_canonical(form) || !signer || strlen(signer) >= sizeof(s.principal))
+	if (!is_canonical(form) || cof_json_has_null(form->o) || !signer || strlen(signer) >= sizeof(s.principal))
 		return judge_no(ret, "form", "the event's form cannot be read, or names no signer");
 	if (cof_json_int(form->o, "version", &version) < 0 || version != 1)
 		return judge_no(ret, "form", "the event's form is of another version");

@@ -80,9 +80,12 @@ int cof_request_shelf(const struct cof_json *doc, size_t i, uint64_t *ret_ino)
 
 static int check_lists(const struct cof_json *doc)
 {
+	const struct cof_json *objects = cof_json_get(doc, "objects"), *shelves = cof_json_get(doc, "shelves");
 	uint64_t first, count, all = 0, end = 0, shelf, last = 0;
 	int r;
 
+	if ((objects && !cof_json_is_array(objects)) || (shelves && !cof_json_is_array(shelves)))
+		return -EUCLEAN;
 	for (size_t i = 0; (r = cof_request_range(doc, i, &first, &count)) == 0; i++) {
 		if (first < end || count > COF_REQUEST_OBJECTS || (all += count) > COF_REQUEST_OBJECTS)
 			return -EUCLEAN;
@@ -103,6 +106,8 @@ static int read_all(struct cof_request *q, struct cof_diag *diag)
 	const struct cof_json *head = cof_json_get(q->doc, "head");
 	int64_t version, size;
 
+	if (cof_json_has_null(q->doc))
+		return bad(diag, "has a null");
 	if (cof_json_int(q->doc, "version", &version) < 0 || version != 1)
 		return bad(diag, "is of another version");
 	if (get_word(q->doc, "action", q->action, sizeof(q->action), "-") < 0 ||

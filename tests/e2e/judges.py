@@ -197,6 +197,9 @@ def plan_of(names, shelf, policy):
     p.put(HOLD, 0, field(96, b"\3") + field(97, covered) + two, breaks="not-approved")
     p.put(REQUEST, 0, field(116, '{"objects":5}\n') + field(115, b"alice\0none"), breaks="malformed")
     p.put(EVENT, 0, field(147, "none") + field(148, "[1]\n"), field(32, "audit"), breaks="form")
+    # what is null is there for one who looks for keys, and is not for one who looks for values
+    p.request("clock-catch-up", [], refused="malformed", objects=None, to="2031-01-01T00:00:00Z")
+    p.request("clock-catch-up", [], refused="malformed", objects={"of": 5}, to="2031-01-01T00:00:00Z")
     p.again(EVENT, "repeated", has=b'"event"', private=field(32, "audit"))
     return p
 

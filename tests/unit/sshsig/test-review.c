@@ -9,7 +9,7 @@ struct review { /* zero: as it should be */
 	const char *signer, *key, *purpose, *type;
 	uint64_t from, to, field, size; /* to is as given */
 	uint8_t root;
-	bool no_range, no_field, no_version, capitals; /* capitals: in the root */
+	bool no_range, no_field, no_version, capitals, null; /* capitals: in the root; null: a `to` that is */
 	const uint8_t *change; /* a step of that one; its form begins it where the type says so */
 	struct cof_buf *again; /* what was given to be judged, for once more */
 };
@@ -44,6 +44,8 @@ static int review(const struct review *v, struct cof_judgement *w)
 	}
 	if (v->change && strcmp(v->type, "change-requested") != 0)
 		hex(o, "change", v->change, 32);
+	if (v->null)
+		cof_json_set_time(o, "to", INT64_MAX);
 	ck_assert_int_eq(cof_json_canonical(o, &doc), 0);
 	cof_sha256(doc.data, doc.len, form_id);
 	store("doc", doc.data, doc.len);
@@ -78,6 +80,7 @@ START_TEST(reviews_one_behind_the_other)
 	    {{.no_range = true, .purpose = COF_SIGN_EVENT, .to = 40}, "form"}, /* the field alone */
 	    {{.type = "audit", .to = 40}, "form"},
 	    {{.no_version = true, .to = 40}, "form"},
+	    {{.null = true, .no_range = true, .no_field = true, .purpose = COF_SIGN_EVENT}, "form"},
 	    {{.capitals = true, .to = 40}, "form"}, /* there is one text of a digest */
 	    {{.from = 41, .to = 40}, "form"},
 	    {{.to = 1000}, "range"}, /* of what is not there */
