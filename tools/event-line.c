@@ -37,9 +37,12 @@ static void add_escaped(struct cof_buf *b, const char *before, const char *value
 static void add_who(struct cof_buf *b, const struct cof_json *e)
 {
 	const struct cof_json *a = cof_json_get(e, "actor");
+	const char *source = cof_json_str(e, "source");
+	bool imported = source && strcmp(source, "coffer") != 0 && strcmp(source, "person") != 0;
 	int64_t v;
 
-	add_escaped(b, "  signed by ", cof_json_str(e, "signer"), true);
+	/* Whom a line of another program's log names has signed nothing. */
+	add_escaped(b, imported ? "  of " : "  signed by ", cof_json_str(e, "signer"), true);
 	if (!number(a, "uid", &v))
 		return;
 	cof_buf_printf(b, "  by uid %" PRId64, v);

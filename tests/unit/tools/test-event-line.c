@@ -32,7 +32,9 @@ START_TEST(for_people)
 		"  by uid 7 (login 8) pid 9 rm\n",
 		false);
 	is_line("{\"sequence\":2,\"event\":\"x\",\"detail\":\"a\\nb\",\"source\":\"ca\",\"place\":\"room 2\",\"signer\":\"alice\"}",
-		"       2    -       -       x; a\\nb  from ca  at \"room 2\"  signed by alice\n", false);
+		"       2    -       -       x; a\\nb  from ca  at \"room 2\"  of alice\n", false);
+	is_line("{\"sequence\":2,\"event\":\"x\",\"source\":\"person\",\"signer\":\"alice\"}",
+		"       2    -       -       x  from person  signed by alice\n", false);
 }
 END_TEST
 
