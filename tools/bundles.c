@@ -30,7 +30,7 @@ static int record(const struct bundling *p, const struct vault_entry *e, const c
 
 int bundles_write(const struct bundling *p, const struct vault_entry *e, const char *path, struct cof_diag *diag)
 {
-	struct vault_sending sending = {.envelope = p->envelope, .envelope_len = p->envelope_len};
+	struct vault_sending sending = {.envelope = p->envelope, .envelope_len = p->envelope_len, .progress = p->progress};
 	cof_autofree uint8_t *keys = NULL;
 	struct bundle_about about = {.from = e->size};
 	struct placed c = placed_vault(e);

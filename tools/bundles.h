@@ -13,6 +13,7 @@ struct bundling {
 	const void *envelope;
 	size_t envelope_len;
 	uint64_t split; /* bytes of a part; 0: one file */
+	struct vault_progress progress;
 };
 /* Writes what the vault lacks by its newest receipt, says so, and puts it on record. -EPERM: the policy lets nothing go
  * there · -EEXIST. */

@@ -408,7 +408,7 @@ static void ask_for_checkpoint(const struct store *s)
 static int by_hand(struct syncing *s, struct cof_diag *diag)
 {
 	struct bundling b = {.store = &s->store, .recording = &s->recording, .envelope = s->envelope, .envelope_len = s->envelope_len,
-			     .split = s->split};
+			     .split = s->split, .progress = {progressed, s}};
 	struct vault_entry e = {.time = 0};
 	bool alarm = false;
 	int r;
@@ -421,6 +421,7 @@ static int by_hand(struct syncing *s, struct cof_diag *diag)
 	r = vault_entry_load(&s->store, s->name[0], &e, diag);
 	if (r == 0)
 		r = bundles_write(&b, &e, s->bundle, diag);
+	progress_clear(&s->progress);
 	vault_entry_done(&e);
 	return r;
 }
