@@ -24,7 +24,13 @@ cp "$unit" "$W/archive.mount"
 systemd-analyze verify --man=no "$W/archive.mount" > "$W/out" 2>&1 || { cat "$W/out"; fail "the unit"; }
 if grep "archive.mount" "$W/out"; then fail "systemd says something of the unit"; fi
 for line in Type=coffer After=dev-tpmrm0.device; do grep -qx "$line" "$unit" || fail "no $line"; done
-ok "the unit"
+for unit in coffer-vault-look@.service coffer-vault-look@.timer; do
+    cp "$(find "$root" -name $unit)" "$W/${unit/@/@srv-vault}" || fail "$unit is not installed"
+done
+sed -i "s,^ExecStart=coffer-vault,ExecStart=$BUILD/tools/coffer-vault," "$W/coffer-vault-look@srv-vault.service"
+systemd-analyze verify --man=no "$W/coffer-vault-look@srv-vault.timer" "$W/coffer-vault-look@srv-vault.service" > "$W/out" 2>&1 || { cat "$W/out"; fail "the units of a vault"; }
+if grep "coffer-vault" "$W/out"; then fail "systemd says something of the units of a vault"; fi
+ok "the units"
 
 (umask 077; head -c 32 /dev/urandom > "$KEY")
 chmod 755 "$W"
