@@ -122,3 +122,18 @@ coffer vault check "$STORE" far --all > "$W/out" 2>&1 || true
 if grep -q "has other bytes" "$W/out"; then fail "what somebody else says that it is was believed: $(cat "$W/out")"; fi
 restored "$W/overlaid"
 ok "what is there is told by its bytes"
+
+say "heads that nobody signed, over one that is newer than this store"
+cp -a "$STORE" "$W/older"
+mount_archive; echo later >> "$MNT/audit/log"; umount_archive
+sync
+for i in $(seq 20); do
+    echo "no head $i, again" > "$W/no"
+    base64 -w0 < "$W/no" | add $LATE "head/$(printf '%016x-%016x' $((9000 + i)) 4096)-$(sha256sum < "$W/no" | cut -d' ' -f1)"
+done
+expect_code 3 coffer sync "$W/older" far
+grep -q "older state" "$W/out" || fail "behind: $(cat "$W/out")"
+python3 -c 'import json, sys, urllib.request
+urllib.request.urlopen("http://127.0.0.1:%s/_plan" % sys.argv[1], json.dumps([{"match": "GET .*head/0000000000002331", "do": "400", "times": 9}]).encode())' "$PORT"
+sync # one of them cannot be read
+ok "they hide none"

@@ -139,6 +139,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.error(500, "InternalError")
         if do == "503":
             return self.error(503, "SlowDown", {"Retry-After": "0"})
+        if do == "400":  # encrypted with a key of whoever put it there
+            return self.error(400, "InvalidRequest")
         if do == "403":
             return self.error(403, "AccessDenied")
         if do == "noise":

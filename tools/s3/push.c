@@ -12,7 +12,8 @@
 #include "tools/vault/vault.h"
 
 #define SAVE_EVERY 64u /* objects */
-#define HEADS_LOOKED_AT 16u
+#define HEADS_LOOKED_AT 16u /* that are signed */
+#define HEADS_KEPT 4096u    /* of those of most frames, the signed ones among them */
 
 struct push {
 	struct s3 *s;
@@ -48,9 +49,9 @@ static void progressed(void *user, uint64_t done)
 
 struct heads {
 	struct s3_copy *c;
-	struct s3_item item[HEADS_LOOKED_AT];
-	char version[HEADS_LOOKED_AT][S3_VERSION_MAX];
-	unsigned n;
+	struct s3_item *item;
+	char (*version)[S3_VERSION_MAX];
+	uint64_t n;
 	const struct s3_item *own; /* the newest that this host put there, or NULL */
 	bool own_seen;
 };
@@ -74,8 +75,8 @@ static int see_head(void *user, const struct s3_listed *v)
 	    s3_item_parse(v->key + n, &i) < 0 || i.kind != S3_HEAD || is_known(h->c, v->version))
 		return 0;
 	i.length = v->size;
-	h->item[h->n % HEADS_LOOKED_AT] = i;
-	snprintf(h->version[h->n++ % HEADS_LOOKED_AT], S3_VERSION_MAX, "%s", v->version);
+	h->item[h->n % HEADS_KEPT] = i;
+	snprintf(h->version[h->n++ % HEADS_KEPT], S3_VERSION_MAX, "%s", v->version);
 	return 0;
 }
 
@@ -87,7 +88,9 @@ static int into_buf(void *user, const void *p, size_t n)
 	return b->failed ? -ENOMEM : 0;
 }
 
-static int judge_head(struct push *u, const struct s3_item *i, const char *version)
+/* 1: it is signed by this archive, and of this history. One that cannot be read, as the encryption of whoever put it there can make
+ * it, says as little as one that is not signed; unless these credentials may not read at all. */
+static int judge_head(struct push *u, const struct s3_item *i, const char *version, const struct s3_item *own)
 {
 	cof_autobuf struct cof_buf note = {0};
 	struct cof_checkpoint there;
@@ -97,8 +100,14 @@ static int judge_head(struct push *u, const struct s3_item *i, const char *versi
 
 	s3_item_key(u->c->root, i, key);
 	r = s3_get(u->s, key, version, 0, i->length, into_buf, &note, u->diag);
+	if (r == -EACCES && own) {
+		s3_item_key(u->c->root, own, key);
+		note.len = 0;
+		r = s3_get(u->s, key, own->version, 0, own->length, into_buf, &note, u->diag);
+		return r == -ENOENT ? 0 : r;
+	}
 	if (r < 0)
-		return r;
+		return r == -ENOENT || r == -EPROTO ? 0 : r;
 	if (cof_checkpoint_open(note.data, note.len, &u->c->conf.vkey, &there) < 0)
 		return 0; /* not signed by this archive: a check tells of it */
 	if (there.size > u->head.size && u->p->newer) {
@@ -120,7 +129,7 @@ static int judge_head(struct push *u, const struct s3_item *i, const char *versi
 			     " frames in the bucket is of another history than this store: two "
 			     "histories of one archive. Nothing was sent, and what is there stays",
 			     there.size);
-	return r;
+	return r == 0 ? 1 : r;
 }
 
 static const struct s3_item *own_head(const struct s3_copy *c)
@@ -131,18 +140,43 @@ static const struct s3_item *own_head(const struct s3_copy *c)
 	return NULL;
 }
 
+/* Those of most frames first. Others may have put any number there that nobody signed: they hide none that is signed. */
+static int judge_heads(struct push *u, const struct heads *h)
+{
+	unsigned found = 0;
+
+	for (uint64_t k = h->n; k > 0 && found < HEADS_LOOKED_AT; k--) {
+		int r;
+
+		if (h->n - k == HEADS_KEPT)
+			return cof_fail(u->diag, -EEXIST,
+					"%shead/ has more than %u heads with more frames than were sent that this archive did not sign: nothing is "
+					"sent, since they may hide one that it did; who rules the bucket has to remove them (coffer vault check names them)",
+					u->c->root, HEADS_KEPT - HEADS_LOOKED_AT);
+		r = judge_head(u, &h->item[(k - 1) % HEADS_KEPT], h->version[(k - 1) % HEADS_KEPT], h->own);
+		if (r < 0)
+			return r;
+		found += r > 0;
+	}
+	return 0;
+}
+
 /* In one request; that what was put there last is still there is seen by it too. */
 static int look_at_heads(struct push *u)
 {
-	struct heads h = {.c = u->c, .own = own_head(u->c)};
+	cof_autofree struct s3_item *item = calloc(HEADS_KEPT, sizeof(*item));
+	cof_autofree char(*version)[S3_VERSION_MAX] = calloc(HEADS_KEPT, sizeof(*version));
+	struct heads h = {.c = u->c, .own = own_head(u->c), .item = item, .version = version};
 	char prefix[S3_KEY_MAX + 8], after[S3_KEY_MAX + 32];
 	int r;
 
+	if (!item || !version)
+		return cof_fail(u->diag, -ENOMEM, "out of memory");
 	snprintf(prefix, sizeof(prefix), "%shead/", u->c->root);
 	snprintf(after, sizeof(after), "%shead/%016" PRIx64, u->c->root, u->c->size);
 	r = s3_list(u->s, prefix, u->c->size ? after : NULL, see_head, &h, u->diag);
-	for (unsigned i = 0; r == 0 && i < COF_MIN(h.n, HEADS_LOOKED_AT); i++)
-		r = judge_head(u, &h.item[i], h.version[i]);
+	if (r == 0)
+		r = judge_heads(u, &h);
 	if (r == 0 && h.own && !h.own_seen)
 		r = cof_fail(u->diag, -ENOENT,
 			     "the head of %" PRIu64
@@ -478,7 +512,7 @@ static int push(struct push *u)
 	r = judge_past(u);
 	if (r == 0)
 		r = look_at_heads(u);
-	if (r == -ENOENT) { /* of a head: what else is there is kept all the same */
+	if (r == -ENOENT || r == -EEXIST) { /* of heads: what else is there is kept all the same */
 		gone = r;
 		r = 0;
 	}
