@@ -25,7 +25,8 @@ static int refused(struct acting *w, uint64_t ino, int err, const struct cof_rul
 	if (w->err == 0) {
 		(void)cof_archive_path(w->a, ino, &path);
 		w->err = cof_fail(w->diag, err, "%.200s: %s", path.data ? (const char *)path.data : "a file that is gone",
-				  rl->error && rl->reason ? rl->reason : strerror(-err));
+				  err == -ECANCELED	  ? "it was promised for longer since that was approved"
+				  : rl->error && rl->reason ? rl->reason : strerror(-err));
 	}
 	return 0;
 }
@@ -63,7 +64,7 @@ static int retain_one(void *user, uint64_t ino)
 	int r;
 
 	w->op.ino = ino;
-	COF_GATED(w->a, r, cof_retain_approved(w->a, w->g->who, &w->op, w->g->request, &reply, &rl));
+	COF_GATED(w->a, r, cof_retain_approved(w->a, w->g->who, &w->op, w->g->request, w->g->approval, &reply, &rl));
 	if (reply.changed && w->a->p.changed)
 		w->a->p.changed(w->a->p.user, ino);
 	if (r == -ENOSPC || r == -EIO || r == -ENOMEM || (r == -EROFS && !rl.error))

@@ -134,7 +134,7 @@ static int is_before(struct cof_archive *a, uint64_t shelf, const struct cof_jso
 		return r;
 	cof_sha256(now.data ? now.data : (const uint8_t *)"", now.len, digest);
 	cof_hex(digest, sizeof(digest), hex);
-	return before && !strcmp(before, hex) ? 0 : -ESTALE;
+	return before && !strcmp(before, hex) ? 0 : -ECANCELED; /* -ESTALE says that the index is damaged */
 }
 
 static int apply(struct cof_archive *a, const struct cof_json *doc, const struct cof_grant *g, struct cof_diag *diag)
@@ -162,7 +162,9 @@ static int apply(struct cof_archive *a, const struct cof_json *doc, const struct
 		cof_obj_put(a, o);
 	}
 	cof_gate_leave(a);
-	if (r == -ESTALE)
+	if (r == -COF_EINDEX) /* the next mount looks at one that was repaired */
+		r = -EIO;
+	if (r == -ECANCELED)
 		return cof_fail(diag, r, "the shelf's policy is no longer as it was when the request was made: make a new one");
 	return r < 0 ? cof_fail(diag, r, "the shelf's policy could not be set: %s", strerror(-r)) : 0;
 }

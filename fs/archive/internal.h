@@ -318,9 +318,10 @@ int cof_commit(struct cof_archive *a, struct cof_obj *o, const struct cof_who *w
 int cof_extend(struct cof_archive *a, struct cof_obj *o, const struct cof_who *who,
 	       const struct cof_ruling *rl, struct cof_reply *ret);
 /* What an approved request does to a retention (RETENTION_END, EVENT_DECLARE): judged anew, an EXTEND frame with
- * its id. Inside the gate, no other lock. 1: it was done before. */
+ * its id. Inside the gate, no other lock. met: sequence of the approval that met its rule. 1: it was done before.
+ * -ECANCELED: more was promised since. */
 int cof_retain_approved(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
-			const uint8_t request[32], struct cof_reply *ret, struct cof_ruling *rl);
+			const uint8_t request[32], uint64_t met, struct cof_reply *ret, struct cof_ruling *rl);
 /* Commits what has been idle for long enough: called when a ruling says that this is due. */
 int cof_commit_due(struct cof_archive *a, struct cof_obj *o, struct cof_reply *ret);
 void cof_idle_note(struct cof_archive *a, const struct cof_obj *o); /* the keeper looks at it then */

@@ -127,8 +127,23 @@ static bool done_before(const struct cof_obj *o, const struct cof_op *op)
 						: !o->node.event_due && o->node.retain_until == op->retain;
 }
 
+/* What was promised behind the approval nobody approved to be shortened: there may be days between it and the mount that
+ * carries it out. Without an end it never ends, which is later than any. */
+static int check_promised(struct cof_archive *a, const struct cof_obj *o, uint64_t met)
+{
+	struct cof_node then;
+	int64_t now = o->node.retain_until;
+	int r = cof_ix(a, cof_index_get_node(a->ix, met, o->node.ino, &then));
+
+	if (r < 0 || !then.commit_sequence) /* committed for being idle: its frame says what held then */
+		return r;
+	if (then.retain_until != COF_RETAIN_NONE && (now == COF_RETAIN_NONE || now > then.retain_until))
+		return -ECANCELED;
+	return o->node.event_due && !then.event_due ? -ECANCELED : 0;
+}
+
 int cof_retain_approved(struct cof_archive *a, const struct cof_who *who, const struct cof_op *op,
-			const uint8_t request[32], struct cof_reply *ret, struct cof_ruling *rl)
+			const uint8_t request[32], uint64_t met, struct cof_reply *ret, struct cof_ruling *rl)
 {
 	struct cof_obj *o;
 	int r = cof_obj_get(a, op->ino, &o);
@@ -136,6 +151,8 @@ int cof_retain_approved(struct cof_archive *a, const struct cof_who *who, const 
 	if (r < 0)
 		return r;
 	r = cof_judge(a, o, NULL, op, who, ret, rl);
+	if (r == 0 && !done_before(o, op))
+		r = check_promised(a, o, met);
 	if (r == 0)
 		r = put_approved(a, o, who, op, request, rl, ret);
 	else if (done_before(o, op))
