@@ -19,8 +19,9 @@ from second_rules import keeps_mode, keys, shelf, span, weaker, weaker_archive
 CLOCK, POLICY, PEOPLE, REQUEST, APPROVAL, SHELF, EVENT, ESCROW, VAULT, CEREMONY, RECEIPT = 26, 18, 19, 20, 21, 29, 15, 30, 31, 32, 24
 APPROVE, REFUSE, DONE, FAILED = 1, 2, 3, 4
 EXCLUSIVE = "auditor+operator auditor+officer auditor+custodian"
-LINE = re.compile(r'([A-Za-z0-9._@+][A-Za-z0-9._@+-]{0,62}) +(?:((?:cert-authority|(?:namespaces|valid-after|valid-before)="[^"\\]*")'
-                  r'(?:,(?:cert-authority|(?:namespaces|valid-after|valid-before)="[^"\\]*"))*) +)?((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+) +([A-Za-z0-9+/=]+)(?: +(.*))?')
+ROLES = {"auditor", "custodian", "officer", "operator", "vault"}
+LINE = re.compile(r'([A-Za-z0-9._@+][A-Za-z0-9._@+-]{0,62}) +(?:((?:cert-authority|(?:namespaces|valid-after|valid-before)="[^"\\]+")'
+                  r'(?:,(?:cert-authority|(?:namespaces|valid-after|valid-before)="[^"\\]+"))*) +)?((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+) +([A-Za-z0-9+/=]+)(?: +(.*))?')
 KEYS = {"people-set": "approve_people", "profile-set": "approve_profile", "clock-catch-up": "approve_clock"}
 SHELF_KEYS = {"shelf-set": "approve_policy", "hold-end": "approve_hold_end", "remove": "approve_remove", "destroy": "approve_remove",
               "retention-end": "approve_retention_end", "event-declare": "approve_retention_end",
@@ -51,6 +52,15 @@ def material(kind, parts):
     if "ecdsa" in kind:
         return hashlib.sha256(b"ecdsa\0" + parts[1]).digest()
     return hashlib.sha256(b"rsa\0" + parts[1].lstrip(b"\0")).digest()
+
+
+def want_key(kind, blob):
+    """9.1: a key of a people file is whole, of the kind that its line says, and of no less than 2048 bits where it is RSA."""
+    parts = strings(blob)
+    want(b"".join(struct.pack(">I", len(p)) + p for p in parts) == blob and parts[0].decode() == kind, "a damaged key")
+    want("ed25519" not in kind or len(parts[1]) == 32, "no point")
+    want("ecdsa" not in kind or (len(parts[2]) in (65, 97, 133) and parts[2][0] == 4), "no point")
+    want("rsa" not in kind or int.from_bytes(parts[2], "big").bit_length() >= 2048, "an RSA key of less than 2048 bits")
 
 
 def key_of(blob):
@@ -85,7 +95,8 @@ class People:
     def __init__(self, text, revoked, exclusive):
         self.text, self.revoked = text, revoked
         self.roles, self.verify, self.vaults, keys = {}, set(), {}, {}  # vaults: who runs that one
-        want(text.endswith(b"\n"), "people without a last newline")
+        want(text.endswith(b"\n") and len(text) <= 40000, "people without a last newline, or too many")
+        want(not re.search(rb"[\0-\x09\x0b-\x1f\x7f]", text), "no lines of text")
         for line in text.decode("utf-8").split("\n")[:-1]:
             if not line or line.startswith("#"):
                 continue
@@ -95,6 +106,10 @@ class People:
             words = (words or "").split(" ")
             roles = [w[6:].split(",") for w in words if w.startswith("roles=")]
             want(len(roles) == 1, "a line of the people file without roles")
+            want(set(roles[0]) <= ROLES and len(set(roles[0])) == len(roles[0]), "a role that is none, or twice")
+            want("verify-required" not in words or kind.startswith("sk-"), "nothing verifies a person there")
+            want(base64.b64encode(base64.b64decode(key)).decode() == key, "another base64 than there is of that")
+            want_key(kind, base64.b64decode(key, validate=True))
             want(self.roles.setdefault(name, set(roles[0])) == set(roles[0]), "a person with two sets of roles")
             digest = key_of(base64.b64decode(key, validate=True))[1]
             authority = "cert-authority" in (options or "")

@@ -200,6 +200,14 @@ def plan_of(names, shelf, policy):
     # what is null is there for one who looks for keys, and is not for one who looks for values
     p.request("clock-catch-up", [], refused="malformed", objects=None, to="2031-01-01T00:00:00Z")
     p.request("clock-catch-up", [], refused="malformed", objects={"of": 5}, to="2031-01-01T00:00:00Z")
+    # people who are none: by what a line may have, by its roles, by its key
+    people = p.log.first(PEOPLE)[2]
+    at = people.index(b"alice ")
+    people = people[at:at + struct.unpack_from("<H", people, at - 2)[0]].decode()
+    kind, key = people.split("\n")[0].split(" ")[1:3]
+    for line in (f"dora {kind} {key[:-6]}AAAAAA roles=operator\r", f"dora {kind} {key[:-6]}AAAAAA roles=operator,operator", f"dora {kind} {key[:-6]}AAAAAA roles=king",
+                 f"dora {kind} {key[:-6]}AAAAAA verify-required roles=operator", f"dora {kind} {key[:-8]} roles=operator", f"dora ssh-rsa {key[:-6]}AAAAAA roles=operator"):
+        p.request("people-set", [], refused="people", people=people + line + "\n", before=hashlib.sha256(people.encode() + b"\0").hexdigest())
     p.again(EVENT, "repeated", has=b'"event"', private=field(32, "audit"))
     return p
 
