@@ -324,6 +324,9 @@ static void check_calendar(struct looked *l)
 		*l = crl;
 	else if (!c->keys.n)
 		SAY(l, MANUAL, "coffer calendar STORE --crl", "no CA's certificate is archived: its dates are for you to compare");
+	else if (!c->crls.n)
+		SAY(l, MANUAL, "coffer calendar STORE --crl", "no new key is overdue, by the certificates of %zu CAs that are archived; no CRL is: "
+			"their dates are for you to compare", c->keys.n);
 	else
 		SAY(l, PASS, "coffer calendar STORE --crl", "no new key and no CRL is overdue, by the certificates of %zu CAs and the CRLs "
 			"of %zu that are archived", c->keys.n, c->crls.n);

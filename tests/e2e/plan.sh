@@ -25,7 +25,13 @@ cp "$W/made/d2049.pem" "$MNT/certs/"
 echo f > "$MNT/follow/f"
 chmod 444 "$MNT/follow/f"
 mkdir "$MNT/certs/ca"
-for f in ca.pem sub.pem crl.pem; do cp "$W/made/$f" "$MNT/certs/ca/"; chattr +i "$MNT/certs/ca/$f"; done
+keep() { cp "$W/made/$1" "$MNT/certs/ca/" && chattr +i "$MNT/certs/ca/$1"; }
+keep ca.pem
+coffer compliance "$STORE" --profile gpki-2 --json "${OPEN[@]}" > "$W/out" || [ $? = 3 ] || fail "compliance"
+same "a CA, and no CRL to look at" "MANUAL True" \
+    "$(json '[r["finding"] + " " + str("no CRL is" in r["evidence"]) for r in j["rows"] if r["rule"] == "R32"][0]' < "$W/out")"
+keep sub.pem
+keep crl.pem
 
 say "what is in force"
 frames() { coffer status "$STORE" --json | json 'j["frames"]'; }
