@@ -65,6 +65,16 @@ done
 if grep -rqF "line 17" "$W/b"; then fail "the vault has plaintext"; fi
 ok "a sync beside a mount; the copy verifies without any key"
 
+# ---- no faster than was said ----
+coffer-vault init "$W/slow" --name vault.example/slow > /dev/null
+cp -a "$STORE" "$W/limited"
+coffer vault add "$W/limited" slow "dir:$W/slow" > /dev/null
+began=$(date +%s%N)
+coffer sync "$W/limited" slow --limit 800K > "$W/out" || { cat "$W/out"; fail "a sync with a limit"; }
+took=$((($(date +%s%N) - began) / 1000000)) least=$(($(cat "$W/slow/archives/$ID"/log/*.seg | wc -c) * 1000 / 819200))
+[ "$least" -gt 400 ] && [ "$took" -ge "$least" ] || fail "--limit 800K: $took ms, and no less than $least were due"
+ok "a limit of bytes a second"
+
 # ---- over ssh: a key that may do nothing else ----
 sshd=$(command -v sshd || true)
 if [ -z "$sshd" ] && wait "$fetching"; then

@@ -25,7 +25,7 @@ const char *vault_refusal_name(unsigned code)
 	return code < COF_COUNT(name) && name[code] ? name[code] : "refused";
 }
 
-/* What is more than the limit waits: at most a quarter of a second at a time ahead of what it allows. */
+/* A message waits until the limit allows all of it. A second in which nothing was due is no credit for what follows. */
 static void hold_back(struct vault_wire *w, size_t n)
 {
 	int64_t now = cof_now(CLOCK_MONOTONIC), due;
