@@ -26,7 +26,7 @@ KEYS = {"people-set": "approve_people", "profile-set": "approve_profile", "clock
 SHELF_KEYS = {"shelf-set": "approve_policy", "hold-end": "approve_hold_end", "remove": "approve_remove", "destroy": "approve_remove",
               "retention-end": "approve_retention_end", "event-declare": "approve_retention_end",
               "escrow-accept": "approve_escrow", "escrow-release": "approve_escrow"}
-DEFAULT = {"deviation": "5s", "approve_remove": "2 auditor", "approve_destroy": "2 auditor", "approve_clock": "2 officer", "jurisdictions": "", "distance": "0", "transfer_basis": "no"}
+DEFAULT = {"deviation": "5s", "approve_remove": "2 auditor", "approve_destroy": "2 auditor", "approve_clock": "2 officer", "jurisdictions": "", "forbidden_jurisdictions": "", "distance": "0", "transfer_basis": "no"}
 
 STEPS = {"change-requested": None, "change-approved": "change-requested", "change-declined": "change-requested",
          "change-done": "change-approved", "change-checked": "change-done"}  # what comes before
@@ -341,7 +341,7 @@ class Judge:
         want(q or self.archive_policy is None or not weaker_archive(self.archive_policy, then), "a weaker policy, without leave")
         self.carried_out |= {q.id} if q else set()
         self.archive_policy, self.policy_digest = then, hashlib.sha256(one[27]).hexdigest()
-        self.profile = {k: self.key(one[27], k) for k in (*KEYS.values(), "approve_destroy", "deviation", "jurisdictions", "distance", "transfer_basis")}
+        self.profile = {k: self.key(one[27], k) for k in (*KEYS.values(), "approve_destroy", "deviation", "jurisdictions", "forbidden_jurisdictions", "distance", "transfer_basis")}
 
     def event(self, f, one, signatures):
         """What a person signed: the form is public, once, of this archive."""

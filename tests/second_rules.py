@@ -15,7 +15,7 @@ SHELF = {"durability": "sync", "refuse": "perm", "retention": "", "retention_min
 # of a whole archive: what a key may do without a request
 ARCHIVE = {
     "stay": "profile successor",
-    "words more": "sources coverage_by change_signers exclusive incident_to incident_pass_to evidence_exchange restore_first compromise_to",
+    "words more": "sources coverage_by change_signers exclusive forbidden_jurisdictions incident_to incident_pass_to evidence_exchange restore_first compromise_to",
     "words fewer": "openers jurisdictions",
     "rule": "approve_redact approve_clock approve_people approve_profile approve_destroy",
     "number more": "level coverage vault_grade record_kinds persons aes_bits rsa_bits ecc_bits hash_bits tls key_persons share_places survive "

@@ -82,6 +82,9 @@ def went_wrong(profile, one):
     allowed, where = profile.get("jurisdictions", "").split(), one.get(212, b"").decode()
     if allowed and where not in allowed and ("-" not in where or where.partition("-")[0] not in allowed):
         return "went where the policy lets nothing go"
+    forbidden, country = profile.get("forbidden_jurisdictions", "").split(), where.partition("-")[0]
+    if forbidden and (not where or {where, country} & set(forbidden) or any(f.startswith(where + "-") for f in forbidden)):
+        return "went where the policy forbids it"
     if int(profile.get("distance", "0")) and (215 not in one or struct.unpack("<I", one[215])[0] < int(profile["distance"])):
         return "went not as far as the policy asks"
     if profile.get("transfer_basis", "no") == "yes" and 225 not in one:

@@ -82,9 +82,10 @@ void check_apart(struct looked *l)
 void check_borders(struct looked *l)
 {
 	if (!misplaced(l, "(R42)"))
-		SAY(l, MANUAL, VAULTS, "all vaults say that they stand where copies may go (%s), and that is asked before anything is sent; what else "
+		SAY(l, MANUAL, VAULTS, "all vaults say that they stand where copies may go (%s%s%s), and that is asked before anything is sent; what else "
 				       "copies the store is for you to look at",
-		    *l->p->jurisdictions ? l->p->jurisdictions : "any");
+		    *l->p->jurisdictions ? l->p->jurisdictions : "any", *l->p->forbidden_jurisdictions ? ", not " : "",
+		    l->p->forbidden_jurisdictions);
 }
 
 void check_retired(struct looked *l)

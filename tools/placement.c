@@ -46,6 +46,10 @@ int placement_check(const struct store *s, const struct cof_profile *p, const st
 		return cof_fail(diag, -EPERM,
 				"the policy lets copies go to %s, and this %s stands in %s (R42). Nothing was sent",
 				p->jurisdictions, kind(c), *c->jurisdiction ? c->jurisdiction : "no jurisdiction that is said");
+	if (cof_jurisdiction_forbidden(p->forbidden_jurisdictions, c->jurisdiction))
+		return cof_fail(diag, -EPERM,
+				"the policy lets no copies go to %s (forbidden_jurisdictions), and this %s stands in %s (R42). Nothing was sent",
+				p->forbidden_jurisdictions, kind(c), *c->jurisdiction ? c->jurisdiction : "no jurisdiction that is said");
 	if (p->transfer_basis && !*c->basis)
 		return cof_fail(diag, -EPERM,
 				"the policy asks what copies rest on (transfer_basis, R42), and nothing is said of this %s: coffer vault "
@@ -128,6 +132,9 @@ static void judge_one(struct judging *j, const struct placed *c)
 	if (!cof_jurisdiction_allowed(j->p->jurisdictions, c->jurisdiction))
 		say(j, "%s %s stands in %s, which the policy does not allow (R42)", kind(c), c->name,
 		    *c->jurisdiction ? c->jurisdiction : "no jurisdiction");
+	else if (cof_jurisdiction_forbidden(j->p->forbidden_jurisdictions, c->jurisdiction))
+		say(j, "%s %s stands in %s, which the policy forbids (R42)", kind(c), c->name,
+		    *c->jurisdiction ? c->jurisdiction : "no jurisdiction that is said");
 	if (j->p->transfer_basis && !*c->basis)
 		say(j, "%s %s has no basis, which the policy asks for (R42)", kind(c), c->name);
 	if (j->p->backup_offsite && (c->confirmed == INT64_MIN || now - c->confirmed > j->p->backup_offsite)) {

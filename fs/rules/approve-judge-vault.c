@@ -52,6 +52,9 @@ int judge_vault(struct cof_judge *j, const struct cof_judge_frame *f, bool apply
 	if (!cof_jurisdiction_allowed(j->profile.jurisdictions, jurisdiction))
 		return judge_no(ret, "jurisdiction", "the policy lets copies go to %s, and this went to %s", j->profile.jurisdictions,
 				*jurisdiction ? jurisdiction : "no jurisdiction that is known");
+	if (cof_jurisdiction_forbidden(j->profile.forbidden_jurisdictions, jurisdiction))
+		return judge_no(ret, "jurisdiction", "the policy lets no copies go to %s, and this went to %s",
+				j->profile.forbidden_jurisdictions, *jurisdiction ? jurisdiction : "no jurisdiction that is known");
 	r = cof_field_u32(f->fields, f->n, T_DISTANCE, &km);
 	if (j->profile.distance && (r < 0 || km < j->profile.distance))
 		return judge_no(ret, "distance", "the policy asks for %u km between copies, and this went %u km away", j->profile.distance, km);

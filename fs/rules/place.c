@@ -49,3 +49,19 @@ bool cof_jurisdiction_allowed(const char *list, const char *jurisdiction)
 
 	return !*list || cof_profile_has(list, jurisdiction) || (n && cof_profile_word(list, jurisdiction, n));
 }
+
+bool cof_jurisdiction_forbidden(const char *list, const char *jurisdiction)
+{
+	size_t n = strcspn(jurisdiction, "-");
+
+	if (!*list)
+		return false;
+	if (!n || cof_profile_has(list, jurisdiction) || cof_profile_word(list, jurisdiction, n))
+		return true;
+	for (const char *w = list; !jurisdiction[n] && *w; w += strspn(w, " ")) {
+		if (!strncmp(w, jurisdiction, n) && w[n] == '-')
+			return true;
+		w += strcspn(w, " ");
+	}
+	return false;
+}

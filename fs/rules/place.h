@@ -20,5 +20,8 @@ double cof_place_distance(const struct cof_place *a, const struct cof_place *b);
 int cof_jurisdiction_check(const char *text, struct cof_diag *diag);
 /* Whether a policy's list has it: "US" has US-CA; an empty list has all. */
 bool cof_jurisdiction_allowed(const char *list, const char *jurisdiction);
+/* Whether a policy's list of those where nothing may go has it, a part of it, or it is not said: "US" has US-CA, and with US-CA who
+ * says only US may stand there. An empty list has none. */
+bool cof_jurisdiction_forbidden(const char *list, const char *jurisdiction);
 
 #endif

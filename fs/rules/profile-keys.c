@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The keys of the part [archive] of a profile: one table, and what each kind of value reads, says and promises. */
+#include "fs/rules/place.h"
 #include "fs/rules/profile-private.h"
 
 #include <stdio.h>
@@ -89,6 +90,7 @@ const struct profile_key profile_keys[] = {
     NUMBER("R41", places, KEY_NUMBER_MORE, 0, 16),
     NUMBER("R41", distance, KEY_NUMBER_MORE, 0, 20000),
     LIST("R42", jurisdictions, KEY_LIST_FEWER, 0, NULL),
+    LIST("R42", forbidden_jurisdictions, KEY_JURISDICTIONS, 0, NULL),
     FLAG("R42", transfer_basis, KEY_YES),
     FLAG("R43", retirement_statement, KEY_YES),
     FLAG("R45", network, KEY_NO),
@@ -180,6 +182,13 @@ bool cof_profile_word(const char *list, const char *word, size_t n)
 	return false;
 }
 
+static bool is_jurisdiction(const char *word, size_t n)
+{
+	char code[COF_JURISDICTION_MAX];
+
+	return snprintf(code, sizeof(code), "%.*s", (int)n, word) < (int)sizeof(code) && cof_jurisdiction_check(code, NULL) == 0;
+}
+
 /* Words once each, with one blank between: the text that is kept. */
 static bool read_list(const struct profile_key *k, const char *value, char *out)
 {
@@ -188,6 +197,8 @@ static bool read_list(const struct profile_key *k, const char *value, char *out)
 
 	*out = '\0';
 	while ((n = next_word(&value, &w))) {
+		if (k->kind == KEY_JURISDICTIONS && !is_jurisdiction(w, n))
+			return false;
 		if (k->words && !cof_profile_word(k->words, w, n))
 			return false;
 		if (cof_profile_word(out, w, n) || len + n + 2 > k->size)
@@ -365,6 +376,7 @@ bool profile_is_weaker(const struct profile_key *k, const struct cof_profile *ol
 	case KEY_TEXT:
 		return *a && strcmp(a, b);
 	case KEY_LIST_MORE:
+	case KEY_JURISDICTIONS:
 		return !within(a, b);
 	case KEY_LIST_FEWER:
 		return fewer_is_weaker(a, b);
@@ -400,6 +412,8 @@ void profile_takes(const struct profile_key *k, struct cof_buf *ret)
 	else if (is_text(k) && k->words)
 		cof_buf_printf(ret, "%swords out of %s, each once, with blanks between", k->least ? "one or more " : "",
 			       k->words);
+	else if (k->kind == KEY_JURISDICTIONS)
+		cof_buf_printf(ret, "codes of ISO 3166 such as TW or US-CA, each once, with blanks between");
 	else if (is_text(k))
 		cof_buf_printf(ret, "words, each once, with blanks between, of at most %zu bytes in all", k->size - 1);
 	else if (k->kind == KEY_TLS)

@@ -8,6 +8,7 @@
 enum profile_kind {
 	KEY_TEXT,	 /* free text: another one is a weaker one, since nobody can say */
 	KEY_LIST_MORE,	 /* more words are stronger */
+	KEY_JURISDICTIONS, /* so too, each of ISO 3166: one that nothing matches would forbid nothing */
 	KEY_LIST_FEWER,	 /* fewer are, and no word is all of them */
 	KEY_RULE,	 /* "N [role...]": more persons, more roles */
 	KEY_NUMBER_MORE, /* a higher one is stronger */

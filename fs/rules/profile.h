@@ -82,6 +82,7 @@ struct cof_profile {
 	uint32_t places;	  /* R41: beside the host's, at least */
 	uint32_t distance;	  /* R41: km between any two, at least */
 	char jurisdictions[COF_PROFILE_TEXT]; /* R42: allowed; "": any */
+	char forbidden_jurisdictions[COF_PROFILE_TEXT]; /* R42: nothing goes there, whatever is allowed; "": none */
 	bool transfer_basis;	  /* R42: a transfer names what it rests on */
 	bool retirement_statement; /* R43: a provider signs that everything is deleted */
 	bool network, remote_access; /* R45: the host may have */

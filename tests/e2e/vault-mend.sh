@@ -64,6 +64,9 @@ refused() { # refused NAME TEXT
 policy border "jurisdictions = JP KR\n"
 refused border "lets copies go to JP KR, and this vault stands in TW (R42)"
 coffer status "$W/border" | grep -q "vault b stands in TW, which the policy does not allow (R42)" || fail "status: $(coffer status "$W/border")"
+policy forbidden "jurisdictions = TW JP\nforbidden_jurisdictions = KP TW\n"
+refused forbidden "lets no copies go to KP TW (forbidden_jurisdictions), and this vault stands in TW (R42)"
+coffer status "$W/forbidden" | grep -q "vault b stands in TW, which the policy forbids (R42)" || fail "status: $(coffer status "$W/forbidden")"
 policy far "jurisdictions = TW\ndistance = 500\n"
 refused far "where this host stands is not known"
 coffer vault place "$W/far" 25.03,121.56,Taipei > /dev/null
