@@ -363,26 +363,33 @@ static int remember(void *user, const struct cof_read_event *e)
 	return 0;
 }
 
-static void listen_to(struct cof_archive *a, struct cof_imported *f, int64_t now)
+/* limit: what the archive's policy allows; 0: anything. A log that promises no lines at all may be quiet. */
+static void listen_to(struct cof_archive *a, struct cof_imported *f, int64_t limit, int64_t now)
 {
+	int64_t silence = limit && limit < f->silence ? limit : f->silence;
+
 	if (f->told)
 		return;
 	if (f->next && now - f->reported_at >= 2 * f->next)
 		tell(a, f, COF_NO_READER, now - f->reported_at);
-	else if (f->silence && now - f->lines_at >= f->silence)
+	else if (silence && now - f->lines_at >= silence)
 		tell(a, f, COF_NO_LINES, now - f->lines_at);
 }
 
 void cof_imports_listen(struct cof_archive *a, int64_t now)
 {
 	struct cof_imports *s = a->imports;
+	int64_t limit;
 
 	if (pthread_mutex_trylock(&s->lock))
 		return; /* a reader is heard of right now */
+	pthread_mutex_lock(&a->profile_lock);
+	limit = a->profile.silence;
+	pthread_mutex_unlock(&a->profile_lock);
 	if (!s->remembered)
 		s->remembered = cof_import_back(a, REMEMBERED, remember, a) == 0;
 	for (size_t i = 0; i < s->n; i++)
-		listen_to(a, &s->all[i], now);
+		listen_to(a, &s->all[i], limit, now);
 	pthread_mutex_unlock(&s->lock);
 }
 

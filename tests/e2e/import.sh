@@ -119,6 +119,20 @@ expect_code 10 coffer coverage "$STORE" --level 1
 grep -Eq "^A.4.1 +source +coffer +[1-9][0-9]* +20[0-9]{2}-..-.. +20[0-9]{2}-..-..T" "$W/out" || fail "count, first and last of a kind: $(cat "$W/out")"
 kill $reader
 wait $reader
+
+say "a log that promises lines once a day is silent as soon as the policy says, one that promises none never"
+printf '[archive]\nsilence = 1s\n' > "$W/soon.ini"
+coffer policy apply "$STORE" "$W/soon.ini" > /dev/null
+sed 's/^name = .*/name = daily\nsilence = 1d/' "$TOP/sources/sshd.ini" > "$W/daily.ini"
+cp "$TOP/sources/sshd.lines" "$W/daily.lines"
+for source in sshd "$W/daily.ini"; do
+    coffer import-events --follow --report 1min --source "$source" "$STORE" "$LOG" &
+    child $!
+done
+quiet() { coffer events "$STORE" --json --source "$1" --type silence | grep -c 'no line came'; }
+daily() { [ "$(quiet daily)" = 1 ]; }
+await 10 "the silence of a log" daily
+same "of what promises no line" 0 "$(quiet sshd)"
 umount_archive
 verify_intact
 ok import
