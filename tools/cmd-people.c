@@ -12,7 +12,7 @@
 enum { OPT_REVOKED, OPT_DIR, OPT_AS, OPT_REASON, OPT_JSON };
 
 static const struct tool_option options[] = {
-    [OPT_REVOKED] = {"revoked", "FILE", "check, set: keys that count no more, public keys one a line, as ssh-keygen -r takes them", true},
+    [OPT_REVOKED] = {"revoked", "FILE", "check, set: keys that count no more, public keys one a line; not a list of ssh-keygen -k", true},
     [OPT_DIR] = {"output", "DIR", "set: where ID.request and ID.sheet are written (default: here)", true, .letter = 'o'},
     [OPT_AS] = {"as", "NAME", "set: who requests it, where the archive has people already"},
     [OPT_REASON] = {"reason", "TEXT", "set: why; stands in the sheet"},
@@ -35,11 +35,24 @@ static int load_text(const char *path, size_t most, struct cof_buf *ret, struct 
 	return r;
 }
 
+/* What people sign is JSON, in which a KRL's bytes cannot stand. */
+static int load_revoked(const char *path, struct cof_buf *ret, struct cof_diag *diag)
+{
+	int r = file_load(path, COF_REVOKED_MAX, ret, diag);
+
+	if (r < 0 || !ret->len || !memchr(ret->data, 0, ret->len))
+		return r;
+	return cof_fail(diag, -EUCLEAN,
+			"%s is no text: a binary list, as ssh-keygen -k writes it, is not taken; write the public keys that "
+			"are revoked, one a line, into a file instead",
+			path);
+}
+
 static int load(const struct asking *a, const char *file, struct cof_buf *text, struct cof_buf *revoked, struct cof_diag *diag)
 {
 	int r = load_text(file, COF_PEOPLE_MAX, text, diag);
 
-	return r == 0 && a->revoked ? load_text(a->revoked, COF_REVOKED_MAX, revoked, diag) : r;
+	return r == 0 && a->revoked ? load_revoked(a->revoked, revoked, diag) : r;
 }
 
 static const char *text_of(const struct cof_buf *b)

@@ -76,7 +76,7 @@ void cof_approval_rule_merge(struct cof_approval_rule *r, const struct cof_appro
 struct cof_signature {
 	const char *people; /* allowed_signers text */
 	size_t people_len;
-	const void *revoked; /* a KRL or public keys; 0 bytes: none */
+	const void *revoked; /* public keys, one a line, as text; 0 bytes: none */
 	size_t revoked_len;
 	const char *principal, *purpose; /* purpose: the namespace */
 	const void *document;
