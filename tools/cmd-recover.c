@@ -53,8 +53,8 @@ static const struct tool_option options[] = {
 };
 
 struct recovery_run {
-	const char *identity, *envelope, *epoch_path, *vault_keys, *vault_identity;
-	bool shares, without_vaults;
+	const char *identity, *envelope, *epoch_path;
+	bool shares;
 	int fds[COF_CUSTODIANS_MAX];
 	unsigned n_fds, idle;
 	struct cof_epoch epoch;
@@ -62,9 +62,8 @@ struct recovery_run {
 	struct store store;
 	struct opener opener;
 	uint8_t (*identities)[COF_AGE_KEY];
-	uint8_t (*vault_identities)[COF_AGE_KEY];
 	uint8_t *file; /* the envelope's copy */
-	struct cof_buf released;
+	struct released released;
 	struct recovery auditors;
 };
 
@@ -80,13 +79,13 @@ static int take_option(void *user, int option)
 		r->envelope = optarg;
 		break;
 	case OPT_VAULT_KEYS:
-		r->vault_keys = optarg;
+		r->released.path = optarg;
 		break;
 	case OPT_VAULT_IDENTITY:
-		r->vault_identity = optarg;
+		r->released.identity = optarg;
 		break;
 	case OPT_WITHOUT_VAULTS:
-		r->without_vaults = true;
+		r->released.without = true;
 		break;
 	case OPT_AUDITOR:
 		return recovery_add(&r->auditors, "--auditor", optarg);
@@ -116,10 +115,8 @@ static int check(const struct recovery_run *r)
 		return misuse("%s", conflict);
 	if (!r->identity == !r->shares)
 		return misuse("--identity FILE is wanted, that of a recipient of the envelope, or --shares");
-	if (r->vault_keys && r->without_vaults)
-		return misuse("either --vault-keys or --without-vaults");
-	if (r->vault_identity && !r->vault_keys)
-		return misuse("--vault-identity goes with --vault-keys");
+	if (*released_conflict(&r->released))
+		return misuse("%s", released_conflict(&r->released));
 	if (!r->shares && (r->epoch_path || r->n_fds))
 		return misuse("--epoch and --share-fd go with --shares");
 	return EXIT_OK;
@@ -145,19 +142,6 @@ static int load_envelope(struct recovery_run *r, struct cof_recover_params *p, s
 	p->envelope = r->file;
 	p->envelope_name = r->envelope;
 	return 0;
-}
-
-static int load_vault_keys(struct recovery_run *r, struct cof_recover_params *p, struct cof_diag *diag)
-{
-	int err = r->vault_keys ? file_load(r->vault_keys, COF_AGE_FILE_MAX, &r->released, diag) : 0;
-
-	if (err == 0 && r->vault_identity)
-		err = identities_load(r->vault_identity, r->store.path, &r->vault_identities, &p->n_vault_identities, diag);
-	p->vault_keys = r->vault_keys ? r->released.data : NULL;
-	p->vault_keys_len = r->released.len;
-	p->vault_identities = (const uint8_t(*)[COF_AGE_KEY])r->vault_identities;
-	p->without_vaults = r->without_vaults;
-	return err;
 }
 
 static int not_mounted(const struct recovery_run *r, struct cof_diag *diag)
@@ -218,10 +202,7 @@ static void say(const struct recovery_run *r, const struct cof_recovered_keys *k
 	printf(k->files ? ", and\n%" PRIu64 " first writes to files.\n" : ".\n", k->files);
 	if (k->lost_from)
 		printf("Lost for ever: what files hold whose inode number is %" PRIu64 " or above, written since vaults had the tree R.\n", k->lost_from);
-	else if (k->unlike)
-		printf("Warning: %" PRIu64 " first writes to files do not fit; that is damage, or forgery: coffer "
-		       "verify %s\n",
-		       k->unlike, store ? store : "STORE");
+	recovery_say_unlike(k, &r->released, r->store.path);
 	recovery_say_ended(&k->ended);
 	printf("It has one opener now, the new one. Older openers, and copies of keys/, are of no use with this\n"
 	       "store; with an older copy of all of it they still are.\n"
@@ -255,7 +236,7 @@ static int act(struct recovery_run *r, const char *arg, struct cof_diag *diag)
 	if (!err)
 		err = load_envelope(r, &p, diag);
 	if (!err)
-		err = load_vault_keys(r, &p, diag);
+		err = released_load(&r->released, r->store.path, &p, diag);
 	if (!err)
 		err = r->shares ? gather(r, &p, diag)
 				: identities_load(r->identity, r->store.path, &r->identities, &p.n_identities, diag);
@@ -296,8 +277,7 @@ static int run(const struct verb *self, int argc, char **argv)
 	code = act(&r, argv[optind], &diag) < 0 ? failure(&diag) : EXIT_OK;
 	opener_done(&r.opener);
 	cof_secret_free(r.identities);
-	cof_secret_free(r.vault_identities);
-	cof_buf_done(&r.released);
+	released_done(&r.released);
 	free(r.file);
 	cof_epoch_done(&r.epoch);
 	store_close(&r.store);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* coffer restore: an archive comes back from vaults, all of it or some files; or that is tried. */
 #include "tools/buckets.h"
-#include "tools/recovery.h"
 #include "tools/restore.h"
 #include "tools/share-read.h"
 
@@ -30,6 +29,9 @@ enum {
 	OPT_EPOCH,
 	OPT_SHARE_FD,
 	OPT_IDLE,
+	OPT_VAULT_KEYS,
+	OPT_VAULT_IDENTITY,
+	OPT_WITHOUT_VAULTS,
 };
 enum { EXIT_BEHIND = 3, EXIT_FORK = 4 };
 
@@ -73,6 +75,9 @@ static const struct tool_option options[] = {
     [OPT_EPOCH] = {"epoch", "FILE", "with --shares: that epoch's document; of a drill that of the live archive without it", true},
     [OPT_SHARE_FD] = {"share-fd", "N", "with --shares: reads one share from the open descriptor N instead of the terminal; several times"},
     [OPT_IDLE] = {"idle", "SECONDS", "with --shares: ends when nobody typed on the terminal for so long; 0: never (900)"},
+    [OPT_VAULT_KEYS] = {"vault-keys", "FILE", "with --to and --drill: what a vault released (coffer-vault release), of an archive that enrolled vaults", true},
+    [OPT_VAULT_IDENTITY] = {"vault-identity", "FILE", "the age identity to which it is sealed; without it, that of the envelope", true},
+    [OPT_WITHOUT_VAULTS] = {"without-vaults", NULL, "with --to: what a vault released is not there, and only what is older than the first one's enrolment is copied"},
     {0},
 };
 
@@ -151,6 +156,9 @@ static int copy_out(struct asked *a, struct cof_diag *diag)
 		if (count.destroyed)
 			printf("; of %" PRIu64 " file%s the content was destroyed", count.destroyed, plural(count.destroyed));
 		puts(".");
+		if (count.unopened)
+			printf("Not copied: %" PRIu64 " file%s that only what a vault releases opens, written since the first vault was enrolled (--vault-keys FILE).\n",
+			       count.unopened, plural(count.unopened));
 		recovery_say_ended(&s.keys.ended);
 		err = restore_taken(&s, &a->wanted, diag);
 	}
@@ -282,6 +290,15 @@ static int take_option(struct asked *a, int option)
 		return opener_take_fd("--share-fd", &a->keys.fds[a->keys.n_fds++]);
 	case OPT_IDLE:
 		return share_take_idle(&a->keys.idle);
+	case OPT_VAULT_KEYS:
+		a->keys.released.path = optarg;
+		return EXIT_OK;
+	case OPT_VAULT_IDENTITY:
+		a->keys.released.identity = optarg;
+		return EXIT_OK;
+	case OPT_WITHOUT_VAULTS:
+		a->keys.released.without = true;
+		return EXIT_OK;
 	default:
 		bucket_take(&a->bucket, option - OPTION_MORE);
 		return EXIT_OK;
@@ -297,6 +314,12 @@ static int check_keys(const struct asked *a)
 		return misuse("--to and --drill go with --identity FILE, or --shares: what came is decrypted");
 	if (!opens && (a->keys.identity || a->shares || a->keys.envelope || a->keys.auditor))
 		return misuse("--identity, --shares, --envelope and --auditor-secret go with --to or --drill");
+	if (!opens && (a->keys.released.path || a->keys.released.without))
+		return misuse("--vault-keys and --without-vaults go with --to; --vault-keys with --drill too");
+	if (a->drill && a->keys.released.without)
+		return misuse("--without-vaults goes with --to: a drill compares all files");
+	if (*released_conflict(&a->keys.released))
+		return misuse("%s", released_conflict(&a->keys.released));
 	if (!a->shares && (a->keys.epoch || a->keys.n_fds))
 		return misuse("--epoch and --share-fd go with --shares");
 	if (a->shares && !a->keys.epoch && !a->drill)
@@ -431,6 +454,9 @@ const struct verb verb_restore = {
 	"\n"
 	"  coffer restore kaohsiung /var/tmp/drill --drill /srv/ledger \\\n"
 	    "      --identity officer.age\n"
+	"\n"
+	"Where vaults were enrolled (coffer vault enroll), both take what one of them released, --vault-keys, since the "
+	"envelope does not open what was written since.\n"
 	"\n"
 	"Whether it is the newest no vault can prove of itself. A further vault, or a head "
 	"that somebody else kept (--head), does; without "

@@ -161,14 +161,15 @@ static void say_release(const struct facts *f)
 	       "   coffer-vault release DIR --archive %s --author NAME --to age1... --reason TEXT > DOCUMENT\n"
 	       "   ssh-keygen -Y sign -n coffer-request -f KEY DOCUMENT     # NAME; the others -n coffer-approve, each a copy of it\n"
 	       "   coffer-vault release DIR --archive %s --request DOCUMENT --signed NAME=SIGNATURE ... > RELEASED\n\n"
-	       "   and the command below takes it: --vault-keys RELEASED --vault-identity RESTORER\n\n",
+	       "   The commands below take it. It is good for all of the log, with the envelope's key: once all is back, destroy RELEASED and\n"
+	       "   RESTORER.\n\n",
 	       id, id);
 }
 
 static void say_steps(const struct facts *f, const struct cof_json *vaults, const struct cof_json *buckets)
 {
 	cof_autofree char *store = shell_word(f->store.path);
-	const char *path = store ? store : "STORE";
+	const char *path = store ? store : "STORE", *released = f->first_enrolled ? " --vault-keys RELEASED --vault-identity RESTORER" : "";
 
 	printf("BRINGING IT BACK, ON A HOST THAT HAS NOTHING\n\n"
 	       "1. Install Coffer. Nothing of the old host is needed.\n"
@@ -178,20 +179,20 @@ static void say_steps(const struct facts *f, const struct cof_json *vaults, cons
 	say_buckets(f, vaults, buckets, path);
 	printf("   It says whether what came is the newest: with one vault alone that is not proven (--head FILE).\n"
 	       "   FORK or NOT THE NEWEST: stop, write nothing, ask whoever runs the other vaults.\n"
-	       "3. What is needed first can be had now, before anything else goes on:\n\n"
-	       "   coffer restore ... --to /srv/out --identity FILE%s%s\n\n",
+	       "3. What is needed first can be had now, before anything else goes on:\n\n");
+	say_release(f);
+	printf("   coffer restore ... --to /srv/out --identity FILE%s%s%s\n\n", released,
 	       *f->policy.restore_first ? "     # the policy has first: " : "", f->policy.restore_first);
 	if (f->first_enrolled)
-		printf("   Where vaults have a part of the keys this gives what the envelope still opens by itself; the rest comes with step 4.\n\n");
-	printf("4. New keys for the archive. The old openers are dead then.\n\n");
-	say_release(f);
-	printf("   coffer recover %s --identity FILE --new-key-file FILE     # or --shares, or --seal tpm2\n\n"
+		printf("   With --without-vaults instead it gives what is older than the first vault's enrolment, without waiting for a release.\n\n");
+	printf("4. New keys for the archive. The old openers are dead then.\n\n"
+	       "   coffer recover %s --identity FILE%s --new-key-file FILE     # or --shares, or --seal tpm2\n\n"
 	       "5. Look at all of it, and mount it:\n\n"
 	       "   coffer verify %s --auditor-secret FILE\n"
 	       "   mount -t coffer %s /mnt\n\n"
 	       "6. Behind every recovery: coffer seal recovery-renew %s, since the envelope has been opened; then\n"
 	       "   coffer vault add and coffer sync, so that there are copies again.\n\n",
-	       path, path, path, path);
+	       path, released, path, path, path);
 }
 
 /* ---- how long ---- */
@@ -221,6 +222,8 @@ static void say_time(const struct facts *f)
 		say_at(bytes, SLOW, "over a line of 100 Mbit/s");
 		say_at(bytes, FAST, "over a line of 1 Gbit/s");
 	}
+	if (f->first_enrolled)
+		printf("   A drill wants what a vault released, as step 3 does.\n");
 	if (f->policy.restore_time) {
 		cof_duration_text(f->policy.restore_time, promised);
 		printf("   The policy promises %s.\n", promised);

@@ -54,7 +54,7 @@ static const char usage[] =
     "        ssh-keygen -Y sign -n coffer-approve -f KEY DOCUMENT      the others, each a copy of it\n"
     "  coffer-vault release DIR --archive ID --request DOCUMENT --signed NAME=SIGNATURE ... > FILE\n"
     "      judges it by the archive's people and this vault's clock, and gives R sealed to AGE, once; the author's signature first.\n"
-    "      coffer recover STORE --vault-keys FILE takes it\n"
+    "      coffer recover and coffer restore take it: --vault-keys FILE\n"
     "  coffer-vault destroy DIR --archive ID [--unasked]\n"
     "      destroys what the vault has of an archive that retired it (coffer vault retire), and prints the receipt that it signs;\n"
     "      --unasked: also where the archive's own log does not say so\n"

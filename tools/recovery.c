@@ -120,6 +120,51 @@ int recovery_load(struct recovery *r, const char *store, struct cof_diag *diag)
 	return err == 0 && r->test ? identities_load(r->test, store, &r->identities, &r->n_identities, diag) : err;
 }
 
+/* ---- what a vault released ---- */
+
+const char *released_conflict(const struct released *r)
+{
+	if (r->path && r->without)
+		return "either --vault-keys or --without-vaults";
+	if (r->identity && !r->path)
+		return "--vault-identity goes with --vault-keys";
+	return "";
+}
+
+int released_load(struct released *r, const char *store, struct cof_recover_params *p, struct cof_diag *diag)
+{
+	int err = r->path ? file_load(r->path, COF_AGE_FILE_MAX, &r->file, diag) : 0;
+
+	if (err == 0 && r->path && !r->file.len)
+		err = cof_fail(diag, -EUCLEAN, "%s is empty: no vault released that", r->path);
+	if (err == 0 && r->identity)
+		err = identities_load(r->identity, store, &r->identities, &p->n_vault_identities, diag);
+	p->vault_keys = r->path ? r->file.data : NULL;
+	p->vault_keys_len = r->file.len;
+	p->vault_identities = (const uint8_t(*)[COF_AGE_KEY])r->identities;
+	p->without_vaults = r->without;
+	return err;
+}
+
+void released_done(struct released *r)
+{
+	cof_secret_free(r->identities);
+	cof_buf_done(&r->file);
+	*r = (struct released){.path = NULL};
+}
+
+void recovery_say_unlike(const struct cof_recovered_keys *k, const struct released *r, const char *store)
+{
+	cof_autofree char *word = store ? shell_word(store) : NULL;
+
+	if (!k->unlike || k->lost_from)
+		return;
+	printf("Warning: %" PRIu64 " first writes to files do not fit; that is damage, or forgery%s%s\n", k->unlike, store ? ": coffer verify " : "",
+	       word ? word : "");
+	if (!r->path)
+		printf("Or else the envelope is of before a vault was enrolled: coffer-vault release at one of the vaults, then --vault-keys FILE.\n");
+}
+
 /* ---- the epoch beside the envelope ---- */
 
 #define EPOCH_NOTE "seal/recovery-epoch.json"

@@ -49,6 +49,22 @@ int recovery_find_epoch(struct cof_io *io, struct cof_epoch *ret, struct cof_dia
 /* Adds "shares": {"epoch", "scheme", "persons", "custodians", "rehearsal"} to "recovery", where find finds one. */
 void recovery_tell_shares(struct cof_io *io, struct cof_json *recovery);
 
+/* What a vault released (coffer-vault release), as it is asked for, and once it is loaded. */
+struct released {
+	const char *path;     /* --vault-keys; NULL: nothing was released */
+	const char *identity; /* --vault-identity: file of the identities to which it is sealed; NULL: those of the envelope */
+	bool without;	      /* --without-vaults */
+	struct cof_buf file;
+	uint8_t (*identities)[COF_AGE_KEY]; /* secure memory */
+};
+/* "" or what is wrong. */
+const char *released_conflict(const struct released *r);
+/* Reads both files, of which the identities may not lie in the store (NULL: there is none), and has p name them. */
+int released_load(struct released *r, const char *store, struct cof_recover_params *p, struct cof_diag *diag);
+void released_done(struct released *r); /* wipes */
+/* What of the log is not of the keys that came out of the envelope, and what that may come from; store: where verify can be run, or NULL. */
+void recovery_say_unlike(const struct cof_recovered_keys *k, const struct released *r, const char *store);
+
 /* What became of what people destroyed, where the log that was recovered still had its bytes. */
 void recovery_say_ended(const struct cof_ended_again *e);
 

@@ -7,7 +7,6 @@
  */
 #include "tools/restore.h"
 #include "tools/file.h"
-#include "tools/recovery.h"
 #include "tools/share-gather.h"
 
 #include "crypto/age.h"
@@ -253,7 +252,7 @@ static int gather(const struct restored *s, const struct restore_keys *k, uint8_
 	return err;
 }
 
-static int recover(struct restored *s, const struct restore_keys *k,
+static int recover(struct restored *s, struct restore_keys *k,
 		   const struct cof_opener_secret *secret, struct cof_diag *diag)
 {
 	cof_autobuf struct cof_buf envelope = {0};
@@ -268,16 +267,21 @@ static int recover(struct restored *s, const struct restore_keys *k,
 		p.envelope_name = k->envelope;
 	}
 	if (err == 0)
+		err = released_load(&k->released, s->path, &p, diag);
+	if (err == 0)
 		err = k->identity ? identities_load(k->identity, s->path, &identities, &p.n_identities, diag)
 				  : gather(s, k, &identities, &p.n_identities, diag);
 	p.identities = (const uint8_t(*)[COF_AGE_KEY])identities;
 	if (err == 0)
 		err = cof_store_recover(s->io, &p, &s->keys, diag);
+	if (err == 0)
+		recovery_say_unlike(&s->keys, &k->released, NULL); /* it was verified just now */
+	released_done(&k->released);
 	cof_secret_free(identities);
 	return err;
 }
 
-static int open_it(struct restored *s, const struct restore_keys *k, struct cof_diag *diag)
+static int open_it(struct restored *s, struct restore_keys *k, struct cof_diag *diag)
 {
 	cof_autosecret uint8_t *key = cof_secret_alloc(COF_KEY);
 	struct cof_opener_secret secret = {.kind = COF_OPENER_FILE, .data = key, .len = COF_KEY};
@@ -294,7 +298,7 @@ static int open_it(struct restored *s, const struct restore_keys *k, struct cof_
 	return err == 0 ? cof_archive_open(&p, &s->archive, NULL, diag) : err;
 }
 
-int restore_open(struct restoring *r, const struct restore_keys *k, struct restored *ret,
+int restore_open(struct restoring *r, struct restore_keys *k, struct restored *ret,
 		 struct cof_diag *diag)
 {
 	int err = judge(r, k, ret, diag);

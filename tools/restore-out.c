@@ -24,6 +24,7 @@ struct copying {
 	struct cof_diag *diag;
 	int dir;
 	bool again; /* a run before was cut off */
+	uint64_t lost_from; /* from this inode number on no content can be read; 0: none is so */
 	uint8_t *buf, *other;
 	uint64_t total;
 };
@@ -234,6 +235,10 @@ static int copy_one(void *user, const char *path, const struct cof_attr *attr)
 		return fail(c, path, err);
 	if (attr->kind == COF_KIND_DIR)
 		return copy_dir(c, dir, name, path, attr);
+	if (attr->kind == COF_KIND_FILE && attr->size && c->lost_from && attr->ino >= c->lost_from) {
+		c->count->unopened++;
+		return 0;
+	}
 	err = attr->kind == COF_KIND_SYMLINK ? copy_link(c, dir, name, path, attr)
 					     : copy_file(c, dir, name, path, attr);
 	if (err == -ENODATA && attr->kind == COF_KIND_FILE) {
@@ -308,7 +313,7 @@ int restore_out(struct restoring *r, struct restored *s, const struct restore_wa
 {
 	struct restore_wanted w = *wanted;
 	struct copying c = {
-	    .r = r, .a = s->archive, .w = &w, .count = ret, .diag = diag, .dir = -1};
+	    .r = r, .a = s->archive, .w = &w, .count = ret, .diag = diag, .dir = -1, .lost_from = s->keys.lost_from};
 	char first[COF_PROFILE_TEXT];
 	struct cof_profile policy;
 	int err;

@@ -108,7 +108,7 @@ static int prepare(struct trying *t, const char *live, char urls[][512], struct 
 
 /* ---- trying ---- */
 
-static int try_it(struct trying *t, const struct restore_keys *k, struct cof_diag *diag)
+static int try_it(struct trying *t, struct restore_keys *k, struct cof_diag *diag)
 {
 	struct restored s = {.path = NULL};
 	struct restore_freshness fresh;

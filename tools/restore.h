@@ -11,10 +11,9 @@
 #include "tools/coffer.h"
 #include "tools/opener.h"
 #include "tools/output.h"
+#include "tools/recovery.h"
 #include "tools/s3/s3.h"
 #include "tools/vault/vault.h"
-
-#include "escrow/epoch.h"
 
 #define RESTORE_SOURCES 8u
 #define RESTORE_KEYS 16u
@@ -111,10 +110,11 @@ struct restore_keys {
 	unsigned n_fds, idle;
 	const char *envelope; /* a copy of the envelope, or NULL */
 	const char *auditor;  /* file of auditor secrets, or NULL: seals are not looked at */
+	struct released released; /* of an archive that enrolled vaults */
 };
 /* Verifies all of the log (chain, tree, cosignatures, seals where an auditor's key was given),
  * recovers the keys, opens. */
-int restore_open(struct restoring *r, const struct restore_keys *k, struct restored *ret,
+int restore_open(struct restoring *r, struct restore_keys *k, struct restored *ret,
 		 struct cof_diag *diag);
 void restore_close(struct restored *s); /* and removes the scratch place */
 /* Removes what restoring made in dir, and dir when nothing else is in it. */
@@ -131,6 +131,7 @@ struct restore_wanted {
 struct restore_counts {
 	uint64_t files, bytes, there; /* there: of the files, those that were there already */
 	uint64_t destroyed;	      /* besides: files whose content is no more */
+	uint64_t unopened;	      /* and those that were written since vaults have a part of the keys, which nobody gave */
 };
 /* Shelves that come first: those of first, else of the policy. Goes on where one before was cut
  * off. */

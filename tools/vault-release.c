@@ -115,7 +115,7 @@ static int release(const struct vault_place *v, const struct args *a, struct cof
 	if (r < 0)
 		return r;
 	fwrite(sealed.data, 1, sealed.len, stdout);
-	fprintf(stderr, "Released, and noted here. Next, where the archive is restored: coffer recover STORE ... --vault-keys FILE\n");
+	fprintf(stderr, "Released, and noted here. Next, where the archive is restored: coffer recover STORE, or coffer restore --to or --drill, ... --vault-keys FILE\n");
 	return 0;
 }
 

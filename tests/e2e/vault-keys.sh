@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # The tree R at vaults: enrolled beside a mount; a burnt host comes back by the envelope together with what one vault releases by
-# two persons' signatures, and by neither alone; documents that are used twice, late, altered, or elsewhere.
+# two persons' signatures, and by neither alone; so do files by themselves, and a drill; documents that are used twice, late, altered, or elsewhere.
 . "$(dirname "$0")/lib.sh"
 command -v age-keygen > /dev/null && command -v ssh-keygen > /dev/null || skip "needs age and ssh-keygen"
 
@@ -13,7 +13,7 @@ sign() { ssh-keygen -q -Y sign -n "$2" -f "k/$1" < "$3" > "$3.$1" 2> /dev/null; 
 for i in custodians restorer other; do age-keygen -o "$i" 2> /dev/null; done
 ENVELOPE=$(age-keygen -y custodians) TO=$(age-keygen -y restorer)
 
-make_store audit -- --recovery "$ENVELOPE" --segment-size 64K
+make_store audit certificates -- --recovery "$ENVELOPE" --segment-size 64K
 ID=$(coffer status "$STORE" --json | json 'j["archive_id"]')
 {
     echo "alice $(pub alice) roles=officer"
@@ -44,6 +44,7 @@ coffer vault enroll "$STORE" c > out
 [ "$(tr -d '\0' < once | wc -c)" = 0 ] && [ -s once ] || fail "what waited before was not overwritten"
 [ "$(tr -d '\0' < "$STORE/vaults/c.keys" | wc -c)" -gt 100 ] || fail "what waits now was overwritten"
 head -c 150000 /dev/urandom > data
+echo pem > "$MNT/certificates/ca.pem"
 cp data "$MNT/audit/after"
 [ "$(stat -c %i "$MNT/audit/between")" -ge 65536 ] || fail "a new file is of the generation before"
 [ "$(stat -c %i "$MNT/audit/before")" -lt 65536 ] || fail "an old file moved"
@@ -73,10 +74,13 @@ cmp data "$MNT/audit/after"
 umount_archive
 verify_intact
 second_reader
+cp "$STORE/seal/recovery.age" before.age
 coffer seal recovery-renew "$STORE" --recovery "$ENVELOPE" --key-file "$KEY" > out
 coffer sync "$STORE" > out
 coffer runbook "$STORE" --key-file "$KEY" > out || fail "runbook"
 grep -q "coffer-vault release DIR --archive $ID --author" out || fail "the runbook does not tell what vaults have: $(cat out)"
+same "steps that take it" 2 "$(grep -c -e "^   coffer re.* --vault-keys RELEASED --vault-identity RESTORER" out)"
+grep -q "A drill wants what a vault released" out || fail "the runbook does not tell what a drill wants: $(cat out)"
 age -d -i custodians "$STORE/seal/recovery.age" | python3 -c 'import struct, sys
 p, at, most = sys.stdin.buffer.read(), 32, 0
 while at < len(p):
@@ -130,6 +134,47 @@ release d --signed alice=d.alice --signed bob=d.bob 2> err || { cat err; fail "t
 mv released.age first.age
 refused "replay" d --signed alice=d.alice --signed bob=d.bob
 grep -q '"signed":\["alice","bob"\]' "$W/b/archives/$ID/released" || fail "not noted: $(cat "$W/b/archives/$ID/released")"
+
+say "files before anything is recovered"
+copied() { coffer restore "dir:$W/b" "$W/came" --archive "$ID" --identity custodians --to "$@"; }
+given=(--vault-keys first.age --vault-identity restorer)
+for wrong in "--vault-keys first.age" "--without-vaults" "--to x --identity custodians --vault-identity restorer" \
+    "--to x --identity custodians --without-vaults --vault-keys first.age"; do
+    # shellcheck disable=SC2086
+    expect_code 2 coffer restore "dir:$W/b" "$W/came" --archive "$ID" $wrong
+done
+expect_fail "--vault-keys FILE" copied one --file audit/after
+: > empty
+expect_fail "empty is empty" copied one --file audit/after --vault-keys empty
+expect_fail "vault-identity" copied one --file audit/after --vault-keys first.age
+copied one --file audit/after "${given[@]}" > out || fail "one file: $(cat out)"
+cmp data one/audit/after
+same "files" one/audit/after "$(find one -type f)"
+copied all --first certificates "${given[@]}" > out || fail "all files: $(cat out)"
+cmp data all/audit/after
+same "what came" "before between later pem" "$(cd all && cat audit/before audit/between audit/later certificates/ca.pem | xargs)"
+copied older --without-vaults > out || fail "without: $(cat out)"
+grep -q "Not copied: 4 files" out || fail "it is not said what was left out: $(cat out)"
+same "what is older" older/audit/before "$(find older -type f)"
+same "older" before "$(cat older/audit/before)"
+expect_fail "of before a vault was enrolled" copied old --envelope before.age
+copied old --envelope before.age "${given[@]}" > out || fail "an envelope of before: $(cat out)"
+diff -r all old
+same "scratch" "" "$(find came -name scratch -o -name keys)"
+
+say "a drill"
+STORE=$W/burnt KEY=$W/burntkey
+mount_archive
+drill() { coffer restore c "$W/scratch" --drill "$STORE" --identity custodians "$@"; }
+expect_code 2 drill --without-vaults
+expect_fail "--vault-keys FILE" drill
+expect_fail "of before a vault was enrolled" drill --envelope before.age
+drill "${given[@]}" > out || fail "a drill: $(cat out)"
+drill --envelope before.age "${given[@]}" > out || fail "a drill with an envelope of before: $(cat out)"
+drills() { coffer events "$STORE" --type "$1" --json | jsonl 'len(j)'; }
+same "on record" "2 2" "$(drills restore-drill) $(drills restore-drill-failed)"
+[ ! -e "$W/scratch" ] || fail "the scratch place is still there"
+umount_archive
 
 say "together everything comes back"
 expect_fail "vault-identity" try --vault-keys first.age
