@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What comes over the line of a vault: everything that a sender says to a receiver, and the other way round. The first
- * byte says which side reads the rest, mending on both sides too. Whatever it is, nothing but the true log is ever finished,
+ * byte says which side reads the rest, of mending and of challenges both sides too. Whatever it is, nothing but the true log is ever finished,
  * and nothing but what was confirmed is mended.
  */
 #include "fuzz.h"
@@ -166,6 +166,44 @@ static void mended(const uint8_t *data, size_t n, int out)
 	close(w.in);
 }
 
+/* A vault that is asked for ranges of its log. */
+static int challenged(const uint8_t *data, size_t n, int out)
+{
+	struct vault_wire w = line_of(data, n, out);
+	struct cof_diag diag = {""};
+	int r = vault_take_challenges(&w, host, "", &diag);
+
+	fuzz_check(r == 0 || diag.text[0]);
+	close(w.in);
+	return r;
+}
+
+static int same_line(void *user, struct vault_wire **ret, struct cof_diag *diag)
+{
+	(void)diag;
+	*ret = user;
+	return 0;
+}
+
+/* A host that asks: whatever is answered without the nonce, it is not taken for the bytes. */
+static int challenger(const uint8_t *data, size_t n, int out)
+{
+	static struct vault_challenged c;
+	struct vault_wire w = line_of(data, n, out);
+	struct vault_challenging p = {.io = host, .confirmed = frames, .line = same_line, .user = &w};
+	struct vault_source *s = NULL;
+	struct cof_diag diag = {""};
+	int r;
+
+	fuzz_check(vault_source_open(host, &s, NULL) == 0);
+	r = vault_send_challenges(s, &p, &c, &diag);
+	fuzz_check(r == 0 || diag.text[0]);
+	fuzz_check(r < 0 || c.n_unlike == frames);
+	vault_source_free(s);
+	close(w.in);
+	return r;
+}
+
 static void hello(const uint8_t *data, size_t n)
 {
 	cof_autobuf struct cof_buf body = {0};
@@ -186,7 +224,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	make_host();
 	fuzz_check(out >= 0);
-	switch (n ? data[0] % 5 : 9) {
+	switch (n ? data[0] % 7 : 9) {
 	case 0:
 		receiver(data + 1, n - 1, out);
 		break;
@@ -201,6 +239,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		break;
 	case 4:
 		mended(data + 1, n - 1, out);
+		break;
+	case 5:
+		(void)challenged(data + 1, n - 1, out);
+		break;
+	case 6:
+		(void)challenger(data + 1, n - 1, out);
 		break;
 	default:
 		break;
@@ -217,6 +261,38 @@ static void message(struct cof_buf *b, uint8_t type, const void *p, size_t n)
 	head[4] = type;
 	cof_buf_add(b, head, 8);
 	cof_buf_add(b, p, n);
+}
+
+/* What asks for two ranges, and for one that is too long; what answers three rounds, none of it right. */
+static void challenge_seeds(int out)
+{
+	uint8_t ask[32 + 2 * 12] = {1}, state[8 + 8 + 8 + 32 + 2] = {0}, answers[16 * 33] = {0};
+	cof_autobuf struct cof_buf b = {0};
+
+	ask[32 + 8] = 200;
+	ask[44] = 128;
+	ask[44 + 8] = 1;
+	cof_buf_add(&b, "\5", 1);
+	message(&b, VAULT_CHALLENGE, ask, sizeof(ask));
+	message(&b, VAULT_END, "", 0);
+	fuzz_check(challenged(b.data + 1, b.len - 1, out) == 0);
+	fuzz_seed(b.data, b.len);
+	b.len = 0;
+	ask[44 + 10] = 9;
+	cof_buf_add(&b, "\5", 1);
+	message(&b, VAULT_CHALLENGE, ask, sizeof(ask));
+	fuzz_check(challenged(b.data + 1, b.len - 1, out) == -EPROTO);
+	fuzz_seed(b.data, b.len);
+	b.len = 0;
+	cof_put_le64(state, frames);
+	memset(answers, 1, sizeof(answers));
+	cof_buf_add(&b, "\6", 1);
+	for (unsigned i = 0; i < 3; i++) {
+		message(&b, VAULT_STATE, state, sizeof(state));
+		message(&b, VAULT_ANSWER, answers, (i ? frames : 1) * 33); /* first all in one range */
+	}
+	fuzz_check(frames <= 16 && challenger(b.data + 1, b.len - 1, out) == 0);
+	fuzz_seed(b.data, b.len);
 }
 
 /* A whole session: what an empty receiver says, and what the sender answers to it. */
@@ -268,6 +344,7 @@ void fuzz_seeds(void)
 	cof_buf_add(&r, "\4", 1);
 	cof_buf_add(&r, recorded, (size_t)n);
 	fuzz_seed(r.data, r.len);
+	challenge_seeds(out);
 	close(out);
 	b.len = 0;
 	cof_buf_add(&b, "\2COFVAULT\1\0\0\0\1\0\0\0", 17);

@@ -41,7 +41,7 @@ int vault_hello_read(const struct cof_buf *body, struct vault_hello *ret, unsign
 	memcpy(ret->session, body->data + 32, 16);
 	ret->conf = (const char *)body->data + FIXED;
 	ret->conf_len = body->len - FIXED;
-	if (ret->role < VAULT_SENDS || ret->role > VAULT_MENDS || memchr(ret->conf, 0, ret->conf_len) ||
+	if (ret->role < VAULT_SENDS || ret->role > VAULT_CHALLENGES || memchr(ret->conf, 0, ret->conf_len) ||
 	    (ret->role == VAULT_SENDS) != (ret->conf_len > 0))
 		return cof_fail(diag, -EPROTO, "HELLO is malformed");
 	return 0;

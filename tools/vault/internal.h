@@ -17,6 +17,14 @@
 /* Of REFUSED, of at least two bytes: -ECONNABORTED with what it says. */
 int vault_was_refused(const struct cof_buf *body, struct cof_diag *diag);
 
+/* ---- challenges (challenge.c) ---- */
+
+#define CHALLENGE_NONCE 32
+#define CHALLENGE_RANGE 12 /* address u64 ‖ length u32 */
+#define ANSWER_ONE (1 + COF_HASH)
+/* What the hash of a range begins with: the bytes follow. */
+void challenge_begin(struct cof_sha256 *h, const uint8_t nonce[CHALLENGE_NONCE], uint64_t address, uint32_t length);
+
 /* ---- a vault's key in a TPM (place-seal.c): DIR/key.tpm2 ---- */
 
 int place_seal(struct cof_io *io, const struct cof_vkey *vkey, const uint8_t *seed, const struct vault_sealing *s,

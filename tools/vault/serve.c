@@ -428,10 +428,33 @@ static int give(struct serving *s)
 	return r;
 }
 
+/* Whether what was confirmed is still here. Nothing is written, so no lock is held and nobody waits. */
+static int answer(struct serving *s)
+{
+	cof_autobuf struct cof_buf about = {0};
+
+	vault_place_about(s->v, &about);
+	return about.failed ? -ENOMEM : vault_take_challenges(s->w, s->io, (const char *)about.data, s->diag);
+}
+
+static int attend(struct serving *s)
+{
+	switch (s->hello.role) {
+	case VAULT_SENDS:
+		return take(s);
+	case VAULT_MENDS:
+		return mend(s);
+	case VAULT_CHALLENGES:
+		return answer(s);
+	default:
+		return give(s);
+	}
+}
+
 /* To the copy; whoever writes has its lock. */
 static int enter(struct serving *s)
 {
-	if (s->hello.role != VAULT_FETCHES)
+	if (s->hello.role != VAULT_FETCHES && s->hello.role != VAULT_CHALLENGES)
 		return vault_place_lock(s->v, s->hello.id, s->hello.role == VAULT_SENDS && !s->p->no_new, "coffer-vault", &s->io, s->diag);
 	if (vault_retired(s->v, s->hello.id) != 0)
 		return cof_fail(s->diag, -ENOENT, "this vault destroyed what it had of archive %s: DIR/retired has the receipt", s->id);
@@ -466,7 +489,7 @@ int vault_serve(const struct vault_place *v, struct vault_wire *w, const struct 
 	r = enter(&s);
 	if (r < 0)
 		return say_no(&s, r == -EBUSY ? VAULT_R_BUSY : r == -ENOENT || r == -EOWNERDEAD ? VAULT_R_UNKNOWN : VAULT_R_FAILED, r);
-	r = s.hello.role == VAULT_SENDS ? take(&s) : s.hello.role == VAULT_MENDS ? mend(&s) : give(&s);
+	r = attend(&s);
 	cof_io_close(s.received);
 	cof_io_free(s.io); /* and with it the lock */
 	return r;

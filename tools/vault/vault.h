@@ -33,6 +33,8 @@ enum vault_message {
 	VAULT_DAMAGE, /* of mending: which segments are wanted */
 	VAULT_KEYS,   /* before END: the tree R, sealed to the vault */
 	VAULT_RECEIPT_IS, /* before NOTICE or DONE: what the receiver signed, to who says that he takes it */
+	VAULT_CHALLENGE,  /* of who challenges: a nonce, and ranges of the log */
+	VAULT_ANSWER,	  /* to each: hashes of nonce and bytes */
 };
 
 enum vault_refusal { /* in REFUSED, and the exit codes of coffer sync are made of it */
@@ -254,6 +256,43 @@ int vault_take_mending(struct vault_wire *w, struct cof_io *io, unsigned *ret_me
 int vault_send_mending(struct vault_wire *w, struct vault_source *s, unsigned *ret_segments, uint64_t *ret_bytes,
 		       struct cof_diag *diag);
 
+/* ---- whether a vault still has what it confirmed (challenge.c, challenge-ask.c) ---- */
+
+#define VAULT_RANGES 256u	   /* of the log in one challenge */
+#define VAULT_RANGES_BYTES (64u << 20) /* in all of them */
+#define VAULT_CHALLENGES_MAX (1u << 20) /* in one session */
+/* As the vault, behind HELLO of a host that challenges: STATE, then an ANSWER to each CHALLENGE until END. Reads, and writes nothing. */
+int vault_take_challenges(struct vault_wire *w, struct cof_io *io, const char *about, struct cof_diag *diag);
+
+#define VAULT_UNLIKE_MAX 1024u /* frames that are named; a check ends there */
+struct vault_unlike {
+	uint64_t sequence, address;
+	bool missing; /* the vault says itself that it has not got it whole */
+};
+struct vault_challenged {
+	uint64_t frames, bytes; /* that were asked for and compared */
+	uint64_t size;		/* frames of the newest head that the vault shows */
+	struct vault_unlike unlike[VAULT_UNLIKE_MAX];
+	unsigned n_unlike;
+	bool ended;		/* so many were not alike that the rest was not asked for */
+	bool met;		/* it is the vault that was met */
+	unsigned refusal;	/* enum vault_refusal; 0: none */
+};
+struct vault_challenging {
+	struct cof_io *io;  /* of the host's store */
+	uint64_t confirmed; /* frames that the vault signed */
+	uint64_t sample;    /* frames drawn at random, beside the last ones; 0: all are asked for */
+	/* The line, on which HELLO was said; a second or third time where something differs: a new session. */
+	int (*line)(void *user, struct vault_wire **ret, struct cof_diag *diag);
+	/* Who answers, before anything is asked: an error ends the session. May be NULL. */
+	int (*meet)(void *user, const char *about, struct cof_diag *diag);
+	void *user;
+	struct vault_progress progress; /* without sample */
+};
+/* As the host. What was destroyed here is not asked for, at either side. -EPROTONOSUPPORT: an older vault · -ESTALE: the
+ * vault signed more than is here · -ENODATA: it shows less than it signed · -EUCLEAN: the log here is damaged. */
+int vault_send_challenges(struct vault_source *s, const struct vault_challenging *p, struct vault_challenged *ret, struct cof_diag *diag);
+
 /* ---- what a vault says of the rules (judged.c) ---- */
 
 struct vault_judged {
@@ -383,7 +422,7 @@ void vault_line_drop(struct vault_line *l); /* of one on which nothing was said:
 
 /* ---- HELLO ---- */
 
-enum vault_role { VAULT_SENDS = 1, VAULT_FETCHES = 2, VAULT_MENDS = 3 };
+enum vault_role { VAULT_SENDS = 1, VAULT_FETCHES = 2, VAULT_MENDS = 3, VAULT_CHALLENGES = 4 };
 struct vault_hello {
 	enum vault_role role; /* of whoever says hello */
 	uint8_t id[16], session[16];
