@@ -14,7 +14,10 @@
 
 #define SECURE_BYTES (1u << 20)
 
-enum { OPT_VKEY, OPT_ADMINISTRATION, OPT_BASIS, OPT_JSON, OPT_ALL, OPT_RECEIPT };
+#define SAMPLE 64u
+#define SAMPLE_MAX 65536u
+
+enum { OPT_VKEY, OPT_ADMINISTRATION, OPT_BASIS, OPT_JSON, OPT_ALL, OPT_SAMPLE, OPT_RECEIPT };
 enum { EXIT_FOUND = 3 };
 
 static const struct tool_option options[] = {
@@ -26,12 +29,13 @@ static const struct tool_option options[] = {
 				   "record has it, and a policy may ask for it"},
     [OPT_JSON] = {"json", NULL, "one JSON value instead of text"},
     [OPT_ALL] = {"all", NULL, "of check: all bytes are read back, not a sample"},
+    [OPT_SAMPLE] = {"sample", "N", "of check, of a vault: so many frames, drawn at random, and the last 16; 64 if not said, at most 65536"},
     [OPT_RECEIPT] = {"receipt", "FILE", "of retire: what the vault signed, that it destroyed what it had; of enroll: what came back from a vault that is reached by hand", true},
     {0},
 };
 
 struct args {
-	const char *vkey, *administration, *basis, *receipt;
+	const char *vkey, *administration, *basis, *receipt, *sample;
 	bool json, all;
 	struct bucket_args bucket;
 	struct store store;
@@ -48,6 +52,8 @@ static void take_option(struct args *a, int option)
 		a->receipt = optarg;
 	else if (option == OPT_ALL)
 		a->all = true;
+	else if (option == OPT_SAMPLE)
+		a->sample = optarg;
 	else if (option == OPT_BASIS)
 		a->bucket.basis = a->basis = optarg;
 	else if (option == OPT_ADMINISTRATION)
@@ -320,15 +326,39 @@ static int retire(struct args *a, char **operand, struct cof_diag *diag)
 
 /* ---- check ---- */
 
+/* 0: all. */
+static int sample_of(const struct args *a, uint64_t *ret, struct cof_diag *diag)
+{
+	unsigned long long n;
+	char *end;
+
+	if (a->sample && a->all)
+		return cof_fail(diag, -EINVAL, "--sample and --all exclude each other");
+	*ret = a->all ? 0 : SAMPLE;
+	if (!a->sample)
+		return 0;
+	n = strtoull(a->sample, &end, 10);
+	if (*a->sample < '0' || *a->sample > '9' || *end || !n || n > SAMPLE_MAX)
+		return cof_fail(diag, -EINVAL, "--sample wants a number from 1 to %u", SAMPLE_MAX);
+	*ret = n;
+	return 0;
+}
+
 static int check(struct args *a, char **operand, struct cof_diag *diag)
 {
 	struct vault_entry e;
+	uint64_t sample = 0;
+	int r = sample_of(a, &sample, diag);
 
-	if (!bucket_exists(&a->store, operand[1]) && vault_entry_load(&a->store, operand[1], &e, NULL) == 0) {
-		vault_entry_done(&e);
-		return cof_fail(diag, -ENOTSUP, "%s is a vault, which checks what it has itself: coffer-vault scrub DIR, there", operand[1]);
-	}
-	return bucket_check(&a->store, operand[1], a->all, a->json, &a->findings, diag);
+	if (r < 0)
+		return r;
+	if (bucket_exists(&a->store, operand[1]) && a->sample)
+		return cof_fail(diag, -EINVAL, "%s is a copy in a bucket, of which check reads some bytes back, or --all", operand[1]);
+	if (bucket_exists(&a->store, operand[1]) || vault_entry_load(&a->store, operand[1], &e, NULL) < 0)
+		return bucket_check(&a->store, operand[1], a->all, a->json, &a->findings, diag);
+	r = vault_check(&a->store, &e, sample, a->json, &a->findings, diag);
+	vault_entry_done(&e);
+	return r;
 }
 
 static int run(const struct verb *self, int argc, char **argv)
@@ -391,6 +421,10 @@ const struct verb verb_vault = {
 	    "\n"
 	    "  coffer vault add /srv/ledger far s3://records/ledger \\\n"
 	    "      --endpoint https://s3.example --credentials /etc/coffer/s3\n"
+	    "\n"
+	    "check of a vault asks it for hashes over a random number and what it confirmed, of some frames or (--all) of all: only who has the "
+	    "bytes can answer, and they are read there anew. What people destroyed is not asked for. Frames that it has not as they were are "
+	    "named, and an alarm in the archive's events; coffer-vault scrub there finds the rest, and coffer sync mends it.\n"
 	    "\n"
 	    "Exit code: 0 done, 1 failed, 2 wrong usage, 3 check found something.",
     .options = options,

@@ -55,6 +55,9 @@ int vault_entries(const struct store *s, int (*fn)(void *user, struct vault_entr
 int vault_entries_json(const struct store *s, struct cof_json *array, struct cof_diag *diag);
 /* Goes once over what came to the log, so that nobody reads all of it to know its policy and its end: STORE/known. */
 void vaults_look(const struct store *s);
+/* coffer vault check of a vault: what it confirmed is asked for, sample frames drawn at random or (0) all. Different ones are printed, an
+ * alarm, and *ret_findings. */
+int vault_check(const struct store *s, const struct vault_entry *e, uint64_t sample, bool json, uint64_t *ret_findings, struct cof_diag *diag);
 /* The session's first message, on this line, which is opened where its pid is 0. */
 int vault_hello_to(const struct store *s, enum vault_role role, const char *url, struct vault_line *line, struct cof_diag *diag);
 

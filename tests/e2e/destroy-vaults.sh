@@ -174,6 +174,7 @@ verify_intact
 second_reader --json > reader || fail "second reader: $(cat reader)"
 
 say "the bytes at the vaults are gone; what is left verifies"
+coffer vault check "$STORE" b --all > out 2>&1 || fail "check of b: $(cat out)"
 for v in b c; do
     coffer-vault scrub "$W/$v" > out 2>&1 || fail "scrub of $v: $(cat out)"
     python3 - "$STORE" "$W/$v/archives/$ID" << 'PY' || fail "vault $v has other bytes than the host"

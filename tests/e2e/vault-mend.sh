@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Damage that a vault's scrub finds is mended from the host at the next session; a silent host is told of at the vault alone; what
+# A vault is asked for what it confirmed. Damage that its scrub finds is mended from the host at the next session; a silent host is told of at the vault alone; what
 # the policy asks of places, before the first byte leaves; alarms at both ends.
 . "$(dirname "$0")/lib.sh"
 
@@ -12,9 +12,24 @@ mount_archive
 for i in 1 2 3 4; do head -c 100000 /dev/urandom > "$MNT/audit/f$i"; done
 coffer sync "$STORE" b > "$W/out" || { cat "$W/out"; fail "the first sync"; }
 
-say "a damaged segment is found, asked for, and mended"
+say "a vault is asked for what it confirmed"
 COPY=$W/b/archives/$ID
 [ "$(find "$COPY/log" -name '*.seg' | wc -l)" -ge 4 ] || fail "too few segments"
+coffer vault check "$STORE" b > "$W/out" 2>&1 || fail "a sample: $(cat "$W/out")"
+same "all that it confirmed" "True 0" "$(coffer vault check "$STORE" b --all --json | json 'f"""{j["frames"] == j["confirmed"] and j["all"]} {len(j["findings"])}"""')"
+flip "$COPY/log/00000002.seg" 9000
+expect_code 3 coffer vault check "$STORE" b --all
+grep -q "^b: frame [0-9]* (segment 00000002, offset [0-9]*) is not what was confirmed" "$W/out" || fail "not named: $(cat "$W/out")"
+grep -q "coffer sync $STORE b" "$W/out" || fail "what comes next: $(cat "$W/out")"
+coffer events "$STORE" --type vault-alarm | grep -q "segment 00000002" || fail "no alarm: $(coffer events "$STORE" | tail -3)"
+flip "$COPY/log/00000002.seg" 9000
+coffer vault check "$STORE" b --sample 60000 > "$W/out" 2>&1 || fail "the byte is as it was: $(cat "$W/out")"
+expect_code 1 coffer vault check "$STORE" b --sample 0
+mv "$W/b" "$W/away"
+expect_code 1 coffer vault check "$STORE" b
+mv "$W/away" "$W/b"
+
+say "a damaged segment is found, asked for, and mended"
 for seg in 00000001 00000003; do
     flip "$COPY/log/$seg.seg" 9000
 done
