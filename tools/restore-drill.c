@@ -159,6 +159,8 @@ int restore_compare(struct restoring *r, struct restored *s, struct cof_io *live
 		err = restore_walk(s->archive, &all, add_size, &c.total, diag);
 	if (err == 0)
 		err = restore_walk(s->archive, &all, one, &c, diag);
+	if (err == 0)
+		err = restore_taken(s, &all, diag);
 	progress_clear(&r->progress);
 	close(c.mount);
 	free(c.mine);

@@ -121,8 +121,8 @@ int restore_taken(const struct restored *s, const struct restore_wanted *w, stru
 	if (err < 0)
 		return cof_fail(diag, err, "what nobody permitted to be taken out cannot be named: %s", strerror(-err));
 	return t.files ? cof_fail(diag, -EPERM,
-				  "%" PRIu64 " file%s missing that nobody permitted to be taken out; all else was copied to %s. What was removed so "
-				  "comes with --size and the number of frames before it",
-				  t.files, t.files == 1 ? " is" : "s are", w->to)
+				  "%" PRIu64 " file%s missing that nobody permitted to be taken out; all else was %s%s. What was taken out so "
+				  "comes with --to, --size and the number of frames before it",
+				  t.files, t.files == 1 ? " is" : "s are", w->to ? "copied to " : "compared", w->to ? w->to : "")
 		       : 0;
 }

@@ -42,6 +42,9 @@ struct cof_ended_params {
 	void *user;
 };
 int cof_ended_due(struct cof_io *io);
+/* The inodes of what counts as destroyed, in the order of the log; *ret is the caller's to free. None where frames cannot be read or
+ * are under no checkpoint: what is due then stays due. */
+int cof_ended_counted(const struct cof_ended_params *p, uint64_t **ret, size_t *ret_n, struct cof_diag *diag);
 int cof_ended_carry_out(const struct cof_ended_params *p, struct cof_ended_again *ret, struct cof_diag *diag);
 int cof_ended_record(struct cof_archive *a, struct cof_diag *diag); /* at a mount: first what is due. What fails stays due, and is told */
 

@@ -249,6 +249,49 @@ static int carry_out(struct again *g, struct cof_diag *diag)
 	return r;
 }
 
+static int begin(struct again *g, struct cof_diag *diag)
+{
+	int r = cof_conf_load(g->io, &g->conf, diag);
+
+	if (r == 0)
+		r = cof_reader_new(g->io, &g->conf, &g->reader);
+	if (r == 0)
+		r = cof_erased_new(&g->counts);
+	if (r == 0)
+		cof_reader_walk(g->reader, true);
+	return r;
+}
+
+static void end(struct again *g)
+{
+	cof_eraser_free(g->eraser);
+	cof_erased_free(g->counts);
+	cof_reader_free(g->reader);
+	cof_buf_done(&g->inodes);
+}
+
+int cof_ended_counted(const struct cof_ended_params *p, uint64_t **ret, size_t *ret_n, struct cof_diag *diag)
+{
+	struct cof_ended_again made = {.files = 0};
+	struct again g = {.io = p->io, .p = p, .ret = &made};
+	struct cof_diag why = {""};
+	bool early;
+	int r = begin(&g, &why);
+
+	if (r == 0)
+		r = proven(&g);
+	if (r == 0)
+		r = judge(&g, &early, &why);
+	if (r == 0 || r == -EUCLEAN) {
+		*ret_n = r == 0 ? (size_t)made.files : 0;
+		*ret = (uint64_t *)(void *)g.inodes.data; /* of malloc */
+		g.inodes = (struct cof_buf){0};
+		r = 0;
+	}
+	end(&g);
+	return r < 0 ? cof_fail(diag, r, "what people destroyed cannot be told from the log: %s", *why.text ? why.text : strerror(-r)) : 0;
+}
+
 int cof_ended_carry_out(const struct cof_ended_params *p, struct cof_ended_again *ret, struct cof_diag *diag)
 {
 	struct cof_ended_again made = {.files = 0};
@@ -261,19 +304,10 @@ int cof_ended_carry_out(const struct cof_ended_params *p, struct cof_ended_again
 	if (r == 1 || r == -ENOENT)
 		return 0;
 	if (r == 0)
-		r = cof_conf_load(p->io, &g.conf, &why);
+		r = begin(&g, &why);
 	if (r == 0)
-		r = cof_reader_new(p->io, &g.conf, &g.reader);
-	if (r == 0)
-		r = cof_erased_new(&g.counts);
-	if (r == 0) {
-		cof_reader_walk(g.reader, true);
 		r = carry_out(&g, &why);
-	}
-	cof_eraser_free(g.eraser);
-	cof_erased_free(g.counts);
-	cof_reader_free(g.reader);
-	cof_buf_done(&g.inodes);
+	end(&g);
 	if (r < 0)
 		return cof_fail(diag, r, "what the log destroyed is not gone from this copy yet: %s", *why.text ? why.text : strerror(-r));
 	*ret = made;

@@ -408,11 +408,27 @@ static int prove(struct recovering *r)
 	return err ? err : cof_keys_check(k, r->io, &r->conf, true, NULL, r->diag);
 }
 
-/* The envelope is of a time before, and leads to what was destroyed since: not what comes out of it. */
+static int by_number(const void *x, const void *y)
+{
+	const uint64_t *a = x, *b = y;
+
+	return (*a > *b) - (*a < *b);
+}
+
+/* The envelope is of a time before, and leads to what was destroyed since: not what comes out of it. But what nobody permitted to be
+ * destroyed does come: an altered daemon's frame takes nothing out of the copies far away. */
 static int destroy_again(struct recovering *r)
 {
-	int err = cof_keys_puncture(r->keys, r->log.destroyed, r->log.n_destroyed);
+	struct cof_ended_params p = {.io = r->io, .keys = r->keys, .verify = r->p->verify, .verify_user = r->p->verify_user};
+	cof_autofree uint64_t *inodes = NULL;
+	size_t n = 0;
+	int err = r->log.n_destroyed ? cof_ended_counted(&p, &inodes, &n, r->diag) : 0;
 
+	if (err)
+		return err;
+	if (n)
+		qsort(inodes, n, sizeof(*inodes), by_number);
+	err = cof_keys_puncture(r->keys, inodes, n);
 	if (!err)
 		err = cof_keys_list_pages(r->keys);
 	return err ? cof_fail(r->diag, err, "what was destroyed cannot be taken out of the keys again: %s", strerror(-err)) : 0;

@@ -214,6 +214,12 @@ bundle forged
 taken forged && fail "exit 0: $(cat out)"
 grep -q "short/kept, inode $KEPT is missing: destroy frame $(cat planted), which nobody permitted" out || fail "it said: $(cat out)"
 grep -q "1 file is missing that nobody permitted to be taken out" out || fail "it said: $(cat out)"
+taken forged --size "$(cat planted)" || fail "as it was before: $(cat out)"
+cmp kept to/short/kept
+mount_archive
+coffer restore "$W/bundle-forged" "$W/drill" --drill "$STORE" --identity custodians > out 2>&1 && fail "a drill that went well: $(cat out)"
+grep -q "1 file is missing that nobody permitted to be taken out" out || fail "it said: $(cat out)"
+umount_archive
 cp -a "$LIVE" removed
 python3 - "$KEPT" "$SHORT" > lines << 'PY'
 import struct, sys
