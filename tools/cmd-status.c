@@ -279,9 +279,10 @@ static void say_vaults(const struct cof_json *o)
 		if (cof_json_str(v, "retiring"))
 			printf("being retired since %s, and no receipt yet that it destroyed what it had; ", cof_json_str(v, "retiring"));
 		if (when)
-			printf("confirmed %" PRIu64 " frames at %s, %" PRIu64 " behind\n", number(v, "size"), when, number(v, "behind"));
+			printf("confirmed %" PRIu64 " frames at %s, %" PRIu64 " behind", number(v, "size"), when, number(v, "behind"));
 		else
-			printf("nothing confirmed yet (coffer sync)\n");
+			printf("nothing confirmed yet (coffer sync)");
+		vault_say_more(v);
 	}
 	bucket_say(cof_json_get(o, "buckets"));
 	if (!cof_json_count(list) && !cof_json_count(cof_json_get(o, "buckets")))

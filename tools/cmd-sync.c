@@ -97,7 +97,7 @@ static void say(const struct syncing *s, const struct vault_entry *e, const stru
 
 struct meeting {
 	const struct syncing *s;
-	const struct vault_entry *e;
+	struct vault_entry *e;
 	const struct vault_sent *sent;
 };
 
@@ -112,8 +112,9 @@ static int may_leave(const struct meeting *m, struct cof_diag *diag)
 /* Before anything leaves: is it the vault that was met, and does it stand where it did? */
 static int meet(void *user, const char *about, struct cof_diag *diag)
 {
-	const struct vault_entry *e = ((const struct meeting *)user)->e;
-	struct vault_entry is = {.time = 0};
+	const struct meeting *m = user;
+	struct vault_entry *e = m->e, is = {.time = 0};
+	int r;
 
 	if (vault_about_read(about, &is) < 0 || !cof_equal(is.vkey.public_key, e->vkey.public_key, 32) ||
 	    strcmp(is.vkey.name, e->vkey.name))
@@ -123,7 +124,8 @@ static int meet(void *user, const char *about, struct cof_diag *diag)
 		return cof_fail(diag, -EXDEV, "the vault says now that it stands at '%s' (%s); it was '%s' (%s) when it was added. Nothing "
 					      "was sent; if that is right: coffer vault add",
 				is.place, is.jurisdiction, e->place, e->jurisdiction);
-	return may_leave(user, diag);
+	r = vault_entry_says(&m->s->store, e, &is, diag);
+	return r < 0 ? r : may_leave(m, diag);
 }
 
 /* Once, before anything leaves, and while the first of them begins to answer: what is new in the log, and where its copies are. */

@@ -17,7 +17,7 @@
 #define SAMPLE 64u
 #define SAMPLE_MAX 65536u
 
-enum { OPT_VKEY, OPT_ADMINISTRATION, OPT_BASIS, OPT_JSON, OPT_ALL, OPT_SAMPLE, OPT_RECEIPT };
+enum { OPT_VKEY, OPT_ADMINISTRATION, OPT_BASIS, OPT_GRADE, OPT_JSON, OPT_ALL, OPT_SAMPLE, OPT_RECEIPT };
 enum { EXIT_FOUND = 3 };
 
 static const struct tool_option options[] = {
@@ -27,6 +27,8 @@ static const struct tool_option options[] = {
 						      "that the archive's people name the vault (role vault)"},
     [OPT_BASIS] = {"basis", "TEXT", "of add: what copies there rest on, a contract or the consent of those whom they are about; each transfer's "
 				   "record has it, and a policy may ask for it"},
+    [OPT_GRADE] = {"grade", "N", "of add, where a vault is reached by hand: how well it is protected, 1 to 4, as its operator states it. Others say "
+				 "it themselves", .choices = "1,2,3,4"},
     [OPT_JSON] = {"json", NULL, "one JSON value instead of text"},
     [OPT_ALL] = {"all", NULL, "of check: all bytes are read back, not a sample"},
     [OPT_SAMPLE] = {"sample", "N", "of check, of a vault: so many frames, drawn at random, and the last 16; 64 if not said, at most 65536"},
@@ -35,7 +37,7 @@ static const struct tool_option options[] = {
 };
 
 struct args {
-	const char *vkey, *administration, *basis, *receipt, *sample;
+	const char *vkey, *administration, *basis, *receipt, *sample, *grade;
 	bool json, all;
 	struct bucket_args bucket;
 	struct store store;
@@ -56,6 +58,8 @@ static void take_option(struct args *a, int option)
 		a->sample = optarg;
 	else if (option == OPT_BASIS)
 		a->bucket.basis = a->basis = optarg;
+	else if (option == OPT_GRADE)
+		a->grade = optarg;
 	else if (option == OPT_ADMINISTRATION)
 		a->administration = optarg;
 	else
@@ -97,6 +101,8 @@ static int by_hand(const struct args *a, struct vault_entry *e, const struct cof
 	if (r < 0)
 		return r;
 	e->vkey = *key;
+	if (a->grade && vault_grade_read(a->grade, &e->grade) < 0)
+		return cof_fail(diag, -EINVAL, "--grade takes 1 to 4, as the policy's vault_grade");
 	snprintf(e->place, sizeof(e->place), "%s", place);
 	snprintf(e->jurisdiction, sizeof(e->jurisdiction), "%s", where);
 	return 0;
@@ -132,7 +138,7 @@ static int witness_of(struct args *a, struct vault_entry *e, struct cof_diag *di
 
 static int add(struct args *a, char **operand, struct cof_diag *diag)
 {
-	struct vault_entry e = {.time = 0}, there;
+	struct vault_entry e = {.time = 0}, there, said = {.time = 0};
 	struct cof_vkey wanted;
 	char vkey[COF_VKEY_MAX];
 	int r;
@@ -155,6 +161,8 @@ static int add(struct args *a, char **operand, struct cof_diag *diag)
 		return cof_fail(diag, -EINVAL, "--basis wants a text of at most 255 bytes without line ends, ; # and quotes");
 	snprintf(e.basis, sizeof(e.basis), "%s", a->basis ? a->basis : "");
 	snprintf(e.administration, sizeof(e.administration), "%s", a->administration ? a->administration : "");
+	if (a->grade && strcmp(e.url, BUNDLE_URL) != 0)
+		return cof_fail(diag, -EINVAL, "--grade is of a vault that is reached by hand (bundle:): others state it themselves");
 	if (!strcmp(e.url, BUNDLE_URL))
 		r = by_hand(a, &e, &wanted, diag);
 	else if (witness_is_url(e.url))
@@ -171,6 +179,8 @@ static int add(struct args *a, char **operand, struct cof_diag *diag)
 	if (vault_entry_load(&a->store, e.name, &there, NULL) == 0) {
 		bool same = cof_equal(there.vkey.public_key, e.vkey.public_key, 32), retiring = *there.retiring;
 
+		said.grade = there.grade;
+		memcpy(said.scrubbed, there.scrubbed, sizeof(said.scrubbed));
 		vault_entry_done(&there);
 		if (retiring)
 			return cof_fail(diag, -EEXIST, "vault %s is being retired: choose another name", e.name);
@@ -178,6 +188,9 @@ static int add(struct args *a, char **operand, struct cof_diag *diag)
 			return cof_fail(diag, -EEXIST, "%s has a vault '%s' with another key: choose another name", a->store.path, e.name);
 	}
 	r = vault_entry_save(&a->store, &e, diag);
+	memcpy(said.name, e.name, sizeof(said.name));
+	if (r == 0)
+		r = vault_entry_says(&a->store, &said, &e, diag);
 	if (r == 0)
 		r = record_met(a, &e, diag);
 	if (r == 0)
@@ -289,9 +302,10 @@ static void say(const struct store *s, const struct cof_json *v)
 	if (cof_json_str(v, "retiring"))
 		printf("%-12s being retired since %s: no receipt yet that it destroyed what it had\n", "", cof_json_str(v, "retiring"));
 	if (when && cof_json_int(v, "size", &size) == 0 && cof_json_int(v, "behind", &behind) == 0)
-		printf("%-12s confirmed %" PRId64 " frames at %s; %" PRId64 " behind\n", "", size, when, behind);
+		printf("%-12s confirmed %" PRId64 " frames at %s; %" PRId64 " behind", "", size, when, behind);
 	else
-		printf("%-12s nothing confirmed yet: coffer sync %s %s\n", "", s->path, name);
+		printf("%-12s nothing confirmed yet: coffer sync %s %s", "", s->path, name);
+	vault_say_more(v);
 }
 
 static int list(struct args *a, struct cof_diag *diag)

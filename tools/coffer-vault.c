@@ -20,9 +20,9 @@
 static const char usage[] =
     "coffer-vault keeps copies of archives for hosts far away, and says with its own key what it has seen and when.\n"
     "\n"
-    "  coffer-vault init DIR --name NAME [--place LAT,LON,NAME] [--jurisdiction XX] \n"
+    "  coffer-vault init DIR --name NAME [--place LAT,LON,NAME] [--jurisdiction XX] [--grade N]\n"
     "                   [--seal tpm2 [--tpm TPM] [--pcrs LIST] [--recovery AGE]]\n"
-    "      makes a vault; NAME is its key's, such as vault.example/b. With --seal only this machine's TPM gives the key out, while\n"
+    "      makes a vault; NAME is its key's, such as vault.example/b, and N (1 to 4) how well it is protected, as hosts are told. With --seal only this machine's TPM gives the key out, while\n"
     "      these PCRs (7) are as they are now; TPM is the path of a device or socket. No copy of the key is anywhere else, but\n"
     "      for key.age where --recovery names who can open it: that identity is the vault's key, and belongs far away from it\n"
     "  coffer-vault reseal DIR [--tpm TPM] [--pcrs LIST] [--next-pcrs FILE] [--identity FILE] [--recovery AGE]\n"
@@ -65,7 +65,7 @@ static const char usage[] =
 enum { EXIT_ALARM = 3, EXIT_DAMAGED = 13 };
 
 struct args {
-	const char *name, *place, *jurisdiction, *archive, *quota, *seal, *tpm, *pcrs, *recovery;
+	const char *name, *place, *jurisdiction, *grade, *archive, *quota, *seal, *tpm, *pcrs, *recovery;
 	bool no_new, json, unasked;
 	int64_t silence; /* ns; 0: not said */
 	const char *dir;
@@ -117,8 +117,11 @@ static int init(const struct args *a, struct cof_diag *diag)
 	struct vault_place v;
 	uint8_t recipient[COF_AGE_KEY];
 	char text[COF_VKEY_MAX], ssh[80];
+	unsigned grade = 0;
 	int r;
 
+	if (a->grade && vault_grade_read(a->grade, &grade) < 0)
+		return misused("--grade takes 1 to 4, as a policy's vault_grade");
 	if (!a->name)
 		return misused("init wants --name NAME, such as vault.example/b");
 	if (a->seal && strcmp(a->seal, "tpm2") != 0)
@@ -128,7 +131,7 @@ static int init(const struct args *a, struct cof_diag *diag)
 	if (a->recovery && cof_age_recipient_parse(a->recovery, strlen(a->recovery), recipient) < 0)
 		return misused("--recovery takes an age recipient: age1 and 58 characters, as age-keygen -y prints it");
 	sealing.recovery = a->recovery ? recipient : NULL;
-	r = vault_place_init(a->dir, a->name, a->place ? a->place : "", a->jurisdiction ? a->jurisdiction : "", a->seal ? &sealing : NULL,
+	r = vault_place_init(a->dir, a->name, a->place ? a->place : "", a->jurisdiction ? a->jurisdiction : "", grade, a->seal ? &sealing : NULL,
 			     diag);
 	if (r == 0)
 		r = vault_place_open(a->dir, &v, diag);
@@ -475,15 +478,17 @@ static int look(const struct args *a, bool scrub, struct cof_diag *diag)
 	cof_autojson struct cof_json *all = a->json ? cof_json_array() : NULL;
 	struct looking l = {.diag = diag, .all = all, .scrub = scrub, .silence = a->silence, .progress = PROGRESS_INIT};
 	struct vault_place v;
-	char text[COF_VKEY_MAX];
+	char text[COF_VKEY_MAX], grade[24] = "";
 	int r = vault_place_open(a->dir, &v, diag);
 
 	if (r < 0)
 		return fail_with(diag);
 	l.v = &v;
 	cof_vkey_text(&v.vkey, text);
+	if (v.grade)
+		snprintf(grade, sizeof(grade), ", grade %u", v.grade);
 	if (!a->json)
-		printf("%s%s%s%s%s\n", text, *v.place ? "  at " : "", v.place, *v.jurisdiction ? ", " : "", v.jurisdiction);
+		printf("%s%s%s%s%s%s\n", text, *v.place ? "  at " : "", v.place, *v.jurisdiction ? ", " : "", v.jurisdiction, grade);
 	r = vault_place_list(&v, one, &l);
 	vault_place_close(&v);
 	if (r < 0)
@@ -616,11 +621,11 @@ static int follow(const struct args *a, struct cof_diag *diag)
 
 static int take_args(int argc, char **argv, struct args *a)
 {
-	static const struct option options[] = {{"name", 1, NULL, 'n'},	   {"place", 1, NULL, 'p'}, {"jurisdiction", 1, NULL, 'j'},
+	static const struct option options[] = {{"name", 1, NULL, 'n'},	   {"place", 1, NULL, 'p'}, {"jurisdiction", 1, NULL, 'j'}, {"grade", 1, NULL, 'g'},
 						{"silence", 1, NULL, 's'}, {"seal", 1, NULL, 'S'}, {"tpm", 1, NULL, 't'}, {"pcrs", 1, NULL, 'P'}, {"recovery", 1, NULL, 'r'},
 						{"archive", 1, NULL, 'a'}, {"quota", 1, NULL, 'q'}, {"no-new", 0, NULL, 'N'},
 						{"json", 0, NULL, 'J'},	   {"unasked", 0, NULL, 'U'},	   {"help", 0, NULL, 'h'},  {0}};
-	const char **text[] = {['n'] = &a->name, ['p'] = &a->place, ['j'] = &a->jurisdiction, ['a'] = &a->archive, ['q'] = &a->quota,
+	const char **text[] = {['n'] = &a->name, ['p'] = &a->place, ['j'] = &a->jurisdiction, ['g'] = &a->grade, ['a'] = &a->archive, ['q'] = &a->quota,
 			       ['S'] = &a->seal, ['t'] = &a->tpm, ['P'] = &a->pcrs, ['r'] = &a->recovery};
 	int o;
 

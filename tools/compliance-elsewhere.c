@@ -8,34 +8,6 @@
 #define SAY compliance_says
 #define VAULTS "coffer vault list STORE"
 
-void check_archived(struct looked *l)
-{
-	const struct cof_json *a = l->f->mounted ? cof_json_get(l->f->status, "archived") : NULL;
-	char when[32];
-
-	if (!l->f->mounted) {
-		SAY(l, MANUAL, "coffer status STORE", "what a vault in another place has confirmed is known of a mounted archive");
-		return;
-	}
-	if (!a || l->f->last_offsite == INT64_MIN) {
-		SAY(l, FAIL, "coffer sync STORE", "no vault in another place has confirmed anything");
-		return;
-	}
-	cof_time_text(l->f->last_offsite, when);
-	when[10] = '\0';
-	if (l->p->archived_within && l->now - l->f->last_offsite > l->p->archived_within)
-		SAY(l, FAIL, "coffer sync STORE", "a vault in another place confirmed last on %s: longer ago than archived_within", when);
-	else if (l->p->vault_grade) /* vaults state none */
-		SAY(l, MANUAL, "coffer verify STORE --vault-key KEY",
-		    "a vault in another place confirmed on %s, and its signature is in the chain; whether it is protected as the policy has it (vault_grade %u) "
-		    "its operator has to state: no vault says so by itself",
-		    when, l->p->vault_grade);
-	else
-		SAY(l, PASS, "coffer verify STORE --vault-key KEY", "a vault in another place confirmed on %s, and its signature is in the chain; "
-								    "what came since waits",
-		    when);
-}
-
 /* The sentences of this rule, or of all; the first is kept. */
 static size_t findings_of(const struct looked *l, const char *rule, char first[400], struct cof_diag *diag)
 {
@@ -67,6 +39,35 @@ static bool misplaced(struct looked *l, const char *rule)
 	else if (n)
 		SAY(l, FAIL, VAULTS, "%s", first);
 	return n != 0;
+}
+
+void check_archived(struct looked *l)
+{
+	const struct cof_json *a = l->f->mounted ? cof_json_get(l->f->status, "archived") : NULL;
+	char when[32];
+
+	if (!l->f->mounted) {
+		SAY(l, MANUAL, "coffer status STORE", "what a vault in another place has confirmed is known of a mounted archive");
+		return;
+	}
+	if (!a || l->f->last_offsite == INT64_MIN) {
+		SAY(l, FAIL, "coffer sync STORE", "no vault in another place has confirmed anything");
+		return;
+	}
+	cof_time_text(l->f->last_offsite, when);
+	when[10] = '\0';
+	if (l->p->archived_within && l->now - l->f->last_offsite > l->p->archived_within)
+		SAY(l, FAIL, "coffer sync STORE", "a vault in another place confirmed last on %s: longer ago than archived_within", when);
+	else if (misplaced(l, "(R10)"))
+		return;
+	else if (l->p->vault_grade)
+		SAY(l, PASS, VAULTS, "a vault in another place confirmed on %s, and its signature is in the chain; each vault states the grade that "
+				     "the policy asks for (%u) or a higher one",
+		    when, l->p->vault_grade);
+	else
+		SAY(l, PASS, "coffer verify STORE --vault-key KEY", "a vault in another place confirmed on %s, and its signature is in the chain; "
+								    "what came since waits",
+		    when);
 }
 
 void check_apart(struct looked *l)

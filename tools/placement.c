@@ -40,8 +40,24 @@ static int near(const struct store *s, uint32_t least, const struct placed *c, s
 	return 0;
 }
 
+/* A copy in a bucket states nothing: what its server keeps it from is in its abilities. */
+static bool grade_is_short(const struct cof_profile *p, const struct placed *c)
+{
+	return !c->bucket && c->grade < p->vault_grade;
+}
+
+static void grade_text(const struct placed *c, char ret[32])
+{
+	if (c->grade)
+		snprintf(ret, 32, "grade %u", c->grade);
+	else
+		snprintf(ret, 32, "none");
+}
+
 int placement_check(const struct store *s, const struct cof_profile *p, const struct placed *c, struct cof_diag *diag)
 {
+	char grade[32];
+
 	if (!cof_jurisdiction_allowed(p->jurisdictions, c->jurisdiction))
 		return cof_fail(diag, -EPERM,
 				"the policy lets copies go to %s, and this %s stands in %s (R42). Nothing was sent",
@@ -55,6 +71,14 @@ int placement_check(const struct store *s, const struct cof_profile *p, const st
 				"the policy asks what copies rest on (transfer_basis, R42), and nothing is said of this %s: coffer vault "
 				"add ... --basis TEXT. Nothing was sent",
 				kind(c));
+	if (grade_is_short(p, c)) {
+		grade_text(c, grade);
+		return cof_fail(diag, -EPERM,
+				"the policy asks for vaults of grade %u at least (vault_grade, R10), and this vault states %s: its operator says "
+				"it there, as grade = N in vault.conf, or of one that is reached by hand here (coffer vault add ... --grade N). Nothing "
+				"was sent",
+				p->vault_grade, grade);
+	}
 	return p->distance ? near(s, p->distance, c, diag) : 0;
 }
 
@@ -75,6 +99,7 @@ struct placed placed_vault(const struct vault_entry *e)
 			       .jurisdiction = e->jurisdiction,
 			       .administration = e->administration,
 			       .basis = e->basis,
+			       .grade = e->grade,
 			       .confirmed = e->time ? (int64_t)e->time * COF_NSEC : INT64_MIN};
 }
 
@@ -137,6 +162,10 @@ static void judge_one(struct judging *j, const struct placed *c)
 		    *c->jurisdiction ? c->jurisdiction : "no jurisdiction that is said");
 	if (j->p->transfer_basis && !*c->basis)
 		say(j, "%s %s has no basis, which the policy asks for (R42)", kind(c), c->name);
+	if (grade_is_short(j->p, c)) {
+		grade_text(c, span);
+		say(j, "%s %s states %s, and the policy asks for grade %u (R10)", kind(c), c->name, span, j->p->vault_grade);
+	}
 	if (j->p->backup_offsite && (c->confirmed == INT64_MIN || now - c->confirmed > j->p->backup_offsite)) {
 		cof_duration_text(j->p->backup_offsite, span);
 		say(j, "%s %s is overdue: %s for longer than %s (R40)", kind(c), c->name,

@@ -4,6 +4,7 @@
 
 #include "fs/rules/place.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 bool vault_name_ok(const char *name)
@@ -17,35 +18,6 @@ void vault_entry_done(struct vault_entry *e)
 {
 	free(e->note);
 	e->note = NULL;
-}
-
-static int piece(const char **text, char *out, size_t cap)
-{
-	size_t n = strcspn(*text, "\n");
-
-	if ((*text)[n] != '\n' || n >= cap)
-		return -EUCLEAN;
-	memcpy(out, *text, n);
-	out[n] = 0;
-	*text += n + 1;
-	return 0;
-}
-
-int vault_about_read(const char *about, struct vault_entry *ret)
-{
-	char vkey[COF_VKEY_MAX];
-
-	char recipient[256];
-
-	if (piece(&about, vkey, sizeof(vkey)) < 0 || piece(&about, ret->place, sizeof(ret->place)) < 0 ||
-	    piece(&about, ret->jurisdiction, sizeof(ret->jurisdiction)) < 0 ||
-	    cof_jurisdiction_check(ret->jurisdiction, NULL) < 0 || cof_vkey_parse(vkey, &ret->vkey) < 0 || ret->vkey.algorithm != COF_NOTE_COSIG)
-		return -EUCLEAN;
-	ret->recipient[0] = 0;
-	if (*about && (piece(&about, recipient, sizeof(recipient)) < 0 || *about ||
-		       vault_recipient_read(recipient, &ret->vkey, ret->recipient) < 0))
-		return -EUCLEAN;
-	return vault_place_check(ret->place, NULL);
 }
 
 static int take_key(void *user, const char *section, const char *key, const char *value, int line)
@@ -93,6 +65,26 @@ static int read_note(const struct store *s, struct vault_entry *e)
 	return 0;
 }
 
+static int take_says(void *user, const char *section, const char *key, const char *value, int line)
+{
+	(void)line;
+	return strcmp(section, "says") ? 0 : vault_take_said(user, key, value);
+}
+
+/* What is damaged says nothing: the next session brings it anew. */
+static void load_said(const struct store *s, struct vault_entry *e)
+{
+	cof_autofree uint8_t *text = NULL;
+	char path[80];
+	size_t n = 0;
+
+	path_of(e->name, "says", path);
+	if (cof_io_load(s->io, path, 4096, &text, &n) == 0 && cof_ini_parse((const char *)text, n, take_says, e, NULL) == 0)
+		return;
+	e->grade = 0;
+	e->scrubbed[0] = 0;
+}
+
 static int no_vault(const struct store *s, const char *name, struct cof_diag *diag)
 {
 	return cof_fail(diag, -ENOENT, "%s has no vault '%s': coffer vault list %s shows them", s->path, name, s->path);
@@ -126,6 +118,7 @@ int vault_entry_load(const struct store *s, const char *name, struct vault_entry
 		r = -EUCLEAN;
 	if (r < 0)
 		return cof_fail(diag, r, "%s/%s is damaged or cannot be read; coffer vault add makes it anew", s->path, path);
+	load_said(s, &e);
 	path_of(name, "note", path);
 	r = cof_io_load(s->io, path, COF_NOTE_MAX, &note, &n);
 	if (r == 0) {
@@ -174,6 +167,24 @@ int vault_entry_save(const struct store *s, const struct vault_entry *e, struct 
 	return b.failed ? cof_fail(diag, -ENOMEM, "out of memory") : vaults_write(s, path, b.data, b.len, diag);
 }
 
+int vault_entry_says(const struct store *s, struct vault_entry *e, const struct vault_entry *says, struct cof_diag *diag)
+{
+	cof_autobuf struct cof_buf b = {0};
+	char path[80];
+
+	if (e->grade == says->grade && !strcmp(e->scrubbed, says->scrubbed))
+		return 0;
+	e->grade = says->grade;
+	memcpy(e->scrubbed, says->scrubbed, sizeof(e->scrubbed));
+	cof_buf_printf(&b, "[says]\n");
+	if (e->grade)
+		cof_buf_printf(&b, "grade = %u\n", e->grade);
+	if (*e->scrubbed)
+		cof_buf_printf(&b, "scrubbed = %s\n", e->scrubbed);
+	path_of(e->name, "says", path);
+	return b.failed ? cof_fail(diag, -ENOMEM, "out of memory") : vaults_write(s, path, b.data, b.len, diag);
+}
+
 /* -ENOENT: none waits. */
 static int drop_keys(const struct store *s, const char *name, struct cof_diag *diag)
 {
@@ -194,6 +205,9 @@ int vault_entry_remove(const struct store *s, const char *name, struct cof_diag 
 	if (r == 0 || r == -ENOENT) {
 		path_of(name, "note", path);
 		r = cof_io_unlink(s->io, path);
+		path_of(name, "says", path);
+		if (r == 0 || r == -ENOENT)
+			r = cof_io_unlink(s->io, path);
 		path_of(name, "conf", path);
 		if (r == 0 || r == -ENOENT)
 			r = cof_io_unlink(s->io, path);
@@ -413,6 +427,10 @@ static int add_json(void *user, struct vault_entry *e)
 		cof_json_set_str(o, "administration", e->administration);
 	if (*e->retiring)
 		cof_json_set_str(o, "retiring", e->retiring);
+	if (e->grade)
+		cof_json_set_uint(o, "grade", e->grade);
+	if (*e->scrubbed)
+		cof_json_set_str(o, "scrubbed", e->scrubbed);
 	cof_json_set_uint(o, "size", e->size);
 	cof_json_set_uint(o, "behind", a->newest > e->size ? a->newest - e->size : 0);
 	if (e->time) {
@@ -434,6 +452,18 @@ int vault_entries_json(const struct store *s, struct cof_json *array, struct cof
 	    cof_checkpoint_open(note, n, &s->conf.vkey, &head) == 0)
 		a.newest = head.size;
 	return vault_entries(s, add_json, &a, diag);
+}
+
+void vault_say_more(const struct cof_json *v)
+{
+	const char *scrubbed = cof_json_str(v, "scrubbed");
+	int64_t grade = 0;
+
+	if (cof_json_int(v, "grade", &grade) == 0)
+		printf("; grade %" PRId64, grade);
+	if (scrubbed)
+		printf("; last scrub %s", scrubbed);
+	printf("\n");
 }
 
 void vaults_look(const struct store *s)

@@ -12,6 +12,8 @@ struct vault_entry {
 	char administration[64]; /* who runs it, as the operator says; "" */
 	char basis[256];	 /* what a transfer there rests on, likewise (R42) */
 	char ca[256];		 /* of a witness: certificates that its server's has to lead to; "": the system's */
+	unsigned grade;		 /* of its protection, as it states it; 0: it states none */
+	char scrubbed[VAULT_SCRUBBED]; /* when it read its copy last, and the verdict, as it says; "" */
 	char retiring[32];	 /* since when nothing more shall go there; "" */
 	struct cof_vkey vkey;
 	char recipient[VAULT_RECIPIENT]; /* to which R is sealed for it, as it signed; "": it said none */
@@ -20,12 +22,17 @@ struct vault_entry {
 	uint64_t time;	/* seconds; 0: it said nothing yet */
 };
 bool vault_name_ok(const char *name);
-/* What STATE said of a vault: its key, place and jurisdiction. -EUCLEAN */
+/* What STATE said of a vault: its key, place and jurisdiction, recipient, grade and last scrub. -EUCLEAN */
 int vault_about_read(const char *about, struct vault_entry *ret);
+/* One thing of it that may change: grade, scrubbed; others are passed over. -EUCLEAN */
+int vault_take_said(struct vault_entry *e, const char *key, const char *value);
 int vault_entry_load(const struct store *s, const char *name, struct vault_entry *ret, struct cof_diag *diag); /* -ENOENT */
 int vault_entry_there(const struct store *s, const char *name, struct cof_diag *diag); /* -ENOENT; nothing of it is looked at */
 int vault_entry_remove(const struct store *s, const char *name, struct cof_diag *diag);
 int vault_entry_save(const struct store *s, const struct vault_entry *e, struct cof_diag *diag);
+/* What the vault says of itself at each meeting and may change: grade and last scrub, into e, and STORE/vaults/NAME.says where that is
+ * new. A file of its own: NAME.conf may be changed by others meanwhile. */
+int vault_entry_says(const struct store *s, struct vault_entry *e, const struct vault_entry *says, struct cof_diag *diag);
 /* A file of the store's folder vaults/, which is made when it is not there; as the store's owner, whoever runs this. */
 int vaults_write(const struct store *s, const char *path, const void *p, size_t n, struct cof_diag *diag);
 /* Judges and keeps a note that came back: signed by archive and vault, of this head or a later one. */
@@ -51,8 +58,11 @@ int vault_entry_has_keys(const struct store *s, const struct vault_entry *e, str
 void vault_entry_done(struct vault_entry *e);
 /* In the order of their names. */
 int vault_entries(const struct store *s, int (*fn)(void *user, struct vault_entry *e), void *user, struct cof_diag *diag);
-/* Appends an object for each: vault, url, place, jurisdiction, size, behind (frames), confirmed (when; missing: never). */
+/* Appends an object for each: vault, url, place, jurisdiction, size, behind (frames), confirmed (when; missing: never), grade and scrubbed (missing: it
+ * says none). */
 int vault_entries_json(const struct store *s, struct cof_json *array, struct cof_diag *diag);
+/* Behind what is told of such an object, up to the end of the line: what the vault says of itself. */
+void vault_say_more(const struct cof_json *v);
 /* Goes once over what came to the log, so that nobody reads all of it to know its policy and its end: STORE/known. */
 void vaults_look(const struct store *s);
 /* coffer vault check of a vault: what it confirmed is asked for, sample frames drawn at random or (0) all. Different ones are printed, an

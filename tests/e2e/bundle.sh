@@ -12,11 +12,14 @@ ID=$(coffer status "$STORE" --json | json 'j["archive_id"]')
 for v in b c; do coffer-vault init "$W/$v" --name "vault.example/$v" --place 22.62,120.30,Kaohsiung > "$W/$v.init"; done
 key() { grep -o "vault.example/$1+[^ ]*" "$W/$1.init" | head -n 1; }
 expect_fail "the key is wanted" coffer vault add "$STORE" b bundle:
-coffer vault add "$STORE" b bundle: --vkey "$(key b)" --place 22.62,120.30,Kaohsiung --jurisdiction TW > /dev/null
+expect_fail "takes 1 to 4" coffer vault add "$STORE" b bundle: --vkey "$(key b)" --grade 5
+expect_fail "state it themselves" coffer vault add "$STORE" b "dir:$W/b" --grade 3
+coffer vault add "$STORE" b bundle: --grade 3 --vkey "$(key b)" --place 22.62,120.30,Kaohsiung --jurisdiction TW > /dev/null
 coffer vault add "$W/foreign" b bundle: --vkey "$(key b)" > /dev/null
 coffer sync "$STORE" | grep -q "reached by hand: coffer sync .* b --bundle FILE" || fail "sync does not tell: $(coffer sync "$STORE")"
 expect_code 2 coffer sync "$STORE" --bundle "$W/x"
 expect_code 2 coffer sync "$STORE" b --split 4M
+same "its operator's word" 3 "$(coffer vault list "$STORE" --json | json 'j[0]["grade"]')"
 frames() { coffer-vault status "$W/b" --json | json 'j[0]["size"] if j else 0'; }
 
 mount_archive

@@ -177,8 +177,8 @@ age-keygen -o auditor.key 2> /dev/null
 tool seal auditor-renew "$STORE" --auditor "$(age-keygen -y auditor.key)"
 
 say "vaults: one far away, one in the same building"
-coffer-vault init "$W/b" --name vault.example/b --place 22.62,120.30,Kaohsiung --jurisdiction TW > b.out
-coffer-vault init "$W/c" --name vault.example/c --place 25.03,121.56,Taipei --jurisdiction TW > c.out
+coffer-vault init "$W/b" --name vault.example/b --grade 4 --place 22.62,120.30,Kaohsiung --jurisdiction TW > b.out
+coffer-vault init "$W/c" --name vault.example/c --grade 4 --place 25.03,121.56,Taipei --jurisdiction TW > c.out
 vaults() {
     coffer vault place "$STORE" 25.03,121.56,Taipei --jurisdiction TW > out
     for v in b c; do

@@ -89,6 +89,30 @@ refused far "500 km between copies (R41), and this vault is 297 km away"
 sed -i 's/^place = .*/place = /' "$W/far/vaults/b.conf" "$W/b/vault.conf"
 refused far "where this vault stands is not said"
 sed -i 's/^place = .*/place = 22.62,120.30,Kaohsiung/' "$W/b/vault.conf"
+policy graded "vault_grade = 3\n"
+refused graded "grade 3 at least (vault_grade, R10), and this vault states none"
+coffer status "$W/graded" | grep -q "vault b states none, and the policy asks for grade 3 (R10)" || fail "status: $(coffer status "$W/graded")"
+cp -a "$W/b" "$W/b.kept"
+echo "grade = 2" >> "$W/b/vault.conf"
+refused graded "and this vault states grade 2"
+sed -i 's/^grade = .*/grade = 3/' "$W/b/vault.conf"
+coffer-vault scrub "$W/b" > /dev/null
+scrubbed=$(cat "$W/b/archives/$ID/scrubbed")
+coffer sync "$W/graded" b --key-file "$KEY" > "$W/out" 2>&1 || { cat "$W/out"; fail "with the grade"; }
+coffer status "$W/graded" | grep -q "^Vault *b .*; grade 3; last scrub $scrubbed$" || fail "status: $(coffer status "$W/graded")"
+coffer vault list "$W/graded" | grep -q "; grade 3; last scrub .*Z intact$" || fail "list: $(coffer vault list "$W/graded")"
+same "as JSON" "[3, '$scrubbed']" "$(coffer vault list "$W/graded" --json | json '[j[0]["grade"], j[0]["scrubbed"]]')"
+# What a host is told that does not say that it takes more than four lines, as those before this version.
+lines() { python3 - "$ID" "$W/graded/archive.conf" "$1" << 'PY' | coffer-vault serve "$W/b" 2> /dev/null | python3 -c 'import sys
+b = sys.stdin.buffer.read()[8:]; n = int.from_bytes(b[56:58], "little"); print(b[58:58 + n].decode(), end="")'
+import struct, sys
+body = b"COFVAULT" + struct.pack("<IBBH", 1, 1, int(sys.argv[3]), 0) + bytes.fromhex(sys.argv[1]) + bytes(16) + open(sys.argv[2], "rb").read()
+sys.stdout.buffer.write(struct.pack("<IB3x", len(body), 1) + body)
+PY
+}
+same "an older host" "4 22.62,120.30,Kaohsiung TW" "$(lines 1 | wc -l) $(lines 1 | sed -n 2,3p | xargs)"
+same "this one" "grade: 3 scrubbed: $scrubbed" "$(lines 3 | sed 1,4d | xargs)"
+rm -rf "$W/b" && mv "$W/b.kept" "$W/b"
 policy basis "transfer_basis = yes\n"
 refused basis "what copies rest on"
 cp -a "$W/b" "$W/b.kept"

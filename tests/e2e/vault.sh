@@ -19,7 +19,9 @@ expect_code 2 coffer-vault init "$W/b"
 expect_fail "LAT,LON,NAME" coffer-vault init "$W/b" --name vault.example/b --place Kaohsiung
 expect_fail "ISO 3166" coffer-vault init "$W/b" --name vault.example/b --jurisdiction taiwan
 [ ! -e "$W/b" ] || fail "an init that failed left something behind"
-coffer-vault init "$W/b" --name vault.example/b --place 22.62,120.30,Kaohsiung --jurisdiction TW > "$W/init.out"
+expect_fail "takes 1 to 4" coffer-vault init "$W/b" --name vault.example/b --grade 0
+[ ! -e "$W/b" ] || fail "an init that failed left something behind"
+coffer-vault init "$W/b" --name vault.example/b --grade 2 --place 22.62,120.30,Kaohsiung --jurisdiction TW > "$W/init.out"
 VKEY=$(grep -o 'vault.example/b+[^ ]*' "$W/init.out" | head -n 1)
 expect_fail "a vault already" coffer-vault init "$W/b" --name vault.example/b
 same "mode of the key" 600 "$(stat -c %a "$W/b/key")"
@@ -32,7 +34,7 @@ expect_fail "not the one that was given" coffer vault add "$STORE" b "dir:$W/b" 
 coffer vault add "$STORE" b "dir:$W/b" --vkey "$VKEY" > "$W/out"
 grep -q Kaohsiung "$W/out" || fail "add does not tell the place: $(cat "$W/out")"
 same "what a question leaves at the vault" "" "$(ls -A "$W/b/archives")"
-coffer status "$STORE" | grep -q "^Vault *b .*nothing confirmed" || fail "status does not name the vault"
+coffer status "$STORE" | grep -q "^Vault *b .*nothing confirmed.*; grade 2$" || fail "status does not name the vault"
 coffer vault list "$STORE" | grep -q "nothing confirmed yet" || fail "list: $(coffer vault list "$STORE")"
 ok "a vault is made, met and named"
 
@@ -51,6 +53,7 @@ coffer status "$STORE" | grep -q "^Vault *b at 22.62,120.30,Kaohsiung: confirmed
 coffer sync "$STORE" | grep -q "has all" || fail "a second sync found something missing"
 same "behind" 0 "$(coffer vault list "$STORE" --json | json 'j[0]["behind"]')"
 coffer verify "$W/b/archives/$ID" > "$W/out" || { cat "$W/out"; fail "the copy does not verify"; }
+coffer-vault status "$W/b" | grep -q "TW, grade 2$" || fail "status of the vault does not state its grade"
 coffer-vault status "$W/b" | grep -q "$ID" || fail "status of the vault"
 coffer-vault status "$W/b" | grep -q "never scrubbed" || fail "status before a scrub: $(coffer-vault status "$W/b")"
 same "scrub" 0 "$(coffer-vault scrub "$W/b" > "$W/out"; echo $?)"

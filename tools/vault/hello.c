@@ -5,6 +5,7 @@
 #define MAGIC "COFVAULT"
 #define VERSION 1u
 #define TAKES_RECEIPTS 1u
+#define TAKES_MORE 2u
 #define FIXED (8 + 4 + 4 + 16 + 16)
 
 int vault_hello_send(struct vault_wire *w, enum vault_role role, const uint8_t id[16], const char *conf,
@@ -15,7 +16,7 @@ int vault_hello_send(struct vault_wire *w, enum vault_role role, const uint8_t i
 	memcpy(fixed, MAGIC, 8);
 	cof_put_le32(fixed + 8, VERSION);
 	fixed[12] = (uint8_t)role;
-	fixed[13] = role == VAULT_SENDS ? TAKES_RECEIPTS : 0;
+	fixed[13] = role == VAULT_SENDS ? TAKES_RECEIPTS | TAKES_MORE : 0;
 	memcpy(fixed + 16, id, 16);
 	cof_random(ret_session, 16);
 	memcpy(fixed + 32, ret_session, 16);
@@ -37,6 +38,7 @@ int vault_hello_read(const struct cof_buf *body, struct vault_hello *ret, unsign
 	}
 	ret->role = body->data[12];
 	ret->receipts = body->data[13] & TAKES_RECEIPTS;
+	ret->more = body->data[13] & TAKES_MORE;
 	memcpy(ret->id, body->data + 16, 16);
 	memcpy(ret->session, body->data + 32, 16);
 	ret->conf = (const char *)body->data + FIXED;

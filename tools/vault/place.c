@@ -8,6 +8,7 @@
 #include "tools/vault/internal.h"
 
 #define CONF_MAX 4096
+#define MORE (VAULT_SCRUBBED + 32) /* bytes of all lines of about behind the fourth */
 #define LOCK_TRIES 64 /* each is another session that made the copy and went */
 
 int vault_place_check(const char *place, struct cof_diag *diag)
@@ -18,6 +19,25 @@ int vault_place_check(const char *place, struct cof_diag *diag)
 		if ((uint8_t)*at < 32 || *at == 127 || ((uint8_t)*at == 0xc2 && (uint8_t)at[1] < 0xa0))
 			return cof_fail(diag, -EINVAL, "a place's name has no control characters");
 	return *place ? cof_place_parse(place, &p, diag) : 0;
+}
+
+int vault_grade_read(const char *text, unsigned *ret)
+{
+	if (*text < '1' || *text > '4' || text[1])
+		return -EINVAL;
+	*ret = (unsigned)(*text - '0');
+	return 0;
+}
+
+bool vault_scrubbed_ok(const char *text)
+{
+	const char *verdict = strchr(text, ' ');
+	char when[32];
+	int64_t at;
+
+	return verdict && verdict[1] && strspn(verdict + 1, "abcdefghijklmnopqrstuvwxyz -") == strlen(verdict + 1) &&
+	       strlen(text) < VAULT_SCRUBBED && snprintf(when, sizeof(when), "%.*s", (int)(verdict - text), text) < (int)sizeof(when) &&
+	       cof_time_parse(when, &at) == 0;
 }
 
 int place_write_conf(struct cof_io *io, const struct vault_place *v)
@@ -31,13 +51,15 @@ int place_write_conf(struct cof_io *io, const struct vault_place *v)
 		       v->jurisdiction, created);
 	if (*v->tpm)
 		cof_buf_printf(&b, "tpm = %s\n", v->tpm);
+	if (v->grade)
+		cof_buf_printf(&b, "grade = %u\n", v->grade);
 	return b.failed ? -ENOMEM : cof_io_replace(io, "vault.conf", b.data, b.len);
 }
 
-static int first_conf(struct cof_io *io, const struct cof_vkey *vkey, const char *place, const char *jurisdiction,
+static int first_conf(struct cof_io *io, const struct cof_vkey *vkey, const char *place, const char *jurisdiction, unsigned grade,
 		      const struct vault_sealing *seal)
 {
-	struct vault_place v = {.vkey = *vkey, .created = cof_now(CLOCK_REALTIME)};
+	struct vault_place v = {.vkey = *vkey, .grade = grade, .created = cof_now(CLOCK_REALTIME)};
 
 	snprintf(v.place, sizeof(v.place), "%s", place);
 	snprintf(v.jurisdiction, sizeof(v.jurisdiction), "%s", jurisdiction);
@@ -46,7 +68,7 @@ static int first_conf(struct cof_io *io, const struct cof_vkey *vkey, const char
 	return place_write_conf(io, &v);
 }
 
-int vault_place_init(const char *dir, const char *name, const char *place, const char *jurisdiction,
+int vault_place_init(const char *dir, const char *name, const char *place, const char *jurisdiction, unsigned grade,
 		     const struct vault_sealing *seal, struct cof_diag *diag)
 {
 	uint8_t *seed cof_autosecret = cof_secret_alloc(COF_KEY);
@@ -90,7 +112,7 @@ int vault_place_init(const char *dir, const char *name, const char *place, const
 	if (r == 0 && !seal)
 		r = cof_io_replace(io, "key", seed, COF_KEY);
 	if (r == 0)
-		r = first_conf(io, &vkey, place, jurisdiction, seal);
+		r = first_conf(io, &vkey, place, jurisdiction, grade, seal);
 	cof_io_free(io);
 	return r < 0 ? cof_fail(diag, r, "cannot write in %s: %s", dir, strerror(-r)) : 0;
 }
@@ -113,6 +135,8 @@ static int take_key(void *user, const char *section, const char *key, const char
 														    : -EUCLEAN;
 	if (!strcmp(key, "tpm"))
 		return snprintf(v->tpm, sizeof(v->tpm), "%s", value) < (int)sizeof(v->tpm) ? 0 : -EUCLEAN;
+	if (!strcmp(key, "grade"))
+		return vault_grade_read(value, &v->grade) < 0 ? -EUCLEAN : 0;
 	if (!strcmp(key, "created"))
 		return cof_time_parse(value, &v->created);
 	return 0;
@@ -202,6 +226,26 @@ void vault_place_about(const struct vault_place *v, struct cof_buf *ret)
 	cof_buf_printf(ret, "%s\n%s\n%s\n", text, v->place, v->jurisdiction);
 	if (vault_recipient_line(v, ret) < 0)
 		ret->failed = true;
+}
+
+void vault_place_about_more(const struct vault_place *v, struct cof_io *copy, struct cof_buf *ret)
+{
+	cof_autofree uint8_t *text = NULL;
+	char *end;
+	size_t n = 0;
+
+	if (ret->len + MORE > VAULT_ABOUT_MAX) /* of a key with a very long name: an about that is too long is none */
+		return;
+	if (v->grade)
+		cof_buf_printf(ret, "grade: %u\n", v->grade);
+	if (cof_io_load(copy, "scrubbed", VAULT_SCRUBBED, &text, &n) < 0)
+		return; /* none, or none that says anything */
+	end = memchr(text, '\n', n);
+	if (!end)
+		return;
+	*end = 0;
+	if (vault_scrubbed_ok((const char *)text))
+		cof_buf_printf(ret, "scrubbed: %s\n", (const char *)text);
 }
 
 static void archive_path(const uint8_t id[16], char ret[48])

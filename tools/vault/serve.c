@@ -321,6 +321,8 @@ static int take_into(struct serving *s)
 	int r = vault_copy_open(s->io, &c, s->diag);
 
 	vault_place_about(s->v, &about);
+	if (s->hello.more)
+		vault_place_about_more(s->v, s->io, &about);
 	if (r < 0) {
 		tell(s, s->diag->text);
 		return say_no(s, VAULT_R_FAILED, r);

@@ -324,6 +324,7 @@ struct vault_place {
 	char place[128];      /* "LAT,LON,NAME", or "" */
 	char jurisdiction[8]; /* ISO 3166 letters, or "" */
 	char tpm[256];	      /* where the TPM is that has the key sealed: as cof_tpm_open; "": the key lies in a file */
+	unsigned grade;	      /* of its protection, as its operator states it: 1 to 4; 0: not said */
 	int64_t created;
 };
 struct vault_sealing {
@@ -332,8 +333,9 @@ struct vault_sealing {
 	const struct cof_tpm_pcrs *next; /* these values open too; NULL: none */
 	const uint8_t *recovery;	 /* 32 bytes: key.age is sealed to this age recipient; NULL: as it is */
 };
-/* Makes one in an empty or new directory: -EEXIST. name: as a key's (crypto/note.h). seal NULL: the key lies in a file. */
-int vault_place_init(const char *dir, const char *name, const char *place, const char *jurisdiction,
+/* Makes one in an empty or new directory: -EEXIST. name: as a key's (crypto/note.h). grade 0: not said. seal NULL: the key lies in a
+ * file. */
+int vault_place_init(const char *dir, const char *name, const char *place, const char *jurisdiction, unsigned grade,
 		     const struct vault_sealing *seal, struct cof_diag *diag);
 /* Its key is sealed anew, under PCRs as they are now: what the TPM gives out, or a file has that goes then (*ret_filed); or, with
  * n identities, what key.age has. */
@@ -353,8 +355,15 @@ int vault_place_lock(const struct vault_place *v, const uint8_t id[16], bool mak
 void vault_place_forget(const struct vault_place *v, const uint8_t id[16], struct cof_io *io);
 typedef int (*vault_place_fn)(void *user, const uint8_t id[16]);
 int vault_place_list(const struct vault_place *v, vault_place_fn fn, void *user);
-/* What STATE says of a vault: lines of vkey, place, jurisdiction. */
+/* "1" to "4". -EINVAL */
+int vault_grade_read(const char *text, unsigned *ret);
+#define VAULT_SCRUBBED 64 /* bytes of the line of a copy's file `scrubbed`, terminator included */
+/* "WHEN VERDICT": RFC 3339, a blank, what the verdict was. */
+bool vault_scrubbed_ok(const char *text);
+/* What STATE says of a vault: lines of vkey, place, jurisdiction, recipient. */
 void vault_place_about(const struct vault_place *v, struct cof_buf *ret);
+/* And behind them, for a host that takes them, "key: value": grade, and when the last scrub of this copy ended, and how. */
+void vault_place_about_more(const struct vault_place *v, struct cof_io *copy, struct cof_buf *ret);
 
 struct vault_serve {
 	const uint8_t *only; /* the one archive of this connection; NULL: any */
@@ -427,6 +436,7 @@ struct vault_hello {
 	enum vault_role role; /* of whoever says hello */
 	uint8_t id[16], session[16];
 	bool receipts; /* it takes RECEIPT */
+	bool more;     /* and lines of about behind the fourth */
 	const char *conf; /* archive.conf, NUL-terminated, within the body; of VAULT_SENDS */
 	size_t conf_len;
 };

@@ -135,7 +135,7 @@ static void setup(void)
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	store_make(&s, STORE_SIM);
 	cof_hex(s.archive_id, 16, id);
-	ck_assert_int_eq(vault_place_init(dir, "vault.example/b", "", "", NULL, &diag), 0);
+	ck_assert_int_eq(vault_place_init(dir, "vault.example/b", "", "", 0, NULL, &diag), 0);
 	ck_assert_int_eq(vault_place_open(dir, &place, &diag), 0);
 	file = must_create(&s, AUDIT, "a", COF_KIND_FILE);
 	must_write(&s, file, 0, "one", 3);

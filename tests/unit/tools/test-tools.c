@@ -39,6 +39,7 @@ int main(void)
 	SRunner *r = srunner_create(s);
 	int failed;
 
+	suite_add_tcase(s, about_case());
 	suite_add_tcase(s, auditor_case());
 	suite_add_tcase(s, coverage_case());
 	suite_add_tcase(s, entry_case());

@@ -5,6 +5,7 @@
 
 #include <check.h>
 
+TCase *about_case(void);
 TCase *auditor_case(void);
 TCase *coverage_case(void);
 TCase *entry_case(void);

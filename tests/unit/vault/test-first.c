@@ -341,7 +341,7 @@ static void set_up(void)
 
 	snprintf(dir, sizeof(dir), "%s/coffer-first.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
-	ck_assert_msg(vault_place_init(dir, "vault.example/first", "", "", NULL, &d) == 0, "%s", d.text);
+	ck_assert_msg(vault_place_init(dir, "vault.example/first", "", "", 0, NULL, &d) == 0, "%s", d.text);
 	ck_assert_int_eq(world_begin_as(&world, 3, 10, 100), 0);
 	for (unsigned i = 0; i < 3; i++)
 		ck_assert_int_eq(world_put(&world, i, 500, false, NULL), 0);

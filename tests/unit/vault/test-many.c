@@ -284,7 +284,7 @@ START_TEST(fifty_hosts)
 
 	snprintf(dir, sizeof(dir), "%s/coffer-many.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
-	ck_assert_msg(vault_place_init(dir, "vault.example/many", "", "", NULL, &d) == 0, "%s", d.text);
+	ck_assert_msg(vault_place_init(dir, "vault.example/many", "", "", 0, NULL, &d) == 0, "%s", d.text);
 	for (unsigned i = 0; i < HOSTS; i++)
 		ck_assert_int_eq(world_begin_as(&host[i], 100 + i, (uint8_t)(10 + i), (uint8_t)(100 + i)), 0);
 	for (unsigned round = 0; round < rounds; round++) {
