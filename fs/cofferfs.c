@@ -41,6 +41,7 @@ struct daemon {
 	struct cof_daemon_hook hook; /* runs the operator's program, in a process of its own */
 	struct cof_sshsig *sign; /* judges signatures, in a process of its own */
 	struct cof_daemon_secret secret;
+	struct cof_who mounter; /* whoever started us */
 	struct cof_io *io;
 	struct cof_conf conf;
 	struct cof_archive *archive;
@@ -336,6 +337,7 @@ static int open_archive(struct daemon *d, struct cof_diag *diag)
 				       .read_only = d->options.read_only,
 				       .verify_signature = cof_sshsig_ask,
 				       .verify_user = d->sign,
+				       .mounter = &d->mounter,
 				       .anchor_interval = d->options.anchor_interval,
 				       .heartbeat = d->options.heartbeat,
 				       .seal_interval = d->options.seal_interval,
@@ -601,6 +603,7 @@ int main(int argc, char **argv)
 	options_first(argc, argv);
 	if (parse(&d, argc, argv, &diag) < 0)
 		return give_up(&d, EXIT_USAGE, &diag);
+	d.mounter = (struct cof_who){.uid = getuid(), .gid = getgid(), .pid = (uint32_t)getppid()};
 	cof_daemon_log_init(&d.log, d.foreground);
 	if (cof_daemon_prepare(&diag) < 0)
 		code = give_up(&d, EXIT_SYSTEM, &diag);

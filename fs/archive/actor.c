@@ -250,21 +250,43 @@ static bool same(const struct observed *a, const struct observed *b)
 	       !strcmp(a->command, b->command) && !strcmp(a->unit, b->unit);
 }
 
+static void put_fields(const struct observed *o, struct cof_buf *fields)
+{
+	cof_field_put_u32(fields, COF_T_UID, o->uid);
+	cof_field_put_u32(fields, COF_T_GID, o->gid);
+	cof_field_put_u32(fields, COF_T_PID, o->pid);
+	if (!o->seen)
+		return;
+	cof_field_put_u32(fields, COF_T_LOGIN_UID, o->login_uid);
+	cof_field_put_str(fields, COF_T_COMMAND, o->command);
+	cof_field_put_str(fields, COF_T_UNIT, o->unit);
+	cof_field_put_u64(fields, COF_T_START_TIME, o->start);
+}
+
+void cof_actor_fields(const struct cof_who *who, struct cof_buf *fields)
+{
+	const struct cof_who own = {.uid = getuid(), .gid = getgid(), .pid = (uint32_t)getpid()};
+	char name[COMM_MAX];
+	int fd;
+
+	who = who ? who : &own;
+	struct observed o = {.uid = who->uid, .gid = who->gid, .pid = who->pid, .login_uid = NO_LOGIN};
+
+	fd = observe(who->pid, &o, name);
+	if (fd >= 0)
+		close(fd);
+	else
+		o.pid = who->pid;
+	put_fields(&o, fields);
+}
+
 static int put_actor(struct cof_archive *a, const struct observed *o, uint32_t ordinal, bool system)
 {
 	static const struct cof_applied nothing;
 	cof_autobuf struct cof_buf fields = {0};
 	struct cof_draft d = {.type = COF_ACTOR, .position = ordinal, .system = system};
 
-	cof_field_put_u32(&fields, COF_T_UID, o->uid);
-	cof_field_put_u32(&fields, COF_T_GID, o->gid);
-	cof_field_put_u32(&fields, COF_T_PID, o->pid);
-	if (o->seen) {
-		cof_field_put_u32(&fields, COF_T_LOGIN_UID, o->login_uid);
-		cof_field_put_str(&fields, COF_T_COMMAND, o->command);
-		cof_field_put_str(&fields, COF_T_UNIT, o->unit);
-		cof_field_put_u64(&fields, COF_T_START_TIME, o->start);
-	}
+	put_fields(o, &fields);
 	d.plain = fields.data;
 	d.length = (uint32_t)fields.len;
 	return fields.failed ? -ENOMEM : cof_archive_put(a, &d, &nothing, NULL);

@@ -111,6 +111,7 @@ struct cof_archive_params {
 	 * differs from the mount before is an EVENT. Stays the caller's, who keeps it while the archive is open. */
 	const void *self;
 	size_t self_len;
+	const struct cof_who *mounter; /* whom the MOUNT frame names; NULL: this process */
 	int64_t seal_interval; /* ns between two mixings of the seal, at least; 0: 1 h */
 	int64_t anchor_interval; /* ns between two raises of the TPM's counter, at least; 0: 10 s */
 	/* Judges signatures of people (fs/sshsig). NULL: nothing can be requested or approved. */

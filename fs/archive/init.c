@@ -222,6 +222,9 @@ static int mount_once(struct making *m)
 		return -ENOMEM;
 	cof_random(m->salt, sizeof(m->salt));
 	r = cof_mount_fields(&fields, m->keys, m->conf.id, 1, m->salt, &m->clock);
+	cof_actor_fields(NULL, &fields);
+	if (r == 0 && fields.failed)
+		r = -ENOMEM;
 	if (r == 0)
 		r = cof_log_mount(m->log, m->salt, fields.data, (uint32_t)fields.len, &m->mount, &m->mixing);
 	if (r == 0)

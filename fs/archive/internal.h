@@ -422,6 +422,8 @@ int cof_actor_use(struct cof_archive *a, const struct cof_who *who, bool system,
 int cof_actor_known(struct cof_archive *a, const struct cof_who *who, uint32_t *ret);
 /* One that an earlier mount knew: its ordinal in this one; writes an ACTOR frame with the same fields. */
 int cof_actor_adopt(struct cof_archive *a, uint32_t mount, uint32_t ordinal, uint32_t *ret);
+/* Fields of who caused a frame that no ACTOR frame can come before; NULL: this process. */
+void cof_actor_fields(const struct cof_who *who, struct cof_buf *fields);
 /* The process behind a thread id: -ESRCH when unknown. start: clock ticks after boot. */
 int cof_actor_process(uint32_t tid, uint32_t *ret_tgid, uint64_t *ret_start);
 

@@ -49,6 +49,7 @@ int cof_mount_put(struct cof_archive *a, struct cof_diag *diag)
 	if (cof_heartbeat_period(a))
 		cof_field_put_u64(&fields, COF_T_HEARTBEAT, (uint64_t)cof_heartbeat_period(a));
 	cof_anchor_mount_fields(a->anchor, &fields);
+	cof_actor_fields(a->p.mounter, &fields);
 	if (r == 0 && fields.failed)
 		r = -ENOMEM;
 	if (r == 0)

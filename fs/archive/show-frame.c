@@ -143,6 +143,32 @@ static void set_header(const struct cof_conf *conf, uint64_t address, const stru
 	cof_json_set_time(o, "retention_time", f->retention_time);
 }
 
+static bool is_of_actor(uint8_t tag)
+{
+	return tag == COF_T_UID || tag == COF_T_GID || (tag >= COF_T_PID && tag <= COF_T_START_TIME);
+}
+
+/* Who mounted stands in the MOUNT frame itself: an ACTOR frame can only come behind it. */
+static void set_mount(struct cof_json *o, const uint8_t *p, size_t n)
+{
+	cof_autobuf struct cof_buf who = {0}, rest = {0};
+	struct cof_json *actor;
+	struct cof_field f;
+	size_t off = 0;
+	int r;
+
+	while ((r = cof_field_next(p, n, &off, &f)) == 1)
+		cof_field_put(is_of_actor(f.tag) ? &who : &rest, f.tag, f.value, f.len);
+	if (r < 0 || who.failed || rest.failed || !who.len) {
+		cof_show_fields(o, p, n);
+		return;
+	}
+	actor = cof_json_object();
+	cof_show_fields(actor, who.data, who.len);
+	cof_json_set(o, "actor", actor);
+	cof_show_fields(o, rest.data, rest.len);
+}
+
 static void set_public(const struct cof_frame *f, const struct cof_buf *part, struct cof_json *o)
 {
 	char commitment[2 * COF_HASH + 1];
@@ -165,6 +191,8 @@ static void set_public(const struct cof_frame *f, const struct cof_buf *part, st
 		cof_json_set_uint(o, "hole", cof_get_le64(p));
 	else if (f->type == COF_HOLE)
 		cof_json_set_bool(o, "malformed", true);
+	else if (f->type == COF_MOUNT)
+		set_mount(o, p, n);
 	else
 		cof_show_fields(o, p, n);
 }

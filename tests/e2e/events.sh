@@ -13,6 +13,10 @@ say "what a mount is: system started, keys loaded"
 same "of the mount" "A.14.6:mount A.4.1:key-loaded" "$(coffer events "$STORE" --json --catalogue A.14.6 --limit 2 | tail -n 1 |
     ids) $(coffer events "$MNT" --json --type key-loaded | ids)"
 
+same "who mounted" "0 mount.coffer True" "$(coffer events "$STORE" --json --type mount | jsonl '" ".join(str(j[-1]["actor"][k])
+    for k in ("uid", "command")) + " " + str(j[-1]["actor"]["pid"] > 1)')"
+same "by who mounted" 1 "$(coffer events "$STORE" --actor mount.coffer --type mount | wc -l)"
+
 say "as it comes: a refused attempt, with who and what, and the sum of all is one line"
 coffer events "$STORE" --follow --severity warning > "$W/follow" &
 child $!
