@@ -102,6 +102,7 @@ void cof_archive_free(struct cof_archive *a)
 	cof_events_free(a->events);
 	cof_events_file_free(a->events_file);
 	cof_faults_free(a->faults);
+	cof_overdue_free(a);
 	cof_imports_free(a->imports);
 	cof_actors_free(a->actors);
 	cof_writers_free(a->writers);

@@ -30,6 +30,8 @@ static int take_key(void *user, const char *section, const char *key, const char
 
 	if (strcmp(section, "vault") != 0 && strcmp(section, "host") != 0)
 		return 0;
+	if (!strcmp(key, "retiring"))
+		v->retiring = *value != 0;
 	if (!strcmp(key, "vkey"))
 		return cof_vkey_parse(value, &v->vkey);
 	for (size_t i = 0; i < COF_COUNT(text); i++)

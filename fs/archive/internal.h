@@ -131,11 +131,15 @@ struct cof_cosigners { /* stamp_lock */
 	struct cof_cosigner of[COF_VAULTS_KNOWN];
 	unsigned n;
 	bool waiting_told, pending_done; /* keeper only: archiving is overdue; notes of before were looked at */
+	struct cof_vault_due *due; /* keeper only: the vaults that there are, and which of them are overdue, as it was told */
+	size_t n_due;
+	int64_t due_at; /* when they were looked at last; 0: not yet */
 };
 struct cof_vault_known {
 	char name[64], url[512];
 	struct cof_vkey vkey;
 	char place[COF_VAULT_PLACE], jurisdiction[8], administration[COF_ADMINISTRATION];
+	bool retiring; /* nothing more shall go there */
 };
 /* STORE/vaults/NAME.conf. -ENOENT */
 int cof_vault_load(struct cof_io *io, const char *name, struct cof_vault_known *ret);
@@ -145,6 +149,8 @@ bool cof_vault_elsewhere(struct cof_io *io, const struct cof_vault_known *v, uin
 int cof_cosigners_load(struct cof_archive *a); /* behind cof_proofs_load */
 bool cof_cosigner_is(struct cof_archive *a, const uint8_t key[32]); /* a cosignature by that key is chained, of the newest ones */
 void cof_cosign_tick(struct cof_archive *a); /* the keeper, inside the gate */
+void cof_overdue_tick(struct cof_archive *a); /* likewise: vaults that confirmed nothing for too long (cosign-overdue.c) */
+void cof_overdue_free(struct cof_archive *a);
 void cof_cosign_status(struct cof_archive *a, struct cof_json *into);
 /* What vaults sent while nobody had the archive open: chained once it is. Not inside the gate. */
 void cof_cosign_pending(struct cof_archive *a);

@@ -86,6 +86,7 @@ void cof_archive_tick(struct cof_archive *a)
 		cof_idle_tick(a);
 		cof_heartbeat_tick(a, now);
 		cof_cosign_tick(a);
+		cof_overdue_tick(a);
 		cof_sums_tell(a, false);
 		feed(a);
 		if (a->p.no_threads)

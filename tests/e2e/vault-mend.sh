@@ -136,6 +136,8 @@ mount_archive
 echo new >> "$MNT/audit/late"
 late() { coffer status "$STORE" > "$W/out"; grep -q "wait for longer than 1.000 s to be archived" "$W/out"; }
 await 15 "frames that are not archived in time" late
+told() { coffer status "$STORE" > "$W/out"; grep -q "Vault b is overdue: .* (backup_offsite, R40); last: 20" "$W/out"; }
+await 15 "an overdue vault, by the daemon" told
 mv "$W/b" "$W/gone"
 expect_code 1 coffer sync "$STORE" b
 coffer events "$STORE" --type vault-unreachable | grep -q " b" || fail "no event of a vault that does not answer: $(coffer events "$STORE" | tail -n 3)"

@@ -546,6 +546,68 @@ START_TEST(pending)
 }
 END_TEST
 
+/* ---- overdue ---- */
+
+static unsigned overdue(const char *text)
+{
+	cof_autojson struct cof_json *o = cof_json_object();
+	const struct cof_json *list;
+	unsigned n = 0;
+
+	ck_assert_int_eq(cof_archive_status(s.archive, o), 0);
+	list = cof_json_get(o, "faults");
+	for (size_t i = 0; i < cof_json_count(list); i++)
+		n += strstr(cof_json_str(cof_json_at(list, i), "text"), text) != NULL;
+	return n;
+}
+
+/* Days behind T0; what was told so far is acknowledged behind that. */
+static void at_day(int day, unsigned b, unsigned c, unsigned d)
+{
+	uint64_t n;
+
+	wall = T0 * COF_NSEC + day * DAY;
+	for (int i = 0; i < 3; i++) {
+		cof_archive_tick(s.archive);
+		wall += 3600 * COF_NSEC;
+	}
+	ck_assert_msg(overdue("Vault b is overdue: it confirmed nothing for longer than 30 d") == b, "b on day %d: %u", day, overdue("Vault b"));
+	ck_assert_msg(overdue("Vault c is overdue") == c, "c on day %d", day);
+	ck_assert_msg(overdue("Vault d is overdue") == d, "d on day %d", day);
+	ck_assert_int_eq(cof_archive_acknowledge(s.archive, NULL, &n, &diag), 0);
+}
+
+/* A vault that confirmed nothing for longer than the policy has it is told of, once; again only once it did and that is too long ago. */
+START_TEST(overdue_vaults)
+{
+	static const char retiring[] = "retiring = 2030-03-01T00:00:00.000Z\n";
+	cof_autobuf struct cof_buf note = {0}, conf = {0};
+	cof_autofree uint8_t *text = NULL;
+	size_t n = 0;
+
+	(void)file("one");
+	sign(&vault_b, T0, &note);
+	ck_assert_int_eq(cof_io_replace(s.io, "vaults/b.note", note.data, note.len), 0);
+	at_day(60, 0, 0, 0); /* the policy asks for nothing */
+	s.archive->profile.backup_offsite = 30 * DAY;
+	at_day(29, 0, 0, 0);
+	at_day(31, 1, 0, 0);
+	at_day(32, 0, 0, 0); /* of the same period */
+	ck_assert_int_eq(cof_io_load(s.io, "vaults/d.conf", 4096, &text, &n), 0);
+	cof_buf_add(&conf, text, n);
+	cof_buf_add(&conf, retiring, sizeof(retiring) - 1);
+	ck_assert_int_eq(cof_io_replace(s.io, "vaults/d.conf", conf.data, conf.len), 0);
+	at_day(61, 0, 1, 0); /* c never confirmed anything, and was seen first on day 29; d is being left */
+	at_day(62, 0, 0, 0);
+	note.len = 0;
+	sign(&vault_b, T0 + INT64_C(62) * 86400, &note);
+	ck_assert_int_eq(cof_io_replace(s.io, "vaults/b.note", note.data, note.len), 0);
+	ck_assert_int_eq(cof_io_replace(s.io, "vaults/c.note", note.data, note.len), 0); /* which c did not sign: nothing is confirmed */
+	at_day(91, 0, 0, 0);
+	at_day(93, 1, 0, 0);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *all = suite_create("cosign");
@@ -563,6 +625,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, forged, 0, 3);
 	tcase_add_loop_test(t, clock_forged, 0, 10);
 	tcase_add_test(t, pending);
+	tcase_add_test(t, overdue_vaults);
 	suite_add_tcase(all, t);
 	return all;
 }
