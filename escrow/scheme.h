@@ -42,6 +42,9 @@ void cof_scheme_slip39(const struct cof_scheme *s, struct cof_slip39_scheme *ret
 bool cof_scheme_suffices(const struct cof_scheme *s, const bool *lost);
 /* The fewest persons whose shares suffice; exact up to 4 and where nobody holds two, else it may be more, never fewer. */
 unsigned cof_scheme_fewest(const struct cof_scheme *s);
+unsigned cof_scheme_places(const struct cof_scheme *s); /* in which shares lie */
+/* Whether the others suffice, whichever persons are lost, so many of them. All such sets are tried. */
+bool cof_scheme_survives(const struct cof_scheme *s, unsigned losses);
 /*
  * {"persons_needed": n, "dispersed": bool, "alone": […], "lost_alone": […], "lost_pairs": […], "theft_pairs": […]}: alone are
  * the single persons, organisations, places and media whose shares suffice (R24: then it is not dispersed); lost_alone those

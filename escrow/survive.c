@@ -90,20 +90,38 @@ static bool alone(const struct cof_scheme *s, const struct values *v, unsigned k
 
 /* ---- persons ---- */
 
-/* Whether some `more` persons from `from` on, besides those whose shares are there, suffice. */
-static bool some(const struct cof_scheme *s, const struct values *persons, unsigned from, unsigned more, const bool *lost)
+/* Whether some `more` persons from `from` on suffice, besides those whose shares are there. gone: whether they are missed so that
+ * the others do not, besides those whose shares are lost. */
+static bool some(const struct cof_scheme *s, const struct values *persons, unsigned from, unsigned more, const bool *lost, bool gone)
 {
 	bool now[COF_CUSTODIANS_MAX];
 
 	if (!more)
-		return cof_scheme_suffices(s, lost);
+		return cof_scheme_suffices(s, lost) != gone;
 	for (unsigned k = from; k + more <= persons->n; k++) {
 		memcpy(now, lost, sizeof(now));
-		mark(s, persons, k, now, false);
-		if (some(s, persons, k + 1, more - 1, now))
+		mark(s, persons, k, now, gone);
+		if (some(s, persons, k + 1, more - 1, now, gone))
 			return true;
 	}
 	return false;
+}
+
+unsigned cof_scheme_places(const struct cof_scheme *s)
+{
+	struct values places = {.n = 0};
+
+	collect(s, PLACE, &places);
+	return places.n;
+}
+
+bool cof_scheme_survives(const struct cof_scheme *s, unsigned losses)
+{
+	struct values persons = {.n = 0};
+	bool lost[COF_CUSTODIANS_MAX] = {false};
+
+	collect(s, PERSON, &persons);
+	return losses <= persons.n && !some(s, &persons, 0, losses, lost, true);
 }
 
 static int by_number(const void *a, const void *b)
@@ -136,7 +154,7 @@ unsigned cof_scheme_fewest(const struct cof_scheme *s)
 	collect(s, PERSON, &persons);
 	set_all(s, lost, true);
 	for (unsigned n = 1; n <= EXACT_PERSONS && n <= persons.n; n++)
-		if (some(s, &persons, 0, n, lost))
+		if (some(s, &persons, 0, n, lost, false))
 			return n;
 	for (unsigned g = 0; g < s->n_groups; g++)
 		thresholds[g] = s->group[g].threshold;

@@ -6,6 +6,7 @@
 #include "tools/output.h"
 
 #include "escrow/epoch.h"
+#include "fs/rules/profile.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -206,6 +207,41 @@ static int fits(struct setting *s, const struct ledger *l, const struct cof_epoc
 	return r;
 }
 
+static int refuse(struct setting *s, const char *rule, const char *clause, const char *reason, struct cof_diag *diag)
+{
+	struct cof_diag unrecorded = {""};
+
+	if (escrow_refused(&s->shelf, rule, clause, reason, NULL, &unrecorded) < 0)
+		complain("the refusal is not on record: %s", unrecorded.text);
+	return cof_fail(diag, -EPERM, "refused (%s): %s [%s]", rule, reason, clause);
+}
+
+/* What the archive's policy asks of a scheme, which the daemon does not read. */
+static int fits_policy(struct setting *s, const struct cof_scheme *scheme, struct cof_diag *diag)
+{
+	cof_autojson struct cof_json *args = cof_json_object(), *o = NULL;
+	struct cof_profile_file f = {.n_shelves = 0};
+	char reason[256];
+	int r = people_ask_one(&s->shelf.ask, "policy", args, &o, diag);
+	const char *text = r == 0 ? cof_json_str(o, "policy") : NULL;
+
+	if (r == 0)
+		r = text ? cof_profile_parse(text, strlen(text), &f, diag) : cof_fail(diag, -EPROTO, "no policy in the answer");
+	if (r < 0)
+		return r;
+	if (cof_scheme_places(scheme) < f.archive.share_places) {
+		snprintf(reason, sizeof(reason), "its shares lie in %u place%s, and the archive's policy asks for %u (share_places)",
+			 cof_scheme_places(scheme), plural(cof_scheme_places(scheme)), f.archive.share_places);
+		r = refuse(s, "share-places", "VASP 2.7.2 (R24)", reason, diag);
+	} else if (!cof_scheme_survives(scheme, f.archive.survive)) {
+		snprintf(reason, sizeof(reason), "its keys do not survive the loss of any %u person%s with a share, as the archive's policy asks (survive)",
+			 f.archive.survive, plural(f.archive.survive));
+		r = refuse(s, "survive", "VASP 1.2.3 (R26)", reason, diag);
+	}
+	cof_profile_file_done(&f);
+	return r;
+}
+
 static int accept_record(struct setting *s, const struct cof_epoch *e, const char *epoch_key, struct cof_json *record,
 			 const struct cof_buf *text, struct cof_json **ret, struct cof_diag *diag)
 {
@@ -264,6 +300,8 @@ static int accept_epoch(struct setting *s, const char *path, struct cof_diag *di
 	if (r == 0)
 		r = escrow_ledger_load_few(&s->shelf, &l, diag);
 	if (r == 0)
+		r = fits_policy(s, &e.scheme, diag);
+	if (r == 0)
 		r = fits(s, &l, &e, epoch_key, diag);
 	escrow_ledger_done(&l);
 	if (r == 0)
@@ -299,7 +337,8 @@ const struct verb verb_escrow_accept = {
     .summary = "puts an epoch's document on the shelf",
     .text = "EPOCH is the document that coffer escrow epoch made and confirm completed; its proofs are checked. Once it is "
 	    "valid, a request (coffer request escrow-accept) puts it in force: whoever could choose the epoch alone would have the "
-	    "keys that come after. A rehearsal is in force at once, for rehearsals only.\n"
+	    "keys that come after. A rehearsal is in force at once, for rehearsals only. Refused is an epoch of a scheme with "
+	    "less than the archive's policy asks for (share_places, survive, key_persons).\n"
 	    "\n"
 	    "Example:\n"
 	    "  coffer escrow accept /srv/store/keys kit/epoch.json\n"

@@ -12,6 +12,8 @@ void cof_escrow_facts(const void *p, size_t n, struct cof_escrow_facts *ret)
 	(void)cof_field_u8(p, n, COF_T_ESCROW_OUTCOME, &ret->outcome);
 	(void)cof_field_bytes(p, n, COF_T_ESCROW_FACTS, facts, sizeof(facts));
 	ret->rehearsal = facts[4] & 2;
+	ret->wrapped = facts[4] & 4;
+	ret->persons = facts[5];
 	ret->has_of = cof_field_u64(p, n, COF_T_ESCROW_OF, &ret->of) == 0;
 	ret->has_epoch = cof_field_u32(p, n, COF_T_ESCROW_EPOCH, &ret->epoch) == 0 &&
 			 cof_field_bytes(p, n, COF_T_ESCROW_EPOCH_KEY, ret->epoch_key, 32) == 0;
@@ -200,6 +202,22 @@ static int fits_thing(const struct cof_buf *private_part, struct cof_diag *diag)
 	return 0;
 }
 
+/* R22, R23. It is the host's word: who verifies without keys does not look at it. */
+static int fits_policy(struct cof_archive *a, const struct cof_escrow_facts *want, struct cof_diag *diag)
+{
+	struct cof_profile policy;
+	int r = cof_archive_policy(a, &policy);
+
+	if (r < 0 || (want->what != COF_ESC_KEY && want->what != COF_ESC_EPOCH))
+		return r;
+	if (want->what == COF_ESC_KEY && !want->wrapped && !policy.plaintext_keys)
+		return cof_fail(diag, -EPERM, "the archive's policy takes no key in plaintext (plaintext_keys): give it as its module wraps it");
+	if (want->persons && want->persons < policy.key_persons)
+		return cof_fail(diag, -EPERM, "%u person%s would suffice to open %s, and the archive's policy asks for %u (key_persons)",
+				want->persons, want->persons == 1 ? "" : "s", want->what == COF_ESC_KEY ? "it" : "its keys", policy.key_persons);
+	return 0;
+}
+
 int cof_escrow_fit(struct cof_archive *a, struct cof_buf *public_part, const struct cof_buf *private_part, bool with_file,
 		   struct cof_diag *diag)
 {
@@ -217,6 +235,8 @@ int cof_escrow_fit(struct cof_archive *a, struct cof_buf *public_part, const str
 		r = of_key(a, &w);
 	if (r == 0)
 		r = judge(a, &w, with_file, diag);
+	if (r == 0)
+		r = fits_policy(a, &want, diag);
 	if (r == 0 && want.what == COF_ESC_KEY)
 		r = fits_key(a, &w, public_part, diag);
 	if (r == 0)

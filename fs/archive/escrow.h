@@ -96,7 +96,8 @@ struct cof_escrow_facts { /* of a record, by its public part */
 	uint64_t shelf, of;
 	uint32_t epoch;
 	uint8_t epoch_key[32], key[16], outcome; /* outcome 0: not said */
-	bool has_epoch, has_key, has_of, rehearsal;
+	bool has_epoch, has_key, has_of, rehearsal, wrapped;
+	unsigned persons; /* that it takes at the fewest; 0: not said */
 };
 void cof_escrow_facts(const void *public_part, size_t n, struct cof_escrow_facts *ret);
 /* with_file: a file is put with it. Times are added to the public part where the record is one of a drill. -EPERM: refused;

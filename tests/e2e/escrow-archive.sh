@@ -441,8 +441,32 @@ PY
 python3 ask.py "$COFFER_RUN_DIR" "$MNT" "$(cat kept)" "" > out
 grep -q "on record already, as one of the key" out || fail "$(cat out)"
 same "nothing came of it" "$(cat kept)" "$(records | jsonl 'json.dumps([r for r in j if r["what"] in ("key", "rotated")])')"
-umount_archive
 ok "a CA's key"
+
+say "what the archive's policy asks for: two of three in three places, and plaintext, are less"
+asks() { # asks KEY VALUE: the policy, besides what it asked for before
+    sed -i "s/^$1 = .*/$1 = $2/" asked.ini
+    coffer policy apply "$STORE" asked.ini > out || fail "$(cat out)"
+}
+coffer policy show "$STORE" | grep -v '^#' > asked.ini
+head -c 300 /dev/urandom > away/wrapped
+openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out away/plain.pem 2> /dev/null
+taken() { coffer escrow put "$MNT/keys" away/wrapped --wrapped --token hsm-1 --reason recovery --usage encrypt --owner subscriber --level 2; }
+asks plaintext_keys no
+expect_fail "plaintext_keys" coffer escrow put "$MNT/keys" away/plain.pem --usage encrypt --owner subscriber --level 2
+asks share_places 3
+asks survive 1
+expect_fail "bob was revoked" coffer escrow accept "$MNT/keys" kit/epoch.json # for nothing else
+asks survive 2
+expect_fail "do not survive the loss of any 2 persons" coffer escrow accept "$MNT/keys" kit/epoch.json
+asks share_places 4
+expect_fail "its shares lie in 3 places" coffer escrow accept "$MNT/keys" kit/epoch.json
+asks key_persons 3
+expect_fail "2 persons would suffice to open it" taken
+same "on record" "key_persons plaintext_keys share_places survive" "$(coffer events "$STORE" --type escrow-refused --json |
+    jsonl '" ".join(k for k in ("key_persons", "plaintext_keys", "share_places", "survive") if any("(" + k + ")" in json.dumps(e) for e in j))')"
+umount_archive
+ok "by the policy"
 
 say "verified, and by the second reader"
 verify_intact

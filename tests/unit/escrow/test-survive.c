@@ -208,6 +208,28 @@ static void check_pairs(const struct drawn *d, const struct cof_json *o)
 	thefts_seen += stolen;
 }
 
+static bool has_person(const struct cof_json *list)
+{
+	for (size_t i = 0; i < cof_json_count(list); i++)
+		if (!strcmp(cof_json_str(cof_json_at(list, i), "kind"), "person"))
+			return true;
+	return false;
+}
+
+/* Any one, and any number. */
+static void check_persons(const struct cof_scheme *s, const struct cof_json *o)
+{
+	unsigned n = 0;
+
+	while (cof_scheme_survives(s, n))
+		n++;
+	ck_assert_uint_ge(n, 1);
+	ck_assert_int_eq(n > 1, !has_person(cof_json_get(o, "lost_alone")));
+	ck_assert_uint_lt(n, s->n_custodians);
+	ck_assert(!cof_scheme_survives(s, n + 1));
+	ck_assert_uint_ge(cof_scheme_places(s), 1);
+}
+
 START_TEST(counted_out)
 {
 	static struct drawn d;
@@ -240,6 +262,7 @@ START_TEST(counted_out)
 			ck_assert_int_eq(cof_scheme_suffices(&s, lost), opens(&d, set));
 		}
 		ck_assert_int_eq(cof_scheme_report(&s, o), 0);
+		check_persons(&s, o);
 		cof_scheme_done(&s);
 		said = (unsigned)strtoul(cof_json_text(cof_json_get(o, "persons_needed"), false), NULL, 10);
 		ck_assert_msg(said <= best && (said == best || (best > 4 && twice)), "seed %u: %u persons, not %u\n%s", seed, said, best,
