@@ -120,7 +120,8 @@ static int await_bytes(int fd, int silence_ms, struct cof_diag *diag)
 	}
 }
 
-static int read_answer(int fd, int silence_ms, cof_show_fn fn, void *user, struct cof_diag *diag)
+/* *ret_came: something did. */
+static int read_answer(int fd, int silence_ms, cof_show_fn fn, void *user, bool *ret_came, struct cof_diag *diag)
 {
 	cof_autofree char *chunk = malloc(READ_AT_ONCE);
 	cof_autobuf struct cof_buf b = {0};
@@ -143,6 +144,7 @@ static int read_answer(int fd, int silence_ms, cof_show_fn fn, void *user, struc
 		if (n == 0)
 			return cof_fail(diag, -ECONNRESET,
 					"the daemon ended before its answer was complete");
+		*ret_came = true;
 		cof_buf_add(&b, chunk, (size_t)n);
 		if (b.failed)
 			return cof_fail(diag, -ENOMEM, "no memory for the daemon's answer");
@@ -154,10 +156,25 @@ static int read_answer(int fd, int silence_ms, cof_show_fn fn, void *user, struc
 	}
 }
 
+/* A daemon that is killed leaves whoever stands in its queue there until its last process is gone: that was nobody then. */
+static int gone_meanwhile(const uint8_t archive_id[16], int silence_ms, struct cof_diag *diag)
+{
+	cof_autoclose int fd = -1;
+	struct cof_diag why = {""};
+	int err = dial(archive_id, silence_ms, &fd, &why);
+
+	if (err != -ECONNREFUSED && err != -ENOENT)
+		return -ECONNRESET;
+	if (diag)
+		*diag = why;
+	return err;
+}
+
 int cof_control_ask_within(const uint8_t archive_id[16], int silence_ms, struct cof_json *request,
 			   cof_show_fn fn, void *user, struct cof_diag *diag)
 {
 	cof_autoclose int fd = -1;
+	bool came = false;
 	int err = dial(archive_id, silence_ms, &fd, diag);
 
 	if (err)
@@ -167,7 +184,8 @@ int cof_control_ask_within(const uint8_t archive_id[16], int silence_ms, struct 
 	if (err && err != -EPIPE && err != -ECONNRESET)
 		return cof_fail(diag, err, "the daemon did not take the request: %s",
 				strerror(-err));
-	return read_answer(fd, silence_ms, fn, user, diag);
+	err = read_answer(fd, silence_ms, fn, user, &came, diag);
+	return err == -ECONNRESET && !came ? gone_meanwhile(archive_id, silence_ms, diag) : err;
 }
 
 /* Who follows the log waits for what has not happened yet; some verbs wait for the disk. */

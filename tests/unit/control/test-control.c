@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The control socket with a daemon behind it: each verb, hostile clients, and stopping. */
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -290,6 +291,44 @@ START_TEST(nobody_answers)
 }
 END_TEST
 
+struct queue {
+	struct sockaddr_un addr;
+	int fd;
+};
+
+static void *end_with_who_waits(void *user)
+{
+	struct queue *q = user;
+	struct pollfd p = {.fd = q->fd, .events = POLLIN};
+
+	while (poll(&p, 1, -1) < 0)
+		;
+	close(q->fd);
+	return NULL;
+}
+
+/* A killed daemon whose socket outlives it for a moment: who stood in the queue is told that there is none. */
+START_TEST(killed_meanwhile)
+{
+	struct queue q = {.addr = {.sun_family = AF_UNIX}};
+	struct cof_diag diag = {""};
+	struct lines l = {0};
+	pthread_t thread;
+
+	stop();
+	control = NULL;
+	cof_control_path(s.archive_id, q.addr.sun_path);
+	q.fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	ck_assert_int_eq(bind(q.fd, (struct sockaddr *)&q.addr, sizeof(q.addr)), 0);
+	ck_assert_int_eq(listen(q.fd, 1), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, end_with_who_waits, &q), 0);
+	ck_assert_int_eq(ask(request("status"), &l, &diag), -ECONNREFUSED);
+	ck_assert_int_eq(strncmp(diag.text, COF_CONTROL_NOBODY, strlen(COF_CONTROL_NOBODY)), 0);
+	pthread_join(thread, NULL);
+	ck_assert_int_eq(unlink(q.addr.sun_path), 0);
+}
+END_TEST
+
 START_TEST(something_else_in_the_way)
 {
 	struct cof_diag diag = {""};
@@ -563,6 +602,7 @@ int main(void)
 	tcase_add_test(c, second_daemon);
 	tcase_add_test(c, stale_socket);
 	tcase_add_test(c, nobody_answers);
+	tcase_add_test(c, killed_meanwhile);
 	tcase_add_test(c, something_else_in_the_way);
 	tcase_add_test(c, oversized_line);
 	tcase_add_loop_test(c, garbage_lines, 0, COF_COUNT(garbage));
