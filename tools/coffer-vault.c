@@ -171,7 +171,7 @@ static int serve(const struct args *a, struct cof_diag *diag)
 	r = vault_place_open(a->dir, &v, diag);
 	if (r < 0)
 		return fail_with(diag);
-	vault_wire_widen(&w);
+	vault_wire_prepare(&w);
 	r = vault_serve(&v, &w, &p, diag);
 	vault_place_close(&v);
 	/* a host that only asks which vault this is goes before it says what it has */

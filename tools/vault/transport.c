@@ -188,10 +188,14 @@ static void shut(const int pair[2])
 			close(pair[i]);
 }
 
-void vault_wire_widen(struct vault_wire *w)
+void vault_wire_prepare(struct vault_wire *w)
 {
+	int flags = fcntl(w->out, F_GETFL);
+
 	(void)fcntl(w->in, F_SETPIPE_SZ, PIPE);
 	(void)fcntl(w->out, F_SETPIPE_SZ, PIPE);
+	if (flags >= 0)
+		(void)fcntl(w->out, F_SETFL, flags | O_NONBLOCK);
 }
 
 int vault_line_open(const char *url, struct vault_line *ret, struct cof_diag *diag)
@@ -214,7 +218,7 @@ int vault_line_open(const char *url, struct vault_line *ret, struct cof_diag *di
 	close(down[0]);
 	close(up[1]);
 	*ret = (struct vault_line){.pid = pid, .wire = {.in = up[0], .out = down[1], .timeout_ms = IDLE_MS}};
-	vault_wire_widen(&ret->wire);
+	vault_wire_prepare(&ret->wire);
 	return 0;
 }
 

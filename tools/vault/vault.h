@@ -60,8 +60,9 @@ struct vault_wire {
 	int64_t pause_from; /* of the limit */
 	uint64_t since_pause;
 };
-/* Where they are pipes: room for more on the way, so that the two ends take fewer turns; as much as the kernel allows. */
-void vault_wire_widen(struct vault_wire *w);
+/* Before the first message: nothing is written that could wait longer than timeout_ms says, whatever the other side does not read; and
+ * pipes get room for more on the way, as much as the kernel allows, so that the two ends take fewer turns. */
+void vault_wire_prepare(struct vault_wire *w);
 /* Writes head and body; -EPIPE: the other side is gone. */
 int vault_send(struct vault_wire *w, enum vault_message type, const struct iovec *iov, int count);
 /* The next message. -ENOTCONN: the other side ended between two messages · -EPIPE within one, of which body has what

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A line whose other end does not end by itself. */
 #include <check.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -97,6 +98,25 @@ START_TEST(ends_where_bytes_come_one_by_one)
 }
 END_TEST
 
+/* Half a megabyte, and nobody reads. */
+START_TEST(ends_where_nobody_reads)
+{
+	static uint8_t body[512 << 10];
+	struct iovec iov = {.iov_base = body, .iov_len = sizeof(body)};
+	struct vault_wire w = {.in = -1, .timeout_ms = 20};
+	int fd[2];
+
+	signal(SIGPIPE, SIG_IGN);
+	ck_assert_int_eq(pipe(fd), 0);
+	w.out = fd[1];
+	vault_wire_prepare(&w);
+	ck_assert_int_ge(fcntl(fd[1], F_SETPIPE_SZ, 65536), 65536);
+	ck_assert_int_eq(vault_send(&w, VAULT_DATA_IS, &iov, 1), -ETIMEDOUT);
+	close(fd[0]);
+	close(fd[1]);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("line");
@@ -119,6 +139,7 @@ int main(void)
 	tcase_add_test(t, ends_when_told);
 	tcase_add_test(t, ends_all_the_same);
 	tcase_add_test(t, ends_where_bytes_come_one_by_one);
+	tcase_add_test(t, ends_where_nobody_reads);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
