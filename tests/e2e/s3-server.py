@@ -143,6 +143,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.error(400, "InvalidRequest")
         if do == "403":
             return self.error(403, "AccessDenied")
+        if do == "501":
+            return self.error(501, "NotImplemented")
         if do == "noise":
             return self.answer(200, b"<html>a captive portal</html>")
         if do == "bomb":
