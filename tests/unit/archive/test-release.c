@@ -17,7 +17,6 @@ int64_t __wrap_cof_now(clockid_t clock);
 int __real_cof_archive_put(struct cof_archive *a, const struct cof_draft *d, const struct cof_applied *on, struct cof_append *ret);
 int __wrap_cof_archive_put(struct cof_archive *a, const struct cof_draft *d, const struct cof_applied *on, struct cof_append *ret);
 
-static const uint8_t alices[32] = {101}, bobs[32] = {102};
 static struct store s;
 static int64_t ahead;  /* of all clocks */
 static int no_outcome; /* with which an APPROVAL frame that tells one fails */
@@ -37,79 +36,7 @@ int __wrap_cof_archive_put(struct cof_archive *a, const struct cof_draft *d, con
 	return no_outcome && verdict >= COF_VERDICT_DONE ? no_outcome : __real_cof_archive_put(a, d, on, ret);
 }
 
-static int good(void *user, const struct cof_signature *signature, struct cof_diag *why)
-{
-	(void)user;
-	(void)signature;
-	(void)why;
-	return 0;
-}
-
-static void on_alarm(void *user, const char *text)
-{
-	(void)user;
-	snprintf(s.alarm, sizeof(s.alarm), "%s", text);
-}
-
-static void reopen(void)
-{
-	struct cof_archive_params p = {.io = s.io, .secret = &s.secret, .index_dir = "", .alarm = on_alarm, .no_threads = true, .verify_signature = good};
-	struct cof_diag diag = {""};
-
-	store_close(&s);
-	ck_assert_msg(cof_archive_open(&p, &s.archive, &s.opened, &diag) == 0, "%s", diag.text);
-}
-
 /* ---- what is in the chain ---- */
-
-static void put(uint8_t type, const struct cof_buf *fields)
-{
-	static const struct cof_applied nothing;
-	struct cof_draft d = {.type = type, .system = true, .public_part = fields->data, .public_len = (uint32_t)fields->len};
-
-	cof_gate_enter(s.archive);
-	ck_assert_int_eq(cof_archive_put(s.archive, &d, &nothing, NULL), 0);
-	cof_gate_leave(s.archive);
-}
-
-/* What all documents have, of this archive. */
-static struct cof_json *document(const char *action)
-{
-	struct cof_json *o = cof_json_object(), *head = cof_json_object();
-	uint8_t root[COF_HASH], zero[32] = {0};
-	int64_t now = cof_now(CLOCK_REALTIME);
-
-	ck_assert_int_eq(cof_archive_checkpoint(s.archive), 0);
-	ck_assert_int_eq(cof_tree_head(s.io, 1, root), 0);
-	cof_json_set_str(o, "action", action);
-	set_hex(o, "archive", s.archive->conf.id, 16);
-	cof_json_set_str(o, "author", "alice");
-	cof_json_set_time(o, "created", now - now % COF_NSEC);
-	cof_json_set_time(o, "expires", now - now % COF_NSEC + 10 * DAY);
-	set_hex(head, "root", root, sizeof(root));
-	cof_json_set_uint(head, "size", 1);
-	cof_json_set(o, "head", head);
-	set_hex(o, "nonce", zero, 16);
-	set_hex(o, "sheet", zero, 32);
-	cof_json_set_int(o, "version", 1);
-	return o;
-}
-
-static void enroll(void)
-{
-	cof_autobuf struct cof_buf people = {0}, doc = {0}, fields = {0};
-	cof_autojson struct cof_json *o = document("people-first");
-
-	put_person(&people, "alice", alices, "officer");
-	put_person(&people, "bob", bobs, "officer");
-	cof_json_set_str(o, "people", (char *)people.data);
-	ck_assert_int_eq(cof_json_canonical(o, &doc), 0);
-	cof_field_put(&fields, COF_T_PEOPLE, people.data, people.len);
-	cof_field_put(&fields, COF_T_DOCUMENT, doc.data, doc.len);
-	put_signature(&fields, "alice", alices, COF_SIGN_PEOPLE);
-	put_signature(&fields, "bob", bobs, COF_SIGN_PEOPLE);
-	put(COF_PEOPLE, &fields);
-}
 
 static void escrow(uint8_t what, const uint8_t *by)
 {
@@ -124,12 +51,12 @@ static void escrow(uint8_t what, const uint8_t *by)
 		cof_field_put_str(&fields, COF_T_ESCROW_TO, TO);
 		cof_field_put(&fields, COF_T_REQUEST, by, 32);
 	}
-	put(COF_ESCROW, &fields);
+	signed_put(&s, COF_ESCROW, &fields);
 }
 
 static void release_to(const char *to, struct cof_buf *ret)
 {
-	cof_autojson struct cof_json *o = document("escrow-release");
+	cof_autojson struct cof_json *o = signed_document(&s, "escrow-release");
 	struct cof_json *shelves = cof_json_array();
 	uint8_t sheet[COF_HASH];
 
@@ -151,12 +78,12 @@ static void ask_and_approve(void)
 	cof_sha256(doc.data, doc.len, request);
 	cof_field_put(&asked, COF_T_REQUEST, request, 32);
 	cof_field_put(&asked, COF_T_DOCUMENT, doc.data, doc.len);
-	put_signature(&asked, "alice", alices, COF_SIGN_REQUEST);
-	put(COF_REQUEST, &asked);
+	put_signature(&asked, "alice", signed_alices, COF_SIGN_REQUEST);
+	signed_put(&s, COF_REQUEST, &asked);
 	cof_field_put(&approved, COF_T_REQUEST, request, 32);
 	cof_field_put_u8(&approved, COF_T_VERDICT, COF_VERDICT_APPROVE);
-	put_signature(&approved, "bob", bobs, COF_SIGN_APPROVE);
-	put(COF_APPROVAL, &approved);
+	put_signature(&approved, "bob", signed_bobs, COF_SIGN_APPROVE);
+	signed_put(&s, COF_APPROVAL, &approved);
 }
 
 /* A key whose release was approved, and waits for two days. */
@@ -167,10 +94,10 @@ static void setup(void)
 	ahead = no_outcome = 0;
 	store_make(&s, STORE_SIM);
 	ck_assert_int_eq(do_op(&s, &root_user, (struct cof_op){.kind = COF_OP_SHELF_SET, .ino = KEYS, .data = policy, .length = sizeof(policy) - 1}), 0);
-	enroll();
+	signed_enroll(&s);
 	escrow(COF_ESC_KEY, NULL);
 	ask_and_approve();
-	reopen();
+	signed_reopen(&s);
 }
 
 static void teardown(void)
@@ -215,7 +142,7 @@ static int veto(struct cof_diag *diag)
 	cof_autobuf struct cof_buf armored = {0};
 
 	diag->text[0] = '\0';
-	put_armored(&armored, bobs, COF_SIGN_REFUSE);
+	put_armored(&armored, signed_bobs, COF_SIGN_REFUSE);
 	set_hex(args, "id", request, 32);
 	cof_json_set_str(args, "verdict", "refuse");
 	cof_json_set_str(args, "principal", "bob");
@@ -237,10 +164,10 @@ START_TEST(no_veto_behind_the_release)
 		ck_assert_int_eq(veto(&diag), -EPERM);
 		ck_assert_msg(strstr(diag.text, "too late for a veto"), "%s", diag.text);
 		ck_assert_int_eq(state(), COF_REQUEST_MET);
-		reopen();
+		signed_reopen(&s);
 	}
 	no_outcome = 0;
-	reopen();
+	signed_reopen(&s);
 	ck_assert_int_eq(state(), COF_REQUEST_DONE);
 	ck_assert_uint_eq(releases(), 1);
 }
@@ -253,7 +180,7 @@ static int asks(const char *to, struct cof_diag *diag)
 
 	diag->text[0] = '\0';
 	release_to(to, &doc);
-	put_armored(&armored, alices, COF_SIGN_REQUEST);
+	put_armored(&armored, signed_alices, COF_SIGN_REQUEST);
 	cof_json_set_str(args, "principal", "alice");
 	cof_people_base64(args, "document", doc.data, doc.len);
 	cof_people_base64(args, "sheet", SHEET, strlen(SHEET));

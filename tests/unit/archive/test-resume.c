@@ -9,84 +9,14 @@
 
 #define DAY (INT64_C(86400) * COF_NSEC)
 
-static const uint8_t alices[32] = {101}, bobs[32] = {102};
 static struct store s;
 static uint8_t request[32];
-
-static int good(void *user, const struct cof_signature *signature, struct cof_diag *why)
-{
-	(void)user;
-	(void)signature;
-	(void)why;
-	return 0;
-}
-
-static void on_alarm(void *user, const char *text)
-{
-	(void)user;
-	snprintf(s.alarm, sizeof(s.alarm), "%s", text);
-}
-
-static void reopen(void)
-{
-	struct cof_archive_params p = {.io = s.io, .secret = &s.secret, .index_dir = "", .alarm = on_alarm, .no_threads = true, .verify_signature = good};
-	struct cof_diag diag = {""};
-
-	store_close(&s);
-	ck_assert_msg(cof_archive_open(&p, &s.archive, &s.opened, &diag) == 0, "%s", diag.text);
-}
-
-static void put(uint8_t type, const struct cof_buf *fields)
-{
-	static const struct cof_applied nothing;
-	struct cof_draft d = {.type = type, .system = true, .public_part = fields->data, .public_len = (uint32_t)fields->len};
-
-	cof_gate_enter(s.archive);
-	ck_assert_int_eq(cof_archive_put(s.archive, &d, &nothing, NULL), 0);
-	cof_gate_leave(s.archive);
-}
-
-static struct cof_json *document(const char *action)
-{
-	struct cof_json *o = cof_json_object(), *head = cof_json_object();
-	int64_t now = cof_now(CLOCK_REALTIME);
-	uint8_t zero[32] = {0};
-	struct cof_diag diag;
-
-	ck_assert_int_eq(cof_request_head(s.archive, head, &diag), 0);
-	cof_json_set_str(o, "action", action);
-	set_hex(o, "archive", s.archive->conf.id, 16);
-	cof_json_set_str(o, "author", "alice");
-	cof_json_set_time(o, "created", now - now % COF_NSEC);
-	cof_json_set_time(o, "expires", now - now % COF_NSEC + 10 * DAY);
-	cof_json_set(o, "head", head);
-	set_hex(o, "nonce", zero, 16);
-	set_hex(o, "sheet", zero, 32);
-	cof_json_set_int(o, "version", 1);
-	return o;
-}
-
-static void enroll(void)
-{
-	cof_autobuf struct cof_buf people = {0}, doc = {0}, fields = {0};
-	cof_autojson struct cof_json *o = document("people-first");
-
-	put_person(&people, "alice", alices, "officer");
-	put_person(&people, "bob", bobs, "officer");
-	cof_json_set_str(o, "people", (char *)people.data);
-	ck_assert_int_eq(cof_json_canonical(o, &doc), 0);
-	cof_field_put(&fields, COF_T_PEOPLE, people.data, people.len);
-	cof_field_put(&fields, COF_T_DOCUMENT, doc.data, doc.len);
-	put_signature(&fields, "alice", alices, COF_SIGN_PEOPLE);
-	put_signature(&fields, "bob", bobs, COF_SIGN_PEOPLE);
-	put(COF_PEOPLE, &fields);
-}
 
 /* In the log, and not done: as where the disk was full. */
 static void approved_end(const uint64_t *ino, size_t n, int64_t until)
 {
 	cof_autobuf struct cof_buf doc = {0}, asked = {0}, approved = {0};
-	cof_autojson struct cof_json *o = document("retention-end");
+	cof_autojson struct cof_json *o = signed_document(&s, "retention-end");
 	struct cof_diag diag = {""};
 
 	cof_json_set_time(o, "until", until);
@@ -95,12 +25,12 @@ static void approved_end(const uint64_t *ino, size_t n, int64_t until)
 	cof_sha256(doc.data, doc.len, request);
 	cof_field_put(&asked, COF_T_REQUEST, request, 32);
 	cof_field_put(&asked, COF_T_DOCUMENT, doc.data, doc.len);
-	put_signature(&asked, "alice", alices, COF_SIGN_REQUEST);
-	put(COF_REQUEST, &asked);
+	put_signature(&asked, "alice", signed_alices, COF_SIGN_REQUEST);
+	signed_put(&s, COF_REQUEST, &asked);
 	cof_field_put(&approved, COF_T_REQUEST, request, 32);
 	cof_field_put_u8(&approved, COF_T_VERDICT, COF_VERDICT_APPROVE);
-	put_signature(&approved, "bob", bobs, COF_SIGN_APPROVE);
-	put(COF_APPROVAL, &approved);
+	put_signature(&approved, "bob", signed_bobs, COF_SIGN_APPROVE);
+	signed_put(&s, COF_APPROVAL, &approved);
 }
 
 static int64_t until_of(uint64_t ino)
@@ -127,10 +57,10 @@ START_TEST(not_over_what_was_promised_since)
 		ino[i] = must_create(&s, shelf, i ? "b" : "a", COF_KIND_FILE);
 		ck_assert_int_eq(do_op(&s, &root_user, (struct cof_op){.kind = COF_OP_COMMIT, .ino = ino[i], .retain = COF_RETAIN_NONE}), 0);
 	}
-	enroll();
+	signed_enroll(&s);
 	approved_end(ino, 2, early);
 	ck_assert_int_eq(do_op(&s, &root_user, (struct cof_op){.kind = COF_OP_RETAIN, .ino = ino[1], .retain = later}), 0);
-	reopen();
+	signed_reopen(&s);
 	ck_assert_int_eq(until_of(ino[0]), early);
 	ck_assert_int_eq(until_of(ino[1]), later);
 	ck_assert_int_eq(cof_judge_request(cof_people_judge(s.archive), request, &v), 0);
